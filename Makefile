@@ -1,0 +1,71 @@
+# Every target sets up what it needs; `make run` and `make test` are all a newcomer has to know.
+PYTHON  ?= python3
+UV_VER  := 0.13.9
+TOOLS   := .tools
+UV      := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
+BIN     := .venv/bin
+WORKERS ?= auto
+export UV_PYTHON_DOWNLOADS = never
+export UV_LINK_MODE = copy
+export PYTHONDONTWRITEBYTECODE =
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo check bench setup setup-dev lock format clean
+
+help:                       ## Show the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+run: setup                  ## Set up and serve on 127.0.0.1:8000 with SQLite and generated keys
+	@$(BIN)/licsrv init --quiet
+	@exec $(BIN)/licsrv serve
+
+test: setup-dev             ## Set up and run the whole test suite, PostgreSQL included
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+demo: setup                 ## Walk the whole life of a license, server and marketplace emulator included
+	@$(BIN)/python -m demo
+
+check: setup-dev            ## Format, lint, types, tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+bench: setup                ## Benchmarks, as ratios against a bare Starlette app measured in the same run
+	$(BIN)/python -m benchmarks
+
+format: setup-dev           ## Format the code and repair what the linter can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+setup: .venv/.runtime
+setup-dev: .venv/.dev
+
+.venv/.runtime: requirements.txt pyproject.toml | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Debian's own python3 may come without pip and venv: say what to do instead of failing in the middle.
+$(TOOLS)/bin/uv:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --version >/dev/null 2>&1 || sh deploy/bootstrap-pip
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target $(TOOLS) uv==$(UV_VER); \
+	 else \
+	   $(PYTHON) -m venv $(TOOLS)/venv && $(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VER) \
+	   && mkdir -p $(TOOLS)/bin && ln -sf ../venv/bin/uv $(TOOLS)/bin/uv; \
+	 fi
+
+lock: | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)   ## Write the hash-pinned requirements files anew
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' pyproject.toml --extra build -o requirements.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' -c requirements.txt --group dev pyproject.toml --extra build -o requirements-dev.txt
+
+clean:                      ## Remove the environment and caches (not var/ and keys/)
+	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""licsrv: the license server for software sold through the Huawei Cloud marketplace."""

@@ -1,0 +1,248 @@
+"""Every error that licsrv raises on purpose.
+
+::
+
+    LicsrvError
+    ├── SettingsError                     a setting is missing or wrong; names all of them at once
+    ├── KeyringError                      a signing key is missing, locked or damaged
+    ├── StorageError                      the database did not do what was asked
+    │   └── StorageBusyError              ... in time; asking again may help
+    ├── CallbackError                     a callback that is answered with a result code other than 000000
+    ├── MarketplaceError                  a call to the marketplace's open API that did not succeed
+    │   ├── MarketplaceRefusedError       ... it answered, and said no
+    │   ├── MarketplaceUnansweredError    ... no host answered in time, or the answer made no sense
+    │   └── MarketplaceAuthenticationError ... it does not accept our key pair (or has locked it)
+    └── RefusalError                      an answer to a client or a person, as problem+json (RFC 9457)
+        ├── InvalidRequestError           INVALID_REQUEST 422
+        ├── UnauthenticatedError          UNAUTHENTICATED 401
+        ├── ForbiddenError                FORBIDDEN 403
+        ├── NotFoundError                 NOT_FOUND 404
+        ├── MethodNotAllowedError         METHOD_NOT_ALLOWED 405
+        ├── BodyTooLargeError             BODY_TOO_LARGE 413
+        ├── UnsupportedMediaTypeError     UNSUPPORTED_MEDIA_TYPE 415
+        ├── TooManyRequestsError          TOO_MANY_REQUESTS 429
+        ├── LicenseNotFoundError          LICENSE_NOT_FOUND 404
+        ├── LicenseNotReceivedError       LICENSE_NOT_RECEIVED 409
+        ├── LicenseExpiredError           LICENSE_EXPIRED 403
+        ├── LicenseFrozenError            LICENSE_FROZEN 403
+        ├── LicenseRevokedError           LICENSE_REVOKED 403
+        ├── LicenseReleasedError          LICENSE_RELEASED 403
+        ├── DeviceLimitError              DEVICE_LIMIT_REACHED 409
+        ├── DeviceMismatchError           DEVICE_MISMATCH 409
+        ├── ConflictError                 CONFLICT 409
+        ├── MarketplaceUnavailableError   MARKETPLACE_UNAVAILABLE 503
+        └── ServiceUnavailableError       SERVICE_UNAVAILABLE 503
+
+A refusal's ``code`` is stable and part of the outer contract. What would help an attacker is not put into an
+error: it goes to the log.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LicsrvError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class SettingsError(LicsrvError):
+    """One or more settings are missing or wrong; the message names each of them."""
+
+
+class KeyringError(LicsrvError):
+    """A signing key is missing, locked or damaged."""
+
+
+class StorageError(LicsrvError):
+    """The database did not do what was asked; nothing was changed."""
+
+
+class StorageBusyError(StorageError):
+    """The database did not answer in time; nothing was changed and asking again may help."""
+
+
+class CallbackError(LicsrvError):
+    """A callback is answered with a result code other than ``000000`` and changes nothing.
+
+    Args:
+        result_code: One of protocol/authorization-code.md §5.8, six digits.
+        message: What the marketplace's operator reads; holds nothing secret.
+    """
+
+    def __init__(self, result_code: str, message: str) -> None:
+        super().__init__(message)
+        self.result_code = result_code
+        self.message = message
+
+
+class MarketplaceError(LicsrvError):
+    """A call to the marketplace's open API did not succeed.
+
+    Args:
+        error_code: The marketplace's own ``error_code`` where one was given, else an empty string.
+        message: One sentence for the log and for support; holds nothing secret.
+    """
+
+    def __init__(self, message: str, *, error_code: str = "") -> None:
+        super().__init__(message)
+        self.error_code = error_code
+        self.message = message
+
+
+class MarketplaceRefusedError(MarketplaceError):
+    """The marketplace answered and said no; asking the same again gives the same answer."""
+
+
+class MarketplaceUnansweredError(MarketplaceError):
+    """No host answered in time, or the answer made no sense; whether the call took effect is unknown."""
+
+
+class MarketplaceAuthenticationError(MarketplaceError):
+    """The marketplace does not accept our key pair; more than five in a row lock it (protocol §3.2).
+
+    Args:
+        locked: The gateway said that the pair is locked already.
+    """
+
+    def __init__(self, message: str, *, error_code: str = "", locked: bool = False) -> None:
+        super().__init__(message, error_code=error_code)
+        self.locked = locked
+
+
+class RefusalError(LicsrvError):
+    """An answer that says no, as problem+json.
+
+    Args:
+        detail: One sentence for the person who reads it.
+        action: What that person can do next.
+        retry_after: Seconds after which the same request may succeed; becomes ``Retry-After``.
+        extra: Further members of the problem document; JSON values only.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    title: ClassVar[str]
+
+    def __init__(
+        self, detail: str, *, action: str | None = None, retry_after: int | None = None, **extra: object
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.action = action
+        self.retry_after = retry_after
+        self.extra = extra
+
+
+class InvalidRequestError(RefusalError):
+    """The request cannot be understood; nothing was changed."""
+
+    code, status, title = "INVALID_REQUEST", 422, "Invalid request"
+
+
+class UnauthenticatedError(RefusalError):
+    """No credential, or one that we did not issue."""
+
+    code, status, title = "UNAUTHENTICATED", 401, "Not authenticated"
+
+
+class ForbiddenError(RefusalError):
+    """The credential is known and does not allow this."""
+
+    code, status, title = "FORBIDDEN", 403, "Forbidden"
+
+
+class NotFoundError(RefusalError):
+    """There is nothing under this address or name."""
+
+    code, status, title = "NOT_FOUND", 404, "Not found"
+
+
+class MethodNotAllowedError(RefusalError):
+    """The address exists and does not take this method."""
+
+    code, status, title = "METHOD_NOT_ALLOWED", 405, "Method not allowed"
+
+
+class BodyTooLargeError(RefusalError):
+    """The body is longer than this route reads."""
+
+    code, status, title = "BODY_TOO_LARGE", 413, "Body too large"
+
+
+class UnsupportedMediaTypeError(RefusalError):
+    """The body is not JSON."""
+
+    code, status, title = "UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported media type"
+
+
+class TooManyRequestsError(RefusalError):
+    """The caller asks too often; ``retry_after`` says when to come back."""
+
+    code, status, title = "TOO_MANY_REQUESTS", 429, "Too many requests"
+
+
+class LicenseNotFoundError(RefusalError):
+    """Neither we nor the marketplace know this code."""
+
+    code, status, title = "LICENSE_NOT_FOUND", 404, "License not found"
+
+
+class LicenseNotReceivedError(RefusalError):
+    """The buyer has not received the code at the marketplace yet (92020004)."""
+
+    code, status, title = "LICENSE_NOT_RECEIVED", 409, "License not received yet"
+
+
+class LicenseExpiredError(RefusalError):
+    """The license's last moment has passed."""
+
+    code, status, title = "LICENSE_EXPIRED", 403, "License expired"
+
+
+class LicenseFrozenError(RefusalError):
+    """The marketplace has frozen the license."""
+
+    code, status, title = "LICENSE_FROZEN", 403, "License frozen"
+
+
+class LicenseRevokedError(RefusalError):
+    """The vendor has revoked the license."""
+
+    code, status, title = "LICENSE_REVOKED", 403, "License revoked"
+
+
+class LicenseReleasedError(RefusalError):
+    """The marketplace has released the license; this is final."""
+
+    code, status, title = "LICENSE_RELEASED", 403, "License released"
+
+
+class DeviceLimitError(RefusalError):
+    """The device is new and every place is taken."""
+
+    code, status, title = "DEVICE_LIMIT_REACHED", 409, "Device limit reached"
+
+
+class DeviceMismatchError(RefusalError):
+    """The license string belongs to another device."""
+
+    code, status, title = "DEVICE_MISMATCH", 409, "Device mismatch"
+
+
+class ConflictError(RefusalError):
+    """The thing is not in a state in which this can be done."""
+
+    code, status, title = "CONFLICT", 409, "Conflict"
+
+
+class MarketplaceUnavailableError(RefusalError):
+    """The marketplace has to be asked and cannot be reached now."""
+
+    code, status, title = "MARKETPLACE_UNAVAILABLE", 503, "Marketplace unavailable"
+
+
+class ServiceUnavailableError(RefusalError):
+    """The service cannot answer at this moment; nothing was changed."""
+
+    code, status, title = "SERVICE_UNAVAILABLE", 503, "Service unavailable"
