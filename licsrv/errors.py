@@ -11,7 +11,8 @@
     ├── MarketplaceError                  a call to the marketplace's open API that did not succeed
     │   ├── MarketplaceRefusedError       ... it answered, and said no
     │   ├── MarketplaceUnansweredError    ... no host answered in time, or the answer made no sense
-    │   └── MarketplaceAuthenticationError ... it does not accept our key pair (or has locked it)
+    │   ├── MarketplaceAuthenticationError ... it does not accept our key pair (or has locked it)
+    │   └── MarketplacePausedError        ... it was not made: calls are paused or too many are under way
     └── RefusalError                      an answer to a client or a person, as problem+json (RFC 9457)
         ├── InvalidRequestError           INVALID_REQUEST 422
         ├── UnauthenticatedError          UNAUTHENTICATED 401
@@ -39,6 +40,7 @@ error: it goes to the log.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -108,6 +110,18 @@ class MarketplaceAuthenticationError(MarketplaceError):
     def __init__(self, message: str, *, error_code: str = "", locked: bool = False) -> None:
         super().__init__(message, error_code=error_code)
         self.locked = locked
+
+
+class MarketplacePausedError(MarketplaceError):
+    """The call was not made: calls are paused after authentication failures, or too many are under way.
+
+    Args:
+        until: When the way may be free again.
+    """
+
+    def __init__(self, message: str, *, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 class RefusalError(LicsrvError):

@@ -1,0 +1,65 @@
+"""A refusal or a failure as a value: what the server said (RFC 9457), or what went wrong on the way to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from client_stub.errors import VerificationError
+
+SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
+UNEXPECTED_ANSWER = "UNEXPECTED_ANSWER"
+INTERNAL_ERROR = "INTERNAL_ERROR"
+
+_KNOWN_MEMBERS = {"type", "title", "status", "detail", "code", "action", "request_id"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something was not done.
+
+    Attributes:
+        code: Stable, upper snake case: the server's (``DEVICE_LIMIT_REACHED``), a ``VerificationError``'s, or one of
+            the constants of this module.
+        sentence: For the person.
+        action: What the person can do; may be empty.
+        status: The HTTP status, 0 when there was no answer.
+        request_id: What support asks for; may be empty.
+        details: Whatever else the server said, such as the parts of a device that differ.
+    """
+
+    code: str
+    sentence: str
+    action: str = ""
+    status: int = 0
+    request_id: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+def from_error(error: VerificationError) -> Problem:
+    """Turn a failed verification into a problem."""
+    return Problem(error.code, str(error), error.action)
+
+
+def from_answer(status: int, body: bytes) -> Problem | None:
+    """Read a problem document, or return None when ``body`` is something else (a proxy's page, say)."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("code"), str):
+        return None
+    return Problem(
+        code=document["code"],
+        sentence=_text(document, "detail") or _text(document, "title"),
+        action=_text(document, "action"),
+        status=status,
+        request_id=_text(document, "request_id"),
+        details={name: value for name, value in document.items() if name not in _KNOWN_MEMBERS},
+    )
+
+
+def _text(document: Mapping[str, object], member: str) -> str:
+    value = document.get(member)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,330 @@
+"""Where the parts meet: a runtime is everything one process needs, an application is a runtime that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import httpx2
+from pydantic import AwareDatetime
+from sqlmodel import Session
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp
+
+from licsrv import audit, migrations
+from licsrv.errors import KeyringError
+from licsrv.heartbeats import store as heartbeat_store
+from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
+from licsrv.heartbeats.rules import Spans, day_of
+from licsrv.licensing.keyring import KeyFolder, Keyring
+from licsrv.licensing.routes import LicenseRoutes
+from licsrv.licensing.service import Terms
+from licsrv.marketplace import store as marketplace_store
+from licsrv.marketplace.aksk import KeyPair
+from licsrv.marketplace.client import OpenApi
+from licsrv.marketplace.deliveries import Deliveries
+from licsrv.marketplace.guarded import GuardedOpenApi
+from licsrv.marketplace.introduction import IntroductionSettings, MarketplaceAuthority
+from licsrv.marketplace.routes import CallbackRoutes
+from licsrv.outbox import store as outbox_store
+from licsrv.outbox.worker import Worker
+from licsrv.platform import docs_page, logs, openapi, scheduler
+from licsrv.platform.clock import Clock
+from licsrv.platform.config import Settings
+from licsrv.platform.db import Database, Hook, open_database, reading
+from licsrv.platform.fields import Body
+from licsrv.platform.health import Finding, HealthRoutes
+from licsrv.platform.metrics import Metrics
+from licsrv.platform.openapi import Operation
+from licsrv.platform.scheduler import Job
+from licsrv.platform.web import Gateway, exception_handlers
+from licsrv.platform.writer import Writer
+
+_log = logs.logger(__name__)
+_KEPT_DAYS = 400
+_UNSIGNED_KEPT = 10_000
+_STOP_SECONDS = 10.0
+_OLDEST_GOOD = timedelta(hours=6)
+
+
+def package_version() -> str:
+    """Return the installed version."""
+    try:
+        return version("licsrv")
+    except PackageNotFoundError:
+        return "0"
+
+
+class KeyringReader:
+    """The keyring as it is on disk: read again when the folder changes, so a new key signs without a restart."""
+
+    def __init__(self, folder: KeyFolder) -> None:
+        self._folder = folder
+        self._stamp = folder.stamp()
+        self._keyring = folder.read()
+
+    def __call__(self) -> Keyring:
+        """Return the keyring as last read."""
+        return self._keyring
+
+    async def refresh(self) -> None:
+        """Read the folder again if it changed; a damaged folder leaves the keys as they were, and is logged."""
+        stamp = self._folder.stamp()
+        if stamp == self._stamp:
+            return
+        try:
+            self._keyring = await asyncio.to_thread(self._folder.read)
+        except KeyringError:
+            _log.exception("keys cannot be read anew; the known ones stay in use")
+            return
+        self._stamp = stamp
+        _log.info("keys read anew")
+
+
+@dataclass
+class Runtime:
+    """Everything one process needs."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    database: Database
+    writer: Writer
+    keyring: KeyringReader
+    http: httpx2.AsyncClient
+    api: GuardedOpenApi
+    worker: Worker
+    background: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of everything."""
+        for task in self.background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.worker.finish(_STOP_SECONDS)
+        await asyncio.to_thread(self.writer.close)
+        await self.http.aclose()
+        self.database.dispose()
+
+
+def transaction_hooks(worker: Worker) -> Sequence[Hook]:
+    """Return what happens in every transaction right before its commit."""
+    return (audit.seal, lambda session: outbox_store.wake_after_commit(session, worker.wake))
+
+
+def build_runtime(
+    settings: Settings, *, clock: Clock | None = None, transport: httpx2.AsyncBaseTransport | None = None
+) -> Runtime:
+    """Put a process together; the database must be at the newest step and the keys must be there.
+
+    Args:
+        clock: Another clock, for tests.
+        transport: Another way to the marketplace, for tests: an emulator in the same process.
+
+    Raises:
+        KeyringError: The keys cannot be read.
+        StorageError: The database address cannot be used.
+    """
+    clock = clock or Clock()
+    metrics = Metrics()
+    database = open_database(settings.database_url)
+    passphrase = settings.keys_passphrase.get_secret_value() if settings.keys_passphrase else None
+    keyring = KeyringReader(KeyFolder(settings.keys_dir, passphrase=passphrase))
+    writer = Writer(database)
+    http = httpx2.AsyncClient(transport=transport, trust_env=True, limits=httpx2.Limits(max_connections=16))
+    api = GuardedOpenApi(
+        _open_api(settings, http, clock), writer, access_key=settings.marketplace_ak, clock=clock, metrics=metrics
+    )
+    worker = _worker(settings, writer, api, clock, metrics)
+    writer.add_hooks(transaction_hooks(worker))
+    return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker)
+
+
+def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> OpenApi:
+    secret = settings.marketplace_sk.get_secret_value()
+    pair = KeyPair(settings.marketplace_ak, secret) if settings.marketplace_ak else None
+    return OpenApi(http, base_urls=settings.marketplace_urls, key_pair=pair, clock=clock.now)
+
+
+def _worker(settings: Settings, writer: Writer, api: GuardedOpenApi, clock: Clock, metrics: Metrics) -> Worker:
+    limit = timedelta(seconds=settings.marketplace_timeout_seconds)
+    deliveries = Deliveries(api, clock, limit, settings.alive_unfreezes)
+    return Worker(
+        writer,
+        deliveries.deliverers(),
+        clock=clock,
+        metrics=metrics,
+        owner=secrets.token_hex(8),
+        lease=limit * 4 + timedelta(seconds=10),
+        max_attempts=settings.outbox_max_attempts,
+    )
+
+
+def create_app(runtime: Runtime) -> ASGIApp:
+    """Return the application of a runtime; its lifespan starts and ends the work in the background."""
+    operations = [*_operations(runtime)]
+    document = openapi.document(operations, title="licsrv", version=package_version())
+    page = docs_page.render(document)
+
+    async def openapi_json(_: Request) -> Response:
+        return JSONResponse(document)
+
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY})
+
+    documentation = [
+        Operation("GET", "/openapi.json", "This API, OpenAPI 3.1", "operations", openapi_json),
+        Operation("GET", "/docs", "This API, for people", "operations", docs, media_type="text/html"),
+    ]
+    app = Starlette(
+        routes=openapi.routes([*operations, *documentation]),
+        exception_handlers=exception_handlers(runtime.metrics),
+        lifespan=partial(_lifespan, runtime),
+    )
+    return Gateway(app, metrics=runtime.metrics)
+
+
+def _operations(runtime: Runtime) -> Sequence[Operation]:
+    settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
+    spans = Spans(settings.lease_grace, settings.heartbeat_interval)
+    heartbeat = HeartbeatEndpoint(
+        runtime.writer,
+        keyring=runtime.keyring,
+        settings=HeartbeatSettings(settings.issuer, spans, settings.marketplace_timezone),
+        clock=clock,
+        metrics=metrics,
+    )
+    licenses = LicenseRoutes(
+        runtime.database,
+        runtime.writer,
+        _authority(runtime),
+        runtime.keyring,
+        Terms(settings.issuer, settings.device_limit, settings.lease_grace),
+        clock,
+        metrics,
+    )
+    callbacks = CallbackRoutes(
+        runtime.writer, settings.callback_access_keys, settings.callback_timezone, clock, metrics
+    )
+    health = HealthRoutes(package_version(), _checks(runtime), metrics, partial(_refresh_gauges, runtime))
+    operations = [*licenses.operations(), heartbeat.operation(), *callbacks.operations(), *health.operations()]
+    if settings.allow_test_clock:
+        operations.append(_test_clock(clock))
+    return operations
+
+
+def _authority(runtime: Runtime) -> MarketplaceAuthority:
+    settings = runtime.settings
+    return MarketplaceAuthority(
+        runtime.api,
+        runtime.database,
+        runtime.writer,
+        settings=IntroductionSettings(
+            timedelta(seconds=settings.activation_timeout_seconds),
+            settings.provisional_span,
+            settings.unknown_codes_per_minute,
+        ),
+        clock=runtime.clock,
+    )
+
+
+class TestClockRequest(Body):
+    """Where the clock shall go on from."""
+
+    now: AwareDatetime
+
+
+class TestClockAnswer(Body):
+    """Where the clock stands."""
+
+    now: datetime
+
+
+def _test_clock(clock: Clock) -> Operation:
+    async def move(_: Request, body: TestClockRequest) -> TestClockAnswer:
+        clock.move_to(body.now)
+        return TestClockAnswer(now=clock.now())
+
+    return Operation(
+        "POST", "/v1/test/clock", "Move the clock (tests only)", "operations", move,
+        body=TestClockRequest, result=TestClockAnswer,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _lifespan(runtime: Runtime, _: Any) -> AsyncIterator[None]:
+    sweeps = scheduler.make(_jobs(runtime))
+    sweeps.start()
+    runtime.background.append(asyncio.create_task(runtime.worker.run()))
+    try:
+        yield
+    finally:
+        sweeps.shutdown(wait=False)
+        await runtime.close()
+
+
+def _jobs(runtime: Runtime) -> tuple[Job, ...]:
+    return (
+        Job("keys", timedelta(seconds=5), runtime.keyring.refresh),
+        Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
+        Job("prune", timedelta(minutes=5), partial(_prune, runtime)),
+    )
+
+
+async def _refresh_gauges(runtime: Runtime) -> None:
+    depth = await asyncio.to_thread(_depth, runtime)
+    age = (runtime.clock.now() - depth.oldest_at).total_seconds() if depth.oldest_at else 0.0
+    runtime.metrics.outbox_waiting.set(depth.waiting)
+    runtime.metrics.outbox_parked.set(depth.parked)
+    runtime.metrics.outbox_oldest_seconds.set(max(age, 0.0))
+
+
+def _depth(runtime: Runtime) -> outbox_store.Depth:
+    with reading(runtime.database) as session:
+        return outbox_store.depth(session)
+
+
+async def _prune(runtime: Runtime) -> None:
+    now = runtime.clock.now()
+    kept = timedelta(days=runtime.settings.callback_log_days)
+    first_day = day_of(now - timedelta(days=_KEPT_DAYS), runtime.settings.marketplace_timezone)
+
+    def use_case(session: Session) -> None:
+        marketplace_store.prune(
+            session, nonces_before=now - timedelta(minutes=10), signed_before=now - kept, unsigned_kept=_UNSIGNED_KEPT
+        )
+        outbox_store.prune(session, before=now - timedelta(days=30))
+        heartbeat_store.prune(session, before=first_day)
+
+    await runtime.writer.run(use_case)
+
+
+def _checks(runtime: Runtime) -> dict[str, Any]:
+    async def database() -> Finding:
+        step = await asyncio.to_thread(migrations.revision, runtime.database)
+        if step is None:
+            return Finding(False, "cannot be reached")
+        return Finding(step == migrations.HEAD, f"schema at step {step}", {"migration": step})
+
+    async def keys() -> Finding:
+        count = len(runtime.keyring().jwks()["keys"])
+        return Finding(count > 0, f"{count} verify", {"count": count})
+
+    async def outbox() -> Finding:
+        depth = await asyncio.to_thread(_depth, runtime)
+        age = runtime.clock.now() - depth.oldest_at if depth.oldest_at else timedelta()
+        values = {"waiting": depth.waiting, "parked": depth.parked, "oldest_seconds": int(age.total_seconds())}
+        # An outbox that does not move is the marketplace's trouble or the operator's: devices are served all the same.
+        return Finding(True, "moving" if age < _OLDEST_GOOD else "not moving", values)
+
+    return {"database": database, "keys": keys, "outbox": outbox}

@@ -1,0 +1,67 @@
+"""What an entry says: its vocabulary and its hash. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+GENESIS = "0" * 64
+
+
+class Action(StrEnum):
+    """Everything that is audited."""
+
+    LICENSE_ADDED = "LICENSE_ADDED"
+    LICENSE_ACTIVATED = "LICENSE_ACTIVATED"
+    LICENSE_PROVISIONAL = "LICENSE_PROVISIONAL"
+    LICENSE_REFUSED = "LICENSE_REFUSED"
+    LICENSE_CHANGED = "LICENSE_CHANGED"
+    LICENSE_FROZEN = "LICENSE_FROZEN"
+    LICENSE_UNFROZEN = "LICENSE_UNFROZEN"
+    LICENSE_RELEASED = "LICENSE_RELEASED"
+    LICENSE_REVOKED = "LICENSE_REVOKED"
+    LICENSE_REINSTATED = "LICENSE_REINSTATED"
+    LICENSE_ISSUED = "LICENSE_ISSUED"
+    DEVICE_ACTIVATED = "DEVICE_ACTIVATED"
+    DEVICE_RETURNED = "DEVICE_RETURNED"
+    DEVICE_RELEASED = "DEVICE_RELEASED"
+    PRODUCT_CHANGED = "PRODUCT_CHANGED"
+    DELIVERY_PARKED = "DELIVERY_PARKED"
+    DELIVERY_RETRIED = "DELIVERY_RETRIED"
+    DELIVERY_DROPPED = "DELIVERY_DROPPED"
+    MARKETPLACE_PAUSED = "MARKETPLACE_PAUSED"
+    MARKETPLACE_RESUMED = "MARKETPLACE_RESUMED"
+    KEY_MADE = "KEY_MADE"
+    KEY_RETIRED = "KEY_RETIRED"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Who or what brought a change about.
+
+    Args:
+        actor: ``client``, ``marketplace``, ``outbox``, or ``staff:<name>``.
+        request_id: The request it came with, where there was one.
+        reason: The sentence a person gave.
+    """
+
+    actor: str
+    request_id: str = ""
+    reason: str = ""
+
+
+def canonical(detail: Mapping[str, object] | None) -> str:
+    """Return a detail as the one JSON text that is stored and hashed."""
+    return json.dumps(detail or {}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def entry_hash(previous: str, fields: Sequence[str]) -> str:
+    """Return the SHA-256 (hex) that chains an entry to the one before it.
+
+    Fields are joined as a JSON list, so that moving a character from one field to the next changes the hash.
+    """
+    text = json.dumps([previous, *fields], separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,121 @@
+"""Writing and checking the audit. Whoever changes something calls :func:`record` in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlmodel import Session, col
+
+from licsrv.audit.entries import GENESIS, Action, Cause, canonical, entry_hash
+from licsrv.audit.tables import AuditEntry, AuditHead
+from licsrv.platform.db import table_of
+
+_PENDING = "licsrv.audit.pending"
+_PAGE = 1000
+
+
+def record(
+    session: Session,
+    action: Action,
+    *,
+    subject: str,
+    cause: Cause,
+    now: datetime,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Note a change in the transaction that makes it; if that is rolled back, so is the note.
+
+    Args:
+        session: The transaction of the change.
+        action: What was done.
+        subject: The id of what it was done to.
+        cause: Who did it and why.
+        now: When.
+        detail: Facts worth keeping, before and after; no secret and no raw device fact.
+    """
+    row = {
+        "at": now,
+        "actor": cause.actor,
+        "action": str(action),
+        "subject": subject,
+        "reason": cause.reason,
+        "detail": canonical(detail),
+        "request_id": cause.request_id,
+    }
+    session.execute(insert(AuditEntry), row)
+    session.info[_PENDING] = True
+
+
+def seal(session: Session) -> None:
+    """Chain what this transaction recorded; called once, right before its commit.
+
+    The head row is locked until the commit, so entries of parallel transactions cannot take the same place.
+    """
+    if not session.info.pop(_PENDING, False):
+        return
+    rows = session.execute(
+        select(table_of(AuditEntry)).where(col(AuditEntry.seq).is_(None)).order_by(col(AuditEntry.id))
+    ).all()
+    if not rows:
+        return
+    head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1).with_for_update()).one()
+    seq, last = head.seq, head.hash
+    links: list[dict[str, Any]] = []
+    for row in rows:
+        seq += 1
+        last = entry_hash(last, _fields(row, seq))
+        links.append({"id": row.id, "seq": seq, "hash": last})
+    session.execute(update(AuditEntry), links)
+    session.execute(update(AuditHead).where(col(AuditHead.id) == 1).values(seq=seq, hash=last))
+
+
+def _fields(row: Any, seq: int) -> Sequence[str]:
+    return (
+        str(seq),
+        row.at.isoformat(),
+        row.actor,
+        row.action,
+        row.subject,
+        row.reason,
+        row.detail,
+        row.request_id,
+    )
+
+
+def verify(session: Session) -> str | None:
+    """Return the first thing wrong with the chain as a sentence, or None when every entry is as it was written."""
+    expected, last = 0, GENESIS
+    for row in _sealed(session):
+        expected += 1
+        if row.seq != expected:
+            return f"Entry {expected} is missing: the next one found is {row.seq}."
+        last = entry_hash(last, _fields(row, row.seq))
+        if row.hash != last:
+            return f"Entry {row.seq} is not what was written."
+    head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1)).one_or_none()
+    if head is None or head.seq != expected or head.hash != last:
+        return f"The chain ends at entry {expected}, and its head says otherwise: entries were cut off."
+    return None
+
+
+def _sealed(session: Session) -> Iterator[Any]:
+    after = -1
+    while True:
+        page = session.execute(
+            select(table_of(AuditEntry)).where(col(AuditEntry.seq) > after).order_by(col(AuditEntry.seq)).limit(_PAGE)
+        ).all()
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].seq
+
+
+def entries(session: Session, *, subject: str | None = None, limit: int = 50) -> Sequence[AuditEntry]:
+    """Return the newest entries first, of one subject or of all."""
+    query = select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(limit)
+    if subject is not None:
+        query = query.where(col(AuditEntry.subject) == subject)
+    return session.scalars(query).all()

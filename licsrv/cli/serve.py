@@ -1,0 +1,85 @@
+"""``licsrv serve``: the service."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from licsrv.platform.config import Settings
+
+_STOP_SECONDS = 20
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Instead of LICSRV_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of LICSRV_PORT.")] = None,
+) -> None:
+    """Serve until stopped; what was accepted by then is finished."""
+    import uvicorn
+
+    from licsrv.platform import config, logs
+
+    settings = config.load()
+    logs.configure(settings.log_level, settings.log_format)
+    prepare(settings)
+    host, port = host or settings.host, settings.port if port is None else port
+    _greet(settings, host, port)
+    uvicorn.run(
+        "licsrv.cli.serve:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_keep_alive=30,
+        loop="uvloop",
+        http="httptools",
+    )
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the database to the newest schema before the first worker starts."""
+    from licsrv import migrations
+    from licsrv.platform.db import open_database
+
+    database = open_database(settings.database_url)
+    migrations.upgrade(database)
+    database.dispose()
+
+
+def application() -> ASGIApp:
+    """Return one worker's application, made from the environment."""
+    from licsrv.app import build_runtime, create_app
+    from licsrv.platform import config, logs
+
+    settings = config.load()
+    logs.configure(settings.log_level, settings.log_format)
+    for name in config.unknown_names():
+        logs.logger(__name__).warning("unknown setting", setting=name)
+    return create_app(build_runtime(settings))
+
+
+def _greet(settings: Settings, host: str, port: int) -> None:
+    base = f"http://{host}:{port}"
+    lines = [
+        f"licsrv serves on {base}",
+        f"  callback address   {base}/marketplace/callback"
+        + ("" if settings.callback_access_keys else "   (no access key set: refuses everything)"),
+        f"  open API           {', '.join(settings.marketplace_urls)}"
+        if settings.marketplace_ak
+        else "  open API           not connected (set LICSRV_MARKETPLACE_AK and _SK)",
+        f"  documentation      {base}/docs",
+        f"  readiness          {base}/readyz",
+        "  staff              licsrv licenses --help   (on this machine; there is no web sign-in yet)",
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)

@@ -1,0 +1,15 @@
+"""The marketplace to rehearse with: open API, signed callbacks, a control API to drive them, and faults on demand.
+
+It stands alone. Nothing of it imports the rest of ``licsrv`` and nothing of ``licsrv`` imports it: server, emulator
+and client stub are three witnesses of every wire format, and two that shared code would repeat each other's mistakes.
+
+The shared parts (gateway, courier, faults, clock) know no product line; each product line is a package of its own
+that brings its open API operations and its control routes (see ``product_line.ProductLine``).
+"""
+
+from licsrv.emulator.app import create_app
+from licsrv.emulator.emulator import Emulator
+from licsrv.emulator.errors import ControlError
+from licsrv.emulator.settings import BodyForm, EmulatorSettings, FrozenReading
+
+__all__ = ["BodyForm", "ControlError", "Emulator", "EmulatorSettings", "FrozenReading", "create_app"]

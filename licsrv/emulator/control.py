@@ -1,0 +1,225 @@
+"""The shared routes of the control API: callbacks, open API requests, clock, faults, settings, reset.
+
+Every route only reads its input and calls the ``Emulator``. It has no sign-in: it is meant for the machine it runs on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from licsrv.emulator.control_routes import Ask, ControlRoute, shown_path
+from licsrv.emulator.deliveries import NOTHING_SPOILED, DeliveryState, Spoiling
+from licsrv.emulator.emulator import Emulator
+from licsrv.emulator.errors import ControlError
+from licsrv.emulator.faults import ALL_PATHS, FaultKind, Side
+from licsrv.emulator.moments import rfc3339
+from licsrv.emulator.settings import BodyForm, FrozenReading
+
+MOVE_LIMIT = 3e11
+"""Seconds; more than any move within the calendar."""
+
+SKEW_LIMIT = 10 * 365 * 86_400.0
+QUERY_NAMES = ("signature", "timestamp", "nonce")
+
+
+class SharedControl:
+    """Reads control calls that belong to no product line."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def routes(self) -> list[ControlRoute]:
+        """Return the routes."""
+        return [*self._callback_routes(), *self._state_routes()]
+
+    def _callback_routes(self) -> list[ControlRoute]:
+        return [
+            ControlRoute(
+                "POST", "/callbacks", "send any callback: body | raw, form, url, tries, spoil", self._send, 202
+            ),
+            ControlRoute("GET", "/callbacks", "list the callbacks with every try: ?state=", self._callbacks),
+            ControlRoute("GET", "/callbacks/{id}", "show a callback", self._callback),
+            ControlRoute("POST", "/callbacks/{id}/retry", "send a callback again now", self._retry, 202),
+            ControlRoute("POST", "/callbacks/flush", "send the held callbacks, the latest first", self._flush, 202),
+            ControlRoute("POST", "/callbacks/hurry", "end every pause before a try", self._hurry, 202),
+            ControlRoute("POST", "/callbacks/settle", "wait until all are settled: seconds", self._settle),
+        ]
+
+    def _state_routes(self) -> list[ControlRoute]:
+        return [
+            ControlRoute("GET", "/requests", "list the open API requests received", self._requests),
+            ControlRoute("GET", "/key-pairs", "show failures and locks of the key pairs", self._key_pairs),
+            ControlRoute("GET", "/clock", "show the clock", self._clock),
+            ControlRoute("POST", "/clock", "move it: move_seconds | now | reset", self._move_clock),
+            ControlRoute("GET", "/faults", "list the faults", self._faults),
+            ControlRoute("POST", "/faults", "set one: side, kind, value, path, times", self._set_fault, 201),
+            ControlRoute("DELETE", "/faults", "clear all", self._clear_faults),
+            ControlRoute("DELETE", "/faults/{id}", "clear one", self._clear_faults),
+            ControlRoute("GET", "/settings", "show the settings", self._settings),
+            ControlRoute(
+                "POST",
+                "/settings",
+                "change: callback_url, speed, frozen_reads_as, legacy_http_status, heartbeat_info_required, body_form",
+                self._change_settings,
+            ),
+            ControlRoute("POST", "/reset", "forget everything", self._reset),
+        ]
+
+    async def _send(self, ask: Ask) -> object:
+        raw, members, form = ask.text("raw", 1_000_000), ask.raw("body"), ask.choice("form", BodyForm)
+        url, tries, spoiling = ask.text("url", 2000), ask.integer("tries"), _spoiling(ask)
+        ask.finish()
+        if (raw is None) == (members is None):
+            raise ControlError("give body (an object) or raw (a text)")
+        if members is not None and not isinstance(members, dict):
+            raise ControlError("body must be an object; raw takes a text")
+        body = members if raw is None else raw.encode()
+        sent = await self._emulator.send_callback(
+            body or {}, form=form, url=url, tries=1 if tries is None else tries, spoiling=spoiling
+        )
+        return sent.view()
+
+    async def _callbacks(self, ask: Ask) -> object:
+        state = ask.choice("state", DeliveryState)
+        ask.finish()
+        deliveries = self._emulator.courier.deliveries
+        return {"callbacks": [each.view() for each in deliveries if state is None or each.state is state]}
+
+    async def _callback(self, ask: Ask) -> object:
+        ask.finish()
+        return self._emulator.courier.get(ask.path_values["id"]).view()
+
+    async def _retry(self, ask: Ask) -> object:
+        ask.finish()
+        return self._emulator.courier.retry(ask.path_values["id"]).view()
+
+    async def _flush(self, ask: Ask) -> object:
+        ask.finish()
+        return {"callbacks": [delivery.view() for delivery in self._emulator.courier.flush()]}
+
+    async def _hurry(self, ask: Ask) -> object:
+        ask.finish()
+        return {"on_their_way": self._emulator.courier.hurry()}
+
+    async def _settle(self, ask: Ask) -> object:
+        seconds = ask.number("seconds", 600)
+        ask.finish()
+        try:
+            async with asyncio.timeout(max(10.0 if seconds is None else seconds, 0.001)):
+                await self._emulator.settle()
+        except TimeoutError:
+            return {"settled": False}
+        return {"settled": True}
+
+    async def _requests(self, ask: Ask) -> object:
+        ask.finish()
+        return {"requests": [request.view() for request in self._emulator.requests.all()]}
+
+    async def _key_pairs(self, ask: Ask) -> object:
+        ask.finish()
+        return {"key_pairs": self._emulator.gateway.view()}
+
+    async def _clock(self, ask: Ask) -> object:
+        ask.finish()
+        clock = self._emulator.clock
+        return {"now": rfc3339(clock.now()), "offset_seconds": clock.offset.total_seconds()}
+
+    async def _move_clock(self, ask: Ask) -> object:
+        seconds, moment, reset = ask.number("move_seconds", MOVE_LIMIT), ask.moment("now"), ask.boolean("reset")
+        ask.finish()
+        if [seconds is not None, moment is not None, reset is True].count(True) != 1:
+            raise ControlError("give exactly one of move_seconds, now and reset")
+        clock = self._emulator.clock
+        if seconds is not None:
+            clock.move(timedelta(seconds=seconds))
+        elif moment is not None:
+            clock.set_to(moment)
+        else:
+            clock.reset()
+        return {"now": rfc3339(clock.now()), "offset_seconds": clock.offset.total_seconds()}
+
+    async def _faults(self, ask: Ask) -> object:
+        ask.finish()
+        return {"faults": self._emulator.faults.view()}
+
+    async def _set_fault(self, ask: Ask) -> object:
+        side, kind, value = ask.choice("side", Side), ask.choice("kind", FaultKind), ask.raw("value")
+        path, times = ask.text("path", 40), ask.integer("times")
+        ask.finish()
+        if side is None or kind is None:
+            raise ControlError(f"side must be one of {', '.join(Side)}, kind one of {', '.join(FaultKind)}")
+        return self._emulator.set_fault(side, kind, value, path=ALL_PATHS if path is None else path, times=times).view()
+
+    async def _clear_faults(self, ask: Ask) -> object:
+        ask.finish()
+        self._emulator.clear_faults(ask.path_values.get("id"))
+        return {"faults": self._emulator.faults.view()}
+
+    async def _settings(self, ask: Ask) -> object:
+        ask.finish()
+        return self._settings_view()
+
+    async def _change_settings(self, ask: Ask) -> object:
+        changes = ask.given(
+            callback_url=ask.text("callback_url", 2000),
+            speed=ask.number("speed", 1e9),
+            frozen_reads_as=ask.choice("frozen_reads_as", FrozenReading),
+            legacy_http_status=ask.boolean("legacy_http_status"),
+            heartbeat_info_required=ask.boolean("heartbeat_info_required"),
+            body_form=ask.choice("body_form", BodyForm),
+        )
+        ask.finish()
+        self._emulator.change_settings(**changes)
+        return self._settings_view()
+
+    async def _reset(self, ask: Ask) -> object:
+        ask.finish()
+        await self._emulator.reset()
+        return {"reset": True}
+
+    def _settings_view(self) -> dict[str, object]:
+        settings = self._emulator.settings
+        return {
+            "callback_url": settings.callback_url,
+            "ak": settings.ak,
+            "speed": settings.speed,
+            "frozen_reads_as": settings.frozen_reads_as.value,
+            "legacy_http_status": settings.legacy_http_status,
+            "heartbeat_info_required": settings.heartbeat_info_required,
+            "body_form": settings.body_form.value,
+            "callback_time_limit_seconds": settings.callback_time_limit.total_seconds(),
+            "callback_retry_interval_seconds": settings.callback_retry_interval.total_seconds(),
+            "callback_tries": settings.callback_tries,
+        }
+
+
+def help_lines(routes: list[ControlRoute]) -> list[str]:
+    """Return one line for each route, for the screen."""
+    return [f"{route.method:6} {shown_path(route):34} {route.summary}" for route in routes]
+
+
+def _spoiling(ask: Ask) -> Spoiling:
+    value = ask.raw("spoil")
+    if value is None:
+        return NOTHING_SPOILED
+    if not isinstance(value, dict):
+        raise ControlError("spoil must be an object: signature, timestamp, nonce, skew_seconds, omit")
+    spoil = Ask({}, value)
+    chosen = Spoiling(
+        signature=spoil.text("signature"),
+        timestamp=spoil.text("timestamp"),
+        nonce=spoil.text("nonce"),
+        skew_seconds=spoil.number("skew_seconds", SKEW_LIMIT) or 0.0,
+        omit=_omitted(spoil.raw("omit")),
+    )
+    spoil.finish()
+    return chosen
+
+
+def _omitted(value: object) -> frozenset[str]:
+    if value is None:
+        return frozenset()
+    if not isinstance(value, list) or any(name not in QUERY_NAMES for name in value):
+        raise ControlError("omit must be a list of signature, timestamp and nonce")
+    return frozenset(value)

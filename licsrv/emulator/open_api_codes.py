@@ -1,0 +1,72 @@
+"""The documented answers of the open API: codes, texts and HTTP statuses, the current table and the older one.
+
+Source: protocol/authorization-code.md §3.1 and §3.2. Pure tables; who answers what is not decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OpenApiCode(StrEnum):
+    """``error_code`` of the open API; names as the meaning column puts it."""
+
+    SUCCESS = "92020000"
+    INTERNAL_ERROR = "92020001"
+    INVALID_PARAMETER = "92020002"
+    ILLEGAL_STATE = "92020003"
+    NOT_RECEIVED = "92020004"
+    CODE_NOT_EXISTING = "92020005"
+    NOT_ACTIVATED = "92020011"
+    INVALID_CODE_IN_BATCH = "92020020"
+    REQUEST_INVALID = "95000001"
+    METHOD_NOT_SUPPORTED = "95000002"
+    CONTENT_TYPE_NOT_SUPPORTED = "95000003"
+    NOT_READABLE = "95000004"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How one code is answered: HTTP status and text, today and in the older table."""
+
+    status: int
+    message: str
+    legacy_status: int
+    legacy_message: str
+
+
+def _wording(status: int, message: str, legacy_status: int | None = None, legacy_message: str = "") -> Wording:
+    return Wording(status, message, legacy_status or status, legacy_message or message)
+
+
+# The older table knows neither 92020003 nor 92020011 nor 92020020; HTTP 400 is taken for them (INFER), so that a client
+# that looks at the HTTP status before the code is found out.
+WORDINGS: dict[OpenApiCode, Wording] = {
+    OpenApiCode.SUCCESS: _wording(200, "success"),
+    OpenApiCode.INTERNAL_ERROR: _wording(200, "internal error", 500),
+    OpenApiCode.INVALID_PARAMETER: _wording(200, "invalid param", 400),
+    OpenApiCode.ILLEGAL_STATE: _wording(200, "illegal state", 400),
+    OpenApiCode.NOT_RECEIVED: _wording(200, "can not active before user received."),
+    OpenApiCode.CODE_NOT_EXISTING: _wording(200, "license code notexist", 200, "license code not exist."),
+    OpenApiCode.NOT_ACTIVATED: _wording(200, "license code has been not activated.", 400),
+    OpenApiCode.INVALID_CODE_IN_BATCH: _wording(200, "Invalid license code exists.", 400),
+    OpenApiCode.REQUEST_INVALID: _wording(400, "req param is invalid"),
+    OpenApiCode.METHOD_NOT_SUPPORTED: _wording(405, "Request method not supported"),
+    OpenApiCode.CONTENT_TYPE_NOT_SUPPORTED: _wording(415, "Content type not supported"),
+    OpenApiCode.NOT_READABLE: _wording(400, "req message is not readable"),
+}
+
+UNAUTHORIZED = Wording(403, "Unauthorized", 403, "Unauthorized")
+"""The older table's second meaning of 92020001; only ever answered when a fault asks for it."""
+
+UNAUTHORIZED_NAME = f"{OpenApiCode.INTERNAL_ERROR}/403"
+"""How a fault asks for it."""
+
+GATEWAY_CODE = "APIGW.0301"
+GATEWAY_PREFIX = "Incorrect IAM authentication information: "
+GATEWAY_STATUS = 401
+
+TAIL_SIGNATURE = "verify aksk signature fail, "
+TAIL_LOCKED = "AK access failed to reach the limit,forbidden."
+TAIL_UNKNOWN_AK = "Get secretKey failed,ak:******,err:ak not exist"

@@ -1,0 +1,174 @@
+"""The entrance for heartbeats: the hot path, hence plain ASGI and one signature per answer, made after the commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from pydantic import Field
+from sqlmodel import Session
+from starlette.types import Receive, Scope, Send
+
+from licsrv.errors import (
+    DeviceMismatchError,
+    RefusalError,
+    ServiceUnavailableError,
+    StorageError,
+    UnauthenticatedError,
+)
+from licsrv.heartbeats import rules, service
+from licsrv.heartbeats.rules import LeaseTerms, Spans
+from licsrv.heartbeats.service import Answer, Beat, Granted
+from licsrv.licensing import fingerprints, strings
+from licsrv.licensing.keyring import Keyring, Purpose
+from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
+from licsrv.platform.batching import Batcher
+from licsrv.platform.clock import Clock
+from licsrv.platform.fields import Body, Nonce
+from licsrv.platform.metrics import Metrics
+from licsrv.platform.openapi import BEARER, Operation, parse_model
+from licsrv.platform.web import as_refusal, problem_response, read_body, request_id_of, require_json
+from licsrv.platform.writer import Writer
+
+PATH = "/v1/heartbeats"
+_JSON_HEADERS = (b"content-type", b"application/json")
+
+
+class HeartbeatRequest(Body):
+    """A device checks in."""
+
+    nonce: Nonce = Field(description="the client's random, at most 64 characters; it stands in the lease")
+    device_info: str = Field(max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU; unknown parts stay empty")
+    client: ClientInfo = ClientInfo()
+
+
+class HeartbeatAnswer(Body):
+    """A lease, and what it says without reading it."""
+
+    lease: str
+    status: str
+    expires_at: datetime | None = Field(description="null when the license never ends")
+    lease_until: datetime
+    next_heartbeat_at: datetime
+    server_time: datetime
+
+
+@dataclass(frozen=True)
+class HeartbeatSettings:
+    """The settings of this room."""
+
+    issuer: str
+    spans: Spans
+    zone: tzinfo
+
+
+class HeartbeatEndpoint:
+    """``POST /v1/heartbeats`` as an ASGI application."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        keyring: Callable[[], Keyring],
+        settings: HeartbeatSettings,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._writer = writer
+        self._keyring = keyring
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._batcher: Batcher[Beat, Answer] = Batcher(self._check_in)
+
+    def operation(self) -> Operation:
+        """Return the operation."""
+        refusals = (UnauthenticatedError, DeviceMismatchError, ServiceUnavailableError)
+        return Operation(
+            "POST", PATH, "Check in and get a signed lease", "heartbeats", self, body=HeartbeatRequest,
+            result=HeartbeatAnswer, security=BEARER, refusals=refusals, raw=True,
+        )  # fmt: skip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one check-in."""
+        try:
+            body = await self._answer(scope, receive)
+        except (RefusalError, StorageError) as error:
+            refusal = as_refusal(error)
+            if refusal is None:
+                raise
+            self._metrics.refusals.labels(refusal.code).inc()
+            await problem_response(refusal, request_id_of(scope))(scope, receive, send)
+            return
+        length = str(len(body)).encode("ascii")
+        headers = [_JSON_HEADERS, (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        now = self._clock.now()
+        license_string = bearer_of(_authorization(scope))
+        require_json(scope)
+        request = parse_model(HeartbeatRequest, await read_body(receive))
+        parts = fingerprints.hash_parts(fingerprints.parse(request.device_info), key=self._keyring().device_key)
+
+        beat = Beat(strings.digest(license_string), parts, request.client.version, now)
+        answer = await self._batcher.submit(beat)
+        if isinstance(answer, RefusalError):
+            raise answer
+        self._metrics.leases.labels(answer.terms.status).inc()
+        return self._render(answer, request.nonce)
+
+    async def _check_in(self, beats: list[Beat]) -> Sequence[Answer]:
+        self._metrics.heartbeat_batch.observe(len(beats))
+        day = rules.day_of(beats[0].at, self._settings.zone)
+        keyring = self._keyring()
+
+        def use_case(session: Session) -> Sequence[Answer]:
+            return service.check_in(session, beats, day=day, spans=self._settings.spans, keyring=keyring)
+
+        return await self._writer.run(use_case)
+
+    def _render(self, granted: Granted, nonce: str) -> bytes:
+        """Sign the lease over what is on disk, and write the answer."""
+        terms = granted.terms
+        key = self._keyring().signer(Purpose.LEASE)
+        lease = key.sign(lease_payload(granted, nonce, issuer=self._settings.issuer))
+        expires_at = f'"{_text(terms.license_expires_at)}"' if terms.license_expires_at is not None else "null"
+        return (
+            f'{{"lease":"{lease}","status":"{terms.status}","expires_at":{expires_at},'
+            f'"lease_until":"{_text(terms.lease_until)}","next_heartbeat_at":"{_text(terms.next_at)}",'
+            f'"server_time":"{_text(terms.issued_at)}"}}'
+        ).encode("ascii")
+
+
+def lease_payload(granted: Granted, nonce: str, *, issuer: str) -> bytes:
+    """Return a lease's claims as the bytes that are signed."""
+    terms: LeaseTerms = granted.terms
+    claims: dict[str, object] = {
+        "iss": issuer,
+        "sub": granted.license_id,
+        "jti": granted.issued_id,
+        "status": terms.status,
+        "reason": terms.reason,
+        "iat": strings.seconds(terms.issued_at),
+        "exp": strings.seconds(terms.lease_until),
+        "next": strings.seconds(terms.next_at),
+        "nonce": nonce,
+    }
+    if terms.license_expires_at is not None:
+        claims["license_exp"] = strings.seconds(terms.license_expires_at)
+    return json.dumps(claims, separators=(",", ":")).encode("ascii")
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _authorization(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value.decode("latin-1"))
+    return ""

@@ -1,0 +1,67 @@
+"""What a device that checks in is told, and which day it counts for. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from licsrv.licensing import lifecycle
+from licsrv.licensing.lifecycle import LicenseFacts, Status
+
+# A device that may not work asks again soon, so that a renewal or a reinstatement reaches it within the hour.
+RETRY_WHEN_REFUSED = timedelta(hours=1)
+
+_LEASE_STATUS = {
+    Status.ACTIVE: "ACTIVE",
+    Status.EXPIRED: "EXPIRED",
+    Status.FROZEN: "FROZEN",
+    Status.REVOKED: "REVOKED",
+    Status.RELEASED: "RELEASED",
+    # The contract has five words. A license that nobody confirmed has run out of its provisional time.
+    Status.NOT_ACTIVATED: "EXPIRED",
+}
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The settings that shape a lease."""
+
+    grace: timedelta
+    interval: timedelta
+
+
+@dataclass(frozen=True)
+class LeaseTerms:
+    """What a lease says. ``lease_until`` is how long the answer holds without asking again."""
+
+    status: str
+    reason: str
+    issued_at: datetime
+    lease_until: datetime
+    next_at: datetime
+    license_expires_at: datetime | None
+
+    @property
+    def may_work(self) -> bool:
+        """Whether the software may run under this lease."""
+        return self.status == "ACTIVE"
+
+
+def decide(license: LicenseFacts, *, device_has_place: bool, spans: Spans, now: datetime) -> LeaseTerms:
+    """Decide what a device is told: an ordinary answer for every status, never an error."""
+    status = _LEASE_STATUS[lifecycle.status(license, now)]
+    sentence = lifecycle.reason(license, now)
+    if not device_has_place and status == "ACTIVE":
+        status, sentence = "RELEASED", "This device's place on the license was given back; ask for a license anew."
+    ends_at = lifecycle.end_of_use(license)
+    if status != "ACTIVE":
+        again_at = now + min(spans.interval, RETRY_WHEN_REFUSED)
+        return LeaseTerms(status, sentence, now, again_at, again_at, ends_at)
+    until = now + spans.grace
+    until = until if ends_at is None else min(until, ends_at)
+    return LeaseTerms(status, "", now, until, min(now + spans.interval, until), ends_at)
+
+
+def day_of(now: datetime, zone: tzinfo) -> date:
+    """Return the marketplace's day of a moment."""
+    return now.astimezone(zone).date()

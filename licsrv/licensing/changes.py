@@ -1,0 +1,239 @@
+"""Use cases that change what a license is: it is added, confirmed, extended, frozen, revoked, released.
+
+Whoever calls says by ``stated_at`` when the authority stated the fact, so that late messages change nothing.
+Each use case that finds the license as it should be already changes nothing, notes nothing and returns False.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.errors import ConflictError
+from licsrv.licensing import lifecycle, store
+from licsrv.licensing.lifecycle import Status
+from licsrv.licensing.tables import License
+from licsrv.platform.ids import new_id
+
+MARKETPLACE = "marketplace"
+MANUAL = "manual"
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What is known of a bought license."""
+
+    code: str
+    source: str
+    product_id: str = ""
+    order_id: str = ""
+    order_line_id: str = ""
+    customer: str = ""
+    amount: int | None = None
+    device_limit: int | None = None
+    expires_at: datetime | None = None
+    is_test: bool = False
+
+
+def confirm(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) -> License:
+    """Make a license of a purchase, or confirm a provisional one; one that is confirmed already stays as it is."""
+    license = store.license_for_update(session, purchase.code)
+    if license is None:
+        license = _new(purchase, now)
+        session.add(license)
+    elif license.activated_at is not None:
+        return license
+
+    license.activated_at = now
+    license.provisional_until = None
+    license.refused_reason = None
+    license.product_id = purchase.product_id or license.product_id
+    license.order_id = purchase.order_id or license.order_id
+    license.amount = purchase.amount if purchase.amount is not None else license.amount
+    license.expires_at = purchase.expires_at
+    license.facts_changed_at = now
+
+    session.flush()
+    audit.record(session, Action.LICENSE_ACTIVATED, subject=license.id, cause=cause, detail=_facts(license), now=now)
+    return license
+
+
+def add(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) -> License:
+    """Add a license that was sold elsewhere; it is active at once.
+
+    Raises:
+        ConflictError: The code exists already.
+    """
+    if store.license_by_code(session, purchase.code) is not None:
+        raise ConflictError("A license with this code exists already.")
+    license = _new(purchase, now)
+    license.activated_at = now
+    license.expires_at = purchase.expires_at
+
+    session.add(license)
+    session.flush()
+    audit.record(session, Action.LICENSE_ADDED, subject=license.id, cause=cause, detail=_facts(license), now=now)
+    return license
+
+
+def add_provisional(session: Session, code: str, *, until: datetime, cause: Cause, now: datetime) -> License:
+    """Let a code run for a short time although the authority could not be asked.
+
+    A code that had its provisional time gets no second one, so this cannot go on for ever.
+    """
+    license = store.license_for_update(session, code)
+    if license is not None:
+        return license
+    license = _new(Purchase(code, MARKETPLACE), now)
+    license.provisional_until = until
+
+    session.add(license)
+    session.flush()
+    detail = {"code": code, "until": until.isoformat()}
+    audit.record(session, Action.LICENSE_PROVISIONAL, subject=license.id, cause=cause, detail=detail, now=now)
+    return license
+
+
+def refuse(session: Session, license: License, reason: str, *, cause: Cause, now: datetime) -> bool:
+    """End a provisional license that the authority did not confirm."""
+    if license.activated_at is not None or (license.refused_reason == reason and license.provisional_until is None):
+        return False
+    license.provisional_until = None
+    license.refused_reason = reason
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_REFUSED, subject=license.id, cause=cause, detail={"why": reason}, now=now)
+    return True
+
+
+def change_expiry(
+    session: Session,
+    license: License,
+    expires_at: datetime | None,
+    *,
+    stated_at: datetime,
+    may_shorten: bool,
+    cause: Cause,
+    now: datetime,
+) -> bool:
+    """Set the license's last moment, unless a newer statement is known already."""
+    if license.released_at is not None or not lifecycle.accepts_expiry(
+        license.expires_at, license.expiry_stated_at, expires_at, stated_at=stated_at, may_shorten=may_shorten
+    ):
+        return False
+    before = license.expires_at
+    license.expiry_stated_at = stated_at
+    session.add(license)
+    if before == expires_at:
+        return False
+    license.expires_at = expires_at
+    license.facts_changed_at = now
+    detail = {"expires_at": {"before": _text(before), "after": _text(expires_at)}}
+    audit.record(session, Action.LICENSE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
+
+
+def change_product(session: Session, license: License, product_id: str, *, cause: Cause, now: datetime) -> bool:
+    """Set the license's product, as when its period type changes."""
+    if license.released_at is not None or license.product_id == product_id:
+        return False
+    detail = {"product_id": {"before": license.product_id, "after": product_id}}
+    license.product_id = product_id
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
+
+
+def set_frozen(
+    session: Session, license: License, frozen: bool, *, stated_at: datetime, cause: Cause, now: datetime
+) -> bool:
+    """Freeze or unfreeze, unless a newer statement is known already."""
+    if license.released_at is not None or not lifecycle.accepts_freeze(license.freeze_stated_at, stated_at=stated_at):
+        return False
+    license.freeze_stated_at = stated_at
+    session.add(license)
+    if (license.frozen_at is not None) == frozen:
+        return False
+    license.frozen_at = now if frozen else None
+    license.facts_changed_at = now
+    action = Action.LICENSE_FROZEN if frozen else Action.LICENSE_UNFROZEN
+    audit.record(session, action, subject=license.id, cause=cause, now=now)
+    return True
+
+
+def release(session: Session, license: License, *, cause: Cause, now: datetime) -> bool:
+    """End the license for good; nothing brings it back."""
+    if license.released_at is not None:
+        return False
+    license.released_at = now
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_RELEASED, subject=license.id, cause=cause, detail=_facts(license), now=now)
+    return True
+
+
+def revoke(session: Session, license: License, *, cause: Cause, now: datetime) -> bool:
+    """Take the license back; ``cause.reason`` is shown to the customer and kept as its tombstone.
+
+    Raises:
+        ConflictError: It is released: there is nothing left to revoke.
+    """
+    if lifecycle.status(license, now) is Status.RELEASED:
+        raise ConflictError("The license is released; there is nothing left to revoke.")
+    if license.revoked_at is not None:
+        return False
+    license.revoked_at = now
+    license.revoked_by = cause.actor
+    license.revoked_reason = cause.reason
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_REVOKED, subject=license.id, cause=cause, detail=_facts(license), now=now)
+    return True
+
+
+def reinstate(session: Session, license: License, *, cause: Cause, now: datetime) -> bool:
+    """Undo a revocation; the audit keeps both."""
+    if license.revoked_at is None:
+        return False
+    detail = {"revoked_by": license.revoked_by, "revoked_reason": license.revoked_reason}
+    license.revoked_at = license.revoked_by = license.revoked_reason = None
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_REINSTATED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
+
+
+def _new(purchase: Purchase, now: datetime) -> License:
+    return License(
+        id=new_id(now),
+        code=purchase.code,
+        source=purchase.source,
+        product_id=purchase.product_id,
+        order_id=purchase.order_id,
+        order_line_id=purchase.order_line_id,
+        customer=purchase.customer,
+        amount=purchase.amount,
+        device_limit=purchase.device_limit,
+        is_test=purchase.is_test,
+        created_at=now,
+        facts_changed_at=now,
+    )
+
+
+def _facts(license: License) -> dict[str, object]:
+    return {
+        "code": license.code,
+        "product_id": license.product_id,
+        "order_id": license.order_id,
+        "amount": license.amount,
+        "expires_at": _text(license.expires_at),
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

@@ -1,0 +1,179 @@
+"""Devices as fingerprints: parse, hash, match, explain. Pure.
+
+A fingerprint is ``MAC|disk|board|CPU`` (protocol/online-license-and-sdk.md §1.5). Raw values live in
+:class:`DeviceFacts` only, which nobody stores or prints. The same rules stand in ``client_stub`` a second time on
+purpose: ``tests/vectors/device_match.json`` binds the witnesses, so do not merge them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from licsrv.errors import InvalidRequestError
+
+MAX_BYTES = 5 * 1024
+MAX_VALUES = 64
+NEEDED = 2
+
+_MAC_SEPARATORS = str.maketrans("", "", ":-.")
+_MAC = re.compile(r"[0-9A-F]{12}")
+# Values that many machines share because nobody filled them in: matching on them would let strangers in.
+_MEANINGLESS = frozenset(
+    {
+        "", "0", "00000000", "000000000000", "FFFFFFFFFFFF", "NONE", "N/A", "NA", "NULL", "UNKNOWN",
+        "DEFAULT STRING", "TO BE FILLED BY O.E.M.", "NOT SPECIFIED", "NOT APPLICABLE",
+        "SYSTEM SERIAL NUMBER", "BASE BOARD SERIAL NUMBER",
+    }
+)  # fmt: skip
+
+
+class Part(StrEnum):
+    """The four parts of a fingerprint, in their order."""
+
+    MAC = "mac"
+    DISK = "disk"
+    BOARD = "board"
+    CPU = "cpu"
+
+
+MULTI_VALUED = frozenset({Part.MAC, Part.DISK})
+HashedParts = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What a device said of itself, in normal form; never printed, never stored."""
+
+    values: Mapping[Part, tuple[str, ...]] = field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in it identifies a device."""
+        return not self.values
+
+
+class Agreement(StrEnum):
+    """How one part compares."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    NOT_GIVEN = "not given"
+    NOT_KNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Match:
+    """How a device compares with a known one, part by part."""
+
+    parts: Mapping[Part, Agreement]
+    agreeing: int
+    needed: int
+
+    @property
+    def is_same_device(self) -> bool:
+        """Whether enough parts agree."""
+        return self.agreeing >= self.needed > 0
+
+    def explain(self) -> dict[str, str]:
+        """Return the verdict of each part in words that fit an answer, a page or an audit entry."""
+        return {str(part): str(agreement) for part, agreement in self.parts.items()}
+
+
+def parse(text: str) -> DeviceFacts:
+    """Read a fingerprint into its normal form.
+
+    Blanks around values are dropped, letters upper-cased, MAC addresses reduced to their 12 digits, and values that
+    identify nothing ("To be filled by O.E.M.") treated as absent.
+
+    Raises:
+        InvalidRequestError: Too long, not four parts, too many values, or nothing in it identifies a device.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise _invalid(f"device_info is longer than {MAX_BYTES} bytes.")
+    if not text.isprintable():
+        raise _invalid("device_info has characters that cannot be printed.")
+    texts = text.split("|")
+    if len(texts) != len(Part):
+        raise _invalid("device_info must have four parts joined by '|'.")
+    values = {part: values for part, raw in zip(Part, texts, strict=True) if (values := _values(part, raw))}
+    if any(len(found) > MAX_VALUES for found in values.values()):
+        raise _invalid(f"device_info has more than {MAX_VALUES} values in one part.")
+    if not values:
+        raise _invalid("device_info has nothing in it that identifies a device.")
+    return DeviceFacts(values)
+
+
+def _invalid(sentence: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        sentence, action="Send MAC|DISK|BOARD|CPU; a part that cannot be read stays empty.", field="device_info"
+    )
+
+
+def _values(part: Part, raw: str) -> tuple[str, ...]:
+    texts = raw.split(",") if part in MULTI_VALUED else [raw]
+    normal = (_normal(part, text) for text in texts)
+    return tuple(dict.fromkeys(value for value in normal if value not in _MEANINGLESS))
+
+
+def _normal(part: Part, text: str) -> str:
+    value = text.strip().upper()
+    if part is Part.MAC:
+        digits = value.translate(_MAC_SEPARATORS)
+        return digits if _MAC.fullmatch(digits) else value
+    return value
+
+
+def hash_parts(facts: DeviceFacts, *, key: bytes) -> dict[str, list[str]]:
+    """Return keyed hashes of all values by part: 128 bits of HMAC-SHA256, base64url, sorted.
+
+    Without the key (a file beside the signing keys, never in the database) nobody can try out MAC addresses.
+    """
+    return {
+        str(part): sorted(_digest(key, part, value)[:22] for value in values) for part, values in facts.values.items()
+    }
+
+
+def _digest(key: bytes, part: Part, value: str) -> str:
+    raw = hmac.digest(key, f"{part}:{value}".encode("utf-8", "surrogatepass"), "sha256")
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+
+
+def fingerprint(hashed: HashedParts) -> str:
+    """Return one text for the whole of a device's hashed parts: equal when all parts are."""
+    text = ";".join(f"{part}={','.join(hashed.get(str(part), ()))}" for part in Part)
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode("ascii")).digest()).decode("ascii").rstrip("=")
+
+
+def selective_parts(hashed: HashedParts) -> list[str]:
+    """Return the hashes by which a device is looked up.
+
+    The CPU id is the same in every machine of a model, so it would find thousands; two agreeing parts always include
+    another one. Only a device that has nothing else is looked up by its CPU.
+    """
+    found = [value for part in (Part.MAC, Part.DISK, Part.BOARD) for value in hashed.get(str(part), ())]
+    return found or list(hashed.get(str(Part.CPU), ()))
+
+
+def match(known: HashedParts, given: HashedParts) -> Match:
+    """Compare a device with a known one.
+
+    Of the parts that the known device has, two must agree; one, where it has only one. Parts with several values
+    agree when the sets share one, so a dock or a USB adapter coming or going changes nothing.
+    """
+    parts = {part: _compare(known.get(str(part), ()), given.get(str(part), ())) for part in Part}
+    agreeing = sum(agreement is Agreement.AGREES for agreement in parts.values())
+    return Match(parts, agreeing, min(NEEDED, len([part for part in Part if known.get(str(part))])))
+
+
+def _compare(known: list[str] | tuple[()], given: list[str] | tuple[()]) -> Agreement:
+    if not known:
+        return Agreement.NOT_KNOWN
+    if not given:
+        return Agreement.NOT_GIVEN
+    return Agreement.DIFFERS if set(known).isdisjoint(given) else Agreement.AGREES

@@ -1,0 +1,216 @@
+"""Use cases of devices: a device asks for its license, and gives its place back.
+
+Each reads, decides, writes, and notes what it did in the audit, in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
+from licsrv.licensing import fingerprints, issuing, lifecycle, store, strings
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
+from licsrv.licensing.issuing import Wording
+from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.lifecycle import Admission
+from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.platform.ids import new_id
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The settings that shape a license."""
+
+    issuer: str
+    device_limit: int
+    lease_grace: timedelta
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A device asks for the license of a code."""
+
+    code: str
+    facts: DeviceFacts = field(repr=False)
+    device_name: str = ""
+    client_version: str = ""
+
+
+@dataclass(frozen=True)
+class LicenseForDevice:
+    """A license as the device gets it. ``refresh_after`` is when it should have checked in or asked again."""
+
+    license_string: str
+    license_id: str
+    expires_at: datetime | None
+    refresh_after: datetime
+
+
+def activate(
+    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
+) -> LicenseForDevice:
+    """Give the device a place on the license, or recognise it, and issue its license string.
+
+    Asking again costs no second place, and gives the same string while it says what a new one would.
+
+    Raises:
+        LicenseNotFoundError: No license has this code.
+        LicenseExpiredError: And its relatives: no device may use it now.
+        DeviceLimitError: The device is new and every place is taken.
+    """
+    license = _known(store.license_for_update(session, request.code))
+    product = store.product(session, license.product_id)
+    parts = fingerprints.hash_parts(request.facts, key=keyring.device_key)
+    candidates = store.devices_like(session, license.id, parts)
+
+    places = lifecycle.places(
+        device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
+    )
+    admission = lifecycle.decide_activation(
+        license, candidates, parts, places_taken=license.places_taken, places=places, now=now
+    )
+
+    device_id = _admit(session, license, admission, request, parts, now=now)
+    wording = Wording(terms.issuer, product, license.amount or places)
+    issued = issuing.issue_string(session, license, device_id, request.facts, wording=wording, keyring=keyring, now=now)
+    if issued.is_new or admission.takes_place:
+        detail = _explain(admission, device_id, issued.issued_id, places)
+        audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
+    ends_at = lifecycle.end_of_use(license)
+    return LicenseForDevice(issued.text, license.id, ends_at, _earlier(now + terms.lease_grace, ends_at))
+
+
+def _known(license: License | None) -> License:
+    if license is None:
+        raise LicenseNotFoundError(
+            "No license has this code.", action="Check the code: it stands with the purchase at the marketplace."
+        )
+    return license
+
+
+def _admit(
+    session: Session, license: License, admission: Admission, request: Activation, parts: HashedParts, *, now: datetime
+) -> str:
+    """Write what the decision means for the device and its place; return the device's id."""
+    if admission.takes_place:
+        store.move_places(session, license.id, 1)
+    seen = {"name": request.device_name, "client_version": request.client_version}
+    if admission.device_id is None:
+        device_id = new_id(now)
+        row: dict[str, Any] = {
+            "id": device_id,
+            "license_id": license.id,
+            "fingerprint": fingerprints.fingerprint(parts),
+            "parts": dict(parts),
+            "first_seen_at": now,
+        }
+        store.add_device(session, row | seen)
+        return device_id
+    changes = {name: value for name, value in seen.items() if value}
+    if admission.takes_place:
+        changes["released_at"] = None  # type: ignore[assignment]
+    if changes:
+        store.update_device(session, admission.device_id, **changes)
+    return admission.device_id
+
+
+def _action(admission: Admission) -> Action:
+    if admission.device_id is None:
+        return Action.DEVICE_ACTIVATED
+    return Action.DEVICE_RETURNED if admission.takes_place else Action.LICENSE_ISSUED
+
+
+def _explain(admission: Admission, device_id: str, issued_id: str, places: int) -> dict[str, object]:
+    parts = admission.match.explain() if admission.match is not None else {}
+    return {"device": device_id, "issued": issued_id, "places": places, "parts": parts}
+
+
+def _earlier(moment: datetime, limit: datetime | None) -> datetime:
+    return moment if limit is None else min(moment, limit)
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who presents a license string: what we handed out, and to which device of which license."""
+
+    issued: IssuedLicense
+    device: Device
+
+
+def authenticate(session: Session, license_string: str, *, keyring: Keyring) -> Bearer:
+    """Return who presents a license string.
+
+    It is looked up by its digest: what we handed out is on disk, so no signature has to be checked again.
+
+    Raises:
+        UnauthenticatedError: We did not issue it, or its key has been retired.
+    """
+    issued = store.issued_by_digest(session, strings.digest(license_string))
+    device = store.device_for_update(session, issued.device_id) if issued is not None else None
+    if issued is None or device is None or not keyring.is_trusted(issued.key_id):
+        raise unknown_bearer()
+    return Bearer(issued, device)
+
+
+def unknown_bearer() -> UnauthenticatedError:
+    """Return the refusal of a license string that does not count."""
+    return UnauthenticatedError(
+        "The license string is missing, or we did not issue it.", action="Ask for a license string with the code."
+    )
+
+
+@dataclass(frozen=True)
+class Released:
+    """A place given back."""
+
+    license_id: str
+    released_at: datetime
+    places_taken: int
+
+
+def release_device(
+    session: Session, device: Device, *, given: HashedParts | None = None, cause: Cause, now: datetime
+) -> Released:
+    """Give a device's place back. Doing it again changes nothing and says the same.
+
+    Args:
+        given: The hashed parts of whoever asks, where they were sent: they must be the device's.
+
+    Raises:
+        DeviceMismatchError: Another device asks.
+    """
+    license = store.license_by_id_for_update(session, device.license_id)
+    if license is None:
+        raise AssertionError  # a foreign key holds this
+    require_same_device(device.parts, given)
+    if device.released_at is not None:
+        return Released(license.id, device.released_at, license.places_taken)
+
+    store.update_device(session, device.id, released_at=now)
+    store.move_places(session, license.id, -1)
+    detail = {"device": device.id, "name": device.name}
+    audit.record(session, Action.DEVICE_RELEASED, subject=license.id, cause=cause, detail=detail, now=now)
+    return Released(license.id, now, license.places_taken - 1)
+
+
+def require_same_device(known: HashedParts, given: HashedParts | None) -> None:
+    """Refuse a device that is not the known one; without parts there is nothing to compare.
+
+    Raises:
+        DeviceMismatchError: Too few parts agree; ``parts`` says which.
+    """
+    if given is None:
+        return
+    found = fingerprints.match(known, given)
+    if not found.is_same_device:
+        raise DeviceMismatchError(
+            f"The license belongs to another device: {found.agreeing} of the {found.needed} parts needed agree.",
+            action="Ask for a license for this device, or have the vendor's support release the old one.",
+            parts=found.explain(),
+        )

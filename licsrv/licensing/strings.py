@@ -1,0 +1,140 @@
+"""License strings and leases: claims to signed text. Pure.
+
+JWS compact serialization (RFC 7515) with EdDSA (RFC 8037). ``client_stub`` and the tests read these with code of
+their own on purpose (three witnesses): a mistake made once must not be made everywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from licsrv.errors import InvalidRequestError
+from licsrv.licensing.fingerprints import DeviceFacts, Part
+
+MAX_STRING = 1024  # the marketplace's limit for a license that travels as characters
+LICENSE_TYPE = "license+jwt"
+LEASE_TYPE = "lease+jwt"
+SALT_BYTES = 12
+_HASH_BYTES = 6
+_CLAIM_OF_PART = {Part.MAC: "m", Part.DISK: "d", Part.BOARD: "b", Part.CPU: "c"}
+
+
+def b64(raw: bytes) -> str:
+    """Return base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A private key together with the protected header that it stands for."""
+
+    key_id: str
+    private: Ed25519PrivateKey
+    header: bytes
+
+    @classmethod
+    def make(cls, key_id: str, private: Ed25519PrivateKey, *, typ: str) -> SigningKey:
+        """Prepare the header once: it is the same in every text that this key signs."""
+        header = json.dumps({"alg": "EdDSA", "kid": key_id, "typ": typ}, separators=(",", ":")).encode("ascii")
+        return cls(key_id, private, b64(header).encode("ascii"))
+
+    def sign(self, payload: bytes) -> str:
+        """Return the compact serialization of a payload."""
+        body = self.header + b"." + base64.urlsafe_b64encode(payload).rstrip(b"=")
+        signature = base64.urlsafe_b64encode(self.private.sign(body)).rstrip(b"=")
+        return (body + b"." + signature).decode("ascii")
+
+
+def digest(text: str) -> str:
+    """Return how a license string is looked up: its SHA-256, hex."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def seconds(moment: datetime) -> int:
+    """Return whole Unix seconds, as claims have them."""
+    return int(moment.timestamp())
+
+
+def device_claim(facts: DeviceFacts, *, salt: bytes, most: int) -> dict[str, Any]:
+    """Return how a device recognises itself offline: salted hashes of 48 bits, at most ``most`` of each part.
+
+    Values keep the order in which the device named them, so that the physical adapters come first.
+    """
+    claim: dict[str, Any] = {"v": 1, "s": b64(salt)}
+    for part, values in facts.values.items():
+        hashes = [b64(hmac.digest(salt, f"{part}:{value}".encode(), "sha256")[:_HASH_BYTES]) for value in values[:most]]
+        claim[_CLAIM_OF_PART[part]] = hashes if part in {Part.MAC, Part.DISK} else hashes[0]
+    return claim
+
+
+@dataclass(frozen=True)
+class LicenseTerms:
+    """What a license string says besides the device."""
+
+    issuer: str
+    issued_id: str
+    license_id: str
+    code: str
+    product: str
+    features: Sequence[str]
+    amount: int
+    is_test: bool
+    is_provisional: bool
+    issued_at: datetime
+    ends_at: datetime | None
+
+    def claims(self) -> dict[str, Any]:
+        """Return the claims in the contract's names."""
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "jti": self.issued_id,
+            "sub": self.license_id,
+            "code": self.code,
+            "product": self.product,
+            "iat": seconds(self.issued_at),
+            "nbf": seconds(self.issued_at),
+        }
+        if self.ends_at is not None:
+            claims["exp"] = seconds(self.ends_at)
+        claims |= {"n": self.amount, "feat": list(self.features)}
+        if self.is_test:
+            claims["test"] = True
+        if self.is_provisional:
+            claims["prov"] = True
+        return claims
+
+
+def sign_license(
+    terms: LicenseTerms, facts: DeviceFacts, *, salt: bytes, key: SigningKey
+) -> tuple[str, dict[str, Any]]:
+    """Return a license string for a device, and its claims.
+
+    A device with very many adapters is described by fewer of them until the string fits.
+
+    Raises:
+        InvalidRequestError: It does not fit even so: the product has too many features.
+    """
+    claims = terms.claims()
+    for most in (8, 4, 2, 1):
+        claims["dev"] = device_claim(facts, salt=salt, most=most)
+        text = key.sign(payload(claims))
+        if len(text) <= MAX_STRING:
+            return text, claims
+    raise InvalidRequestError(
+        f"A license string of this product is longer than {MAX_STRING} characters.",
+        action="Ask for a license file instead, or give the product fewer features.",
+    )
+
+
+def payload(claims: Mapping[str, Any]) -> bytes:
+    """Return claims as the bytes that are signed."""
+    return json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode("utf-8")

@@ -1,0 +1,98 @@
+"""Columns of licensing. Rows hold facts; what a license is at a moment is worked out in ``lifecycle``, never stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class Product(SQLModel, table=True):
+    """What the vendor says of a product as the marketplace (or the vendor) numbers it."""
+
+    __tablename__ = "products"
+
+    product_id: str = Field(primary_key=True, max_length=128)
+    name: str = Field(max_length=64)
+    device_limit: int | None = None
+    amount_is_places: bool = True
+    features: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+
+
+class License(SQLModel, table=True):
+    """One purchased entitlement.
+
+    ``freeze_stated_at`` and ``expiry_stated_at`` hold the moment at which the authority (not we) stated the fact, so
+    that a late message cannot undo a newer one; ``facts_changed_at`` is our own clock at the last such change.
+    """
+
+    __tablename__ = "licenses"
+
+    id: str = Field(primary_key=True, max_length=23)
+    code: str = Field(max_length=64, unique=True)
+    source: str = Field(max_length=16)
+    product_id: str = Field(default="", max_length=128)
+    order_id: str = Field(default="", max_length=64, index=True)
+    order_line_id: str = Field(default="", max_length=64)
+    customer: str = Field(default="", max_length=200)
+    amount: int | None = None
+    device_limit: int | None = None
+    places_taken: int = 0
+    is_test: bool = False
+    created_at: datetime
+    activated_at: datetime | None = None
+    provisional_until: datetime | None = None
+    refused_reason: str | None = Field(default=None, max_length=255)
+    expires_at: datetime | None = None
+    expiry_stated_at: datetime | None = None
+    frozen_at: datetime | None = None
+    freeze_stated_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str | None = Field(default=None, max_length=100)
+    revoked_reason: str | None = Field(default=None, max_length=500)
+    released_at: datetime | None = None
+    facts_changed_at: datetime
+
+
+class Device(SQLModel, table=True):
+    """One machine on one license. ``parts`` holds keyed hashes by kind; ``released_at`` set means its place is free."""
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("license_id", "fingerprint", name="uq_devices_license_fingerprint"),)
+
+    id: str = Field(primary_key=True, max_length=23)
+    license_id: str = Field(foreign_key="licenses.id", max_length=23)
+    fingerprint: str = Field(max_length=43, index=True)
+    parts: dict[str, list[str]] = Field(sa_column=Column(JSON, nullable=False))
+    name: str = Field(default="", max_length=100)
+    client_version: str = Field(default="", max_length=64)
+    first_seen_at: datetime
+    released_at: datetime | None = None
+
+
+class DevicePart(SQLModel, table=True):
+    """One selective part of a device: the devices like a given one are found by index, however many there are."""
+
+    __tablename__ = "device_parts"
+
+    device_id: str = Field(primary_key=True, foreign_key="devices.id", max_length=23)
+    part_hash: str = Field(primary_key=True, max_length=22)
+    license_id: str = Field(max_length=23)
+
+    __table_args__ = (Index("ix_device_parts_license_part", "license_id", "part_hash"),)
+
+
+class IssuedLicense(SQLModel, table=True):
+    """One license string or file handed out; ``digest`` is how its bearer is recognised."""
+
+    __tablename__ = "issued_licenses"
+
+    id: str = Field(primary_key=True, max_length=23)
+    license_id: str = Field(foreign_key="licenses.id", max_length=23, index=True)
+    device_id: str = Field(foreign_key="devices.id", max_length=23, index=True)
+    form: str = Field(max_length=8)
+    digest: str = Field(max_length=64, unique=True)
+    key_id: str = Field(max_length=43)
+    claims: str = Field(sa_column=Column(Text, nullable=False))
+    issued_at: datetime

@@ -1,0 +1,116 @@
+"""Read the envelope of an open API answer and say what its ``error_code`` means (protocol §2.1, §3, §8).
+
+Pure. It knows the codes; which host is asked, and how often, is the client's and the outbox's part.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from licsrv.errors import MarketplaceAuthenticationError, MarketplaceRefusedError, MarketplaceUnansweredError
+from licsrv.platform.strict_json import MalformedJsonError, loads_object
+
+SUCCESS = "92020000"
+INTERNAL_ERROR = "92020001"
+INVALID_PARAMETER = "92020002"
+ILLEGAL_STATE = "92020003"
+NOT_RECEIVED = "92020004"
+UNKNOWN_LICENSE = "92020005"
+NOT_ACTIVATED = "92020011"
+INVALID_LICENSE_IN_BATCH = "92020020"
+
+REFUSALS = {
+    INVALID_PARAMETER: "a parameter is invalid",
+    ILLEGAL_STATE: "the code is in a state that does not allow this; an activated code cannot be activated again",
+    NOT_RECEIVED: "the buyer has not received the code yet",
+    UNKNOWN_LICENSE: "the code does not exist",
+    NOT_ACTIVATED: "the code has not been activated",
+    INVALID_LICENSE_IN_BATCH: "one of the codes is invalid",
+    "95000001": "a parameter breaks its rule",
+    "95000002": "the HTTP method is not supported",
+    "95000003": "the content type is not application/json",
+    "95000004": "the body is not readable as JSON",
+}
+"""The documented codes that mean no, until something changes on either side (§3.1)."""
+
+MAX_ANSWER_BYTES = 1024 * 1024
+
+_GATEWAY_PREFIX = "APIG"  # APIG.0301 and APIGW.0301 are both in print
+_AUTHENTICATION_SUFFIXES = (".0301", ".0303")
+_LOCKED = "failed to reach the limit"  # "AK access failed to reach the limit,forbidden." (§3.2)
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_CODE = re.compile(r"[!-~]{1,64}")  # 16 by the table; new ones may be longer, and are stored
+_NOT_ONE_LINE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+_SHOWN_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What every answer has (§2.1), and the whole of it in ``members``; unknown members are let through."""
+
+    error_code: str
+    error_msg: str
+    data: object
+    members: dict[str, object]
+
+
+def read_envelope(body: bytes) -> Envelope | None:
+    """Recognise an answer by its ``error_code``; ``None`` for anything else, such as a proxy's error page."""
+    try:
+        members = loads_object(body, max_depth=32, max_bytes=MAX_ANSWER_BYTES)
+    except MalformedJsonError:
+        return None
+    code = members.get("error_code")
+    if isinstance(code, int) and not isinstance(code, bool):
+        code = str(code)  # the table says String; a number cannot mean anything else
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        return None
+    message = members.get("error_msg")
+    return Envelope(code, message if isinstance(message, str) else "", members.get("data"), members)
+
+
+def check(envelope: Envelope, *, http_status: int) -> None:
+    """Return when the answer is a success, raise what it means otherwise.
+
+    The code decides, whatever the HTTP status: business errors came with 200 and with 4xx (§8). A code that is not
+    documented is "other error" (§2.7 c) and counts as unanswered, so that it is asked again.
+
+    Raises:
+        MarketplaceRefusedError: A documented no.
+        MarketplaceAuthenticationError: The key pair is not accepted, or is locked.
+        MarketplaceUnansweredError: An internal error, a gateway failure, or a code that nobody documents.
+    """
+    code = envelope.error_code
+    if code == SUCCESS:
+        return
+    if code in REFUSALS:
+        raise MarketplaceRefusedError(f"The marketplace refused ({code}): {REFUSALS[code]}.", error_code=code)
+    if is_authentication_failure(code, http_status):
+        message = f"The marketplace does not accept our key pair ({_described(envelope)})."
+        raise MarketplaceAuthenticationError(message, error_code=code, locked=_LOCKED in envelope.error_msg.lower())
+    raise MarketplaceUnansweredError(f"The marketplace could not answer ({_described(envelope)}).", error_code=code)
+
+
+def is_authentication_failure(code: str, http_status: int) -> bool:
+    """Say whether the code means that the key pair is not accepted.
+
+    92020001 is "internal error" in the current table and "Unauthorized" with HTTP 403 in the older one (§3.1). GAP:
+    the failure example of activate starts with HTTP 401 and breaks off, so 401 is read like 403.
+    """
+    denied = http_status in {_UNAUTHORIZED, _FORBIDDEN}
+    if code.startswith(_GATEWAY_PREFIX):
+        return denied or code.endswith(_AUTHENTICATION_SUFFIXES)
+    return denied and code == INTERNAL_ERROR
+
+
+def _described(envelope: Envelope) -> str:
+    """One printable line: the gateway may echo whole requests (§3.2)."""
+    message = one_line(envelope.error_msg)
+    return f"{envelope.error_code}: {message}" if message else envelope.error_code
+
+
+def one_line(text: str) -> str:
+    """Shorten foreign text to one printable line for messages and logs."""
+    line = _NOT_ONE_LINE.sub(" ", text).strip()
+    return line if len(line) <= _SHOWN_LENGTH else line[:_SHOWN_LENGTH] + "..."

@@ -1,0 +1,116 @@
+"""The SQL of the marketplace room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel, col
+
+from licsrv.marketplace.tables import (
+    CallbackNonce,
+    CallbackReceipt,
+    CallbackRecord,
+    CallUnderWay,
+    Gate,
+    LicenseOrder,
+    MarketplaceView,
+)
+
+
+def _insert(session: Session, model: type[SQLModel]) -> Any:
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(model)
+
+
+def remember_nonce(session: Session, digest: str, *, now: datetime) -> bool:
+    """Note that a nonce was used; False when it was used before, on this replica or any other."""
+    statement = _insert(session, CallbackNonce).values(digest=digest, seen_at=now).on_conflict_do_nothing()
+    return bool(session.execute(statement.returning(CallbackNonce.digest)).first())
+
+
+def receipt(session: Session, digest: str) -> CallbackReceipt | None:
+    """Return the answer that was given to a message."""
+    return session.get(CallbackReceipt, digest)
+
+
+def add_receipt(session: Session, digest: str, message: str, *, now: datetime) -> None:
+    """Keep the answer given to a message; the one given first stays."""
+    values = {"digest": digest, "message": message, "answered_at": now}
+    session.execute(_insert(session, CallbackReceipt).values(values).on_conflict_do_nothing())
+
+
+def add_order(
+    session: Session, license_id: str, order_id: str, order_line_id: str, scene: str, *, now: datetime
+) -> None:
+    """Note an order of a license; noting it again changes nothing."""
+    values = {
+        "license_id": license_id,
+        "order_id": order_id,
+        "order_line_id": order_line_id,
+        "scene": scene,
+        "at": now,
+    }
+    session.execute(_insert(session, LicenseOrder).values(values).on_conflict_do_nothing())
+
+
+def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:
+    """Return the orders of a license, oldest first."""
+    query = select(LicenseOrder).where(col(LicenseOrder.license_id) == license_id).order_by(col(LicenseOrder.at))
+    return session.scalars(query).all()
+
+
+def save_view(session: Session, view: MarketplaceView) -> None:
+    """Keep what the marketplace said, in place of what it said before."""
+    session.merge(view)
+
+
+def view(session: Session, license_id: str) -> MarketplaceView | None:
+    """Return what the marketplace said of a license when it was last asked."""
+    return session.get(MarketplaceView, license_id)
+
+
+def callbacks(session: Session, *, code: str | None = None, limit: int = 50) -> Sequence[CallbackRecord]:
+    """Return the callback log, newest first."""
+    query = select(CallbackRecord).order_by(col(CallbackRecord.id).desc()).limit(limit)
+    if code is not None:
+        query = query.where(col(CallbackRecord.code) == code)
+    return session.scalars(query).all()
+
+
+def gate_for_update(session: Session, key_pair: str) -> Gate:
+    """Return the gate of a key pair, made if it is new, locked until the end of the transaction."""
+    session.execute(_insert(session, Gate).values(key_pair=key_pair, failures=0, reason="").on_conflict_do_nothing())
+    return session.scalars(select(Gate).where(col(Gate.key_pair) == key_pair).with_for_update()).one()
+
+
+def gate(session: Session, key_pair: str) -> Gate | None:
+    """Return the gate of a key pair, without a lock."""
+    return session.get(Gate, key_pair)
+
+
+def calls_under_way(session: Session, key_pair: str, *, now: datetime) -> int:
+    """Count the calls under way, without those whose process must have died."""
+    session.execute(delete(CallUnderWay).where(col(CallUnderWay.ends_at) < now))
+    query = select(func.count()).where(col(CallUnderWay.key_pair) == key_pair)
+    return session.scalar(query) or 0
+
+
+def end_call(session: Session, call_id: str) -> None:
+    """Forget a call that has ended."""
+    session.execute(delete(CallUnderWay).where(col(CallUnderWay.id) == call_id))
+
+
+def prune(session: Session, *, nonces_before: datetime, signed_before: datetime, unsigned_kept: int) -> None:
+    """Forget old nonces, receipts and callbacks; of unsigned ones, which anybody may send, only the newest stay."""
+    session.execute(delete(CallbackNonce).where(col(CallbackNonce.seen_at) < nonces_before))
+    session.execute(delete(CallbackReceipt).where(col(CallbackReceipt.answered_at) < signed_before))
+    session.execute(delete(CallbackRecord).where(col(CallbackRecord.received_at) < signed_before))
+    unsigned = col(CallbackRecord.is_signed).is_(False)
+    newest = select(col(CallbackRecord.id)).where(unsigned).order_by(col(CallbackRecord.id).desc())
+    last_kept = session.scalar(newest.offset(unsigned_kept).limit(1))
+    if last_kept is not None:
+        session.execute(delete(CallbackRecord).where(unsigned, col(CallbackRecord.id) <= last_kept))

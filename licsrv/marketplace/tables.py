@@ -1,0 +1,96 @@
+"""Columns of the marketplace room: what it told us, what we answered, and how our calls to it fare."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Column, Index, Text
+from sqlmodel import Field, SQLModel
+
+
+class CallbackNonce(SQLModel, table=True):
+    """A nonce that was used with an access key: it counts once, on whichever replica (protocol §6.6)."""
+
+    __tablename__ = "callback_nonces"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    digest: str = Field(primary_key=True, max_length=64)
+    seen_at: datetime = Field(index=True)
+
+
+class CallbackReceipt(SQLModel, table=True):
+    """The answer given to a message that must not be carried out twice; a duplicate gets it again."""
+
+    __tablename__ = "callback_receipts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    digest: str = Field(primary_key=True, max_length=64)
+    message: str = Field(max_length=255)
+    answered_at: datetime
+
+
+class CallbackRecord(SQLModel, table=True):
+    """A callback as it came and as it was answered. The body of an unsigned one is not kept: anybody may send it."""
+
+    __tablename__ = "callback_log"
+
+    id: str = Field(primary_key=True, max_length=23)
+    received_at: datetime
+    is_signed: bool
+    key_digest: str = Field(default="", max_length=12)
+    activity: str = Field(default="", max_length=64)
+    code: str = Field(default="", max_length=64, index=True)
+    is_probe: bool = False
+    result_code: str = Field(max_length=6)
+    message: str = Field(sa_column=Column(Text, nullable=False))
+    body: str = Field(default="", sa_column=Column(Text, nullable=False))
+    body_bytes: int
+    request_id: str = Field(default="", max_length=64)
+
+    __table_args__ = (Index("ix_callback_log_signed", "is_signed", "id"),)
+
+
+class LicenseOrder(SQLModel, table=True):
+    """An order that touched a license: the first purchase and every renewal have an order of their own."""
+
+    __tablename__ = "license_orders"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    license_id: str = Field(primary_key=True, max_length=23)
+    order_id: str = Field(primary_key=True, max_length=64)
+    order_line_id: str = Field(primary_key=True, max_length=64)
+    scene: str = Field(primary_key=True, max_length=64)
+    at: datetime
+
+
+class MarketplaceView(SQLModel, table=True):
+    """What the marketplace said of a license when it was last asked."""
+
+    __tablename__ = "marketplace_views"
+
+    license_id: str = Field(primary_key=True, max_length=23)
+    status: str = Field(max_length=16)
+    expires_at: datetime | None = None
+    asked_at: datetime
+    answer: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class Gate(SQLModel, table=True):
+    """How a key pair fares: authentication failures in a row, and until when nothing may be called."""
+
+    __tablename__ = "marketplace_gates"
+
+    key_pair: str = Field(primary_key=True, max_length=12)
+    failures: int = 0
+    paused_until: datetime | None = None
+    reason: str = Field(default="", max_length=500)
+
+
+class CallUnderWay(SQLModel, table=True):
+    """A call that has not ended; counted by all replicas, forgotten when its process died."""
+
+    __tablename__ = "marketplace_calls"
+
+    id: str = Field(primary_key=True, max_length=23)
+    key_pair: str = Field(max_length=12, index=True)
+    ends_at: datetime

@@ -1,0 +1,197 @@
+"""The worker: claim, deliver outside any transaction, settle. Any number of replicas run one each.
+
+If the process dies between delivering and settling, the lease runs out and the row is delivered again: delivery is at
+least once, and each deliverer makes that harmless at the receiver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from licsrv.errors import StorageError
+from licsrv.outbox import rules, store
+from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, State, Verdict
+from licsrv.outbox.store import Claimed
+from licsrv.platform import logs
+from licsrv.platform.clock import Clock
+from licsrv.platform.metrics import Metrics
+from licsrv.platform.writer import Writer
+
+_log = logs.logger(__name__)
+_IDLE_SECONDS = 2.0
+_MARGIN = 0.8  # a delivery is stopped when this much of its lease is over, so that two workers never deliver one row
+
+
+@dataclass(frozen=True)
+class Deliverer:
+    """How one kind is delivered.
+
+    Args:
+        deliver: Takes up to ``batch`` rows, returns one verdict for each, in their order.
+        batch: How many rows one call takes.
+    """
+
+    deliver: Callable[[Sequence[Claimed]], Awaitable[Sequence[Verdict]]]
+    batch: int = 1
+
+
+class Worker:
+    """Delivers what the outbox holds.
+
+    Args:
+        owner: Names this worker among all replicas; unique for each start.
+        lease: How long a claimed row is ours.
+        concurrency: Calls under way at once.
+        max_attempts: Tries before a row is parked.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        deliverers: Mapping[str, Deliverer],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        owner: str,
+        lease: timedelta = timedelta(seconds=90),
+        concurrency: int = 4,
+        max_attempts: int = 120,
+    ) -> None:
+        self._writer = writer
+        self._deliverers = deliverers
+        self._clock = clock
+        self._metrics = metrics
+        self._owner = owner
+        self._lease = lease
+        self._concurrency = concurrency
+        self._max_attempts = max_attempts
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def wake(self) -> None:
+        """Look for work now instead of at the next turn; safe from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is under way then is finished by :meth:`finish`."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._woken.clear()
+            try:
+                await self._start_due()
+            except StorageError:
+                _log.warning("outbox cannot be read; trying again")
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def drain(self) -> int:
+        """Deliver until nothing is due, and return how many calls were made; for tests and the command line."""
+        calls = 0
+        while started := await self._start_due():
+            calls += started
+            await self.finish()
+        return calls
+
+    async def finish(self, seconds: float | None = None) -> None:
+        """Wait for the deliveries under way, at most so long; the rest is claimed again when its lease is over."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    async def _start_due(self) -> int:
+        started = 0
+        for kind, deliverer in self._deliverers.items():
+            free = self._concurrency - len(self._tasks)
+            if free <= 0:
+                break
+            for group in await self._claim(kind, deliverer.batch, free):
+                task = asyncio.create_task(self._deliver(deliverer, group))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+                started += 1
+        return started
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._woken.set()
+
+    async def _claim(self, kind: str, batch: int, free: int) -> list[Sequence[Claimed]]:
+        now = self._clock.now()
+        limit = batch if batch > 1 else free
+
+        def claim(session: Session) -> list[Claimed]:
+            return store.claim_due(
+                session, kind, together=batch > 1, owner=self._owner, lease=self._lease, limit=limit, now=now
+            )
+
+        claimed = await self._writer.run(claim)
+        return [claimed[start : start + batch] for start in range(0, len(claimed), batch)]
+
+    async def _deliver(self, deliverer: Deliverer, group: Sequence[Claimed]) -> None:
+        try:
+            async with asyncio.timeout(self._lease.total_seconds() * _MARGIN):
+                verdicts = await deliverer.deliver(group)
+        except TimeoutError:
+            verdicts = [Again("the delivery took too long")] * len(group)
+        except Exception as error:
+            _log.exception("deliverer failed", kind=group[0].kind)
+            verdicts = [Again(f"internal error ({type(error).__name__})")] * len(group)
+        for claimed, verdict in zip(group, verdicts, strict=True):
+            await self._settle(claimed, verdict)
+
+    async def _settle(self, claimed: Claimed, verdict: Verdict) -> None:
+        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
+        now = self._clock.now()
+        try:
+            outcome = await self._writer.run(lambda session: self._conclude(session, claimed, verdict, jitter, now))
+        except StorageError:
+            outcome = "lease"  # the row comes back when its lease is over
+            _log.warning("delivery could not be settled", kind=claimed.kind, row=claimed.id)
+        except Exception as error:
+            _log.exception("effect of a delivery failed", kind=claimed.kind, row=claimed.id)
+            again = Again(f"its answer could not be taken over ({type(error).__name__})")
+            outcome = await self._writer.run(lambda session: self._conclude(session, claimed, again, jitter, now))
+        self._metrics.deliveries.labels(claimed.kind, outcome).inc()
+
+    def _conclude(self, session: Session, claimed: Claimed, verdict: Verdict, jitter: float, now: datetime) -> str:
+        """Write what became of a try: read → decide → write, in one transaction with the answer's own effect."""
+        if not store.still_mine(session, claimed.id, self._owner):
+            return "lost"  # our lease ran out and somebody else has it: the other one's word counts
+        match verdict:
+            case Delivered(effect):
+                return self._close(session, claimed, State.DELIVERED, None, effect, now)
+            case Refused(reason, effect):
+                _log.error("delivery refused for good", kind=claimed.kind, row=claimed.id, reason=reason)
+                return self._close(session, claimed, State.PARKED, reason, effect, now)
+            case Again(reason) if rules.is_given_up(claimed.attempts, self._max_attempts):
+                _log.error("delivery given up", kind=claimed.kind, row=claimed.id, reason=reason)
+                return self._close(session, claimed, State.PARKED, f"given up: {reason}", None, now)
+            case Again(reason) | Postponed(reason):
+                due_at = rules.next_try_at(verdict, attempts=claimed.attempts, jitter=jitter, now=now)
+                counted = isinstance(verdict, Again)
+                store.put_back(session, claimed.id, due_at=due_at, error=reason, counted=counted)
+                return "again" if counted else "postponed"
+
+    def _close(
+        self,
+        session: Session,
+        claimed: Claimed,
+        state: State,
+        error: str | None,
+        effect: Callable[[Session], None] | None,
+        now: datetime,
+    ) -> str:
+        if effect is not None:
+            effect(session)
+        store.settle(session, claimed.id, state=state, error=error, now=now)
+        return state.lower()

@@ -1,0 +1,197 @@
+"""The settings: the only reader of the environment.
+
+Every setting is an environment variable with the prefix ``LICSRV_``; ``LICSRV_<NAME>_FILE`` names a file that
+holds the value instead, for secrets. All problems are named at once, so that nobody mends them one start at a time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from licsrv.errors import SettingsError
+
+PREFIX = "LICSRV_"
+FILE_SUFFIX = "_FILE"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _split(value: object) -> object:
+    """Read a comma-separated list; blanks around and empty members are dropped."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _zone(value: object) -> object:
+    """Read an IANA time zone name."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{value!r} is no time zone name such as Asia/Shanghai or UTC") from error
+
+
+TextList = Annotated[tuple[str, ...], BeforeValidator(_split)]
+SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+
+
+class Settings(BaseModel):
+    """All settings of one process; frozen. Field names are the variables' names in lower case, without the prefix."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
+
+    database_url: str = Field("sqlite:///var/licsrv.db", description="SQLite file or `postgresql://…`")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    workers: int = Field(1, ge=1, le=64, description="processes that serve")
+    trusted_proxies: str = Field("127.0.0.1", description="addresses whose `X-Forwarded-*` headers are believed")
+    keys_dir: Path = Field(Path("keys"), description="signing keys (private ones git-ignored)")
+    keys_passphrase: SecretStr | None = Field(None, description="encrypts the private keys on disk")
+    issuer: str = Field("licsrv", min_length=1, max_length=40, description="`iss` of everything we sign")
+
+    callback_access_keys: SecretList = Field((), description="callback access keys; any of them verifies")
+    marketplace_urls: TextList = Field(
+        ("https://mkt.myhuaweicloud.com", "https://mkt.myhuaweicloud.cn"), description="open API hosts, tried in order"
+    )
+    allow_insecure_marketplace: bool = Field(
+        False, description="`1` allows `http://127.0.0.1:…` as open API host, for the emulator"
+    )
+    marketplace_ak: str = Field("", description="open API access key (AK)")
+    marketplace_sk: SecretStr = Field(SecretStr(""), description="open API secret key (SK)")
+    marketplace_timezone: Zone = Field(ZoneInfo("Asia/Shanghai"), description="the day a heartbeat counts for")
+    callback_timezone: Zone = Field(ZoneInfo("UTC"), description="how `expireTime` of callbacks is read")
+    marketplace_timeout_seconds: float = Field(20, ge=1, le=120, description="limit for one delivery from the outbox")
+    activation_timeout_seconds: float = Field(
+        3, ge=0.2, le=30, description="limit for asking the marketplace while a client waits"
+    )
+    alive_unfreezes: bool = Field(
+        True, description="`1`: a marketplace answer ALIVE ends a freeze whose UNFREEZE got lost"
+    )
+    provisional_hours: float = Field(
+        24, ge=0, le=720, description="how long a license lasts that the marketplace could not be asked about; 0: none"
+    )
+
+    lease_grace_hours: float = Field(168, gt=0, le=8784, description="how long a lease lasts without contact")
+    heartbeat_interval_hours: float = Field(24, gt=0, le=744, description="when the next check-in is due")
+    device_limit: int = Field(
+        1, ge=1, le=1_000_000, description="places where neither product nor order says otherwise"
+    )
+    unknown_codes_per_minute: int = Field(
+        60, ge=1, le=100_000, description="codes we do not know that one address may try in a minute"
+    )
+    outbox_max_attempts: int = Field(120, ge=1, le=10_000, description="tries before a delivery is parked")
+    callback_log_days: int = Field(400, ge=1, le=4000, description="how long signed callbacks are kept")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
+    log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
+    allow_test_clock: bool = Field(False, description="`1` lets tests move the clock by `POST /v1/test/clock`")
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        problems = [*self._database_problems(), *self._marketplace_problems()]
+        if self.allow_test_clock and self.workers > 1:
+            problems.append("ALLOW_TEST_CLOCK: moves the clock of one process only, so it needs WORKERS=1")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _database_problems(self) -> list[str]:
+        scheme = urlsplit(self.database_url).scheme.partition("+")[0]
+        if scheme in {"sqlite", "postgresql"}:
+            return []
+        return ["DATABASE_URL: must begin with sqlite:/// or postgresql://"]
+
+    def _marketplace_problems(self) -> list[str]:
+        problems = [p for url in self.marketplace_urls if (p := self._url_problem(url))]
+        if not self.marketplace_urls:
+            problems.append("MARKETPLACE_URLS: name at least one host")
+        if bool(self.marketplace_ak) != bool(self.marketplace_sk.get_secret_value()):
+            problems.append("MARKETPLACE_AK and MARKETPLACE_SK: set both or none")
+        return problems
+
+    def _url_problem(self, url: str) -> str | None:
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            return None
+        if parts.scheme == "http" and parts.hostname in LOOPBACK and self.allow_insecure_marketplace:
+            return None
+        hint = " (for the emulator also set ALLOW_INSECURE_MARKETPLACE=1)" if parts.scheme == "http" else ""
+        return f"MARKETPLACE_URLS: {url!r} must be an https:// address{hint}"
+
+    @property
+    def lease_grace(self) -> timedelta:
+        """How long a lease lasts without contact."""
+        return timedelta(hours=self.lease_grace_hours)
+
+    @property
+    def heartbeat_interval(self) -> timedelta:
+        """When the next check-in is due."""
+        return timedelta(hours=self.heartbeat_interval_hours)
+
+    @property
+    def provisional_span(self) -> timedelta:
+        """How long a license lasts that the marketplace could not be asked about; zero means there are none."""
+        return timedelta(hours=self.provisional_hours)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment (or from ``environ``).
+
+    Raises:
+        SettingsError: Something is wrong; the message names every problem.
+    """
+    environ = os.environ if environ is None else environ  # noqa: TID251 - the one reader of the environment
+    values, problems = _collect(environ)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_sentence(detail["loc"], detail["msg"]) for detail in error.errors(include_input=False)]
+    if problems:
+        raise SettingsError("Settings are wrong:\n" + "\n".join(f"  - {problem}" for problem in problems))
+    return settings
+
+
+def unknown_names(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Name variables with our prefix that are no setting, with the likely meant one: a typo is silent otherwise."""
+    environ = os.environ if environ is None else environ  # noqa: TID251 - the one reader of the environment
+    known = [name.upper() for name in Settings.model_fields]
+    found = [name.removeprefix(PREFIX) for name in sorted(environ) if name.startswith(PREFIX)]
+    unknown = [name for name in found if name.removesuffix(FILE_SUFFIX) not in known]
+    return [f"{PREFIX}{name}{_suggestion(name, known)}" for name in unknown]
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {PREFIX}{close[0]}?)" if close else ""
+
+
+def _collect(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for field in Settings.model_fields:
+        name = PREFIX + field.upper()
+        direct, path = environ.get(name), environ.get(name + FILE_SUFFIX)
+        if direct and path:
+            problems.append(f"{name}: set it or {name}{FILE_SUFFIX}, not both")
+        elif direct:
+            values[field] = direct.strip()
+        elif path:
+            try:
+                values[field] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                problems.append(f"{name}{FILE_SUFFIX}: cannot be read ({type(error).__name__})")
+    return values, problems
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(location[0]).upper()}: {text}" if location else text

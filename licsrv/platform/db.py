@@ -1,0 +1,148 @@
+"""Engines and transactions: the only place that commits.
+
+SQLite: one file in WAL mode with ``synchronous=FULL``; a write begins with ``BEGIN IMMEDIATE``, so that writers queue
+instead of failing half-way (without it a limit of one place let several threads in). Reads use a second engine that
+cannot write. PostgreSQL: psycopg 3, READ COMMITTED, row locks taken in each room's ``store.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlmodel import Session, SQLModel, create_engine
+
+from licsrv.errors import StorageBusyError, StorageError
+
+Hook = Callable[[Session], None]
+AFTER_COMMIT = "licsrv.after_commit"
+
+_RETRYABLE_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+_SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=4000", "foreign_keys=ON", "cache_size=-32768")
+# A callback has 5 s in all, so no statement may wait longer than that for a lock.
+_POSTGRES_OPTIONS = "-c lock_timeout=4000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """Return the table behind a model, for statements that want plain rows instead of objects."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
+
+
+@dataclass(frozen=True)
+class Database:
+    """The two engines of one database: ``write`` for changes, ``read`` for look-ups that need no lock."""
+
+    write: Engine
+    read: Engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether there is one writer only."""
+        return self.write.dialect.name == "sqlite"
+
+    def dispose(self) -> None:
+        """Close every pooled connection; connections in use close when they are given back."""
+        self.write.dispose()
+        self.read.dispose()
+
+
+def open_database(url: str, *, writers: int = 4) -> Database:
+    """Make the engines for a database URL; nothing is connected yet, an SQLite file's folder is made."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(url, parsed.database)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    options: dict[str, Any] = {"connect_args": {"options": _POSTGRES_OPTIONS}, "pool_pre_ping": True}
+    write = create_engine(parsed, pool_size=writers, max_overflow=4, **options)
+    read = create_engine(parsed, pool_size=8, max_overflow=8, **options)
+    event.listen(read, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))
+    return Database(write, read)
+
+
+def _open_sqlite(url: str, path: str | None) -> Database:
+    if not path or path == ":memory:":
+        raise StorageError("An SQLite database must be a file: what is acknowledged has to be on disk.")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write = create_engine(url, pool_size=4)
+    read = create_engine(url, pool_size=8, max_overflow=8)
+    event.listen(write, "connect", lambda connection, _: _prepare_sqlite(connection, _SQLITE_PRAGMAS))
+    event.listen(
+        read, "connect", lambda connection, _: _prepare_sqlite(connection, (*_SQLITE_PRAGMAS, "query_only=ON"))
+    )
+    event.listen(write, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(read, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return Database(write, read)
+
+
+def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself: the listeners do
+    cursor = connection.cursor()
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def after_commit(session: Session, callback: Callable[[], None]) -> None:
+    """Call ``callback`` once the transaction is on disk; if it is rolled back, never."""
+    session.info.setdefault(AFTER_COMMIT, []).append(callback)
+
+
+def run_after_commit(session: Session) -> None:
+    """Run what :func:`after_commit` noted, in order, and forget it."""
+    for callback in session.info.pop(AFTER_COMMIT, []):
+        callback()
+
+
+@contextmanager
+def transaction(database: Database, hooks: Sequence[Hook] = ()) -> Iterator[Session]:
+    """Open one writing transaction of its own; commit at the end, roll back on any error.
+
+    For commands and jobs; requests share commits through :mod:`licsrv.platform.writer`.
+
+    Raises:
+        StorageError: The database failed; nothing was changed.
+    """
+    with translated_errors(), Session(database.write) as session:
+        yield session
+        session.flush()
+        for hook in hooks:
+            hook(session)
+        session.commit()
+        run_after_commit(session)
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[Session]:
+    """Open a session that can only read and sees one state of the database."""
+    with translated_errors(), Session(database.read) as session:
+        yield session
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the database library's errors into ours, at this seam and nowhere else."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise translate(error) from error
+
+
+def translate(error: SQLAlchemyError) -> StorageError:
+    """Say in our words what went wrong: busy (ask again) or failed."""
+    if is_retryable(error) or (isinstance(error, OperationalError) and "locked" in str(error.orig)):
+        return StorageBusyError("The database is busy; nothing was changed.")
+    return StorageError(f"The database failed ({type(error).__name__}); nothing was changed.")
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the database gave the transaction up only because another one was in the way."""
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return state in _RETRYABLE_STATES

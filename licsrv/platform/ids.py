@@ -1,0 +1,17 @@
+"""Identifiers for rows: random, and sorting by the moment they were made."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from datetime import datetime
+
+
+def new_id(now: datetime) -> str:
+    """Return 23 characters (digits and a-v): 48 bits of milliseconds, then 64 random bits.
+
+    Sorting by time keeps inserts at one end of an index; the random half keeps them unguessable and free of races.
+    """
+    milliseconds = int(now.timestamp() * 1000)
+    raw = milliseconds.to_bytes(6, "big") + secrets.token_bytes(8)
+    return base64.b32hexencode(raw).decode("ascii").rstrip("=").lower()

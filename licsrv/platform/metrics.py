@@ -1,0 +1,50 @@
+"""What is counted, in Prometheus' words. No label holds a code, a device or a person: labels are few and fixed."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The counters of one process; each runtime has its own registry, so tests do not meet each other."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "licsrv_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "licsrv_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self.registry
+        )
+        self.refusals = Counter("licsrv_refusals", "Refusals by code", ["code"], registry=self.registry)
+        self.callbacks = Counter(
+            "licsrv_callbacks", "Marketplace callbacks answered", ["activity", "result_code"], registry=self.registry
+        )
+        self.licenses_issued = Counter("licsrv_licenses_issued", "Licenses handed out", registry=self.registry)
+        self.leases = Counter("licsrv_leases", "Leases granted, by status", ["status"], registry=self.registry)
+        self.heartbeat_batch = Histogram(
+            "licsrv_heartbeat_batch", "Check-ins that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+            registry=self.registry,
+        )  # fmt: skip
+        self.deliveries = Counter(
+            "licsrv_deliveries", "Outbox deliveries by outcome", ["kind", "outcome"], registry=self.registry
+        )
+        self.outbox_waiting = Gauge("licsrv_outbox_waiting", "Outbox rows not settled", registry=self.registry)
+        self.outbox_parked = Gauge("licsrv_outbox_parked", "Outbox rows refused for good", registry=self.registry)
+        self.outbox_oldest_seconds = Gauge(
+            "licsrv_outbox_oldest_seconds", "Age of the oldest row not settled", registry=self.registry
+        )
+        self.marketplace_paused = Gauge(
+            "licsrv_marketplace_paused", "1 while calls to the marketplace are paused", registry=self.registry
+        )
+        self.clock_difference_seconds = Gauge(
+            "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock", registry=self.registry
+        )
+
+    def text(self) -> bytes:
+        """Return everything in the Prometheus text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,250 @@
+"""HTTP around the use cases: request ids, security headers, body limits, problem+json (RFC 9457).
+
+Plain ASGI: the heartbeat route pays for every layer. What a route does is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+
+from licsrv.errors import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RefusalError,
+    ServiceUnavailableError,
+    StorageError,
+    UnsupportedMediaTypeError,
+)
+from licsrv.platform import logs
+from licsrv.platform.clock import stopwatch
+from licsrv.platform.metrics import Metrics
+
+PROBLEM_JSON = "application/problem+json"
+PROBLEM_TYPE = "urn:licsrv:problem:"
+MAX_BODY_BYTES = 64 * 1024
+_DRAIN_BYTES = 4 * 1024 * 1024
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_QUIET_ROUTES = frozenset({"/v1/heartbeats", "/healthz", "/readyz", "/metrics"})
+_log = logs.logger(__name__)
+
+
+class Gateway:
+    """Outermost layer: names, times and counts each request, adds headers, turns what nobody caught into a 500."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        exchange = _Exchange(send, request_id)
+        started = stopwatch()
+        try:
+            await self._app(scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = 499
+        except Exception:
+            _log.exception("request failed", path=scope["path"], method=scope["method"])
+            if not exchange.started:
+                await internal_problem(request_id)(scope, receive, exchange.send)
+        finally:
+            self._record(scope, exchange.status, stopwatch() - started)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route_path_format") or _route_of(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        self._metrics.requests.labels(route, method, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        if status >= 400 or route not in _QUIET_ROUTES:
+            _log.info("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _Exchange:
+    """One answer under way: remembers its status and adds our headers to its start."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode("ascii")
+        self.started = False
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            given = {name for name, _ in headers}
+            headers += [pair for pair in _SECURITY_HEADERS if pair[0] not in given]
+            headers.append((b"x-request-id", self._request_id))
+            message["headers"] = headers
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(text):
+                return str(text)
+    return secrets.token_hex(8)
+
+
+def _route_of(scope: Scope) -> str:
+    """Return the route's pattern, never the path itself: paths are chosen by callers and would flood the metrics."""
+    route = scope.get("route")
+    return getattr(route, "path", None) or scope.get("matched_path") or "unmatched"
+
+
+def request_id_of(scope: Scope | Mapping[str, Any]) -> str:
+    """Return the id that :class:`Gateway` gave this request."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+async def read_body(receive: Receive, *, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Read the whole body, at most ``limit`` bytes.
+
+    A longer body is read to its end (up to a few MiB) and thrown away, so that its sender gets the answer instead of
+    a broken connection.
+
+    Raises:
+        BodyTooLargeError: It is longer.
+        ClientDisconnect: The caller went away.
+    """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= limit:
+            return body
+    chunks, size = [], 0
+    while message["type"] == "http.request":
+        size += len(message.get("body", b""))
+        if size <= limit:
+            chunks.append(message.get("body", b""))
+        if not message.get("more_body", False) or size > _DRAIN_BYTES:
+            break
+        message = await receive()
+    else:
+        raise ClientDisconnect
+    if size > limit:
+        raise BodyTooLargeError(f"The body is longer than the {limit} bytes that this address reads.")
+    return b"".join(chunks)
+
+
+def require_json(scope: Scope) -> None:
+    """Refuse a body that does not say it is JSON.
+
+    Raises:
+        UnsupportedMediaTypeError: Any other or no content type.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            if value.split(b";")[0].strip().lower() == b"application/json":
+                return
+            break
+    raise UnsupportedMediaTypeError("The body must be JSON.", action="Send the header Content-Type: application/json.")
+
+
+def problem_document(error: RefusalError, request_id: str) -> dict[str, object]:
+    """Return the problem+json members of a refusal."""
+    document: dict[str, object] = {
+        "type": PROBLEM_TYPE + error.code.lower().replace("_", "-"),
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.action is not None:
+        document["action"] = error.action
+    return document | error.extra
+
+
+def problem_response(error: RefusalError, request_id: str) -> Response:
+    """Return a refusal as a response."""
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after is not None else {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(problem_document(error, request_id), error.status, headers, media_type=PROBLEM_JSON)
+
+
+def internal_problem(request_id: str) -> Response:
+    """Return the plain answer to an error of ours; what happened is in the log under the same request id."""
+    document = {
+        "type": PROBLEM_TYPE + "internal-error",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "Something went wrong on our side; nothing was changed. Support can find it by the request id.",
+        "code": "INTERNAL_ERROR",
+        "request_id": request_id,
+    }
+    return Response(json.dumps(document), 500, media_type=PROBLEM_JSON)
+
+
+def as_refusal(error: Exception) -> RefusalError | None:
+    """Return how an error is told to the outside, or None where it is a fault of ours."""
+    if isinstance(error, RefusalError):
+        return error
+    if isinstance(error, StorageError):
+        return ServiceUnavailableError(
+            "The service is too busy to answer; nothing was changed.", action="Try again in a moment.", retry_after=2
+        )
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    return None
+
+
+def _from_http(error: HTTPException) -> RefusalError | None:
+    if error.status_code == 404:
+        return NotFoundError("There is nothing at this address.")
+    if error.status_code == 405:
+        return MethodNotAllowedError("This address does not take this method.")
+    if error.status_code == 400:
+        return InvalidRequestError("The request cannot be read.")
+    return None
+
+
+def exception_handlers(metrics: Metrics) -> dict[Any, ExceptionHandler]:
+    """Return Starlette's table of handlers: every declared error becomes a problem document."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        refusal = as_refusal(error)
+        if refusal is None:
+            raise error
+        metrics.refusals.labels(refusal.code).inc()
+        response = problem_response(refusal, request_id_of(request.scope))
+        for name, value in (getattr(error, "headers", None) or {}).items():
+            response.headers[name] = value
+        return response
+
+    return {RefusalError: handle, StorageError: handle, HTTPException: handle}

@@ -1,0 +1,176 @@
+"""The writer: runs waiting use cases one after the other in one transaction, commits once, then answers each caller.
+
+A commit with ``fsync`` costs about as much as a hundred rows, so many callers share one. Each use case has its own
+savepoint: one that fails leaves the others alone. A use case may be run again (a deadlock, a spoiled group), so it
+must have no effect outside its session but :func:`licsrv.platform.db.after_commit`. What waits when a commit ends is
+the next group; waiting on purpose for more only loses (measured, see docs/performance.md).
+
+SQLite has one writer thread, which also makes limits race-free. On PostgreSQL several threads run one use case a
+transaction each: row locks of many callers in one transaction would meet each other in deadlocks, and the server
+groups the commits of its connections by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from licsrv.errors import StorageError
+from licsrv.platform.db import AFTER_COMMIT, Database, Hook, is_retryable, run_after_commit, translate
+
+Result = TypeVar("Result")
+UseCase = Callable[[Session], Result]
+
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class _Job:
+    use_case: UseCase[Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True)
+class _Outcome(Generic[Result]):
+    value: Result | None = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs use cases in shared transactions; see the module.
+
+    Args:
+        database: Where to write.
+        hooks: Called in each transaction right before its commit, e.g. to seal the audit chain.
+        group: How many use cases share a commit at most on SQLite.
+        threads: How many transactions run side by side on PostgreSQL.
+    """
+
+    def __init__(self, database: Database, *, hooks: Sequence[Hook] = (), group: int = 64, threads: int = 4) -> None:
+        self._engine = database.write
+        self._hooks = tuple(hooks)
+        self._group = group if database.is_sqlite else 1
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
+        count = 1 if database.is_sqlite else threads
+        self._threads = [threading.Thread(target=self._work, name=f"writer-{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def add_hooks(self, hooks: Sequence[Hook]) -> None:
+        """Call these too in each transaction right before its commit."""
+        self._hooks = (*self._hooks, *hooks)
+
+    async def run(self, use_case: UseCase[Result]) -> Result:
+        """Run ``use_case(session)`` and return its value once it is on disk.
+
+        A caller that goes away does not stop it: what was accepted is finished.
+
+        Raises:
+            StorageError: The database failed, or the writer is closed; nothing was changed.
+        """
+        if self._closed:
+            raise StorageError("The service is stopping; nothing was changed.")
+        loop = asyncio.get_running_loop()
+        job = _Job(use_case, loop.create_future(), loop)
+        self._queue.put(job)
+        result: Result = await job.future
+        return result
+
+    def close(self) -> None:
+        """Finish what was accepted, then end the threads; closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            jobs, stop = self._gather(first)
+            _answer(jobs, self._run_group(jobs))
+            if stop:
+                return
+
+    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
+        """Take what waits already, up to a group; the flag says that the end was among it."""
+        jobs = [first]
+        while len(jobs) < self._group:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+        return jobs, False
+
+    def _run_group(self, jobs: list[_Job]) -> list[_Outcome[Any]]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._run_once(jobs)
+            except SQLAlchemyError as error:
+                if len(jobs) > 1:  # one of them spoiled the transaction: alone, only that one fails
+                    return [outcome for job in jobs for outcome in self._run_group([job])]
+                if attempt == _ATTEMPTS or not is_retryable(error):
+                    return [_Outcome(error=translate(error))]
+            except Exception as error:  # a hook failed: nothing was committed, every caller must hear of it
+                return [_Outcome(error=error)] * len(jobs)
+        raise AssertionError  # the loop always returns
+
+    def _run_once(self, jobs: list[_Job]) -> list[_Outcome[Any]]:
+        with Session(self._engine) as session:
+            outcomes = [_run_in_savepoint(session, job.use_case) for job in jobs]
+            for hook in self._hooks:
+                hook(session)
+            session.commit()
+            run_after_commit(session)
+        return outcomes
+
+
+def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
+    """Run one use case so that its failure undoes its own changes and nothing else."""
+    noted = len(session.info.get(AFTER_COMMIT, ()))
+    try:
+        with session.begin_nested():
+            outcome = _Outcome(value=use_case(session))
+            session.flush()
+    except SQLAlchemyError:
+        raise  # the transaction itself may be lost (disk full, deadlock): _run_group decides
+    except Exception as error:  # the caller gets it, whatever it is
+        del session.info.get(AFTER_COMMIT, [])[noted:]
+        outcome = _Outcome(error=error)
+    session.expunge_all()
+    return outcome
+
+
+def _answer(jobs: list[_Job], outcomes: list[_Outcome[Any]]) -> None:
+    """Wake each caller's event loop once for all of its jobs."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, _Outcome[Any]]]] = {}
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        by_loop.setdefault(job.loop, []).append((job, outcome))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, pairs)
+        except RuntimeError:  # the loop is closed: its callers are gone, the work is done all the same
+            continue
+
+
+def _settle(pairs: list[tuple[_Job, _Outcome[Any]]]) -> None:
+    for job, outcome in pairs:
+        if job.future.done():
+            continue
+        if outcome.error is not None:
+            job.future.set_exception(outcome.error)
+        else:
+            job.future.set_result(outcome.value)

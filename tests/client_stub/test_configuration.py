@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from client_stub.configuration import Configuration, ConfigurationError
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://license.example",
+        "https://license.example:8443/licenses/",
+        "https://[2001:db8::1]/",
+        "http://127.0.0.1:8000",
+        "http://127.9.9.9",
+        "http://localhost:8000/",
+        "http://[::1]:8000",
+    ],
+)
+def test_https_anywhere_and_http_to_this_computer_are_accepted(configuration: Configuration, url: str) -> None:
+    assert replace(configuration, server_url=url).server_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "license.example",
+        "http://license.example",
+        "http://localhost.example",
+        "http://127.0.0.1.example",
+        "http://0.0.0.0",
+        "http://192.168.1.1",
+        "http://[::2]",
+        "ftp://127.0.0.1",
+        "file:///etc/hosts",
+        "https://",
+        "https://person:word@license.example",
+        "http://localhost@license.example",
+        "https://license.example/?a=b",
+        "https://license.example/#top",
+        "https://license.example:port",
+        "https://[half",
+    ],
+)
+def test_every_other_address_is_refused(configuration: Configuration, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="server_url"):
+        replace(configuration, server_url=url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": ""},
+        {"code": "\ud800"},
+        {"client_name": "\udfff"},
+        {"first_grace": timedelta(seconds=-1)},
+        {"first_heartbeat_within": timedelta(seconds=-1)},
+        {"request_timeout": timedelta(0)},
+    ],
+    ids=repr,
+)
+def test_a_field_that_cannot_work_is_named(configuration: Configuration, change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(change))):
+        replace(configuration, **change)
