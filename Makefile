@@ -10,7 +10,7 @@ export UV_LINK_MODE = copy
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check bench setup setup-dev lock format clean
+.PHONY: help run test demo check lint bench setup setup-dev lock format clean
 
 help:                       ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -25,11 +25,12 @@ test: setup-dev             ## Set up and run the whole test suite, PostgreSQL i
 demo: setup                 ## Walk the whole life of a license, server and marketplace emulator included
 	@$(BIN)/python -m demo
 
-check: setup-dev            ## Format, lint, types, tests: what CI runs
+check: lint test            ## Format, lint, types, tests: what CI runs
+
+lint: setup-dev             ## Format, lint and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) test
 
 bench: setup                ## Benchmarks, as ratios against a bare Starlette app measured in the same run
 	$(BIN)/python -m benchmarks

@@ -16,9 +16,10 @@ Three witnesses: server, marketplace emulator and this client each implement lic
 their own, on purpose. Nothing here imports the server and the server imports nothing from here; ``tests/vectors``
 binds them. ``python -m client_stub`` plays a CAD program in a terminal.
 
-Rooms, each importing only those before it: ``errors``, ``clock``, ``keys``, ``tokens``, ``devices``, ``claims``,
-``verification``, ``verdict`` (pure); ``problems``, ``store``, ``configuration``, ``transport``, ``session``,
-``heartbeat``, ``threads``, ``events``, ``sdk``; ``cad`` and ``__main__`` for the terminal.
+Modules, each importing only those before it. Pure: ``errors``, ``base64url``, ``keys``, ``tokens``, ``devices``,
+``claims``, ``verification``, ``verdict``, ``problems``, ``events``. With the world: ``clock``, ``store``,
+``configuration``, ``transport``, ``session``, ``heartbeat``, ``threads``, ``sdk``. For the terminal: ``cad``,
+``__main__``.
 """
 
 from client_stub.claims import Lease, LeaseStatus, License

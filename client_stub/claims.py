@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from client_stub import base64url
 from client_stub.devices import DeviceBinding, Part
 from client_stub.errors import BadClaimsError, MalformedError
-from client_stub.tokens import Token, decode_base64url
+from client_stub.tokens import Token
 
 SALT_BYTES = 12
 _LAST_END = 253402300799  # 9999-12-31T23:59:59Z, the last moment that a datetime can hold; "for ever" to some systems
@@ -174,7 +175,7 @@ def _binding(value: object) -> DeviceBinding:
 
 def _salt(value: object) -> bytes:
     try:
-        salt = decode_base64url(value) if isinstance(value, str) else b""
+        salt = base64url.decode(value) if isinstance(value, str) else b""
     except MalformedError as error:
         raise BadClaimsError("The salt in the claim dev is not base64url.") from error
     if len(salt) != SALT_BYTES:

@@ -10,7 +10,6 @@ parts are our own, because the marketplace defines none.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -18,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from client_stub import base64url
 from client_stub.errors import InvalidDeviceInfoError
 
 MAXIMUM_BYTES = 5 * 1024
@@ -153,7 +153,7 @@ def normal_value(part: Part, raw: str) -> str:
 def hash_value(part: Part, value: str, salt: bytes) -> str:
     """Hash one value in normal form: base64url of the first six bytes of HMAC-SHA256(salt, ``part:VALUE``)."""
     digest = hmac.new(salt, f"{part}:{value}".encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest[:HASH_BYTES]).decode("ascii")
+    return base64url.encode(digest[:HASH_BYTES])
 
 
 def bind(device: DeviceInfo, salt: bytes) -> DeviceBinding:

@@ -6,8 +6,6 @@ not where a running program does. Each key serves one purpose: a lease key canno
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,6 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from client_stub import base64url
+from client_stub.errors import MalformedError
 
 KEY_ID_CHARACTERS = 16
 _PUBLIC_KEY_BYTES = 32
@@ -70,7 +71,7 @@ def key_id(x: str) -> str:
     """Return the key id: the first 16 characters of the RFC 7638 thumbprint of the key with this ``x``."""
     members = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":"))
     digest = hashlib.sha256(members.encode()).digest()
-    return base64.urlsafe_b64encode(digest).decode("ascii")[:KEY_ID_CHARACTERS]
+    return base64url.encode(digest)[:KEY_ID_CHARACTERS]
 
 
 def _add(by_id: dict[str, PinnedKey], entry: object) -> None:
@@ -97,11 +98,10 @@ def _checked_key_id(entry: Mapping[str, object]) -> str:
 
 
 def _public_key(entry: Mapping[str, object]) -> Ed25519PublicKey:
-    text = str(entry["x"])
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError) as error:
+        raw = base64url.decode(str(entry["x"]))
+    except MalformedError as error:
         raise PinnedKeysError("A key of the key set is not base64url.") from error
-    if len(raw) != _PUBLIC_KEY_BYTES or base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != text:
+    if len(raw) != _PUBLIC_KEY_BYTES:
         raise PinnedKeysError("A key of the key set does not have 32 bytes.")
     return Ed25519PublicKey.from_public_bytes(raw)

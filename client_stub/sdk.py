@@ -151,14 +151,19 @@ class SdkInvoker:
             _LOG.error("ShutOut was called inside the event callback, where it is forbidden; it was not obeyed")
             return ResultStatus.FORBIDDEN_IN_CALLBACK
         with self._lock:
-            before, self._state = self._state, ResultStatus.SHUT_OUT
+            before = self._state
+            if before is ResultStatus.SUCCESS:
+                self._state = ResultStatus.SHUT_OUT
         if before is ResultStatus.SUCCESS:
             self._stop_threads()
         return before if before is ResultStatus.NOT_INITIALISED else ResultStatus.SUCCESS
 
     @property
     def verdict(self) -> Verdict:
-        """What the program may do at this moment. Ask before work that needs the license; costs microseconds."""
+        """What the program may do at this moment; ask before work that needs the license.
+
+        Costs microseconds, and every ten minutes a small file write: the time is remembered.
+        """
         return self._session.verdict()
 
     @property

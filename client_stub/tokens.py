@@ -10,16 +10,14 @@ spare in the header, no number that JSON does not have.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from client_stub import base64url
 from client_stub.errors import (
     BadSignatureError,
     MalformedError,
@@ -29,7 +27,6 @@ from client_stub.errors import (
 )
 from client_stub.keys import KeyPurpose, PinnedKeys
 
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER_MEMBERS = {"alg", "kid", "typ"}
 
 
@@ -67,8 +64,8 @@ def open_token(text: str | bytes, kind: TokenKind, keys: PinnedKeys) -> Token:
         VerificationError: The first step that fails; never another exception, whatever the bytes are.
     """
     header_part, claims_part, signature_part = _split(text, kind.maximum_characters)  # 1
-    header_bytes, claims_bytes = decode_base64url(header_part), decode_base64url(claims_part)
-    signature = decode_base64url(signature_part)
+    header_bytes, claims_bytes = base64url.decode(header_part), base64url.decode(claims_part)
+    signature = base64url.decode(signature_part)
 
     key_id = _read_header(_read_object(header_bytes), kind)  # 2
     public_key = _find_key(key_id, kind, keys)  # 3
@@ -77,31 +74,6 @@ def open_token(text: str | bytes, kind: TokenKind, keys: PinnedKeys) -> Token:
     except InvalidSignature as error:
         raise BadSignatureError("The signature does not fit: the text was changed after it was signed.") from error
     return Token(key_id, _read_object(claims_bytes))  # 5
-
-
-def decode_base64url(text: str) -> bytes:
-    """Decode base64url without padding, and accept one spelling only.
-
-    Decoders ignore spare bits of the last character, so up to 16 spellings give the same bytes; what is decoded is
-    encoded again and compared.
-
-    Raises:
-        MalformedError: Another alphabet, padding, blanks, spare bits, or nothing at all.
-    """
-    if not _BASE64URL.fullmatch(text):
-        raise MalformedError("A part is empty or has characters that base64url does not have.")
-    try:
-        decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise MalformedError("A part is not base64url.") from error
-    if encode_base64url(decoded) != text:
-        raise MalformedError("A part is not the canonical base64url of its bytes.")
-    return decoded
-
-
-def encode_base64url(raw: bytes) -> str:
-    """Encode as base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def _split(text: str | bytes, maximum_characters: int) -> list[str]:

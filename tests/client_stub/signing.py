@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -42,7 +43,7 @@ class SigningKey:
 
     @property
     def jwk(self) -> dict[str, object]:
-        fixed = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig"}
+        fixed: dict[str, object] = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig"}
         return fixed | {"kid": self.kid, "x": self.x, "purpose": self.purpose}
 
     def sign_parts(self, header_part: str, claims_part: str) -> str:
@@ -73,7 +74,7 @@ def unix(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-def license_claims(now: datetime = NOW, **changes: object) -> dict[str, object]:
+def license_claims(now: datetime = NOW, /, **changes: Any) -> dict[str, object]:
     claims: dict[str, object] = {
         "iss": "https://license.example",
         "jti": "ls_1",
@@ -90,7 +91,7 @@ def license_claims(now: datetime = NOW, **changes: object) -> dict[str, object]:
     return without_none(claims | changes)
 
 
-def lease_claims(now: datetime = NOW, **changes: object) -> dict[str, object]:
+def lease_claims(now: datetime = NOW, /, **changes: Any) -> dict[str, object]:
     claims: dict[str, object] = {
         "iss": "https://license.example",
         "sub": "lic_1",
@@ -122,8 +123,8 @@ class Vendor:
     def jwks(self) -> dict[str, object]:
         return {"keys": [key.jwk for key in (self.license_key, self.lease_key, self.release_key)]}
 
-    def license_string(self, now: datetime = NOW, **changes: object) -> str:
+    def license_string(self, now: datetime = NOW, /, **changes: Any) -> str:
         return self.license_key.sign(license_claims(now, **changes), "license+jwt")
 
-    def lease(self, now: datetime = NOW, **changes: object) -> str:
+    def lease(self, now: datetime = NOW, /, **changes: Any) -> str:
         return self.lease_key.sign(lease_claims(now, **changes), "lease+jwt")

@@ -17,13 +17,13 @@ from tests.client_stub.signing import license_claims
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "device_match.json").read_text("utf-8"))
 
 
-def named(section: str) -> Any:
+def named(section: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", VECTORS[section], ids=lambda case: case.get("name"))
 
 
 def full_text(case: dict[str, Any]) -> str:
     unit, times = case.get("append", ["", 0])
-    return case["text"] + unit * times
+    return str(case["text"]) + str(unit) * int(times)
 
 
 @named("normal_forms")

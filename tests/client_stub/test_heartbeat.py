@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ DAY = timedelta(days=1)
 FAILED = CheckIn(problem=Problem("SERVER_UNREACHABLE", "No."))
 
 
-def lease_with(**changes: object) -> Lease:
+def lease_with(**changes: Any) -> Lease:
     return read_lease(Token("kid", lease_claims(**changes)))
 
 
@@ -92,7 +93,7 @@ def test_the_next_beat_comes_when_the_server_says_give_or_take_a_tenth(
     ids=["at once", "in the past", "too soon", "after the lease ends", "the lease has ended"],
 )
 def test_the_next_beat_is_never_hasty_and_comes_before_the_lease_ends(
-    changes: dict[str, object], delay: timedelta
+    changes: dict[str, Any], delay: timedelta
 ) -> None:
     assert next_delay(CheckIn(lease=lease_with(**changes)), 0, middle) == delay
 

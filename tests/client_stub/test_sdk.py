@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Program:
     def __init__(self) -> None:
         self.heard: queue.Queue[tuple[EventType, dict[str, Any], str]] = queue.Queue()
 
-    def EventRecall(self, event: EventType, message: str) -> None:
+    def EventRecall(self, event: EventType, message: str) -> None:  # noqa: N802
         self.heard.put((event, json.loads(message), threading.current_thread().name))
 
     def next_status(self) -> str:
@@ -98,6 +99,7 @@ def test_calls_before_init_are_refused(make: Callable[[], SdkInvoker], program: 
     assert invoker.GetLicenseStringRequest(DEVICE) is ResultStatus.NOT_INITIALISED
     assert invoker.LicenseVerifyNotify(True, "") is ResultStatus.NOT_INITIALISED
     assert invoker.ShutOut() is ResultStatus.NOT_INITIALISED
+    assert invoker.IscdeskFactory().Init() is ResultStatus.SUCCESS
 
 
 def test_init_can_be_called_twice(make: Callable[[], SdkInvoker]) -> None:
@@ -132,9 +134,9 @@ def test_calls_after_shut_out_are_refused(invoker: SdkInvoker, program: Program)
         lambda program: (program, program.EventRecall),
         lambda program: (program, "EventRecall"),
         lambda program: (program.EventRecall,),
-        lambda program: (lambda event, message: program.EventRecall(event, message),),
+        lambda program: (partial(Program.EventRecall, program),),
     ],
-    ids=["as the SDK", "object and bound method", "name", "bound method", "function"],
+    ids=["as the SDK", "object and bound method", "name", "bound method", "any callable"],
 )
 def test_a_listener_is_registered_in_any_of_these_ways(
     make: Callable[[], SdkInvoker], program: Program, arguments: Callable[[Program], tuple[Any, ...]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,11 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-def license_with(**changes: object) -> License:
+def license_with(**changes: Any) -> License:
     return read_license(Token("kid", license_claims(**changes)))
 
 
-def lease_with(**changes: object) -> Lease:
+def lease_with(**changes: Any) -> Lease:
     return read_lease(Token("kid", lease_claims(**changes)))
 
 

