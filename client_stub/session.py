@@ -22,7 +22,7 @@ from client_stub.claims import Lease, License
 from client_stub.clock import Clock, ConfirmedTime, best_estimate
 from client_stub.configuration import Configuration
 from client_stub.devices import DeviceInfo
-from client_stub.errors import DeviceMismatchError, VerificationError
+from client_stub.errors import DeviceMismatchError, ForeignLeaseError, VerificationError
 from client_stub.problems import Problem
 from client_stub.store import LicenseStore, Record
 from client_stub.transport import IssuedString, RefusedError, Transport, TransportError, UnansweredError
@@ -291,7 +291,8 @@ class LicenseSession:
         """Take over a fresh lease; with it the server has told the time, so what our clock showed before is void."""
         with self._lock:
             if self._holding is None or self._holding.license != license:
-                return CheckIn(problem=self._problem_of(self._denial))
+                exchanged = ForeignLeaseError("The license was exchanged while the server answered.")
+                return CheckIn(problem=problems.from_error(exchanged))
             self._confirmed = ConfirmedTime(lease.issued_at, self._clock.now(), self._clock.monotonic())
             record = replace(
                 self._holding.record, lease=text, lease_nonce=lease.nonce, highest_seen_at=_unix(lease.issued_at)

@@ -151,13 +151,21 @@ def fingerprint(hashed: HashedParts) -> str:
 
 
 def selective_parts(hashed: HashedParts) -> list[str]:
-    """Return the hashes by which a device is looked up.
+    """Return the hashes by which a known device can be found.
 
     The CPU id is the same in every machine of a model, so it would find thousands; two agreeing parts always include
-    another one. Only a device that has nothing else is looked up by its CPU.
+    another one. Only a device that has nothing else can be found by its CPU.
     """
     found = [value for part in (Part.MAC, Part.DISK, Part.BOARD) for value in hashed.get(str(part), ())]
     return found or list(hashed.get(str(Part.CPU), ()))
+
+
+def lookup_parts(hashed: HashedParts) -> list[str]:
+    """Return the hashes to look for when a device presents itself: all of them.
+
+    Its CPU then finds only devices that are known by nothing else.
+    """
+    return [value for values in hashed.values() for value in values]
 
 
 def match(known: HashedParts, given: HashedParts) -> Match:

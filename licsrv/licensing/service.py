@@ -23,6 +23,9 @@ from licsrv.licensing.tables import Device, IssuedLicense, License
 from licsrv.platform.ids import new_id
 
 
+_COMPARED = 20
+
+
 @dataclass(frozen=True)
 class Terms:
     """The settings that shape a license."""
@@ -68,10 +71,12 @@ def activate(
     product = store.product(session, license.product_id)
     parts = fingerprints.hash_parts(request.facts, key=keyring.device_key)
     candidates = store.devices_like(session, license.id, parts)
-
     places = lifecycle.places(
         device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
     )
+    if not candidates and license.places_taken >= places:
+        candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
+
     admission = lifecycle.decide_activation(
         license, candidates, parts, places_taken=license.places_taken, places=places, now=now
     )

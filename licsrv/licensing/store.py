@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import insert, or_, select, update
 from sqlmodel import Session, col
 
-from licsrv.licensing.fingerprints import HashedParts, selective_parts
+from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.lifecycle import KnownDevice
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
 from licsrv.platform.db import table_of
@@ -57,10 +57,17 @@ def devices(session: Session, license_id: str) -> Sequence[Device]:
 def devices_like(session: Session, license_id: str, parts: HashedParts) -> list[KnownDevice]:
     """Return the devices of a license that share a selective part with a given one."""
     like = select(col(DevicePart.device_id)).where(
-        col(DevicePart.license_id) == license_id, col(DevicePart.part_hash).in_(selective_parts(parts))
+        col(DevicePart.license_id) == license_id, col(DevicePart.part_hash).in_(lookup_parts(parts))
     )
     rows = session.execute(select(table_of(Device)).where(col(Device.id).in_(like)).order_by(col(Device.id))).all()
     return [KnownDevice(row.id, row.parts, row.released_at is None) for row in rows]
+
+
+def devices_with_place(session: Session, license_id: str, *, limit: int) -> list[KnownDevice]:
+    """Return the first devices that hold a place."""
+    holds = (col(Device.license_id) == license_id, col(Device.released_at).is_(None))
+    rows = session.execute(select(table_of(Device)).where(*holds).order_by(col(Device.id)).limit(limit)).all()
+    return [KnownDevice(row.id, row.parts, True) for row in rows]
 
 
 def add_device(session: Session, device: Mapping[str, Any]) -> None:

@@ -362,11 +362,14 @@ def test_an_answer_that_comes_during_shut_out_is_no_event(
     asked, shutting_out = threading.Event(), threading.Event()
 
     class TellingAlarm(Alarm):
-        """The first thing that ShutOut does is to end the heartbeat's wait."""
+        """Rung by ShutOut before it stops the other threads; lets the answer pass through them first."""
 
         def ring(self) -> None:
             super().ring()
+            passed = threading.Event()
             shutting_out.set()
+            client._requests.post(lambda: client._events.post(passed.set))
+            assert passed.wait(PATIENCE)
 
     def answer_late(_: dict[str, object]) -> httpx2.Response:
         asked.set()
@@ -374,16 +377,16 @@ def test_an_answer_that_comes_during_shut_out_is_no_event(
         return problem(404, "LICENSE_NOT_FOUND")
 
     transport = DirectTransport(configuration, transport=httpx2.MockTransport(server.handle))
-    invoker = SdkInvoker(configuration, transport=transport, clock=FakeClock(), alarm=TellingAlarm())
-    invoker.IscdeskFactory().Init()
-    invoker.RegisterEventRecall(program.EventRecall)
-    invoker.GetLicenseStringRequest(DEVICE)
+    client = SdkInvoker(configuration, transport=transport, clock=FakeClock(), alarm=TellingAlarm())
+    client.IscdeskFactory().Init()
+    client.RegisterEventRecall(program.EventRecall)
+    client.GetLicenseStringRequest(DEVICE)
     assert program.next_status() == "success"
     server.on_string = answer_late
-    invoker.GetLicenseStringRequest(DEVICE)
+    client.GetLicenseStringRequest(DEVICE)
     assert asked.wait(PATIENCE)
 
-    invoker.ShutOut()
+    client.ShutOut()
 
     assert program.heard.empty()
 

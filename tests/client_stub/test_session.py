@@ -254,6 +254,22 @@ def test_an_answer_that_comes_after_the_rejection_is_dropped(start: Start, serve
     assert session.verdict().reason is Reason.REJECTED_BY_PROGRAM
 
 
+def test_an_answer_that_comes_after_the_license_was_exchanged_is_dropped(start: Start, server: FakeServer) -> None:
+    session = start()
+    session.obtain(DEVICE)
+    server.license_changes = {"jti": "ls_2"}
+
+    def exchange_meanwhile(body: dict[str, object]) -> httpx2.Response:
+        session.obtain(DEVICE)
+        return httpx2.Response(200, json={"lease": server.vendor.lease(nonce=body["nonce"], status="REVOKED")})
+
+    server.on_heartbeat = exchange_meanwhile
+
+    assert session.check_in().lease is None
+    assert session.lease is None
+    assert session.verdict().is_allowed
+
+
 # -- outages -------------------------------------------------------------------------------------------------------
 
 

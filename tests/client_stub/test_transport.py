@@ -166,6 +166,19 @@ def test_every_network_error_is_no_answer(connect: Connect, error: Exception) ->
     assert caught.value.problem.action
 
 
+def test_a_redirect_is_not_followed(connect: Connect) -> None:
+    asked: list[str] = []
+
+    def redirect(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        return httpx2.Response(307, headers={"Location": "https://portal.example/v1/heartbeats"})
+
+    with pytest.raises(UnansweredError):
+        connect(redirect).send_heartbeat("a.b.c", DEVICE, "n")
+
+    assert asked == ["https://license.example/v1/heartbeats"]
+
+
 def test_a_closed_transport_does_not_answer(connect: Connect, server: FakeServer) -> None:
     transport = connect(server.handle)
     transport.close()

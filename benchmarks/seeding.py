@@ -1,0 +1,179 @@
+"""Data to measure on, written past the use cases in bulk, through the project's own tables and its own signing.
+
+What the server finds is what it would have written itself: hashed parts, license strings signed by its own key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import insert, text
+from sqlmodel import SQLModel
+
+from benchmarks.house import DEVICE_LIMIT, ISSUER, House
+from licsrv.licensing import fingerprints, issuing, strings
+from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.strings import LicenseTerms
+from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
+from licsrv.platform.db import open_database, table_of
+from licsrv.platform.ids import new_id
+
+PRODUCT_ID = "OFFI0000000000000001"
+_FEATURES = ["modelling", "drawing", "simulation"]
+_CHUNK = 10_000
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Client:
+    """One device with the license string that it presents."""
+
+    license_string: str
+    device_info: str
+
+
+def code_of(number: int) -> str:
+    """Return the authorization code of a number; codes follow each other in no order, as those of real sales."""
+    return f"PL{number * 2_654_435_761 % 10**10:010d}"
+
+
+def device_info_of(number: int) -> str:
+    """Return the facts of one of many different machines of the same model."""
+    mac = f"{number:010X}"
+    pairs = ":".join(mac[start : start + 2] for start in range(0, 10, 2))
+    return f"04:{pairs}|001B_444A_{number:08X}.|PF{number:08d}|BFEBFBFF00090672"
+
+
+def now() -> datetime:
+    """Return the moment at which data is made."""
+    return datetime.now(UTC)
+
+
+def add_licenses(house: House, first: int, count: int, *, at: datetime) -> None:
+    """Add activated licenses of the marketplace without devices, for the codes of these numbers."""
+    _write(house, [(License, (_license(number, new_id(at), at, places=0) for number in range(first, first + count)))])
+
+
+def add_clients(house: House, count: int, *, at: datetime) -> list[Client]:
+    """Add so many licenses with one device each, and return what the devices need to check in."""
+    keyring = KeyFolder(house.keys).read()
+    clients: list[Client] = []
+    rows: dict[type[SQLModel], list[dict[str, Any]]] = {License: [], Device: [], DevicePart: [], IssuedLicense: []}
+    for number in range(count):
+        license = _license(number, new_id(at), at, places=1)
+        info = device_info_of(number)
+        device, parts = _device(license["id"], info, keyring, at)
+        license_string, issued = _issue(license, device["id"], info, keyring, at)
+        clients.append(Client(license_string, info))
+        rows[License].append(license)
+        rows[Device].append(device)
+        rows[DevicePart] += parts
+        rows[IssuedLicense].append(issued)
+    _write(house, rows.items())
+    return clients
+
+
+def add_product(house: House) -> None:
+    """Add the product that all licenses are of."""
+    product = Product(product_id=PRODUCT_ID, name="CAD Professional", device_limit=DEVICE_LIMIT, features=_FEATURES)
+    _write(house, [(Product, [product.model_dump()])])
+
+
+def _license(number: int, license_id: str, at: datetime, *, places: int) -> dict[str, Any]:
+    return _LICENSE | {
+        "id": license_id,
+        "code": code_of(number),
+        "order_id": f"CS{number:015d}",
+        "order_line_id": f"CS{number:015d}-000001",
+        "places_taken": places,
+        "created_at": at,
+        "activated_at": at,
+        "expires_at": at + timedelta(days=365),
+        "expiry_stated_at": at,
+        "facts_changed_at": at,
+    }
+
+
+_LICENSE = License(
+    id="",
+    code="",
+    source="marketplace",
+    product_id=PRODUCT_ID,
+    amount=1,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    facts_changed_at=datetime(2026, 1, 1, tzinfo=UTC),
+).model_dump()
+
+
+def _device(
+    license_id: str, info: str, keyring: Keyring, at: datetime
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    parts = fingerprints.hash_parts(fingerprints.parse(info), key=keyring.device_key)
+    device = {
+        "id": new_id(at),
+        "license_id": license_id,
+        "fingerprint": fingerprints.fingerprint(parts),
+        "parts": parts,
+        "name": "CAD-WS",
+        "client_version": "3.2.1",
+        "first_seen_at": at,
+        "released_at": None,
+    }
+    hashes = fingerprints.selective_parts(parts)
+    return device, [{"device_id": device["id"], "license_id": license_id, "part_hash": value} for value in hashes]
+
+
+def _issue(
+    license: dict[str, Any], device_id: str, info: str, keyring: Keyring, at: datetime
+) -> tuple[str, dict[str, Any]]:
+    key, issued_id = keyring.signer(Purpose.LICENSE), new_id(at)
+    terms = LicenseTerms(
+        issuer=ISSUER,
+        issued_id=issued_id,
+        license_id=license["id"],
+        code=license["code"],
+        product="CAD Professional",
+        features=_FEATURES,
+        amount=1,
+        is_test=False,
+        is_provisional=False,
+        issued_at=at,
+        ends_at=license["expires_at"],
+    )
+    salt = issuing.salt(keyring.device_key, issued_id)
+    license_string, claims = strings.sign_license(terms, fingerprints.parse(info), salt=salt, key=key)
+    return license_string, {
+        "id": issued_id,
+        "license_id": license["id"],
+        "device_id": device_id,
+        "form": issuing.STRING,
+        "digest": strings.digest(license_string),
+        "key_id": key.key_id,
+        "claims": json.dumps(claims, separators=(",", ":"), ensure_ascii=False),
+        "issued_at": at,
+    }
+
+
+def _write(house: House, tables: Iterable[tuple[type[SQLModel], Iterable[dict[str, Any]]]]) -> None:
+    """Insert rows in chunks of one transaction, then empty the write-ahead log so that no server starts with it."""
+    database = open_database(f"sqlite:///{house.database}")
+    try:
+        with database.write.begin() as connection:
+            for model, rows in tables:
+                for chunk in _chunks(rows):
+                    connection.execute(insert(table_of(model)), chunk)
+        with database.read.connect() as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    finally:
+        database.dispose()
+
+
+def _chunks(rows: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(rows)
+    take: Callable[[], list[Item]] = lambda: list(islice(iterator, _CHUNK))  # noqa: E731
+    return iter(take, [])

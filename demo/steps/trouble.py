@@ -1,0 +1,114 @@
+"""What goes wrong in real life: the marketplace is down, the server is killed, a license was misused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from client_stub import License
+from demo.expectations import expect, expect_kind, wait_for
+from demo.marketplace import moment
+from demo.scene import Scene, Step, when
+from demo.steps.purchase import ADA, BEN
+
+DORA = "CAD-DORA"
+DORAS_MACHINE = "3C:EC:EF:44:10:9A|S4EVNX0R|BOARD-DORA|BFEBFBFF000906EA"
+REASON = "Your payment of 14 May was returned by the bank; call +49 30 1234567."
+
+
+def marketplace_down(scene: Scene) -> str:
+    """Serve a new customer although the marketplace cannot be asked."""
+    scene.second_code = scene.marketplace.buy(amount=1, received=True)
+    scene.marketplace.misbehave("open_api", "status", 503)
+    dora = scene.desktop(DORA, DORAS_MACHINE, scene.second_code)
+    license = expect_kind(dora.ask(), License, "answer while the marketplace is down")
+    expect(license.is_provisional, True, "whether the license is provisional")
+    expect(scene.marketplace.record(scene.second_code)["activated"], False, "whether the marketplace activated it")
+    scene.tell(
+        f"The marketplace answers 503 to everything. A new customer buys, and Dora activates all the same: a "
+        f"provisional license until {when(license.expires_at)}. The activation waits in the outbox."
+    )
+    return f"provisional license until {when(license.expires_at)}"
+
+
+def marketplace_back(scene: Scene) -> str:
+    """Finish by the outbox what the marketplace could not answer."""
+    scene.marketplace.behave()
+    scene.marketplace.wait_for(scene.second_code, lambda seen: bool(seen["activated"]), "the activation")
+    dora = scene.desktops[DORA]
+    asked = wait_for(dora.ask, lambda seen: isinstance(seen, License) and not seen.is_provisional, "the full license")
+    license = expect_kind(asked, License, "the full license")
+    scene.tell(
+        f"It is back. The outbox activates the code by itself; Dora's license now ends {when(license.expires_at)}."
+    )
+    return f"activated by the outbox; until {when(license.expires_at)}"
+
+
+def kill(scene: Scene) -> str:
+    """Kill the server while deliveries are under way and a callback's answer is lost."""
+    scene.stage.pass_time(timedelta(days=1))
+    scene.marketplace.misbehave("open_api", "delay_seconds", 25)
+    scene.marketplace.misbehave("callbacks", "lose_answer", 1)
+    renewal = scene.marketplace.do(scene.code, "renew", days=365)
+    expect(renewal["attempts"][-1]["http_status"], 200, "HTTP status of the answer that gets lost")
+    scene.callback_id = renewal["id"]
+    for name in (ADA, BEN):
+        scene.expect_lease(scene.desktops[name], "ACTIVE", "ALLOWED")
+    waiting = int(scene.stage.metric("licsrv_outbox_waiting"))
+    expect(waiting >= 3, True, "at least one query and two usage reports on their way")
+    scene.stage.kill_server()
+    scene.tell(
+        f"The next day. The marketplace hangs, a second renewal's answer gets lost on its way, both programs have just "
+        f"got their leases; {waiting} deliveries are under way. Now: kill -9."
+    )
+    return f"killed with {waiting} deliveries under way"
+
+
+def start_again(scene: Scene) -> str:
+    """Start the server again; nothing is lost and nothing happens twice."""
+    expect(scene.stage.start_server(), True, "whether the server starts again")
+    scene.marketplace.behave()
+    scene.stage.pass_time(timedelta(minutes=2))
+    callback = scene.marketplace.repeat(scene.callback_id)
+    scene.tell("Started again, and two minutes later, when the dead process's claims have run out:")
+    scene.expect_success(callback)
+    wait_for(lambda: scene.stage.metric("licsrv_outbox_waiting"), lambda seen: seen == 0, "an empty outbox")
+    record = scene.marketplace.record(scene.code)
+    clients = len(record["usage"][max(record["usage"])]["ids"])
+    expect(clients, 2, "clients that the marketplace counts for the day")
+    ends_at = moment(record["expires_at"]).replace(microsecond=0)
+    lease = scene.expect_lease(scene.desktops[ADA], "ACTIVE", "ALLOWED")
+    expect(lease.license_expires_at, ends_at, "end of the license")
+    scene.ends_at = ends_at
+    scene.tell(
+        f"The outbox is empty, the marketplace counts 2 clients for the day, and the renewal it sent twice has moved the "
+        f"end once, to {when(ends_at)}."
+    )
+    return "outbox empty, 2 clients counted, renewed once"
+
+
+def revoke(scene: Scene) -> str:
+    """Revoke by staff; the user reads the reason."""
+    scene.stage.command("licenses", "revoke", scene.code, "--reason", REASON, "--yes")
+    scene.tell("Support revokes the license: licsrv licenses revoke … --reason …. Ada reads why:")
+    lease = scene.expect_lease(scene.desktops[ADA], "REVOKED", "DENIED")
+    expect(lease.reason, REASON, "reason in the signed lease")
+    scene.narrator.quote(ADA, scene.desktops[ADA].verdict.sentence)
+    return "lease REVOKED, with the reason"
+
+
+def reinstate(scene: Scene) -> str:
+    """Reinstate by staff."""
+    scene.stage.command("licenses", "reinstate", scene.code, "--reason", "The payment has arrived.", "--yes")
+    scene.tell("The payment arrives; licsrv licenses reinstate …. The audit keeps both.")
+    scene.expect_lease(scene.desktops[ADA], "ACTIVE", "ALLOWED")
+    return "lease ACTIVE"
+
+
+STEPS = (
+    Step("The marketplace is down", marketplace_down),
+    Step("The marketplace is back", marketplace_back),
+    Step("The server is killed in mid-delivery", kill),
+    Step("Started again: nothing lost, nothing twice", start_again),
+    Step("Staff revoke the license", revoke),
+    Step("Staff reinstate it", reinstate),
+)

@@ -1,0 +1,165 @@
+"""A desktop with a licensed program on it: ``client_stub`` exactly as a vendor's program links it.
+
+Turns the SDK's events, which arrive on a thread of their own, into answers that a story can wait for. The license is
+verified here a second time, by the program itself and without network, as a real program should.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx2
+
+from client_stub import (
+    Configuration,
+    EventType,
+    Lease,
+    License,
+    PinnedKeys,
+    Problem,
+    SdkInvoker,
+    Verdict,
+    verify_license,
+)
+from demo.expectations import UnexpectedError
+
+_PATIENCE = 15.0
+_NOT_BY_ITSELF = timedelta(days=3650)  # the story decides when a program checks in
+
+
+class StoryClock:
+    """The clock of every desktop in the story: this computer's, moved."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta()
+
+    def now(self) -> datetime:
+        """Return the story's time."""
+        return datetime.now(UTC) + self._offset
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump, moved along with the wall clock: days do pass in the story."""
+        return monotonic() + self._offset.total_seconds()
+
+    def move_to(self, moment: datetime) -> None:
+        """Go on from a moment."""
+        self._offset = moment - datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all desktops of the story share."""
+
+    server_url: str
+    keys: PinnedKeys
+    folder: Path
+    clock: StoryClock
+
+
+class Workstation:
+    """One desktop."""
+
+    def __init__(self, name: str, device_info: str, code: str, around: Surroundings) -> None:
+        self.name = name
+        self.device_info = device_info
+        self._around = around
+        self._events: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+        configuration = Configuration(
+            server_url=around.server_url,
+            code=code,
+            keys=around.keys,
+            store_path=around.folder / f"{name}.json",
+            client_name=name,
+            client_version="3.2.1",
+            first_heartbeat_within=_NOT_BY_ITSELF,
+        )
+        self._invoker = SdkInvoker(configuration, clock=around.clock, uniform=lambda _, longest: longest)
+        self._invoker.IscdeskFactory().Init()
+        self._invoker.RegisterEventRecall(self._on_event)
+        self._invoker.on_verdict(self._verdicts.put)
+        self.license_string = ""
+
+    def ask(self) -> License | Problem:
+        """Ask for the license, and verify it in the program itself; a refusal is an answer."""
+        self._invoker.GetLicenseStringRequest(self.device_info)
+        parameters = self._next_event()
+        if parameters["Status"] != "success":
+            return self.problem
+        self.license_string = parameters["LicenseContent"]
+        license = self.verify(self.license_string)
+        self._invoker.LicenseVerifyNotify(True)
+        return license
+
+    def verify(self, license_string: str, device_info: str | None = None) -> License:
+        """Verify a license string with nothing but the pinned keys: no network is involved.
+
+        Raises:
+            VerificationError: It is not believed.
+        """
+        facts = device_info or self.device_info
+        return verify_license(license_string, self._around.keys, device_info=facts, now=self._invoker.now)
+
+    def check_in(self) -> Lease:
+        """Check in now and return the lease that was verified.
+
+        Raises:
+            UnexpectedError: No lease came.
+        """
+        if not self._invoker.check_in_now():
+            raise UnexpectedError(f"{self.name} has no license to check in with.")
+        self._wait(self._verdicts, "the end of a check-in")
+        lease = self._invoker.lease
+        if self._invoker.last_problem is not None or lease is None:
+            raise UnexpectedError(f"{self.name} got no lease: {self._invoker.last_problem}")
+        return lease
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the program may do at this moment."""
+        return self._invoker.verdict
+
+    @property
+    def problem(self) -> Problem:
+        """What stood in the way last.
+
+        Raises:
+            UnexpectedError: Nothing did.
+        """
+        if self._invoker.last_problem is None:
+            raise UnexpectedError(f"{self.name} has no problem to show.")
+        return self._invoker.last_problem
+
+    def give_back(self) -> dict[str, Any]:
+        """Give this device's place back and return the server's answer."""
+        headers = {"Authorization": f"Bearer {self.license_string}"}
+        with httpx2.Client(base_url=self._around.server_url, trust_env=False, timeout=_PATIENCE) as http:
+            response = http.post("/v1/devices/release", headers=headers, json={"device_info": self.device_info})
+        if response.status_code != 200:
+            raise UnexpectedError(f"The place was not taken back: {response.text[:300]}")
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def close(self) -> None:
+        """End the program."""
+        self._invoker.ShutOut()
+
+    def _on_event(self, event: EventType, message: str) -> None:
+        if event is EventType.EVENT_LICENSE_VERIFY:
+            self._events.put(json.loads(message)["params"])
+
+    def _next_event(self) -> Mapping[str, Any]:
+        return self._wait(self._events, "an answer about the license")
+
+    def _wait(self, source: queue.SimpleQueue[Any], what: str) -> Any:
+        try:
+            return source.get(timeout=_PATIENCE)
+        except queue.Empty:
+            raise UnexpectedError(f"{self.name} waited {_PATIENCE:g} s for {what}.") from None
