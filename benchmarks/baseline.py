@@ -43,8 +43,6 @@ def serve(app: Starlette, port: int) -> None:
         forwarded_allow_ips="127.0.0.1",
         timeout_graceful_shutdown=20,
         timeout_keep_alive=30,
-        loop="uvloop",
-        http="httptools",
     )
 
 

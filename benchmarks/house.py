@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import processes
 from benchmarks.load import HOST
@@ -14,6 +17,22 @@ from benchmarks.processes import Server
 ACCESS_KEY = "benchmark-callback-access-key"
 DEVICE_LIMIT = 1
 ISSUER = "licsrv"
+
+
+@dataclass(frozen=True)
+class Marketplace:
+    """A running stand-in for the marketplace."""
+
+    server: Server
+
+    def calls_under_way(self) -> int:
+        """Return how many calls wait for their answer now."""
+        document = json.loads(processes.get(self.server.port, "/calls")[1])
+        return int(document["under_way"])
+
+    def set_pace(self, seconds: float) -> None:
+        """Let calls take so long from now on; those under way are answered at once."""
+        processes.get(self.server.port, f"/pace/{seconds}")
 
 
 @dataclass(frozen=True)
@@ -44,12 +63,12 @@ class House:
         }
 
     @contextmanager
-    def serving(self, cores: Sequence[int], *, marketplace: Server | None = None) -> Iterator[Server]:
+    def serving(self, cores: Sequence[int], *, marketplace: Marketplace | None = None) -> Iterator[Server]:
         """Serve it as ``licsrv serve`` does, with a marketplace to talk to where one is given."""
         settings = self.settings()
         if marketplace is not None:
             settings |= {
-                "LICSRV_MARKETPLACE_URLS": f"http://{HOST}:{marketplace.port}",
+                "LICSRV_MARKETPLACE_URLS": f"http://{HOST}:{marketplace.server.port}",
                 "LICSRV_ALLOW_INSECURE_MARKETPLACE": "1",
                 "LICSRV_MARKETPLACE_AK": "BENCHMARKAK",
                 "LICSRV_MARKETPLACE_SK": "benchmark-secret-key",
@@ -64,7 +83,7 @@ class House:
             yield server
 
     @contextmanager
-    def slow_marketplace(self, seconds: float, cores: Sequence[int]) -> Iterator[Server]:
+    def slow_marketplace(self, seconds: float, cores: Sequence[int]) -> Iterator[Marketplace]:
         """Serve a marketplace that answers each call after so many seconds."""
         with processes.serving(
             ["-m", "benchmarks.marketplace", "--seconds", str(seconds)],
@@ -72,7 +91,13 @@ class House:
             ready_path="/readyz",
             log=self.folder / "marketplace.log",
         ) as server:
-            yield server
+            yield Marketplace(server)
+
+    def query(self, statement: str) -> tuple[Any, ...]:
+        """Return the one row that a statement finds in the database as it is on disk."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            row: tuple[Any, ...] = connection.execute(statement).fetchone()
+            return row
 
 
 def build(folder: Path) -> House:

@@ -64,10 +64,9 @@ def http_request(method: str, target: str, body: bytes = b"", **headers: str) ->
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii") + body
 
 
-def shuffled(count: int, times: int = 1, *, seed: int = 1) -> list[int]:
-    """Return the indexes below ``count`` in ``times`` random orders one after the other; the same for one seed."""
-    generator = random.Random(seed)
-    return [index for _ in range(times) for index in generator.sample(range(count), count)]
+def shuffled(count: int, *, seed: int = 1) -> list[int]:
+    """Return the indexes below ``count`` in random order; the same for the same seed."""
+    return random.Random(seed).sample(range(count), count)
 
 
 def send(
@@ -90,8 +89,10 @@ def send(
         time_limit: Seconds for the whole run.
 
     Raises:
-        BenchmarkError: An answer was not 200, a connection broke, or the time was over.
+        BenchmarkError: An answer was not 200, a connection broke, the time was over, or there is nothing to send.
     """
+    if not order:
+        raise BenchmarkError("There is nothing to send.")
     run = _Run(requests, order, samples)
     gc.collect()
     gc.freeze()  # the requests are no garbage: walking through them again and again would show up as latency
@@ -123,23 +124,20 @@ class _Run:
         """Open the connections, wait for the last answer, close them."""
         loop = asyncio.get_running_loop()
         self._done = loop.create_future()
-        opened = [
-            cast("_Connection", (await loop.create_connection(lambda: _Connection(self), HOST, port))[1])
-            for _ in range(connections)
-        ]
+        opened = [(await loop.create_connection(lambda: _Connection(self), HOST, port))[1] for _ in range(connections)]
         started, busy = perf_counter(), process_time()
-        for connection in opened:
-            connection.send_next()
         try:
+            for connection in opened:
+                connection.send_next()
             async with asyncio.timeout(time_limit):
                 await self._done
+            seconds, busy = perf_counter() - started, process_time() - busy
         except TimeoutError:
-            raise BenchmarkError(f"{len(self._latencies)} of {self._count} answers in {time_limit} s") from None
-        seconds = perf_counter() - started
-        share = (process_time() - busy) / seconds
-        for connection in opened:
-            connection.close()
-        return Load(seconds, sorted(self._latencies), self._statuses, self._samples, share)
+            raise BenchmarkError(f"{len(self._latencies)} of {self._count} answers in {time_limit} s.") from None
+        finally:
+            for connection in opened:
+                connection.close()
+        return Load(seconds, sorted(self._latencies), self._statuses, self._samples, busy / seconds)
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the next request and its index, or None when all are under way."""

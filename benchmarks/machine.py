@@ -46,6 +46,32 @@ def running_on(cores: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+class Others:
+    """How much of the machine other programs use meanwhile: figures taken beside them are worth less."""
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self._busy = _busy_seconds() - _own_seconds()
+
+    def share(self) -> float:
+        """Return the share of all cores that others used since the start; counts children only once they have ended."""
+        others = _busy_seconds() - _own_seconds() - self._busy
+        return max(others, 0.0) / ((perf_counter() - self._started) * len(_CORES_AT_START))
+
+
+def _busy_seconds() -> float:
+    """Return the seconds that all cores have worked, interrupts and time taken by the hypervisor included."""
+    user, nice, system, _idle, _waiting, interrupts, soft, stolen = (
+        int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split()[1:9]
+    )
+    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def describe(folder: Path) -> dict[str, str]:
     """Describe the machine by what decides the figures, and by nothing that names it."""
     return {

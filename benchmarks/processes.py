@@ -59,11 +59,14 @@ def serving(
     started = perf_counter()
     with log.open("wb") as output, running_on(cores):
         child = subprocess.Popen(
-            command, env=_bare_environment() | environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            command, env={**_bare_environment(), **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
         _wait(child, port, ready_path, log, started)
         yield Server(port, child.pid, perf_counter() - started)
+    except BaseException:
+        child.kill()  # nothing that it holds is wanted any more
+        raise
     finally:
         _end(child)
 
@@ -76,7 +79,7 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str]) -> None:
     """
     finished = subprocess.run(
         [sys.executable, *arguments],
-        env=_bare_environment() | environment,
+        env={**_bare_environment(), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -115,7 +118,7 @@ def _wait(child: subprocess.Popen[bytes], port: int, path: str, log: Path, start
     while get(port, path)[0] != 200:
         if child.poll() is not None or perf_counter() - started > _START_SECONDS:
             tail = log.read_bytes()[-_LOG_TAIL:].decode(errors="replace")
-            raise BenchmarkError(f"{' '.join(map(str, child.args))} does not serve: {tail}")
+            raise BenchmarkError(f"{log.stem} does not serve: {tail}")
         sleep(_STEP_SECONDS)
 
 

@@ -155,7 +155,10 @@ class CadProgram:
             word for word, holds in (("test", believed.is_test), ("provisional", believed.is_provisional)) if holds
         ]
         kind = f" ({', '.join(kinds)})" if kinds else ""
-        self._terminal.say(f"License for {believed.product} verified on this computer, without network{kind}.", "good")
+        self._terminal.say(
+            f"License for {believed.product or 'this software'} verified on this computer, without network{kind}.",
+            "good",
+        )
         self._terminal.say(
             f"  Features: {', '.join(believed.features) or 'the basic ones'}; quantity {believed.quantity}."
         )

@@ -85,7 +85,7 @@ def read_license(token: Token) -> License:
         string_id=_text(claims, "jti"),
         license_id=_text(claims, "sub"),
         code=_text(claims, "code"),
-        product=_text(claims, "product"),
+        product=_text(claims, "product", may_be_empty=True),  # a provisional license does not know it yet
         issued_at=_moment(claims, "iat"),
         not_before=_moment(claims, "nbf"),
         expires_at=_moment_or_never(claims, "exp"),

@@ -43,12 +43,12 @@ class Narrator:
 
     def tell(self, sentence: str) -> None:
         """Print a sentence of the step."""
-        self._console.print(Padding(Text(sentence), (0, 0, 0, 3)))
+        self._console.print(Padding(Text(sentence), (0, 0, 0, 3), expand=False))
 
     def quote(self, who: str, sentence: str, style: str = "yellow") -> None:
         """Print what somebody in the story reads on a screen."""
         line = Text(f"{who}: ", style="dim").append(sentence, style=style)
-        self._console.print(Padding(line, (0, 0, 0, 5)))
+        self._console.print(Padding(line, (0, 0, 0, 5), expand=False))
 
     def facts(self, facts: Iterable[tuple[str, str]]) -> None:
         """Print observed values, one a line."""
@@ -57,7 +57,7 @@ class Narrator:
         grid.add_column(overflow="fold")
         for name, value in facts:
             grid.add_row(Text(name), Text(value))
-        self._console.print(Padding(grid, (0, 0, 0, 5)))
+        self._console.print(Padding(grid, (0, 0, 0, 5), expand=False))
 
     def close(self, steps: Sequence[Told], seconds: float) -> None:
         """Print the table of what happened."""
@@ -77,4 +77,4 @@ class Narrator:
         self._console.print()
         self._console.print(Text(sentence, style="bold red"))
         for line in details:
-            self._console.print(Padding(Text(line, style="dim"), (0, 0, 0, 3)))
+            self._console.print(Padding(Text(line, style="dim"), (0, 0, 0, 3), expand=False))

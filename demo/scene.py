@@ -58,10 +58,9 @@ class Scene:
 
     def show_lease(self, desktop: Workstation, lease: Lease) -> None:
         """Print what a verified lease says."""
-        until, verdict = when(lease.expires_at), desktop.verdict
-        self.narrator.quote(
-            desktop.name, f"lease {lease.status}, holds until {until}; the program is {verdict.permission}"
-        )
+        verdict, until = desktop.verdict, when(lease.expires_at)
+        said = f"lease {lease.status} until {until}" if verdict.is_allowed else f"lease {lease.status}"
+        self.narrator.quote(desktop.name, f"{said}, program {verdict.permission}")
 
     def expect_lease(self, desktop: Workstation, status: str, permission: str) -> Lease:
         """Let a desktop check in, and check what the signed lease says and what the program may do then."""

@@ -37,12 +37,7 @@ _TRIES = 3
 
 
 class Stage:
-    """Server, marketplace and desktops, from nothing.
-
-    Attributes:
-        marketplace: The emulator.
-        server_url: Where the server is.
-    """
+    """Server, marketplace and desktops, from nothing."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="licsrv-demo-"))
@@ -51,7 +46,7 @@ class Stage:
         self._workstations: list[Workstation] = []
         self._ports = {"server": 0, "marketplace": 0}
         self._http = httpx2.Client(trust_env=False, timeout=10)
-        self.marketplace: Marketplace
+        self._marketplace: Marketplace | None = None
 
     def __enter__(self) -> Stage:
         """Return the stage; nothing runs yet."""
@@ -65,8 +60,17 @@ class Stage:
             workstation.close()
         for name in list(self._processes):
             self._end(name)
+        if self._marketplace is not None:
+            self._marketplace.close()
         self._http.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def marketplace(self) -> Marketplace:
+        """The emulator, once the stage is set up."""
+        if self._marketplace is None:
+            raise AssertionError  # set_up comes first
+        return self._marketplace
 
     @property
     def server_url(self) -> str:
@@ -80,11 +84,12 @@ class Stage:
 
     def set_up(self) -> str:
         """Make keys and database, start both processes, and return what ``licsrv init`` said."""
-        said = self.command("init")
+        said = ""
         for _ in range(_TRIES):  # somebody else may take a port between looking and listening
             self._ports = {name: free_port() for name in self._ports}
+            said = said or self.command("init")
             if self._start_marketplace() and self.start_server():
-                self.marketplace = Marketplace(self.marketplace_url)
+                self._marketplace = Marketplace(self.marketplace_url)
                 self.set_clocks(story_begins_at())
                 return said
         raise UnexpectedError("No free ports were found.")
@@ -155,10 +160,11 @@ class Stage:
         """Run ``licsrv`` with ``--json`` and return the document it printed."""
         return json.loads(self.command(*words, "--json"))
 
-    def last_words(self, lines: int = 4) -> Sequence[str]:
-        """Return the end of the server's log, for somebody who looks for the fault."""
+    def last_words(self, most: int = 5) -> Sequence[str]:
+        """Return the last warnings and errors of the server, for somebody who looks for the fault."""
         log = self.folder / "server.log"
-        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:] if log.exists() else []
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        return [line[:300] for line in lines if '"level": "info"' not in line][-most:]
 
     def _start_marketplace(self) -> bool:
         if "marketplace" in self._processes:  # from a try that failed

@@ -25,7 +25,7 @@ def tell(stage: Stage, narrator: Narrator) -> None:
     said = stage.set_up()
     narrator.facts(
         [
-            ("server", f"{stage.server_url}, {len(said.splitlines()) - 1} keys made, database in {stage.folder.name}/"),
+            ("server", f"{stage.server_url}, {len(said.splitlines()) - 1} keys made, SQLite"),
             ("marketplace", f"{stage.marketplace_url} (emulator)"),
         ]
     )

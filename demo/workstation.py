@@ -156,7 +156,8 @@ class Workstation:
             self._events.put(json.loads(message)["params"])
 
     def _next_event(self) -> Mapping[str, Any]:
-        return self._wait(self._events, "an answer about the license")
+        parameters: Mapping[str, Any] = self._wait(self._events, "an answer about the license")
+        return parameters
 
     def _wait(self, source: queue.SimpleQueue[Any], what: str) -> Any:
         try:

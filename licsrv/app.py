@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 from pydantic import AwareDatetime
@@ -161,7 +161,7 @@ def _worker(settings: Settings, writer: Writer, api: GuardedOpenApi, clock: Cloc
     deliveries = Deliveries(api, clock, limit, settings.alive_unfreezes)
     return Worker(
         writer,
-        deliveries.deliverers(),
+        deliveries.deliverers() if settings.marketplace_ak else {},  # what waits then waits for a key pair
         clock=clock,
         metrics=metrics,
         owner=secrets.token_hex(8),
@@ -173,6 +173,11 @@ def _worker(settings: Settings, writer: Writer, api: GuardedOpenApi, clock: Cloc
 def create_app(runtime: Runtime) -> ASGIApp:
     """Return the application of a runtime; its lifespan starts and ends the work in the background."""
     operations = [*_operations(runtime)]
+    hot = {
+        (operation.method, operation.path): cast(ASGIApp, operation.handler)
+        for operation in operations
+        if operation.raw
+    }
     document = openapi.document(operations, title="licsrv", version=package_version())
     page = docs_page.render(document)
 
@@ -191,7 +196,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
         exception_handlers=exception_handlers(runtime.metrics),
         lifespan=partial(_lifespan, runtime),
     )
-    return Gateway(app, metrics=runtime.metrics)
+    return Gateway(app, metrics=runtime.metrics, hot=hot)
 
 
 def _operations(runtime: Runtime) -> Sequence[Operation]:

@@ -51,16 +51,16 @@ def kill(scene: Scene) -> str:
     renewal = scene.marketplace.do(scene.code, "renew", days=365)
     expect(renewal["attempts"][-1]["http_status"], 200, "HTTP status of the answer that gets lost")
     scene.callback_id = renewal["id"]
+    scene.tell("The next day. The marketplace hangs, and the answer to a second renewal gets lost on its way to it.")
     for name in (ADA, BEN):
         scene.expect_lease(scene.desktops[name], "ACTIVE", "ALLOWED")
     waiting = int(scene.stage.metric("licsrv_outbox_waiting"))
-    expect(waiting >= 3, True, "at least one query and two usage reports on their way")
+    expect(waiting >= 3, True, "whether a query and two usage reports are on their way")
     scene.stage.kill_server()
     scene.tell(
-        f"The next day. The marketplace hangs, a second renewal's answer gets lost on its way, both programs have just "
-        f"got their leases; {waiting} deliveries are under way. Now: kill -9."
+        f"Both programs have their leases, {waiting} deliveries have not arrived. Now the server gets a kill -9."
     )
-    return f"killed with {waiting} deliveries under way"
+    return f"killed with {waiting} deliveries on their way"
 
 
 def start_again(scene: Scene) -> str:
@@ -80,8 +80,8 @@ def start_again(scene: Scene) -> str:
     expect(lease.license_expires_at, ends_at, "end of the license")
     scene.ends_at = ends_at
     scene.tell(
-        f"The outbox is empty, the marketplace counts 2 clients for the day, and the renewal it sent twice has moved the "
-        f"end once, to {when(ends_at)}."
+        f"The outbox is empty, the marketplace counts 2 clients for the day, and the renewal it sent twice has moved "
+        f"the end once, to {when(ends_at)}."
     )
     return "outbox empty, 2 clients counted, renewed once"
 

@@ -45,19 +45,21 @@ def record(
         "detail": canonical(detail),
         "request_id": cause.request_id,
     }
-    session.execute(insert(AuditEntry), row)
-    session.info[_PENDING] = True
+    entry_id = session.scalar(insert(table_of(AuditEntry)).returning(col(AuditEntry.id)), row)
+    session.info.setdefault(_PENDING, []).append(entry_id)
 
 
 def seal(session: Session) -> None:
     """Chain what this transaction recorded; called once, right before its commit.
 
-    The head row is locked until the commit, so entries of parallel transactions cannot take the same place.
+    The head row is locked until the commit, so entries of parallel transactions cannot take the same place. Only what
+    this transaction recorded is chained: an entry put there by other means stays outside, and :func:`verify` finds it.
     """
-    if not session.info.pop(_PENDING, False):
+    recorded = session.info.pop(_PENDING, [])
+    if not recorded:
         return
     rows = session.execute(
-        select(table_of(AuditEntry)).where(col(AuditEntry.seq).is_(None)).order_by(col(AuditEntry.id))
+        select(table_of(AuditEntry)).where(col(AuditEntry.id).in_(recorded)).order_by(col(AuditEntry.id))
     ).all()
     if not rows:
         return
@@ -98,7 +100,14 @@ def verify(session: Session) -> str | None:
     head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1)).one_or_none()
     if head is None or head.seq != expected or head.hash != last:
         return f"The chain ends at entry {expected}, and its head says otherwise: entries were cut off."
-    return None
+    return _unsealed(session)
+
+
+def _unsealed(session: Session) -> str | None:
+    """Return what is wrong with entries outside the chain: every transaction seals its own before its commit."""
+    query = select(col(AuditEntry.id)).where(col(AuditEntry.seq).is_(None)).order_by(col(AuditEntry.id)).limit(1)
+    found = session.scalar(query)
+    return None if found is None else f"The entry with the id {found} stands outside the chain: nobody sealed it."
 
 
 def _sealed(session: Session) -> Iterator[Any]:

@@ -1,35 +1,89 @@
 """The command line: one module per noun, each an entrance like a route: parse, read the clock once, one use case.
 
 Rooms are imported inside the commands: ``licsrv --help`` must not wait for the database library.
+
+Exit codes: 0 done (or nothing to do), 1 refused or failed, 2 the command line itself is wrong, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 
 import typer
 
-from licsrv.cli import emulator, init, serve
-from licsrv.errors import LicsrvError
+from licsrv.cli import (
+    audit,
+    backup,
+    callbacks,
+    devices,
+    doctor,
+    emulator,
+    init,
+    keys,
+    licenses,
+    outbox,
+    products,
+    serve,
+)
+from licsrv.errors import LicsrvError, RefusalError
 
+# Plain help on purpose: the boxed one takes twice as long to appear.
 app = typer.Typer(
     name="licsrv",
     help="License server for software sold through the Huawei Cloud marketplace.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,
 )
-app.command("serve")(serve.serve)
-app.command("init")(init.init)
+app.command("serve", short_help="Serve until stopped.")(serve.serve)
+app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
+app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
+for _noun in (licenses, devices, products, keys, outbox, callbacks, audit, backup):
+    app.add_typer(_noun.app)
 app.command(
-    "emulator", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    "emulator",
+    short_help="Play the marketplace, for rehearsals.",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(emulator.emulator)
 
 
-def main() -> None:
-    """Run one command; a failure is one clear sentence and a non-zero exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; a failure is one clear sentence on standard error and a non-zero exit code.
+
+    Args:
+        arguments: Instead of those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character gets its number
     try:
-        app()
+        app(None if arguments is None else list(arguments))
+    except RefusalError as error:
+        _fail(" ".join(filter(None, (error.detail, error.action))))
     except LicsrvError as error:
-        print(f"licsrv: {error}", file=sys.stderr)
+        _fail(str(error))
+    except BrokenPipeError:
         raise SystemExit(1) from None
+    except OSError as error:
+        _fail(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
+    finally:
+        _flush()
+
+
+def _fail(sentence: str) -> None:
+    from licsrv.cli.terminal import printable
+
+    lines = [printable(line) for line in sentence.splitlines()]
+    print("licsrv: " + "\n".join(lines), file=sys.stderr)
+    raise SystemExit(1) from None
+
+
+def _flush() -> None:
+    """Write out what is buffered; where nobody reads any more, throw it away without a word."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

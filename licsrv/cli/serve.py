@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from licsrv.errors import ServiceUnavailableError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -17,7 +20,7 @@ _STOP_SECONDS = 20
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Instead of LICSRV_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Instead of LICSRV_PORT.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of LICSRV_PORT.")] = None,
 ) -> None:
     """Serve until stopped; what was accepted by then is finished."""
     import uvicorn
@@ -26,8 +29,9 @@ def serve(
 
     settings = config.load()
     logs.configure(settings.log_level, settings.log_format)
-    prepare(settings)
     host, port = host or settings.host, settings.port if port is None else port
+    require_free(host, port)
+    prepare(settings)
     _greet(settings, host, port)
     uvicorn.run(
         "licsrv.cli.serve:application",
@@ -42,19 +46,38 @@ def serve(
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=_STOP_SECONDS,
         timeout_keep_alive=30,
-        loop="uvloop",
-        http="httptools",
     )
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database to the newest schema before the first worker starts."""
-    from licsrv import migrations
-    from licsrv.platform.db import open_database
+    """Bring the database to the newest schema and try the keys, before the first worker starts.
 
-    database = open_database(settings.database_url)
-    migrations.upgrade(database)
-    database.dispose()
+    Raises:
+        KeyringError: The keys cannot be read.
+        StorageError: The database cannot be used.
+    """
+    from licsrv.cli.workplace import key_folder, upgraded
+
+    key_folder(settings).read()
+    upgraded(settings)
+
+
+def require_free(host: str, port: int) -> None:
+    """Try the address before anything starts, so that one in use is told in a sentence.
+
+    Raises:
+        ServiceUnavailableError: Nobody can listen there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+    except OSError as error:
+        raise ServiceUnavailableError(
+            f"Cannot listen on {host}:{port} ({error.strerror or error}).",
+            action="Choose another by --port, or end what listens there.",
+        ) from error
 
 
 def application() -> ASGIApp:

@@ -108,13 +108,12 @@ class HeartbeatEndpoint:
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        now = self._clock.now()
         license_string = bearer_of(_authorization(scope))
         require_json(scope)
         request = parse_model(HeartbeatRequest, await read_body(receive))
         parts = fingerprints.hash_parts(fingerprints.parse(request.device_info), key=self._keyring().device_key)
 
-        beat = Beat(strings.digest(license_string), parts, request.client.version, now)
+        beat = Beat(strings.digest(license_string), parts, request.client.version)
         answer = await self._batcher.submit(beat)
         if isinstance(answer, RefusalError):
             raise answer
@@ -123,11 +122,12 @@ class HeartbeatEndpoint:
 
     async def _check_in(self, beats: list[Beat]) -> Sequence[Answer]:
         self._metrics.heartbeat_batch.observe(len(beats))
-        day = rules.day_of(beats[0].at, self._settings.zone)
-        keyring = self._keyring()
+        now = self._clock.now()
+        day = rules.day_of(now, self._settings.zone)
+        keyring, spans = self._keyring(), self._settings.spans
 
         def use_case(session: Session) -> Sequence[Answer]:
-            return service.check_in(session, beats, day=day, spans=self._settings.spans, keyring=keyring)
+            return service.check_in(session, beats, day=day, spans=spans, keyring=keyring, now=now)
 
         return await self._writer.run(use_case)
 

@@ -11,8 +11,8 @@ from licsrv.licensing.lifecycle import LicenseFacts, Status
 # A device that may not work asks again soon, so that a renewal or a reinstatement reaches it within the hour.
 RETRY_WHEN_REFUSED = timedelta(hours=1)
 
+_PLACE_GIVEN_BACK = "This device's place on the license was given back; ask for a license anew."
 _LEASE_STATUS = {
-    Status.ACTIVE: "ACTIVE",
     Status.EXPIRED: "EXPIRED",
     Status.FROZEN: "FROZEN",
     Status.REVOKED: "REVOKED",
@@ -30,7 +30,7 @@ class Spans:
     interval: timedelta
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LeaseTerms:
     """What a lease says. ``lease_until`` is how long the answer holds without asking again."""
 
@@ -49,17 +49,16 @@ class LeaseTerms:
 
 def decide(license: LicenseFacts, *, device_has_place: bool, spans: Spans, now: datetime) -> LeaseTerms:
     """Decide what a device is told: an ordinary answer for every status, never an error."""
-    status = _LEASE_STATUS[lifecycle.status(license, now)]
-    sentence = lifecycle.reason(license, now)
-    if not device_has_place and status == "ACTIVE":
-        status, sentence = "RELEASED", "This device's place on the license was given back; ask for a license anew."
+    status = lifecycle.status(license, now)
     ends_at = lifecycle.end_of_use(license)
-    if status != "ACTIVE":
-        again_at = now + min(spans.interval, RETRY_WHEN_REFUSED)
-        return LeaseTerms(status, sentence, now, again_at, again_at, ends_at)
-    until = now + spans.grace
-    until = until if ends_at is None else min(until, ends_at)
-    return LeaseTerms(status, "", now, until, min(now + spans.interval, until), ends_at)
+    if status is Status.ACTIVE and device_has_place:
+        until = now + spans.grace
+        until = until if ends_at is None else min(until, ends_at)
+        return LeaseTerms("ACTIVE", "", now, until, min(now + spans.interval, until), ends_at)
+    again_at = now + min(spans.interval, RETRY_WHEN_REFUSED)
+    if status is Status.ACTIVE:
+        return LeaseTerms("RELEASED", _PLACE_GIVEN_BACK, now, again_at, again_at, ends_at)
+    return LeaseTerms(_LEASE_STATUS[status], lifecycle.reason(license, now), now, again_at, again_at, ends_at)
 
 
 def day_of(now: datetime, zone: tzinfo) -> date:

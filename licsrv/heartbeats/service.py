@@ -26,17 +26,16 @@ QUERY_KIND = "query_license"
 USAGE_KIND = "report_usage"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Beat:
     """One device's check-in. ``digest`` is that of its license string."""
 
     digest: str
     parts: HashedParts = field(repr=False)
     client_version: str
-    at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Granted:
     """A lease that is on disk: what it says and whose it is."""
 
@@ -48,7 +47,22 @@ class Granted:
 Answer = Granted | RefusalError
 
 
-def check_in(session: Session, beats: Sequence[Beat], *, day: date, spans: Spans, keyring: Keyring) -> Sequence[Answer]:
+@dataclass(frozen=True, slots=True)
+class _CheckIn:
+    """A check-in that is granted: the rows behind it, what the device sent, what it is told."""
+
+    row: Any
+    beat: Beat
+    terms: LeaseTerms
+
+    def told(self) -> tuple[str, datetime, str]:
+        """Return what is written of it; devices that are told the same are written by one statement."""
+        return self.terms.status, self.terms.lease_until, self.beat.client_version
+
+
+def check_in(
+    session: Session, beats: Sequence[Beat], *, day: date, spans: Spans, keyring: Keyring, now: datetime
+) -> Sequence[Answer]:
     """Check a batch of devices in; return one answer each, in their order.
 
     The first use of a license on a day enqueues the question to the marketplace, the first use of a device that may
@@ -56,85 +70,93 @@ def check_in(session: Session, beats: Sequence[Beat], *, day: date, spans: Spans
     """
     known = store.presented(session, [beat.digest for beat in beats], day)
 
-    answers = [_decide(known.get(beat.digest), beat, spans, keyring) for beat in beats]
+    answers: list[Answer] = []
+    granted: list[_CheckIn] = []
+    for beat in beats:
+        row = known.get(beat.digest)
+        answer = _decide(row, beat, spans, keyring, now)
+        answers.append(answer)
+        if isinstance(answer, Granted):
+            granted.append(_CheckIn(row, beat, answer.terms))
 
-    granted = [
-        (known[beat.digest], beat, answer)
-        for beat, answer in zip(beats, answers, strict=True)
-        if isinstance(answer, Granted)
-    ]
-    _write(session, granted, day)
+    _write(session, granted, day, now)
     return answers
 
 
-def _decide(row: Any, beat: Beat, spans: Spans, keyring: Keyring) -> Answer:
+def _decide(row: Any, beat: Beat, spans: Spans, keyring: Keyring, now: datetime) -> Answer:
     if row is None or not keyring.is_trusted(row.key_id):
         return licensing.unknown_bearer()
     try:
         licensing.require_same_device(row.parts, beat.parts)
     except RefusalError as refusal:
         return refusal
-    terms = rules.decide(row, device_has_place=row.place_released_at is None, spans=spans, now=beat.at)
+    terms = rules.decide(row, device_has_place=row.place_released_at is None, spans=spans, now=now)
     return Granted(row.license_id, row.issued_id, terms)
 
 
-def _write(session: Session, granted: Sequence[tuple[Any, Beat, Granted]], day: date) -> None:
-    again: list[Mapping[str, Any]] = []
-    first: dict[str, tuple[Any, Beat, Granted]] = {}
-    for row, beat, answer in granted:
-        if row.seen is None and row.device_id not in first:
-            first[row.device_id] = (row, beat, answer)
+def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: datetime) -> None:
+    first: dict[str, _CheckIn] = {}
+    again: list[_CheckIn] = []
+    for check_in in granted:
+        if check_in.row.seen is None and check_in.row.device_id not in first:
+            first[check_in.row.device_id] = check_in
         else:
-            again.append(_contact(row, beat, answer, day))
+            again.append(check_in)
     if first:
-        _write_first(session, first, day)
-    store.seen_again(session, again)
+        _write_first(session, first, day, now)
+    _write_again(session, again, day, now)
 
 
-def _contact(row: Any, beat: Beat, answer: Granted, day: date) -> dict[str, Any]:
-    return {
-        "of_device": row.device_id,
-        "of_day": day,
-        "last_at": beat.at,
-        "status": answer.terms.status,
-        "lease_until": answer.terms.lease_until,
-        "client_version": beat.client_version,
-    }
+def _write_again(session: Session, again: Sequence[_CheckIn], day: date, now: datetime) -> None:
+    """Write further check-ins: one statement for all that are told the same, mostly one for the whole batch."""
+    groups: dict[tuple[str, datetime, str], list[str]] = {}
+    twice: list[_CheckIn] = []
+    for check_in in again:
+        ids = groups.setdefault(check_in.told(), [])
+        if check_in.row.device_id in ids:
+            twice.append(check_in)  # one statement counts a device once
+        else:
+            ids.append(check_in.row.device_id)
+    for (status, lease_until, version), device_ids in groups.items():
+        told = {"status": status, "lease_until": lease_until, "client_version": version}
+        store.seen_again(session, device_ids, day=day, told=told, now=now)
+    if twice:
+        _write_again(session, twice, day, now)
 
 
-def _write_first(session: Session, first: Mapping[str, tuple[Any, Beat, Granted]], day: date) -> None:
+def _write_first(session: Session, first: Mapping[str, _CheckIn], day: date, now: datetime) -> None:
     rows = [
         {
             "device_id": device_id,
             "day": day,
-            "license_id": row.license_id,
-            "first_at": beat.at,
-            "last_at": beat.at,
+            "license_id": check_in.row.license_id,
+            "first_at": now,
+            "last_at": now,
             "count": 1,
-            "status": answer.terms.status,
-            "lease_until": answer.terms.lease_until,
-            "client_version": beat.client_version,
+            "status": check_in.terms.status,
+            "lease_until": check_in.terms.lease_until,
+            "client_version": check_in.beat.client_version,
         }
-        for device_id, (row, beat, answer) in first.items()
+        for device_id, check_in in first.items()
     ]
     noted = store.seen_first(session, rows)
-    fresh = [entry for device_id, entry in first.items() if device_id in noted]
-    licenses = store.first_use(session, [row.license_id for row, _, _ in fresh], day)
-    _enqueue(session, fresh, licenses, day)
+    fresh = [check_in for device_id, check_in in first.items() if device_id in noted]
+    licenses = store.first_use(session, [check_in.row.license_id for check_in in fresh], day)
+    _enqueue(session, fresh, licenses, day, now)
 
 
-def _enqueue(session: Session, fresh: Sequence[tuple[Any, Beat, Granted]], licenses: set[str], day: date) -> None:
+def _enqueue(session: Session, fresh: Sequence[_CheckIn], licenses: set[str], day: date, now: datetime) -> None:
     """Tell the marketplace of its own licenses; what was added by hand is nobody's business but ours."""
     items: list[tuple[str, str, Mapping[str, object]]] = []
-    asked: set[str] = set()
-    for row, _, answer in fresh:
+    unasked = set(licenses)
+    for check_in in fresh:
+        row = check_in.row
         if row.source != MARKETPLACE or row.released_at is not None:
             continue
-        if row.license_id in licenses and row.license_id not in asked:
-            asked.add(row.license_id)
+        if row.license_id in unasked:
+            unasked.discard(row.license_id)
             items.append((QUERY_KIND, row.license_id, {"code": row.code}))
-        if answer.terms.may_work:
+        if check_in.terms.may_work:
             usage = {"code": row.code, "client_id": row.device_id, "day": day.isoformat()}
             items.append((USAGE_KIND, row.license_id, usage))
-    if items:
-        outbox.enqueue_many(session, items, now=max(beat.at for _, beat, _ in fresh))
+    outbox.enqueue_many(session, items, now=now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -35,7 +35,7 @@ _PRESENTED = (
 
 _SEEN_AGAIN = (
     update(table_of(CheckIn))
-    .where(_check_ins.device_id == bindparam("of_device"), _check_ins.day == bindparam("of_day"))
+    .where(_check_ins.day == bindparam("of_day"), _check_ins.device_id.in_(bindparam("of_devices", expanding=True)))
     .values(
         last_at=bindparam("last_at"),
         count=_check_ins.count + 1,
@@ -52,11 +52,12 @@ def presented(session: Session, digests: Sequence[str], day: date) -> dict[str, 
     return {row.digest: row for row in rows}
 
 
-def seen_again(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note further check-ins of devices that were here today."""
-    if rows:
-        ordered = sorted(rows, key=lambda row: row["of_device"])  # one order everywhere: no deadlocks
-        session.connection().execute(_SEEN_AGAIN, ordered)
+def seen_again(
+    session: Session, device_ids: Sequence[str], *, day: date, told: Mapping[str, Any], now: datetime
+) -> None:
+    """Note one further check-in of each of these devices, which were here today and are told the same."""
+    ordered = sorted(device_ids)  # one order everywhere: no deadlocks
+    session.execute(_SEEN_AGAIN, {"of_day": day, "of_devices": ordered, "last_at": now, **told})
 
 
 def seen_first(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -22,7 +22,6 @@ from licsrv.licensing.lifecycle import Admission
 from licsrv.licensing.tables import Device, IssuedLicense, License
 from licsrv.platform.ids import new_id
 
-
 _COMPARED = 20
 
 
@@ -210,12 +209,11 @@ def require_same_device(known: HashedParts, given: HashedParts | None) -> None:
     Raises:
         DeviceMismatchError: Too few parts agree; ``parts`` says which.
     """
-    if given is None:
+    if given is None or fingerprints.is_same_device(known, given):
         return
     found = fingerprints.match(known, given)
-    if not found.is_same_device:
-        raise DeviceMismatchError(
-            f"The license belongs to another device: {found.agreeing} of the {found.needed} parts needed agree.",
-            action="Ask for a license for this device, or have the vendor's support release the old one.",
-            parts=found.explain(),
-        )
+    raise DeviceMismatchError(
+        f"The license belongs to another device: {found.agreeing} of the {found.needed} parts needed agree.",
+        action="Ask for a license for this device, or have the vendor's support release the old one.",
+        parts=found.explain(),
+    )

@@ -110,10 +110,16 @@ def _due(kind: str, together: bool, now: datetime) -> Any:
     )
 
 
-def still_mine(session: Session, row_id: int, owner: str) -> bool:
-    """Whether this worker still holds the row; locks it until the end of the transaction."""
+def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
+    """Whether this try still holds the row; locks it until the end of the transaction.
+
+    The number of tries tells apart what one worker claimed twice, after its own lease ran out.
+    """
     query = select(col(OutboxRow.id)).where(
-        col(OutboxRow.id) == row_id, col(OutboxRow.claimed_by) == owner, col(OutboxRow.settled_at).is_(None)
+        col(OutboxRow.id) == claimed.id,
+        col(OutboxRow.claimed_by) == owner,
+        col(OutboxRow.attempts) == claimed.attempts,
+        col(OutboxRow.settled_at).is_(None),
     )
     return session.execute(query.with_for_update()).first() is not None
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from licsrv.errors import StorageError
+from licsrv.errors import StorageBusyError, StorageError
 from licsrv.outbox import rules, store
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, State, Verdict
 from licsrv.outbox.store import Claimed
@@ -74,6 +74,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turn = -1
 
     def wake(self) -> None:
         """Look for work now instead of at the next turn; safe from any thread."""
@@ -89,6 +90,8 @@ class Worker:
                 await self._start_due()
             except StorageError:
                 _log.warning("outbox cannot be read; trying again")
+            except Exception:  # whatever it is: a worker that ends would leave everything undelivered until a restart
+                _log.exception("outbox worker failed; trying again")
             try:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._woken.wait()
@@ -110,7 +113,7 @@ class Worker:
 
     async def _start_due(self) -> int:
         started = 0
-        for kind, deliverer in self._deliverers.items():
+        for kind, deliverer in self._in_turn():
             free = self._concurrency - len(self._tasks)
             if free <= 0:
                 break
@@ -120,6 +123,13 @@ class Worker:
                 task.add_done_callback(self._done)
                 started += 1
         return started
+
+    def _in_turn(self) -> Sequence[tuple[str, Deliverer]]:
+        """Return the kinds, each time another one first: many rows of one kind must not keep the others waiting."""
+        self._turn += 1
+        kinds = list(self._deliverers.items())
+        first = self._turn % len(kinds) if kinds else 0
+        return kinds[first:] + kinds[:first]
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -141,31 +151,38 @@ class Worker:
         try:
             async with asyncio.timeout(self._lease.total_seconds() * _MARGIN):
                 verdicts = await deliverer.deliver(group)
+            pairs = list(zip(group, verdicts, strict=True))
         except TimeoutError:
-            verdicts = [Again("the delivery took too long")] * len(group)
+            pairs = [(claimed, Again("the delivery took too long")) for claimed in group]
         except Exception as error:
             _log.exception("deliverer failed", kind=group[0].kind)
-            verdicts = [Again(f"internal error ({type(error).__name__})")] * len(group)
-        for claimed, verdict in zip(group, verdicts, strict=True):
+            again = Again(f"internal error ({type(error).__name__})")
+            pairs = [(claimed, again) for claimed in group]
+        for claimed, verdict in pairs:
             await self._settle(claimed, verdict)
 
     async def _settle(self, claimed: Claimed, verdict: Verdict) -> None:
-        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
-        now = self._clock.now()
         try:
-            outcome = await self._writer.run(lambda session: self._conclude(session, claimed, verdict, jitter, now))
-        except StorageError:
-            outcome = "lease"  # the row comes back when its lease is over
-            _log.warning("delivery could not be settled", kind=claimed.kind, row=claimed.id)
-        except Exception as error:
+            outcome = await self._write(claimed, verdict)
+        except StorageBusyError:
+            outcome = _left_to_its_lease(claimed)
+        except Exception as error:  # it may fail every time, so it counts as a try and is given up in the end
             _log.exception("effect of a delivery failed", kind=claimed.kind, row=claimed.id)
             again = Again(f"its answer could not be taken over ({type(error).__name__})")
-            outcome = await self._writer.run(lambda session: self._conclude(session, claimed, again, jitter, now))
+            try:
+                outcome = await self._write(claimed, again)
+            except StorageError:
+                outcome = _left_to_its_lease(claimed)
         self._metrics.deliveries.labels(claimed.kind, outcome).inc()
+
+    async def _write(self, claimed: Claimed, verdict: Verdict) -> str:
+        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
+        now = self._clock.now()
+        return await self._writer.run(lambda session: self._conclude(session, claimed, verdict, jitter, now))
 
     def _conclude(self, session: Session, claimed: Claimed, verdict: Verdict, jitter: float, now: datetime) -> str:
         """Write what became of a try: read → decide → write, in one transaction with the answer's own effect."""
-        if not store.still_mine(session, claimed.id, self._owner):
+        if not store.still_mine(session, claimed, self._owner):
             return "lost"  # our lease ran out and somebody else has it: the other one's word counts
         match verdict:
             case Delivered(effect):
@@ -195,3 +212,9 @@ class Worker:
             effect(session)
         store.settle(session, claimed.id, state=state, error=error, now=now)
         return state.lower()
+
+
+def _left_to_its_lease(claimed: Claimed) -> str:
+    """Say that a row comes back when its lease is over."""
+    _log.warning("delivery could not be settled", kind=claimed.kind, row=claimed.id)
+    return "lease"

@@ -38,6 +38,7 @@ class Batcher(Generic[Item, Answer]):
     async def _work(self) -> None:
         try:
             while self._waiting:
+                await asyncio.sleep(0)  # what has arrived already is read first, and comes along
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._run_batch(batch)
         finally:
@@ -46,6 +47,7 @@ class Batcher(Generic[Item, Answer]):
     async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._run([item for item, _ in batch])
+            settled = list(zip(batch, answers, strict=True))
         except Exception as error:
             if len(batch) == 1:
                 _fail(batch[0][1], error)
@@ -53,7 +55,7 @@ class Batcher(Generic[Item, Answer]):
             for pair in batch:  # one of them spoiled it: alone, only that one fails
                 await self._run_batch([pair])
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in settled:
             if not future.done():
                 future.set_result(answer)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -29,6 +29,13 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _port(value: object) -> object:
+    """Name the trap in which a Service called `licsrv` catches its own pods."""
+    if isinstance(value, str) and value.startswith("tcp://"):
+        raise ValueError("holds what Kubernetes sets for a Service called licsrv: set enableServiceLinks: false there")
+    return value
+
+
 def _zone(value: object) -> object:
     """Read an IANA time zone name."""
     if not isinstance(value, str):
@@ -41,6 +48,7 @@ def _zone(value: object) -> object:
 
 TextList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Port = Annotated[int, BeforeValidator(_port)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
@@ -49,9 +57,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
-    database_url: str = Field("sqlite:///var/licsrv.db", description="SQLite file or `postgresql://…`")
+    # Not in repr(): the address may hold a password.
+    database_url: str = Field("sqlite:///var/licsrv.db", repr=False, description="SQLite file or `postgresql://…`")
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    port: Port = Field(8000, ge=0, le=65535, description="port to listen on")
     workers: int = Field(1, ge=1, le=64, description="processes that serve")
     trusted_proxies: str = Field("127.0.0.1", description="addresses whose `X-Forwarded-*` headers are believed")
     keys_dir: Path = Field(Path("keys"), description="signing keys (private ones git-ignored)")
@@ -101,11 +110,12 @@ class Settings(BaseModel):
         if self.allow_test_clock and self.workers > 1:
             problems.append("ALLOW_TEST_CLOCK: moves the clock of one process only, so it needs WORKERS=1")
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     def _database_problems(self) -> list[str]:
-        scheme = urlsplit(self.database_url).scheme.partition("+")[0]
+        # Only the scheme: a password may hold what no URL parser agrees upon, and it must not get into a message.
+        scheme = self.database_url.partition(":")[0].partition("+")[0]
         if scheme in {"sqlite", "postgresql"}:
             return []
         return ["DATABASE_URL: must begin with sqlite:/// or postgresql://"]
@@ -115,11 +125,15 @@ class Settings(BaseModel):
         if not self.marketplace_urls:
             problems.append("MARKETPLACE_URLS: name at least one host")
         if bool(self.marketplace_ak) != bool(self.marketplace_sk.get_secret_value()):
-            problems.append("MARKETPLACE_AK and MARKETPLACE_SK: set both or none")
+            problems.append("MARKETPLACE_AK and LICSRV_MARKETPLACE_SK: set both or none")
         return problems
 
     def _url_problem(self, url: str) -> str | None:
-        parts = urlsplit(url)
+        if "@" in url:
+            return "MARKETPLACE_URLS: an address must not hold a user name or password"
+        parts = _parts(url)
+        if parts is None or parts.query or parts.fragment:
+            return f"MARKETPLACE_URLS: {url!r} cannot be read as the address of a host"
         if parts.scheme == "https" and parts.hostname:
             return None
         if parts.scheme == "http" and parts.hostname in LOOPBACK and self.allow_insecure_marketplace:
@@ -151,13 +165,24 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     environ = os.environ if environ is None else environ  # noqa: TID251 - the one reader of the environment
     values, problems = _collect(environ)
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        problems += [_sentence(detail["loc"], detail["msg"]) for detail in error.errors(include_input=False)]
-    if problems:
+    settings, found = _validate(values)
+    problems += found
+    if settings is None or problems:
         raise SettingsError("Settings are wrong:\n" + "\n".join(f"  - {problem}" for problem in problems))
     return settings
+
+
+def _validate(values: Mapping[str, str]) -> tuple[Settings | None, list[str]]:
+    """Return the settings, or every problem: rules over several settings are also looked at without the wrong ones."""
+    try:
+        return Settings.model_validate(values), []
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+    wrong = {detail["loc"][0] for detail in details if detail["loc"]}
+    problems = [sentence for detail in details for sentence in _sentences(detail["loc"], detail["msg"])]
+    if wrong:
+        problems += _validate({name: value for name, value in values.items() if name not in wrong})[1]
+    return None, problems
 
 
 def unknown_names(environ: Mapping[str, str] | None = None) -> list[str]:
@@ -192,6 +217,18 @@ def _collect(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return values, problems
 
 
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
+def _sentences(location: tuple[int | str, ...], message: str) -> list[str]:
     text = message.removeprefix("Value error, ")
-    return f"{PREFIX}{str(location[0]).upper()}: {text}" if location else text
+    if location:
+        return [f"{PREFIX}{str(location[0]).upper()}: {text}"]
+    return [PREFIX + line for line in text.split("\n")]
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Split an address; None where it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # is checked only when it is asked for
+    except ValueError:
+        return None
+    return parts if port != 0 else None

@@ -2,11 +2,13 @@
 
 SQLite: one file in WAL mode with ``synchronous=FULL``; a write begins with ``BEGIN IMMEDIATE``, so that writers queue
 instead of failing half-way (without it a limit of one place let several threads in). Reads use a second engine that
-cannot write. PostgreSQL: psycopg 3, READ COMMITTED, row locks taken in each room's ``store.py``.
+cannot write. PostgreSQL: psycopg 3, READ COMMITTED, row locks taken in each room's ``store.py``; a reading session sees
+one state of the database from its first look-up on (REPEATABLE READ), as it does on SQLite.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,19 +16,29 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, Table, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as ConnectionWaitError
 from sqlmodel import Session, SQLModel, create_engine
 
 from licsrv.errors import StorageBusyError, StorageError
+from licsrv.platform import logs
 
 Hook = Callable[[Session], None]
 AFTER_COMMIT = "licsrv.after_commit"
 
+_log = logs.logger(__name__)
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 _RETRYABLE_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=4000", "foreign_keys=ON", "cache_size=-32768")
 # A callback has 5 s in all, so no statement may wait longer than that for a lock.
 _POSTGRES_OPTIONS = "-c lock_timeout=4000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
+_READ_ONLY = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -54,21 +66,35 @@ class Database:
 
 
 def open_database(url: str, *, writers: int = 4) -> Database:
-    """Make the engines for a database URL; nothing is connected yet, an SQLite file's folder is made."""
-    parsed = make_url(url)
+    """Make the engines for a database URL; nothing is connected yet, an SQLite file's folder is made.
+
+    Raises:
+        StorageError: It is no address of a database that keeps what it was given.
+    """
+    parsed = _address(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(url, parsed.database)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
+        return _open_sqlite(parsed)
     options: dict[str, Any] = {"connect_args": {"options": _POSTGRES_OPTIONS}, "pool_pre_ping": True}
     write = create_engine(parsed, pool_size=writers, max_overflow=4, **options)
     read = create_engine(parsed, pool_size=8, max_overflow=8, **options)
-    event.listen(read, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))
+    event.listen(read, "begin", lambda connection: connection.exec_driver_sql(_READ_ONLY))
     return Database(write, read)
 
 
-def _open_sqlite(url: str, path: str | None) -> Database:
-    if not path or path == ":memory:":
+def _address(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError("The database address cannot be read.") from error
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise StorageError(f"A database address begins with sqlite:/// or postgresql://, not {parsed.drivername}://.")
+    return parsed.set(drivername=driver)
+
+
+def _open_sqlite(url: URL) -> Database:
+    path = url.database
+    if not path or path == ":memory:" or "uri" in url.query:  # file:…?mode=memory&uri=true is no file either
         raise StorageError("An SQLite database must be a file: what is acknowledged has to be on disk.")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write = create_engine(url, pool_size=4)
@@ -86,7 +112,11 @@ def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself: the listeners do
     cursor = connection.cursor()
     for pragma in pragmas:
-        cursor.execute(f"PRAGMA {pragma}")
+        statement = f"PRAGMA {pragma}"
+        try:
+            cursor.execute(statement)
+        except sqlite3.Error as error:  # the library wraps no error of its listeners: busy, or no database at all
+            raise OperationalError(statement, None, error) from error
     cursor.close()
 
 
@@ -96,9 +126,15 @@ def after_commit(session: Session, callback: Callable[[], None]) -> None:
 
 
 def run_after_commit(session: Session) -> None:
-    """Run what :func:`after_commit` noted, in order, and forget it."""
+    """Run what :func:`after_commit` noted, in order, and forget it.
+
+    A callback that fails is logged: the transaction is on disk, so nobody may be told that it failed.
+    """
     for callback in session.info.pop(AFTER_COMMIT, []):
-        callback()
+        try:
+            callback()
+        except Exception:
+            _log.exception("something to do after a commit failed")
 
 
 @contextmanager
@@ -137,7 +173,8 @@ def translated_errors() -> Iterator[None]:
 
 def translate(error: SQLAlchemyError) -> StorageError:
     """Say in our words what went wrong: busy (ask again) or failed."""
-    if is_retryable(error) or (isinstance(error, OperationalError) and "locked" in str(error.orig)):
+    is_locked = isinstance(error, OperationalError) and "locked" in str(error.orig)
+    if is_locked or is_retryable(error) or isinstance(error, ConnectionWaitError):
         return StorageBusyError("The database is busy; nothing was changed.")
     return StorageError(f"The database failed ({type(error).__name__}); nothing was changed.")
 

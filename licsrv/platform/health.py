@@ -15,8 +15,6 @@ from licsrv.platform import metrics
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import Operation
 
-_SECONDS = 3.0
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -51,12 +49,14 @@ class HealthRoutes:
     Args:
         checks: What readiness needs, by name.
         before_metrics: Brings gauges up to date when they are read.
+        check_seconds: How long one check may take.
     """
 
     version: str
     checks: Mapping[str, Check]
     metrics: Metrics
     before_metrics: Callable[[], Awaitable[None]]
+    check_seconds: float = 3.0
 
     def operations(self) -> Sequence[Operation]:
         """Return the operations."""
@@ -77,7 +77,7 @@ class HealthRoutes:
 
     async def readyz(self, _: Request) -> Response:
         """Answer ``GET /readyz``: 200 when every check is good, else 503 with all of them."""
-        findings = {name: await _guarded(check) for name, check in self.checks.items()}
+        findings = {name: await _guarded(check, self.check_seconds) for name, check in self.checks.items()}
         document = {
             name: {"ok": found.is_good, "detail": found.detail, **found.values} for name, found in findings.items()
         }
@@ -92,9 +92,9 @@ class HealthRoutes:
         return Response(self.metrics.text(), media_type=metrics.CONTENT_TYPE)
 
 
-async def _guarded(check: Check) -> Finding:
+async def _guarded(check: Check, seconds: float) -> Finding:
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             return await check()
     except TimeoutError:
         return Finding(False, "no answer in time")

@@ -10,6 +10,7 @@ import logging
 import logging.config
 import re
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -19,6 +20,14 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 HIDDEN = "[hidden]"
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def add_request_id(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name the request under way, where there is one."""
+    if request_id := REQUEST_ID.get():
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -32,7 +41,7 @@ def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 def configure(level: str = "INFO", style: str = "json") -> None:
     """Send our records and those of uvicorn, SQLAlchemy and the rest through one format to standard error."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        add_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -45,6 +45,18 @@ class Metrics:
             "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock", registry=self.registry
         )
 
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request; ``route`` and ``method`` must come from a short list."""
+        key = (route, method, status)
+        if (found := self._children.get(key)) is None:  # looking labels up costs more than counting
+            found = (self.requests.labels(route, method, str(status)), self.request_seconds.labels(route))
+            self._children[key] = found
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(seconds)
+
     def text(self) -> bytes:
         """Return everything in the Prometheus text format."""
         return generate_latest(self.registry)

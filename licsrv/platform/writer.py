@@ -130,12 +130,29 @@ class Writer:
 
     def _run_once(self, jobs: list[_Job]) -> list[_Outcome[Any]]:
         with Session(self._engine) as session:
-            outcomes = [_run_in_savepoint(session, job.use_case) for job in jobs]
+            if len(jobs) == 1:
+                outcomes = [_run_alone(session, jobs[0].use_case)]
+            else:
+                outcomes = [_run_in_savepoint(session, job.use_case) for job in jobs]
             for hook in self._hooks:
                 hook(session)
             session.commit()
             run_after_commit(session)
         return outcomes
+
+
+def _run_alone(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
+    """Run the only use case of a transaction: its failure undoes everything, so it needs no savepoint."""
+    try:
+        outcome = _Outcome(value=use_case(session))
+        session.flush()
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # the caller gets it, whatever it is
+        session.rollback()
+        session.info.clear()
+        return _Outcome(error=error)
+    return outcome
 
 
 def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:

@@ -115,6 +115,14 @@ def test_a_machine_with_two_parts_exchanged_is_still_the_same(vendor: Vendor, ke
     assert read.license_id == "lic_1"
 
 
+def test_a_provisional_license_does_not_know_its_product_yet(vendor: Vendor, keys: PinnedKeys) -> None:
+    unknown = vendor.license_string(product="", prov=True)
+
+    assert verify_license(unknown, keys, device_info=DEVICE, now=NOW, product="cad").product == ""
+    with pytest.raises(errors.WrongProductError):
+        verify_license(vendor.license_string(product=""), keys, device_info=DEVICE, now=NOW, product="cad")
+
+
 def test_a_device_text_that_is_none_is_refused(vendor: Vendor, keys: PinnedKeys) -> None:
     with pytest.raises(errors.InvalidDeviceInfoError):
         verify_license(vendor.license_string(), keys, device_info="no device", now=NOW)
@@ -351,7 +359,7 @@ NO_MOMENTS: list[object] = [-1, TOO_LATE, True, "1777881600", []]
     "changes",
     [
         *({name: None} for name in ("iss", "jti", "sub", "code", "product", "iat", "nbf", "dev", "feat", "n")),
-        *({name: ""} for name in ("iss", "jti", "sub", "code", "product")),
+        *({name: ""} for name in ("iss", "jti", "sub", "code")),
         *({name: 7} for name in ("iss", "jti", "sub", "code", "product")),
         *({name: value} for name in ("iat", "nbf", "exp") for value in NO_MOMENTS),
         {"n": -1},

@@ -1,0 +1,46 @@
+"""Which benchmarks there are, and how much each measures in a full and in a quick run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks import activation, callback, heartbeat, startup
+from benchmarks.report import Figure
+
+Measurement = Callable[[Path], list[Figure]]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark at its two scales; each takes the folder in which it is carried out."""
+
+    about: str
+    full: Measurement
+    quick: Measurement
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    heartbeat.NAME: Benchmark(
+        "check-ins of many devices, against a bare route",
+        partial(heartbeat.measure, scale=heartbeat.Scale()),
+        partial(heartbeat.measure, scale=heartbeat.Scale(devices=2_000, rounds=2)),
+    ),
+    activation.NAME: Benchmark(
+        "activations with few licenses in the table, and with many",
+        partial(activation.measure, scale=activation.Scale()),
+        partial(activation.measure, scale=activation.Scale(few=4_000, many=100_000, rounds=2, activations=500)),
+    ),
+    callback.NAME: Benchmark(
+        "callbacks while the marketplace is slow",
+        partial(callback.measure, scale=callback.Scale()),
+        partial(callback.measure, scale=callback.Scale(callbacks=600, warm_up=60)),
+    ),
+    startup.NAME: Benchmark(
+        "start to ready",
+        partial(startup.measure, scale=startup.Scale()),
+        partial(startup.measure, scale=startup.Scale(starts=2)),
+    ),
+}

@@ -1,0 +1,137 @@
+"""``licsrv devices``: which machines hold the places of a license, and giving one back for a customer who cannot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from licsrv.cli import moments, staff, terminal
+from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
+from licsrv.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlmodel import Session
+
+    from licsrv.licensing.service import Released
+    from licsrv.licensing.tables import Device, License
+
+app = typer.Typer(name="devices", help="Devices of a license: list, release.", no_args_is_help=True)
+
+_HUGE = 150
+_COLUMNS = (
+    Column("Id"),
+    Column("Name", flexible=True),
+    Column("Last contact (UTC)"),
+    Column("Was told", styled=True),
+    Column("Place"),
+    Column("Version", flexible=True, from_width=terminal.WIDE),
+    Column("First seen (UTC)", from_width=terminal.VERY_WIDE),
+    Column("Known by", flexible=True, from_width=_HUGE),
+)
+
+
+@app.command("list")
+def list_devices(code: LicenseName, as_json: AsJson = False) -> None:
+    """List the devices of a license, those that gave their place back included."""
+    from licsrv.cli import documents, queries
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.heartbeats import store as heartbeats
+    from licsrv.licensing import store
+
+    with open_workplace() as place, place.reading() as session:
+        license = queries.license_named(session, code)
+        contacts = heartbeats.last_contacts(session, license.id)
+        found = [documents.device(row, contacts.get(row.id)) for row in store.devices(session, license.id)]
+        names = {"license_id": license.id, "code": license.code}
+    if as_json:
+        terminal.show_document({**names, "devices": found})
+        return
+    terminal.show_table(_COLUMNS, [_row(device) for device in found])
+    if not found:
+        terminal.warn("No device has asked for this license yet.")
+
+
+def _row(device: Mapping[str, Any]) -> list[object]:
+    return [
+        device["id"],
+        device["name"],
+        _moment(device["last_contact_at"]) or "never",
+        device["last_status"],
+        "held" if device["has_place"] else f"given back {_moment(device['released_at'])}",
+        device["client_version"],
+        _moment(device["first_seen_at"]),
+        ", ".join(device["known_parts"]),
+    ]
+
+
+def _moment(text: str | None) -> str:
+    return moments.short(datetime.fromisoformat(text)) if text else ""
+
+
+@app.command()
+def release(
+    code: LicenseName,
+    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    reason: KeptReason,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a device's place back, as for a machine that is broken or lost; it is told at its next check-in."""
+    from licsrv.audit import Cause
+    from licsrv.cli import queries
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing import service
+
+    cause = Cause(staff.actor(staff_name), reason=reason)
+    with open_workplace() as place:
+        with place.reading() as session:
+            license, device = _device(session, queries.license_named(session, code), device_id)
+            question = f"Release device {device.id} {terminal.printable(device.name)} of {license.code}?"
+        staff.confirm(question, yes=yes)
+        now = place.clock.now()
+        with place.writing() as session:
+            license, device = _device(session, queries.locked_license_named(session, code), device_id)
+            changed = device.released_at is None
+            released = service.release_device(session, device, cause=cause, now=now)
+            code = license.code
+    _tell(code, device_id, released, changed=changed, as_json=as_json)
+
+
+def _tell(code: str, device_id: str, released: Released, *, changed: bool, as_json: bool) -> None:
+    if as_json:
+        terminal.show_document(
+            {
+                "changed": changed,
+                "license_id": released.license_id,
+                "code": code,
+                "device_id": device_id,
+                "released_at": moments.rfc3339(released.released_at),
+                "places_taken": released.places_taken,
+            }
+        )
+    elif changed:
+        terminal.say(f"Released. {code} has {released.places_taken} place(s) taken now.")
+    else:
+        terminal.say(f"The device gave its place back already, {moments.full(released.released_at)}. Nothing changed.")
+
+
+def _device(session: Session, license: License, device_id: str) -> tuple[License, Device]:
+    """Return the license with the device of that id, which must be one of its own.
+
+    Raises:
+        NotFoundError: The license has no such device.
+    """
+    from licsrv.errors import NotFoundError
+    from licsrv.licensing.tables import Device
+
+    device = session.get(Device, device_id.strip())
+    if device is None or device.license_id != license.id:
+        raise NotFoundError(
+            f"{license.code} has no device {device_id!r}.", action=f"See `licsrv devices list {license.code}`."
+        )
+    return license, device

@@ -1,0 +1,143 @@
+"""Is the database there, whole, safe, roomy, and right in itself? Only looks: nothing is made, nothing is changed."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from licsrv import audit, migrations
+from licsrv.cli import moments, queries, workplace
+from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
+from licsrv.errors import LicsrvError
+from licsrv.marketplace import store as marketplace
+from licsrv.marketplace.guarded import key_pair_id
+from licsrv.outbox import store as outbox
+from licsrv.platform.config import Settings
+from licsrv.platform.db import Database, reading
+
+AREA = "database"
+LITTLE_ROOM, NO_ROOM = 1 << 30, 100 << 20
+WAITING_LONG = timedelta(hours=6)
+_FULL = 2  # PRAGMA synchronous
+
+
+def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
+    """Look at the database and at what is in it."""
+    path = workplace.sqlite_path(settings)
+    try:
+        if path is not None:
+            yield from _file(path)
+        with workplace.open_reachable(settings) as (database, step):
+            yield _step(settings, step)
+            if step == migrations.HEAD:
+                yield from _inside(settings, database, now)
+    except LicsrvError as error:
+        yield problem(AREA, str(error), "If it was there before, restore a backup.")
+
+
+def _file(path: Path) -> Iterator[Diagnosis]:
+    if not path.exists():
+        return  # told by whoever opens it
+    free = shutil.disk_usage(path.parent).free
+    room = f"{free >> 20:,} MiB are free beside the database."
+    if free < NO_ROOM:
+        yield problem(AREA, room, "Make room at once: without it nothing can be acknowledged.")
+    elif free < LITTLE_ROOM:
+        yield warning(AREA, room, "Make room.")
+    else:
+        yield ok(AREA, room)
+    yield from _header(path)
+
+
+def _header(path: Path) -> Iterator[Diagnosis]:
+    """Read the journal mode as it is on disk, before our own connections set it."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    except sqlite3.Error:
+        return  # told by whoever opens it
+    if mode != "wal":
+        yield warning(AREA, f"The journal mode on disk is {mode}, not wal.", "The next start of the service sets it.")
+
+
+def _step(settings: Settings, step: str | None) -> Diagnosis:
+    if step == migrations.HEAD:
+        return ok(AREA, f"{workplace.place_of(settings)} is at schema step {step}.")
+    found = f"at step {step}" if step else "empty"
+    return problem(AREA, f"The database is {found}; this version needs step {migrations.HEAD}.", "Run `licsrv init`.")
+
+
+def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[Diagnosis]:
+    with reading(database) as session:
+        yield from _whole(session) if database.is_sqlite else _durable(session)
+        yield _places(session)
+        yield _audit(session)
+        yield from _outbox(session, now)
+        yield from _gate(session, settings, now)
+
+
+def _whole(session: Session) -> Iterator[Diagnosis]:
+    verdict = str(session.execute(text("PRAGMA quick_check(1)")).scalar())
+    if verdict == "ok":
+        yield ok(AREA, "The file is whole.")
+    else:
+        yield problem(AREA, f"The file is damaged: {verdict}.", "Stop the service and restore a backup.")
+    if session.execute(text("PRAGMA synchronous")).scalar() != _FULL:
+        yield problem(AREA, "Commits are not forced to disk (synchronous is not FULL).", "Use an unchanged licsrv.")
+
+
+def _durable(session: Session) -> Iterator[Diagnosis]:
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        value = session.execute(text(f"SHOW {name}")).scalar()
+        if value == "off":
+            yield problem(AREA, f"PostgreSQL runs with {name}=off: what is acknowledged can be lost.", "Turn it on.")
+
+
+def _places(session: Session) -> Diagnosis:
+    wrong = queries.miscounted(session)
+    if wrong:
+        names = ", ".join(wrong)
+        return problem(AREA, f"Places are counted wrong for {names} (at least).", "Report this; it must not happen.")
+    return ok(AREA, "Every license's count of places is the number of its devices.")
+
+
+def _audit(session: Session) -> Diagnosis:
+    fault = audit.verify(session)
+    if fault is not None:
+        return problem("audit", fault, "Somebody changed the database by hand: compare it with a backup.")
+    return ok("audit", f"All {queries.audit_length(session)} entries are as they were written.")
+
+
+def _outbox(session: Session, now: datetime) -> Iterator[Diagnosis]:
+    depth = outbox.depth(session)
+    age = now - depth.oldest_at if depth.oldest_at else timedelta()
+    waiting = f"{depth.waiting} waiting" + (f", the oldest for {moments.span(age)}" if depth.waiting else "")
+    if age > WAITING_LONG:
+        yield warning("outbox", f"{waiting}.", "See `licsrv outbox list`: the last error says why.")
+    else:
+        yield ok("outbox", f"{waiting}.")
+    if depth.parked:
+        yield warning(
+            "outbox", f"{depth.parked} parked: the marketplace refused them for good.",
+            "See `licsrv outbox list --state PARKED`, then retry or drop.",
+        )  # fmt: skip
+
+
+def _gate(session: Session, settings: Settings, now: datetime) -> Iterator[Diagnosis]:
+    if not settings.marketplace_ak:
+        return
+    gate = marketplace.gate(session, key_pair_id(settings.marketplace_ak))
+    if gate is not None and gate.failures:
+        until = moments.both(gate.paused_until, now)
+        yield problem(
+            "marketplace",
+            f"The key pair was refused {gate.failures} time(s); calls are paused until {until}: {gate.reason}",
+            "Check LICSRV_MARKETPLACE_AK and _SK, that the pair is active, and this machine's clock.",
+        )

@@ -1,0 +1,69 @@
+"""Can the keys be read, by us and by nobody else, and are they young enough?"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from licsrv.cli import moments
+from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
+from licsrv.cli.workplace import key_folder
+from licsrv.errors import KeyringError
+from licsrv.licensing.keyring import DEVICE_KEY_NAME, KeyRecord, Keyring, Purpose
+from licsrv.platform.config import Settings
+
+AREA = "keys"
+OLD = timedelta(days=365)
+
+
+def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
+    """Look at the folder of the keys."""
+    try:
+        keyring = key_folder(settings).read()
+    except KeyringError as error:
+        yield problem(AREA, str(error), "Restore the folder from a backup, or run `licsrv init` on a first start.")
+        return
+    except OSError as error:
+        yield problem(AREA, f"{settings.keys_dir}/ cannot be read ({error.strerror}).", "Check its owner and mode.")
+        return
+    for purpose in Purpose:
+        yield _signing(keyring, purpose, now)
+    yield _modes(settings)
+    yield _passphrase(settings)
+
+
+def _signing(keyring: Keyring, purpose: Purpose, now: datetime) -> Diagnosis:
+    try:
+        key_id = keyring.signer(purpose).key_id
+    except KeyringError as error:
+        return problem(AREA, str(error))
+    record = _record(keyring, key_id)
+    age = now - record.created_at
+    if age > OLD:
+        advice = f"Make a new one: `licsrv keys new {purpose}`."
+        return warning(AREA, f"{key_id} has signed each {purpose} for {moments.span(age)}.", advice)
+    return ok(AREA, f"{key_id} signs each {purpose}, made {moments.span(age)} ago.")
+
+
+def _record(keyring: Keyring, key_id: str) -> KeyRecord:
+    return next(record for record in keyring.records if record.key_id == key_id)
+
+
+def _modes(settings: Settings) -> Diagnosis:
+    secrets = [*sorted(settings.keys_dir.glob("*.pem")), settings.keys_dir / DEVICE_KEY_NAME]
+    open_ones = [path.name for path in secrets if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
+    if open_ones:
+        return problem(
+            AREA,
+            f"Others on this machine may read or change {', '.join(open_ones)}.",
+            f"chmod 600 {settings.keys_dir}/*.pem {settings.keys_dir}/{DEVICE_KEY_NAME}",
+        )
+    return ok(AREA, "Only the owner can read the private keys.")
+
+
+def _passphrase(settings: Settings) -> Diagnosis:
+    if settings.keys_passphrase is None:
+        return ok(AREA, "The private keys are not encrypted on disk.",
+                  "LICSRV_KEYS_PASSPHRASE_FILE encrypts those made from then on.")  # fmt: skip
+    return ok(AREA, "A passphrase is set.")

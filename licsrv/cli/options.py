@@ -1,0 +1,30 @@
+"""Options that several commands share, so that they are spelled and explained the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+from licsrv.cli import staff
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most so many.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
+Staff: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        callback=staff.read_name,
+        help="Who you are, for the audit; else your account's name.",
+    ),
+]
+ShownReason: TypeAlias = Annotated[
+    str,
+    typer.Option("--reason", metavar="TEXT", callback=staff.read_reason, help="Why; the customer reads it."),
+]
+KeptReason: TypeAlias = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", callback=staff.read_reason, help="Why; the audit keeps it.")
+]
+LicenseName: TypeAlias = Annotated[str, typer.Argument(metavar="CODE", help="The license's code, or its id.")]

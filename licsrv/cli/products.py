@@ -1,0 +1,195 @@
+"""``licsrv products``: what the vendor says of each product the marketplace numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from licsrv.cli import staff, terminal
+from licsrv.cli.options import AsJson, Staff
+from licsrv.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlmodel import Session
+
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import Workplace
+    from licsrv.licensing.tables import Product
+
+app = typer.Typer(name="products", help="Products: names, places, features.", no_args_is_help=True)
+
+LONGEST_ID, LONGEST_NAME, LONGEST_FEATURE = 128, 64, 64
+_COLUMNS = (
+    Column("Product"),
+    Column("Name", flexible=True),
+    Column("Places", number=True),
+    Column("Amount counts"),
+    Column("Features", flexible=True),
+)
+
+
+def _texts(most: int) -> Any:
+    def check(value: Any) -> Any:
+        for text in value if isinstance(value, list) else [value]:
+            if text is not None and (not text.strip() or len(text) > most or not text.isprintable()):
+                raise typer.BadParameter(f"1 to {most} printable characters.")
+        return value
+
+    return check
+
+
+@app.command("list")
+def list_products(as_json: AsJson = False) -> None:
+    """List the products that were described; others get the defaults."""
+    from licsrv.cli import documents
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing import store
+
+    with open_workplace() as place, place.reading() as session:
+        found = [documents.product(row) for row in store.products(session)]
+    if as_json:
+        terminal.show_document({"products": found})
+        return
+    terminal.show_table(_COLUMNS, [_row(product) for product in found])
+    if not found:
+        terminal.warn("No product is described yet: `licsrv products set PRODUCT_ID --name NAME`.")
+
+
+def _row(product: Mapping[str, Any]) -> list[object]:
+    return [
+        product["product_id"],
+        product["name"],
+        product["device_limit"] or "default",
+        "places" if product["amount_is_places"] else "something else",
+        ", ".join(product["features"]),
+    ]
+
+
+@app.command("set")
+def set_product(
+    product_id: Annotated[
+        str, typer.Argument(callback=_texts(LONGEST_ID), help="Its id at the marketplace (`productId`).")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", callback=_texts(LONGEST_NAME), help="The name that licenses carry.")
+    ] = None,
+    device_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--device-limit", min=1, max=1_000_000, help="Places of a license, or of each unit of its amount."
+        ),
+    ] = None,
+    no_device_limit: Annotated[bool, typer.Option("--no-device-limit", help="Leave places to the setting.")] = False,
+    amount_is_places: Annotated[
+        bool | None,
+        typer.Option("--amount-is-places/--amount-is-not-places", help="Whether the amount sold counts devices."),
+    ] = None,
+    feature: Annotated[
+        list[str] | None,
+        typer.Option("--feature", callback=_texts(LONGEST_FEATURE), help="A feature; repeat it. Replaces all."),
+    ] = None,
+    no_features: Annotated[bool, typer.Option("--no-features", help="Take every feature away.")] = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe a product; what is not named stays as it is. Licenses say it when they are next handed out."""
+    if (device_limit and no_device_limit) or (feature and no_features):
+        raise typer.BadParameter("An option and its --no- form cannot stand together.")
+    wanted: dict[str, Any] = {"name": name, "amount_is_places": amount_is_places}
+    wanted = {key: value for key, value in wanted.items() if value is not None}
+    if device_limit or no_device_limit:
+        wanted["device_limit"] = device_limit
+    if feature or no_features:
+        wanted["features"] = list(dict.fromkeys(feature or ()))
+    _set(product_id, wanted, staff.actor(staff_name), as_json=as_json)
+
+
+def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: bool) -> None:
+    from licsrv.audit import Cause
+    from licsrv.cli import documents
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place, place.writing() as session:
+        product, changes = _change(session, place, product_id, wanted, Cause(actor))
+        document = documents.product(product)
+    if as_json:
+        terminal.show_document({"changes": changes, "product": document})
+    elif not changes:
+        terminal.say(f"{product_id} is described so already. Nothing was changed.")
+    else:
+        terminal.say(f"Product {product_id} is described:")
+        terminal.show_facts(
+            [(member, f"{_word(change['before'])} -> {_word(change['after'])}") for member, change in changes.items()]
+        )
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _change(
+    session: Session, place: Workplace, product_id: str, wanted: Mapping[str, Any], cause: Cause
+) -> tuple[Product, dict[str, dict[str, Any]]]:
+    """Write what differs, and note it; return the product and what changed."""
+    from licsrv import audit
+    from licsrv.audit import Action
+    from licsrv.licensing import store
+    from licsrv.licensing.tables import Product
+
+    known = store.product(session, product_id)
+    product = known or Product(product_id=product_id, name=product_id[:LONGEST_NAME], features=[])
+    before = product.model_dump() if known else dict.fromkeys(Product.model_fields)
+    for member, value in wanted.items():
+        setattr(product, member, value)
+    _require_short(product, place)
+
+    after = product.model_dump()
+    changes = {
+        member: {"before": before[member], "after": after[member]}
+        for member in after
+        if member != "product_id" and before[member] != after[member]
+    }
+    if changes or not known:
+        session.add(product)
+        # The audit's subject is shorter than a product's id may be: the whole id stands in the detail.
+        detail = {"product_id": product_id, **changes}
+        now = place.clock.now()
+        audit.record(session, Action.PRODUCT_CHANGED, subject=product_id[:64], cause=cause, detail=detail, now=now)
+    return product, changes
+
+
+def _require_short(product: Product, place: Workplace) -> None:
+    """Refuse a description with which a license string would not fit into what can travel, before a customer sees it.
+
+    Raises:
+        InvalidRequestError: Name and features are too long together.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from licsrv.errors import InvalidRequestError
+    from licsrv.licensing import fingerprints, strings
+    from licsrv.licensing.strings import LicenseTerms, SigningKey
+
+    now = place.clock.now()
+    longest_id, longest_code = "v" * 23, "P" * 32
+    terms = LicenseTerms(
+        place.settings.issuer, longest_id, longest_id, longest_code, product.name, product.features,
+        10**6, is_test=True, is_provisional=True, issued_at=now, ends_at=now,
+    )  # fmt: skip
+    key = SigningKey.make("k" * 16, Ed25519PrivateKey.generate(), typ=strings.LICENSE_TYPE)
+    facts = fingerprints.parse("020000000001|DISK|BOARD|CPU")
+    try:
+        strings.sign_license(terms, facts, salt=bytes(strings.SALT_BYTES), key=key)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(
+            f"With this name and these features a license would be longer than the {strings.MAX_STRING} characters "
+            "that can travel.",
+            action="Use shorter or fewer features.",
+        ) from error

@@ -1,0 +1,57 @@
+"""Who sits at the terminal, what they give as a reason, and whether they mean it."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+
+import typer
+
+SHORTEST_REASON, LONGEST_REASON = 3, 500
+LONGEST_NAME = 60
+_NOBODY = "unknown"
+
+
+def actor(name: str | None) -> str:
+    """Return how the audit names the person: the name given, else that of the account on this machine."""
+    return f"staff:{name or _account()}"
+
+
+def _account() -> str:
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container may run under a number that has no name
+        return _NOBODY
+    return "".join(character for character in name if character.isprintable())[:LONGEST_NAME].strip() or _NOBODY
+
+
+def read_name(name: str | None) -> str | None:
+    """Check the name given with ``--as``; a callback of the option."""
+    if name is None:
+        return None
+    name = name.strip()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise typer.BadParameter(f"A name has 1 to {LONGEST_NAME} printable characters.")
+    return name
+
+
+def read_reason(reason: str) -> str:
+    """Check a reason: customers read it, and it is kept for good; a callback of the option."""
+    reason = reason.strip()
+    if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON or not reason.isprintable():
+        raise typer.BadParameter(
+            f"Give a reason of {SHORTEST_REASON} to {LONGEST_REASON} printable characters in one line."
+        )
+    return reason
+
+
+def is_asked(*, yes: bool) -> bool:
+    """Whether a person can be asked, and did not say beforehand that they mean it."""
+    return not yes and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before a change; without a terminal nobody can be asked, and the command itself is the answer."""
+    if is_asked(yes=yes) and not typer.confirm(question, err=True):
+        print("Nothing was changed.", file=sys.stderr)
+        raise typer.Exit(1)

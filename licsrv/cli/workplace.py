@@ -1,0 +1,171 @@
+"""What a command works with: the settings, the database and the keys of this installation, opened once.
+
+A database that is missing, empty, of another version, damaged or out of reach becomes one sentence here, before a
+command begins. The transactions themselves are those of ``platform.db``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlmodel import Session
+
+from licsrv import audit, migrations
+from licsrv.errors import StorageBusyError, StorageError
+from licsrv.licensing.keyring import KeyFolder
+from licsrv.platform import config
+from licsrv.platform.clock import Clock
+from licsrv.platform.config import Settings
+from licsrv.platform.db import Database, open_database, reading, transaction, translated_errors
+
+CONNECT_SECONDS = 5
+_INIT_FIRST = "run `licsrv init` first"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """One installation, ready to be worked on."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+
+    @property
+    def keys(self) -> KeyFolder:
+        """The folder of the signing keys."""
+        return key_folder(self.settings)
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """Open a session that only looks."""
+        return reading(self.database)
+
+    def writing(self) -> AbstractContextManager[Session]:
+        """Open the one transaction of a command that changes something; the audit is sealed at its end."""
+        return transaction(self.database, [audit.seal])
+
+
+def key_folder(settings: Settings) -> KeyFolder:
+    """Return the folder of the signing keys; it is read when asked."""
+    passphrase = settings.keys_passphrase.get_secret_value() if settings.keys_passphrase else None
+    return KeyFolder(settings.keys_dir, passphrase=passphrase)
+
+
+@contextmanager
+def open_workplace() -> Iterator[Workplace]:
+    """Open the installation that the environment describes, and close it at the end.
+
+    Raises:
+        SettingsError: Settings are wrong.
+        StorageError: The database is not there, not ready, damaged or out of reach.
+    """
+    settings = config.load()
+    with open_ready(settings) as database:
+        yield Workplace(settings, database, Clock())
+
+
+def upgraded(settings: Settings) -> bool:
+    """Bring the database to the newest step, making an SQLite file that is not there; whether there was anything to do.
+
+    Raises:
+        StorageError: The database is damaged, busy or out of reach.
+    """
+    database = _open(settings)
+    try:
+        with _failure_told(settings):
+            return migrations.upgrade(database)
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def open_ready(settings: Settings) -> Iterator[Database]:
+    """Open the database if it stands at the step that this version needs.
+
+    Raises:
+        StorageError: It does not, or cannot be read.
+    """
+    with open_reachable(settings) as (database, step):
+        if step is None:
+            raise StorageError(f"The database {place_of(settings)} is empty: {_INIT_FIRST}.")
+        if step != migrations.HEAD:
+            raise StorageError(
+                f"The database stands at step {step} and this version of licsrv needs step {migrations.HEAD}: "
+                "run `licsrv init`, or the version of licsrv that it belongs to."
+            )
+        yield database
+
+
+@contextmanager
+def open_reachable(settings: Settings) -> Iterator[tuple[Database, str | None]]:
+    """Open the database whatever step it stands at; nothing is made that was not there.
+
+    Raises:
+        StorageError: It is missing, damaged or out of reach.
+    """
+    path = sqlite_path(settings)
+    if path is not None and not path.exists():
+        raise StorageError(f"There is no database at {path}: {_INIT_FIRST}.")
+    database = _open(settings)
+    try:
+        with _failure_told(settings):
+            step = _step(database)
+        yield database, step
+    finally:
+        database.dispose()
+
+
+def _open(settings: Settings) -> Database:
+    return open_database(_patient(_url(settings)).render_as_string(hide_password=False))
+
+
+def _url(settings: Settings) -> URL:
+    try:
+        return make_url(settings.database_url)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError("LICSRV_DATABASE_URL cannot be read as a database address.") from error
+
+
+def _patient(url: URL) -> URL:
+    """Bound the time in which a server that does not answer is given up; a person is waiting."""
+    if url.get_backend_name() == "sqlite" or "connect_timeout" in url.query:
+        return url
+    return url.update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+
+
+def sqlite_path(settings: Settings) -> Path | None:
+    """Return the file of an SQLite database; None for another kind."""
+    url = _url(settings)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def place_of(settings: Settings) -> str:
+    """Return where the database is, without a password."""
+    path = sqlite_path(settings)
+    return str(path) if path is not None else _url(settings).render_as_string(hide_password=True)
+
+
+def _step(database: Database) -> str | None:
+    with database.read.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+@contextmanager
+def _failure_told(settings: Settings) -> Iterator[None]:
+    """Say of a database that cannot even be looked at where it is and what to look for."""
+    try:
+        with translated_errors():
+            yield
+    except StorageBusyError:
+        raise
+    except StorageError as error:
+        raise StorageError(
+            f"The database {place_of(settings)} cannot be used; is it running, undamaged, and the address right?"
+        ) from error

@@ -1,0 +1,66 @@
+"""``licsrv audit``."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from tests.cli.conftest import FurnishedHouse, Run
+
+
+def test_entries_are_listed_newest_first(house: FurnishedHouse, licsrv: Run) -> None:
+    entries = licsrv("audit", "list", "--json").document["entries"]
+
+    assert [entry["seq"] for entry in entries] == list(range(len(entries), 0, -1))
+    assert entries[0].keys() == {
+        "seq", "at", "actor", "action", "subject", "reason", "detail", "request_id", "hash",
+    }  # fmt: skip
+
+
+def test_those_of_a_license_are_found_by_its_code(house: FurnishedHouse, licsrv: Run) -> None:
+    of_code = licsrv("audit", "list", "--of", house.codes.frozen, "--json").document["entries"]
+    of_id = licsrv("audit", "list", "--of", house.license(house.codes.frozen).id, "--json").document["entries"]
+
+    assert of_code == of_id
+    assert [entry["action"] for entry in of_code] == ["LICENSE_FROZEN", "DEVICE_ACTIVATED", "LICENSE_ACTIVATED"]
+
+
+def test_those_of_an_action_can_be_asked_for(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    frozen = licsrv("audit", "list", "--action", "license_frozen", "--json").document["entries"]
+
+    assert [entry["action"] for entry in frozen] == ["LICENSE_FROZEN"]
+    assert licsrv("audit", "list", "--action", "COFFEE").exit_code == 2
+    assert licsrv("audit", "list", "--of", "nobody").err == "The audit has no such entry.\n"
+
+
+def test_the_list_for_people_says_what_changed(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    out = licsrv("audit", "list").out
+
+    assert "LICENSE_CHANGED" in out
+    assert " -> " in out
+
+
+def test_an_intact_audit_says_so(house: FurnishedHouse, licsrv: Run) -> None:
+    ran = licsrv("audit", "verify", "--json")
+
+    assert ran.exit_code == 0
+    assert ran.document == {"is_intact": True, "entries": ran.document["entries"], "problem": None}
+    assert ran.document["entries"] > 5
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE audit_entries SET actor = 'staff:eve' WHERE seq = 3", "Entry 3 is not what was written."),
+        ("DELETE FROM audit_entries WHERE seq = 2", "Entry 2 is missing"),
+        ("DELETE FROM audit_entries WHERE seq > 4", "entries were cut off"),
+    ],
+)
+def test_a_changed_audit_fails(house: FurnishedHouse, licsrv: Run, statement: str, words: str) -> None:
+    with house.writing() as session:
+        session.execute(text(statement))
+
+    ran = licsrv("audit", "verify")
+
+    assert (ran.exit_code, words in ran.out) == (1, True)
+    assert licsrv("audit", "verify", "--json").document["is_intact"] is False

@@ -1,0 +1,204 @@
+"""``licsrv doctor`` without the network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from licsrv.marketplace.guarded import key_pair_id
+from licsrv.marketplace.tables import Gate
+from tests.cli.conftest import FurnishedHouse, Ran, Run
+from tests.conftest import AK
+
+
+def level(ran: Ran, words: str) -> str:
+    """Return the level of the one check that says these words."""
+    (found,) = [check["level"] for check in ran.document["checks"] if words in check["detail"] + check["advice"]]
+    return str(found)
+
+
+def examine(licsrv: Run) -> Ran:
+    return licsrv("doctor", "--offline", "--json")
+
+
+def test_a_good_house_has_no_problem(house: FurnishedHouse, licsrv: Run) -> None:
+    (parked,) = licsrv("outbox", "list", "--state", "PARKED", "--json").document["deliveries"]
+    licsrv("outbox", "drop", parked["id"], "--reason", "the code is gone")
+
+    ran = examine(licsrv)
+
+    problems = [check["detail"] for check in ran.document["checks"] if check["level"] != "ok"]
+    assert not [detail for detail in problems if not detail.startswith("PostgreSQL runs with")]  # as the tests' does
+    assert ran.exit_code == bool(problems)
+    areas = {check["area"] for check in ran.document["checks"]}
+    assert areas == {"settings", "keys", "database", "audit", "outbox"}
+    assert all(check.keys() == {"area", "level", "detail", "advice"} for check in ran.document["checks"])
+
+
+def test_a_page_for_people_counts_what_it_found(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    ran = licsrv("doctor", "--offline")
+
+    assert ran.exit_code == 0
+    assert "1 parked: the marketplace refused them for good." in " ".join(ran.out.split())
+    assert ran.out.splitlines()[-1].startswith("0 problem(s), ")
+
+
+def test_looking_changes_nothing(sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    def files() -> dict[str, str]:
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.rglob("*") if path.is_file()
+        }
+
+    before = files()
+
+    examine(licsrv)
+
+    assert files() == before
+
+
+def test_looking_makes_nothing(environment: pytest.MonkeyPatch, licsrv: Run, tmp_path: Path) -> None:
+    environment.setenv("LICSRV_DATABASE_URL", f"sqlite:///{tmp_path}/var/none.db")
+    environment.setenv("LICSRV_KEYS_DIR", str(tmp_path / "nothing"))
+
+    ran = examine(licsrv)
+
+    assert ran.exit_code == 1
+    assert level(ran, "There is no database at") == "problem"
+    assert level(ran, "device.key cannot be read") == "problem"
+    assert not (tmp_path / "var").exists()
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_wrong_settings_are_told_one_by_one_and_alone(environment: pytest.MonkeyPatch, licsrv: Run) -> None:
+    environment.setenv("LICSRV_PORT", "many")
+    environment.setenv("LICSRV_WORKERS", "0")
+    environment.setenv("LICSRV_DEVICE_LIMITS", "3")
+
+    ran = examine(licsrv)
+
+    assert ran.exit_code == 1
+    assert level(ran, "LICSRV_PORT") == "problem"
+    assert level(ran, "LICSRV_WORKERS") == "problem"
+    assert level(ran, "LICSRV_DEVICE_LIMITS (did you mean LICSRV_DEVICE_LIMIT?)") == "warning"
+    assert {check["area"] for check in ran.document["checks"]} == {"settings"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "expected"),
+    [
+        ({"CALLBACK_ACCESS_KEYS": ""}, "No callback access key is set", "warning"),
+        ({"MARKETPLACE_AK": "", "MARKETPLACE_SK": ""}, "No open API key pair is set", "warning"),
+        ({"ALLOW_TEST_CLOCK": "1"}, "The test clock is on", "warning"),
+        ({"ALLOW_TEST_CLOCK": "1", "HOST": "0.0.0.0"}, "The test clock is on", "problem"),
+        ({"ALLOW_INSECURE_MARKETPLACE": "1"}, "without TLS", "warning"),
+        ({"HOST": "0.0.0.0"}, "trusts no proxy", "warning"),
+        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "*"}, "Every caller is believed", "problem"),
+        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.7"}, "Complete, and nothing", "ok"),
+        ({"KEYS_PASSPHRASE": "secret"}, "cannot be opened", "problem"),
+    ],
+)
+def test_dangerous_settings_are_named(
+    sqlite_house: FurnishedHouse,
+    environment: pytest.MonkeyPatch,
+    licsrv: Run,
+    changes: dict[str, str],
+    words: str,
+    expected: str,
+) -> None:
+    for name, value in changes.items():
+        environment.setenv(f"LICSRV_{name}", value)
+
+    ran = examine(licsrv)
+
+    assert level(ran, words) == expected
+    assert ran.exit_code == (1 if expected == "problem" else 0)
+
+
+def test_a_key_that_others_can_read_is_a_problem(sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    (tmp_path / "keys" / "device.key").chmod(0o640)
+
+    ran = examine(licsrv)
+
+    assert (ran.exit_code, level(ran, "may read or change device.key")) == (1, "problem")
+
+
+@pytest.mark.parametrize(("days", "expected"), [(364, "ok"), (366, "warning")])
+def test_a_key_is_to_be_replaced_after_a_year(
+    sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path, days: int, expected: str
+) -> None:
+    for path in (tmp_path / "keys").glob("*.json"):
+        made = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"created_at": made}))
+
+    ran = examine(licsrv)
+
+    assert level(ran, "each lease") == expected
+
+
+def test_a_damaged_key_is_a_problem(sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    next((tmp_path / "keys").glob("*.pem")).write_text("no key")
+
+    assert level(examine(licsrv), "cannot be opened") == "problem"
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE licenses SET places_taken = places_taken + 1", "Places are counted wrong for"),
+        ("UPDATE audit_entries SET reason = 'forged' WHERE seq = 2", "Entry 2 is not what was written."),
+        ("UPDATE alembic_version SET version_num = '0000'", "The database is at step 0000"),
+        ("DELETE FROM alembic_version", "The database is empty"),
+    ],
+)
+def test_a_database_that_is_wrong_in_itself_is_a_problem(
+    house: FurnishedHouse, licsrv: Run, statement: str, words: str
+) -> None:
+    with house.writing() as session:
+        session.execute(text(statement))
+
+    ran = examine(licsrv)
+
+    assert (ran.exit_code, level(ran, words)) == (1, "problem")
+
+
+def test_a_damaged_file_is_a_problem(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    path = Path(sqlite_house.url.removeprefix("sqlite:///"))
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : 4096 * 20] = b"\xff" * (4096 * 17)
+    path.write_bytes(content)
+
+    ran = examine(licsrv)
+
+    assert ran.exit_code == 1
+    assert "problem" in {check["level"] for check in ran.document["checks"] if check["area"] == "database"}
+
+
+def test_a_server_that_may_lose_what_it_acknowledged_is_a_problem(postgres_house: FurnishedHouse, licsrv: Run) -> None:
+    ran = examine(licsrv)  # the server of the tests forces nothing to disk
+
+    assert level(ran, "fsync=off") == "problem"
+    assert ran.exit_code == 1
+
+
+def test_an_outbox_that_stands_still_is_a_warning(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    with sqlite_house.writing() as session:
+        long_ago = (datetime.now(UTC) - timedelta(hours=7)).isoformat(" ")
+        session.execute(text("UPDATE outbox SET created_at = :long_ago"), {"long_ago": long_ago})
+
+    assert level(examine(licsrv), "2 waiting, the oldest for 7 hours.") == "warning"
+
+
+def test_paused_calls_are_a_problem(house: FurnishedHouse, licsrv: Run) -> None:
+    with house.writing() as session:
+        until = datetime.now(UTC) + timedelta(minutes=6)
+        session.merge(Gate(key_pair=key_pair_id(AK), failures=5, paused_until=until, reason="locked"))
+
+    ran = examine(licsrv)
+
+    assert (ran.exit_code, level(ran, "The key pair was refused 5 time(s)")) == (1, "problem")
+    assert AK not in ran.out

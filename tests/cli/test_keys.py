@@ -1,0 +1,106 @@
+"""``licsrv keys``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FurnishedHouse, Run
+
+
+def state(licsrv: Run) -> dict[str, tuple[str, str]]:
+    return {key["id"]: (key["purpose"], key["state"]) for key in licsrv("keys", "list", "--json").document["keys"]}
+
+
+def signing(licsrv: Run, purpose: str) -> str:
+    (key_id,) = [key_id for key_id, found in state(licsrv).items() if found == (purpose, "signing")]
+    return key_id
+
+
+def test_the_list_says_what_each_key_does(environment: pytest.MonkeyPatch, licsrv: Run) -> None:
+    ran = licsrv("keys", "list", "--json")
+
+    assert ran.exit_code == 0
+    assert {key["purpose"] for key in ran.document["keys"]} == {"license", "lease", "release"}
+    assert {key["state"] for key in ran.document["keys"]} == {"signing"}
+    assert "PRIVATE" not in ran.out
+
+
+def test_the_list_needs_no_database(environment: pytest.MonkeyPatch, licsrv: Run) -> None:
+    assert "signing" in licsrv("keys", "list").out
+
+
+def test_a_new_key_signs_and_the_old_one_verifies(house: FurnishedHouse, licsrv: Run) -> None:
+    before = signing(licsrv, "license")
+
+    made = licsrv("keys", "new", "license", "--json").document["key"]
+
+    assert signing(licsrv, "license") == made["id"]
+    assert state(licsrv)[before] == ("license", "verifying")
+    entry = licsrv("audit", "list", "--of", made["id"], "--json").document["entries"][0]
+    assert (entry["action"], entry["actor"], entry["detail"]) == ("KEY_MADE", "staff:ann", {"purpose": "license"})
+
+
+def test_retiring_a_key_says_how_many_license_strings_stop_counting(house: FurnishedHouse, licsrv: Run) -> None:
+    before = signing(licsrv, "license")
+    licsrv("keys", "new", "license")
+
+    ran = licsrv("keys", "retire", before, "--yes")
+
+    assert ran.exit_code == 0
+    assert "4 license string(s) in use, of 3 license(s), stop being accepted" in ran.out
+    assert state(licsrv)[before] == ("license", "retired")
+    assert licsrv("audit", "list", "--action", "KEY_RETIRED", "--json").document["entries"][0]["subject"] == before
+
+
+def test_retiring_is_not_done_without_consent(house: FurnishedHouse, licsrv: Run) -> None:
+    before = signing(licsrv, "license")
+    licsrv("keys", "new", "license")
+
+    ran = licsrv("keys", "retire", before)
+
+    assert (ran.exit_code, ran.out) == (1, "")
+    assert ran.err.endswith("say so with --yes.\n")
+    assert state(licsrv)[before] == ("license", "verifying")
+
+
+def test_retiring_again_changes_nothing(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    before = signing(licsrv, "lease")
+    licsrv("keys", "new", "lease")
+    first = licsrv("keys", "retire", before, "--yes")
+
+    again = licsrv("keys", "retire", before)
+
+    assert "Every lease that it signed stops counting" in first.out
+    assert (again.exit_code, "was retired already" in again.out) == (0, True)
+
+
+def test_the_only_key_of_a_purpose_is_not_retired(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    ran = licsrv("keys", "retire", signing(licsrv, "release"), "--yes")
+
+    assert ran.exit_code == 1
+    assert "is the only key for release: make a new one first." in ran.err
+    assert licsrv("audit", "list", "--action", "KEY_RETIRED", "--json").document["entries"] == []
+
+
+def test_unknown_keys_and_purposes_are_refused(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    assert licsrv("keys", "retire", "nope", "--yes").err.startswith("licsrv: There is no key 'nope'.")
+    assert licsrv("keys", "new", "coffee").exit_code == 2
+
+
+def test_a_folder_without_keys_says_what_to_do(environment: pytest.MonkeyPatch, licsrv: Run, tmp_path: Path) -> None:
+    environment.setenv("LICSRV_KEYS_DIR", str(tmp_path / "nothing"))
+
+    ran = licsrv("keys", "list")
+
+    assert (ran.exit_code, "run `licsrv init`" in ran.err) == (0, True)
+
+
+def test_a_damaged_folder_is_told_in_one_sentence(sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    next((tmp_path / "keys").glob("*.json")).write_text("{")
+
+    ran = licsrv("keys", "list")
+
+    assert (ran.exit_code, ran.err.count("\n")) == (1, 1)
+    assert "is damaged: restore it from a backup." in ran.err

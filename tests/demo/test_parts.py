@@ -1,0 +1,86 @@
+"""The parts of the demo: a claim that is not so fails, time is told at 80 columns, processes end on any failure."""
+
+from __future__ import annotations
+
+import io
+
+import httpx2
+import pytest
+from rich.console import Console
+
+from demo.expectations import UnexpectedError, expect, expect_kind, wait_for
+from demo.narrator import Narrator, Told
+from demo.stage import Stage
+
+
+def test_what_is_as_expected_passes() -> None:
+    expect(2, 2, "places")
+
+    assert expect_kind("text", str, "an answer") == "text"
+
+
+def test_what_is_not_as_expected_names_both() -> None:
+    with pytest.raises(UnexpectedError, match="places: expected 2, observed 3"):
+        expect(3, 2, "places")
+
+
+def test_something_of_another_kind_is_named() -> None:
+    with pytest.raises(UnexpectedError, match="an answer: expected a str, observed 3"):
+        expect_kind(3, str, "an answer")
+
+
+def test_waiting_returns_the_first_good_look() -> None:
+    looks = iter([0, 1, 2, 3])
+
+    assert wait_for(lambda: next(looks), lambda seen: seen == 2, "a two") == 2
+
+
+def test_waiting_in_vain_names_what_was_seen_last() -> None:
+    with pytest.raises(UnexpectedError, match="a two: not within 0 s; observed 1"):
+        wait_for(lambda: 1, lambda seen: seen == 2, "a two", seconds=0)
+
+
+def test_everything_told_fits_80_columns_and_markup_is_plain_text() -> None:
+    written = io.StringIO()
+    narrator = Narrator(Console(file=written, width=80, highlight=False))
+
+    narrator.step(7, "A step")
+    narrator.tell("A sentence that goes on and on " * 5)
+    narrator.quote("[red]somebody[/red]", "[bold]words[/bold] " * 12)
+    narrator.facts([("name", "value " * 30)])
+    narrator.fail("[blink]It failed[/blink]", ["a line " * 30])
+    narrator.close([Told(7, "[red]A step", "observed " * 20, 1.25)], 1.25)
+
+    lines = written.getvalue().splitlines()
+    assert max(len(line) for line in lines) <= 80
+    assert "[red]somebody[/red]" in written.getvalue()
+    assert "\x1b" not in written.getvalue()
+
+
+@pytest.mark.timeout(120)
+def test_a_failure_ends_every_process_and_removes_the_folder() -> None:
+    stage = Stage()
+
+    with pytest.raises(ZeroDivisionError):
+        _fail_on(stage)
+
+    assert not stage.folder.exists()
+    for url in _urls(stage):
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(url, trust_env=False)
+
+
+def _fail_on(stage: Stage) -> None:
+    with stage:
+        stage.set_up()
+        assert all(httpx2.get(url, trust_env=False).status_code == 200 for url in _urls(stage))
+        raise ZeroDivisionError
+
+
+def _urls(stage: Stage) -> list[str]:
+    return [f"{stage.server_url}/healthz", f"{stage.marketplace_url}/control"]
+
+
+def test_a_command_that_fails_is_told_in_one_sentence() -> None:
+    with Stage() as stage, pytest.raises(UnexpectedError, match="`licsrv licenses nonsense` failed"):
+        stage.command("licenses", "nonsense")

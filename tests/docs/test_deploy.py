@@ -1,0 +1,75 @@
+"""The files of deploy/ fit the service: the environment example loads, the wrapper reads it as systemd does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from licsrv.marketplace.routes import PATH
+from licsrv.platform.config import load
+from tests.docs.pages import ROOT, text
+
+DEPLOY = ROOT / "deploy"
+_SETTING = re.compile(r"^#?(LICSRV_[A-Z_]+)=(.*)$", re.MULTILINE)
+
+
+def _example(tmp_path: Path) -> dict[str, str]:
+    """Return the example's settings; files that it names are made."""
+    found = {}
+    for line in text(DEPLOY / "licsrv.env.example").splitlines():
+        if match := re.fullmatch(r"(LICSRV_[A-Z_]+)=(.*)", line):
+            name, value = match.groups()
+            found[name] = value
+            if name.endswith("_FILE"):
+                path = tmp_path / Path(value).name
+                path.write_text("secret\n")
+                found[name] = str(path)
+    return found
+
+
+def test_the_environment_example_is_accepted(tmp_path: Path) -> None:
+    settings = load(_example(tmp_path))
+
+    assert settings.marketplace_sk.get_secret_value() == "secret"
+    assert [key.get_secret_value() for key in settings.callback_access_keys] == ["secret"]
+
+
+def test_every_command_of_the_unit_is_one_of_ours() -> None:
+    commands = re.findall(r"^Exec\w+=\S+/licsrv (.+)$", text(DEPLOY / "licsrv.service"), re.MULTILINE)
+
+    assert commands == ["init --quiet", "serve"]
+
+
+def test_the_proxy_passes_callbacks_and_hides_what_is_ours() -> None:
+    proxy = text(DEPLOY / "nginx.conf.example")
+
+    hidden = re.findall(r"location (?:=|\^~) (\S+) ", proxy)
+
+    assert hidden == ["/metrics", "/readyz", "/v1/test/"]
+    assert not any(PATH.startswith(path) for path in hidden)
+
+
+@pytest.mark.parametrize("value", ["plain", "a b  c", "$HOME `id` \"'", "x=y=z", "秘密"])
+def test_the_wrapper_reads_settings_without_running_them(value: str, tmp_path: Path) -> None:
+    """``sudo`` is played by a script that drops its two words; the command prints what it was given."""
+    (tmp_path / "sudo").write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    (tmp_path / "command").write_text('#!/bin/sh\nprintf "%s|%s|%s" "$LICSRV_ISSUER" "$1" "$2"\n')
+    for name in ("sudo", "command"):
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "env").write_text(f"# a comment\nLICSRV_ISSUER={value}\nOTHER=no\n", encoding="utf-8")
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LICSRV_ENVIRONMENT": str(tmp_path / "env"),
+        "LICSRV_COMMAND": str(tmp_path / "command"),
+    }
+
+    done = subprocess.run(
+        [DEPLOY / "licsrv-admin", "licenses", "a b"], env=environment, capture_output=True, timeout=20
+    )
+
+    assert done.stderr == b""
+    assert done.stdout.decode() == f"{value}|licenses|a b"

@@ -1,0 +1,114 @@
+"""Settings, codes, routes and metrics stand in the pages, and the pages name no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from licsrv import errors
+from licsrv.app import build_runtime, create_app
+from licsrv.marketplace import open_api_codes
+from licsrv.marketplace.commands import ResultCode
+from licsrv.platform.config import PREFIX, Settings
+from licsrv.platform.metrics import Metrics
+from tests.conftest import make_settings
+from tests.docs.pages import OPERATIONS, PAGES, README, between, code_spans, text
+from tests.docs.settings_table import settings_table
+
+DEPLOY = README.parent / "deploy"
+
+
+def _refusals(kind: type[errors.RefusalError] = errors.RefusalError) -> Iterator[type[errors.RefusalError]]:
+    for refusal in kind.__subclasses__():
+        yield refusal
+        yield from _refusals(refusal)
+
+
+def _first_cells(table: str) -> set[str]:
+    """Return every code span in the first column of a Markdown table."""
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    return {span for row in rows for span in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
+
+
+def _section(page: Path, heading: str) -> str:
+    return text(page).split(f"### {heading}\n")[1].split("\n##")[0]
+
+
+def test_the_settings_table_is_what_the_settings_are() -> None:
+    assert between(README, "settings begin", "settings end").strip() == settings_table()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(DEPLOY.iterdir())], ids=lambda page: page.name)
+def test_every_setting_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(rf"\b{PREFIX}([A-Z_]+[A-Z])\b", text(page))
+    of_the_wrapper = {"ENVIRONMENT", "COMMAND"} if page.name == "licsrv-admin" else set()
+
+    unknown = {name for name in named if name.removesuffix("_FILE").lower() not in Settings.model_fields}
+
+    assert unknown <= of_the_wrapper
+
+
+def test_every_code_a_device_is_told_is_explained() -> None:
+    explained = _first_cells(_section(README, "What a device is told"))
+
+    assert explained == {refusal.code for refusal in _refusals()} | {"INTERNAL_ERROR"}
+
+
+def test_every_status_of_a_refusal_is_the_right_one() -> None:
+    table = _section(README, "What a device is told")
+
+    for refusal in _refusals():
+        assert f"| `{refusal.code}` | {refusal.status} |" in table
+
+
+def test_every_result_code_is_explained() -> None:
+    assert _first_cells(_section(README, "What the marketplace is told")) == set(ResultCode)
+
+
+def test_every_open_api_code_is_explained() -> None:
+    explained = _first_cells(_section(README, "What the marketplace tells us"))
+
+    known = {open_api_codes.SUCCESS, open_api_codes.INTERNAL_ERROR, *open_api_codes.REFUSALS}
+    assert {code for code in explained if not code.startswith("API")} == known
+
+
+def test_the_gateway_codes_explained_are_authentication_failures() -> None:
+    explained = _first_cells(_section(README, "What the marketplace tells us"))
+
+    gateway = {code for code in explained if code.startswith("API")}
+    assert gateway
+    assert all(open_api_codes.is_authentication_failure(code, 200) for code in gateway)
+
+
+async def test_the_routes_named_are_the_routes_served(sqlite_url: str, keys_dir: Path) -> None:
+    runtime = build_runtime(make_settings(sqlite_url, keys_dir, ALLOW_TEST_CLOCK="1"))
+    transport = httpx2.ASGITransport(app=create_app(runtime))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    await runtime.close()
+    served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+
+    named = {span for span in code_spans(README) if re.fullmatch(r"(GET|POST|PUT|DELETE) /\S+", span)}
+
+    assert served | {"GET /openapi.json", "GET /docs"} == named
+
+
+def test_the_metrics_named_are_the_metrics_counted() -> None:
+    exposed = re.findall(r"^# TYPE (\S+) ", Metrics().text().decode(), re.MULTILINE)
+    counted = {name for name in exposed if not name.endswith("_created")}
+
+    table = text(OPERATIONS).split("| Metric | Says |")[1].split("\n\n")[0]
+
+    assert _first_cells(table) == counted
+
+
+def test_every_metric_of_an_alert_exists() -> None:
+    exposed = re.findall(r"^# TYPE (\S+) ", Metrics().text().decode(), re.MULTILINE)
+
+    named = re.findall(r"\b(licsrv_[a-z_]+)", text(OPERATIONS))
+
+    assert {name.removesuffix("_bucket") for name in named} <= set(exposed)

@@ -1,0 +1,99 @@
+"""A database, a writer, and deliverers that do as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import Session, select
+
+from licsrv.outbox import store
+from licsrv.outbox.rules import Delivered, Verdict
+from licsrv.outbox.store import Claimed
+from licsrv.outbox.tables import OutboxRow
+from licsrv.outbox.worker import Deliverer, Worker
+from licsrv.platform.db import Database, open_database, reading, transaction
+from licsrv.platform.metrics import Metrics
+from licsrv.platform.writer import Writer
+from tests.conftest import NOW, StandingClock
+
+LEASE = timedelta(seconds=90)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = open_database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Writer]:
+    writer = Writer(database)
+    yield writer
+    writer.close()
+
+
+def put(database: Database, *items: tuple[str, str], now: datetime = NOW) -> None:
+    """Enqueue ``(kind, ordering_key)`` in this order; the payload numbers them."""
+    numbered = [(kind, key, {"number": number}) for number, (kind, key) in enumerate(items)]
+    with transaction(database) as session:
+        store.enqueue_many(session, numbered, now=now)
+
+
+def rows(database: Database) -> list[OutboxRow]:
+    with reading(database) as session:
+        return list(session.exec(select(OutboxRow).order_by("id")).all())
+
+
+def row(database: Database) -> OutboxRow:
+    [found] = rows(database)
+    return found
+
+
+def claim(
+    database: Database, kind: str, *, owner: str = "me", together: bool = False, limit: int = 100,
+    now: datetime = NOW, lease: timedelta = LEASE,
+) -> list[Claimed]:  # fmt: skip
+    with transaction(database) as session:
+        return store.claim_due(session, kind, together=together, owner=owner, lease=lease, limit=limit, now=now)
+
+
+def keys(claimed: Sequence[Claimed]) -> list[str]:
+    return [each.ordering_key for each in claimed]
+
+
+Answer = Verdict | Exception | Callable[[Claimed], Verdict]
+
+
+class Receiver:
+    """The other side: notes what arrives and answers as told, the last answer again and again."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers or [Delivered()])
+        self.calls: list[list[int]] = []
+        self.gate: asyncio.Event | None = None
+
+    async def __call__(self, group: Sequence[Claimed]) -> Sequence[Verdict]:
+        self.calls.append([each.payload["number"] for each in group])
+        if self.gate is not None:
+            await self.gate.wait()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return [answer(each) if callable(answer) else answer for each in group]
+
+
+def worker_of(
+    writer: Writer, receivers: Mapping[str, Receiver], clock: StandingClock, *, batch: int = 1, **options: Any
+) -> Worker:
+    deliverers = {kind: Deliverer(receiver, batch) for kind, receiver in receivers.items()}
+    return Worker(writer, deliverers, clock=clock, metrics=Metrics(), **({"owner": "me"} | options))
+
+
+def mark(name: str) -> Callable[[Session], None]:
+    """Return an effect that leaves a trace in the database."""
+    return lambda session: store.enqueue(session, "trace", ordering_key=name, payload={}, now=NOW)

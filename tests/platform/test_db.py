@@ -1,0 +1,286 @@
+"""Engines and transactions: what is promised to be on disk is, and failures are told in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, select
+
+from licsrv.errors import StorageBusyError, StorageError
+from licsrv.heartbeats.tables import LicenseDay
+from licsrv.platform.db import Database, after_commit, open_database, reading, run_after_commit, transaction
+from tests.platform.conftest import DAY, write_row, written
+
+
+def test_a_transaction_is_on_disk_when_it_ends(database: Database) -> None:
+    with transaction(database) as session:
+        write_row(session, "a")
+        write_row(session, "b")
+
+    assert written(database) == ["a", "b"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    def fail() -> None:
+        with transaction(database) as session:
+            write_row(session, "a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    assert written(database) == []
+
+
+def test_hooks_run_after_the_changes_and_before_the_commit(database: Database) -> None:
+    seen: list[list[str]] = []
+
+    def hook(session: Session) -> None:
+        seen.append([row.license_id for row in session.exec(select(LicenseDay))])
+        seen.append(written(database))
+
+    with transaction(database, [hook]) as session:
+        session.add(LicenseDay(license_id="a", day=DAY))
+
+    assert seen == [["a"], []]
+
+
+def test_a_hook_that_fails_leaves_nothing(database: Database) -> None:
+    def hook(_: Session) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), transaction(database, [hook]) as session:
+        write_row(session, "a")
+
+    assert written(database) == []
+
+
+def test_what_follows_a_commit_follows_only_a_commit(database: Database) -> None:
+    heard: list[object] = []
+
+    def fail() -> None:
+        with transaction(database) as session:
+            after_commit(session, lambda: heard.append("rolled back"))
+            raise ZeroDivisionError
+
+    with transaction(database) as session:
+        after_commit(session, lambda: heard.append(written(database)))
+        write_row(session, "a")
+        assert heard == []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    assert heard == [["a"]]
+
+
+def test_what_follows_a_commit_cannot_make_it_look_failed(database: Database) -> None:
+    heard: list[str] = []
+
+    with transaction(database) as session:
+        after_commit(session, lambda: heard.append("first"))
+        after_commit(session, lambda: 1 / 0)  # type: ignore[arg-type]
+        after_commit(session, lambda: heard.append("last"))
+        write_row(session, "a")
+
+    assert heard == ["first", "last"]
+    assert written(database) == ["a"]
+
+
+def test_what_follows_a_commit_is_called_once(database: Database) -> None:
+    heard: list[str] = []
+    with Session(database.write) as session:
+        after_commit(session, lambda: heard.append("once"))
+        run_after_commit(session)
+        run_after_commit(session)
+
+    assert heard == ["once"]
+
+
+def test_reading_cannot_write(database: Database) -> None:
+    with pytest.raises(StorageError), reading(database) as session:
+        write_row(session, "a")
+
+    assert written(database) == []
+
+
+def test_reading_sees_one_state_of_the_database(database: Database) -> None:
+    with transaction(database) as session:
+        write_row(session, "a")
+
+    with reading(database) as session:
+        before = len(session.exec(select(LicenseDay)).all())
+        with transaction(database) as other:
+            write_row(other, "b")
+        session.expunge_all()
+        after = len(session.exec(select(LicenseDay)).all())
+
+    assert (before, after) == (1, 1)
+    assert written(database) == ["a", "b"]
+
+
+def test_a_broken_rule_is_told_without_statement_and_values(database: Database) -> None:
+    with transaction(database) as session:
+        write_row(session, "secret-name")
+
+    with pytest.raises(StorageError) as raised, transaction(database) as session:
+        write_row(session, "secret-name")
+
+    assert str(raised.value) == "The database failed (IntegrityError); nothing was changed."
+    assert not isinstance(raised.value, StorageBusyError)
+
+
+def test_a_missing_table_is_told_in_our_words(database: Database) -> None:
+    with pytest.raises(StorageError, match="The database failed"), reading(database) as session:
+        session.execute(text("SELECT * FROM nothing_of_that_name"))
+
+
+# --- SQLite
+
+
+def pragma(connection: Any, name: str) -> object:
+    return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+
+def test_sqlite_keeps_what_it_acknowledged(sqlite_database: Database) -> None:
+    with sqlite_database.write.connect() as connection:
+        assert pragma(connection, "journal_mode") == "wal"
+        assert pragma(connection, "synchronous") == 2, "FULL: the log is flushed before a commit ends"
+        assert pragma(connection, "foreign_keys") == 1
+        assert pragma(connection, "busy_timeout") == 4000
+        assert pragma(connection, "query_only") == 0
+    with sqlite_database.read.connect() as connection:
+        assert pragma(connection, "query_only") == 1
+
+
+def test_every_connection_of_the_pool_is_prepared(sqlite_database: Database) -> None:
+    connections = [sqlite_database.read.connect() for _ in range(10)]
+
+    assert {pragma(connection, "query_only") for connection in connections} == {1}
+
+    for connection in connections:
+        connection.close()
+
+
+def test_a_transaction_takes_the_lock_before_it_reads(sqlite_database: Database, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "licsrv.db", timeout=0, isolation_level=None)
+
+    with transaction(sqlite_database) as session:
+        session.execute(text("SELECT 1"))
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
+def impatient(database: Database) -> None:
+    """Let the connections in the pool give up at once instead of after 4 s."""
+    for engine in (database.write, database.read):
+        connection = engine.raw_connection()
+        connection.cursor().execute("PRAGMA busy_timeout=0")
+        connection.close()
+
+
+def test_a_busy_sqlite_is_told_as_busy(sqlite_database: Database, tmp_path: Path) -> None:
+    impatient(sqlite_database)
+    other = sqlite3.connect(tmp_path / "licsrv.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StorageBusyError, match="nothing was changed"), transaction(sqlite_database) as session:
+        write_row(session, "a")
+    assert written(sqlite_database) == [], "readers are not kept waiting by a writer"
+
+    other.close()
+    with transaction(sqlite_database) as session:
+        write_row(session, "a")
+    assert written(sqlite_database) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///file:licsrv?mode=memory&cache=shared&uri=true",
+        "sqlite:///file::memory:?uri=true",
+    ],
+)
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(StorageError, match="must be a file"):
+        open_database(url)
+
+
+@pytest.mark.parametrize("url", ["", "licsrv.db", "postgresql://db:port/licsrv", "mysql://db/licsrv",
+                                 "sqlite+aiosqlite:///licsrv.db", "postgresql+asyncpg://db/licsrv"])  # fmt: skip
+def test_an_address_of_no_database_is_one_sentence(url: str) -> None:
+    with pytest.raises(StorageError, match="database address"):
+        open_database(url)
+
+
+def test_a_password_does_not_get_into_the_refusal_of_an_address() -> None:
+    with pytest.raises(StorageError) as raised:
+        open_database("postgresql://licsrv:password@db:port/licsrv")
+
+    assert "password" not in str(raised.value)
+
+
+def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/a/b/licsrv.db")
+
+    with transaction(database) as session:
+        session.execute(text("CREATE TABLE t (x)"))
+
+    assert (tmp_path / "a/b/licsrv.db").exists()
+    database.dispose()
+
+
+def test_a_file_that_is_no_database_is_told_in_our_words(tmp_path: Path) -> None:
+    (tmp_path / "licsrv.db").write_text("This is not what was expected here. " * 100)
+    database = open_database(f"sqlite:///{tmp_path}/licsrv.db")
+
+    with pytest.raises(StorageError, match="The database failed"), transaction(database) as session:
+        write_row(session, "a")
+    with pytest.raises(StorageError, match="The database failed"), reading(database) as session:
+        session.execute(text("SELECT 1"))
+    with pytest.raises(OperationalError):  # for whoever uses an engine itself: the library's error, not the driver's
+        database.read.connect()
+
+    database.dispose()
+
+
+# --- PostgreSQL
+
+
+def test_postgresql_waits_for_no_lock_longer_than_a_callback_may_take(postgres_database: Database) -> None:
+    with postgres_database.write.connect() as connection:
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "4s"
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "15s"
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "read committed"
+    with postgres_database.read.connect() as connection:
+        assert connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"
+
+
+def test_a_busy_postgresql_is_told_as_busy(postgres_database: Database) -> None:
+    with transaction(postgres_database) as session:
+        write_row(session, "a")
+
+    with transaction(postgres_database) as holder:
+        holder.execute(text("UPDATE license_days SET day = day"))
+        with pytest.raises(StorageBusyError, match="nothing was changed"), transaction(postgres_database) as session:
+            session.execute(text("SET LOCAL lock_timeout = 20; UPDATE license_days SET day = day"))
+
+
+def test_a_postgresql_that_is_not_there_is_told_in_our_words(tmp_path: Path) -> None:
+    database = open_database(f"postgresql://licsrv:password@/licsrv?host={tmp_path}")
+
+    with pytest.raises(StorageError) as raised, transaction(database) as session:
+        write_row(session, "a")
+
+    assert str(raised.value) == "The database failed (OperationalError); nothing was changed."

@@ -1,0 +1,136 @@
+"""The schema: reached from nothing, by one of many that start together, and the same as the code's tables."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from licsrv import migrations
+from licsrv.errors import StorageError
+from licsrv.platform.db import Database, open_database
+from tests.postgres_server import PostgresServer
+
+_numbers = itertools.count()
+UPGRADE = """
+import sys
+from licsrv import migrations
+from licsrv.platform.db import open_database
+print(migrations.upgrade(open_database(sys.argv[1])), "alembic" in sys.modules)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without a table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"empty_{next(_numbers)}"
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    database = open_database(empty_url)
+    yield database
+    database.dispose()
+
+
+def tables(database: Database) -> set[str]:
+    with database.read.connect() as connection:
+        return set(inspect(connection).get_table_names())
+
+
+def test_every_table_is_made_from_nothing(empty: Database) -> None:
+    assert migrations.revision(empty) is None
+
+    assert migrations.upgrade(empty) is True
+
+    assert tables(empty) == set(migrations.METADATA.tables) | {"alembic_version"}
+    assert migrations.revision(empty) == migrations.HEAD
+    with empty.read.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM audit_head")).scalar() == 1
+
+
+def test_there_is_nothing_to_do_the_second_time(empty: Database) -> None:
+    migrations.upgrade(empty)
+
+    assert migrations.upgrade(empty) is False
+
+
+def test_the_schema_is_that_of_the_code(empty: Database) -> None:
+    migrations.upgrade(empty)
+
+    with empty.write.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, migrations.METADATA) == []
+
+
+def start(url: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", UPGRADE, url]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    return out.strip()
+
+
+def test_of_many_that_start_together_one_does_it(empty_url: str) -> None:
+    processes = [start(empty_url) for _ in range(3)]
+
+    assert sorted(end(process).split()[0] for process in processes) == ["False", "False", "True"]
+
+
+def test_a_usual_start_does_not_load_the_migration_library(database_url: str) -> None:
+    assert end(start(database_url)) == "False False"
+
+
+def test_the_newest_step_is_the_one_the_code_needs() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+
+    assert scripts.get_heads() == [migrations.HEAD]
+    steps = [script.revision for script in scripts.walk_revisions()]
+    files = sorted(Path(migrations.__file__).parent.glob("versions/*.py"))
+    assert sorted(steps) == [path.name.partition("_")[0] for path in files], "each file is a step of the one line"
+
+
+def test_a_step_that_fails_leaves_nothing(empty: Database) -> None:
+    with empty.write.begin() as connection:
+        connection.execute(text("CREATE TABLE marketplace_calls (id integer)"))
+
+    with pytest.raises(StorageError):
+        migrations.upgrade(empty)
+
+    assert tables(empty) == {"marketplace_calls"}
+    assert migrations.revision(empty) is None
+
+
+def test_a_database_out_of_reach_has_no_step(tmp_path: Path) -> None:
+    (tmp_path / "licsrv.db").write_text("This is not what was expected here. " * 100)
+    database = open_database(f"sqlite:///{tmp_path}/licsrv.db")
+
+    assert migrations.revision(database) is None
+    with pytest.raises(StorageError):
+        migrations.upgrade(database)
+    database.dispose()
