@@ -6,15 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, event, insert, select, update
 from sqlmodel import Session, col
 
 from licsrv.audit.entries import GENESIS, Action, Cause, canonical, entry_hash
 from licsrv.audit.tables import AuditEntry, AuditHead
-from licsrv.platform.db import table_of
+from licsrv.platform.db import execute, noted, table_of
 
 _PENDING = "licsrv.audit.pending"
 _PAGE = 1000
+_HEAD = select(table_of(AuditHead)).where(col(AuditHead.id) == 1).with_for_update()
+_INSERT = insert(table_of(AuditEntry))
+_MOVE_HEAD = (
+    update(table_of(AuditHead))
+    .where(col(AuditHead.id) == 1)
+    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+)
 
 
 def record(
@@ -45,45 +52,46 @@ def record(
         "detail": canonical(detail),
         "request_id": cause.request_id,
     }
-    entry_id = session.scalar(insert(table_of(AuditEntry)).returning(col(AuditEntry.id)), row)
-    session.info.setdefault(_PENDING, []).append(entry_id)
+    noted(session, _PENDING).append(row)
 
 
 def seal(session: Session) -> None:
-    """Chain what this transaction recorded; called once, right before its commit.
+    """Write what this transaction recorded, chained to what was written before; happens right before its commit.
 
-    The head row is locked until the commit, so entries of parallel transactions cannot take the same place. Only what
-    this transaction recorded is chained: an entry put there by other means stays outside, and :func:`verify` finds it.
+    The head row is locked until the commit, so entries of parallel transactions cannot take the same place. An entry
+    put into the table by other means stays outside the chain, and :func:`verify` finds it.
     """
     recorded = session.info.pop(_PENDING, [])
     if not recorded:
         return
-    rows = session.execute(
-        select(table_of(AuditEntry)).where(col(AuditEntry.id).in_(recorded)).order_by(col(AuditEntry.id))
-    ).all()
-    if not rows:
-        return
-    head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1).with_for_update()).one()
+    head = execute(session, _HEAD).one()
     seq, last = head.seq, head.hash
-    links: list[dict[str, Any]] = []
-    for row in rows:
+    rows: list[dict[str, Any]] = []
+    for row in recorded:
         seq += 1
         last = entry_hash(last, _fields(row, seq))
-        links.append({"id": row.id, "seq": seq, "hash": last})
-    session.execute(update(AuditEntry), links)
-    session.execute(update(AuditHead).where(col(AuditHead.id) == 1).values(seq=seq, hash=last))
+        rows.append(row | {"seq": seq, "hash": last})
+    execute(session, _INSERT, rows)
+    execute(session, _MOVE_HEAD, {"new_seq": seq, "new_hash": last})
 
 
-def _fields(row: Any, seq: int) -> Sequence[str]:
+@event.listens_for(Session, "before_commit")
+def _seal_before_commit(session: Session) -> None:
+    """Seal whatever is committed, whoever commits it: no change without its entry (a savepoint's end is no commit)."""
+    if not session.in_nested_transaction():
+        seal(session)
+
+
+def _fields(row: Mapping[str, Any], seq: int) -> Sequence[str]:
     return (
         str(seq),
-        row.at.isoformat(),
-        row.actor,
-        row.action,
-        row.subject,
-        row.reason,
-        row.detail,
-        row.request_id,
+        row["at"].isoformat(),
+        row["actor"],
+        row["action"],
+        row["subject"],
+        row["reason"],
+        row["detail"],
+        row["request_id"],
     )
 
 
@@ -92,11 +100,11 @@ def verify(session: Session) -> str | None:
     expected, last = 0, GENESIS
     for row in _sealed(session):
         expected += 1
-        if row.seq != expected:
-            return f"Entry {expected} is missing: the next one found is {row.seq}."
-        last = entry_hash(last, _fields(row, row.seq))
-        if row.hash != last:
-            return f"Entry {row.seq} is not what was written."
+        if row["seq"] != expected:
+            return f"Entry {expected} is missing: the next one found is {row['seq']}."
+        last = entry_hash(last, _fields(row, row["seq"]))
+        if row["hash"] != last:
+            return f"Entry {row['seq']} is not what was written."
     head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1)).one_or_none()
     if head is None or head.seq != expected or head.hash != last:
         return f"The chain ends at entry {expected}, and its head says otherwise: entries were cut off."
@@ -113,13 +121,20 @@ def _unsealed(session: Session) -> str | None:
 def _sealed(session: Session) -> Iterator[Any]:
     after = -1
     while True:
-        page = session.execute(
-            select(table_of(AuditEntry)).where(col(AuditEntry.seq) > after).order_by(col(AuditEntry.seq)).limit(_PAGE)
-        ).all()
+        page = (
+            session.execute(
+                select(table_of(AuditEntry))
+                .where(col(AuditEntry.seq) > after)
+                .order_by(col(AuditEntry.seq))
+                .limit(_PAGE)
+            )
+            .mappings()
+            .all()
+        )
         yield from page
         if len(page) < _PAGE:
             return
-        after = page[-1].seq
+        after = page[-1]["seq"]
 
 
 def entries(session: Session, *, subject: str | None = None, limit: int = 50) -> Sequence[AuditEntry]:

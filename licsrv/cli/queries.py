@@ -144,6 +144,18 @@ def audit_length(session: Session) -> int:
     return session.scalar(select(col(AuditHead.seq)).where(col(AuditHead.id) == 1)) or 0
 
 
+def audit_gap(session: Session) -> str | None:
+    """Return what is missing from the audit's chain, without looking at what the entries say."""
+    head = session.get(AuditHead, 1)
+    last = session.execute(
+        select(col(AuditEntry.seq), col(AuditEntry.hash)).order_by(col(AuditEntry.seq).desc().nulls_last()).limit(1)
+    ).one_or_none()
+    count, sealed = session.execute(select(func.count(), func.count(col(AuditEntry.seq)))).one()
+    if head is None or last is None or (head.seq, head.hash) != (last.seq, last.hash) or sealed != head.seq:
+        return "Entries of the audit were taken out or cut off; `licsrv audit verify` finds the first."
+    return None if count == sealed else f"{count - sealed} entries stand outside the audit's chain."
+
+
 def miscounted(session: Session, *, limit: int = 5) -> Sequence[str]:
     """Return codes of licenses whose count of places is not the number of devices that hold one."""
     held = (

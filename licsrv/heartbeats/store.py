@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing.tables import Device, IssuedLicense, License
-from licsrv.platform.db import table_of
+from licsrv.platform.db import execute, insert_missing, table_of
 
 _licenses, _devices = table_of(License).c, table_of(Device).c
 _issued, _check_ins = table_of(IssuedLicense).c, table_of(CheckIn).c
@@ -48,7 +48,7 @@ _SEEN_AGAIN = (
 
 def presented(session: Session, digests: Sequence[str], day: date) -> dict[str, Any]:
     """Return, by digest, the rows behind license strings: string, device, license and today's check-in."""
-    rows = session.execute(_PRESENTED, {"digests": list(dict.fromkeys(digests)), "day": day})
+    rows = execute(session, _PRESENTED, {"digests": list(dict.fromkeys(digests)), "day": day})
     return {row.digest: row for row in rows}
 
 
@@ -57,7 +57,7 @@ def seen_again(
 ) -> None:
     """Note one further check-in of each of these devices, which were here today and are told the same."""
     ordered = sorted(device_ids)  # one order everywhere: no deadlocks
-    session.execute(_SEEN_AGAIN, {"of_day": day, "of_devices": ordered, "last_at": now, **told})
+    execute(session, _SEEN_AGAIN, {"of_day": day, "of_devices": ordered, "last_at": now, **told})
 
 
 def seen_first(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -65,8 +65,7 @@ def seen_first(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     if not rows:
         return set()
     ordered = sorted(rows, key=lambda row: row["device_id"])
-    statement = _insert_missing(session, CheckIn).returning(col(CheckIn.device_id))
-    return set(session.scalars(statement, ordered).all())
+    return set(execute(session, _insert_returning(session, CheckIn, "device_id"), ordered).scalars())
 
 
 def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[str]:
@@ -74,13 +73,16 @@ def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[st
     if not license_ids:
         return set()
     rows = [{"license_id": license_id, "day": day} for license_id in sorted(set(license_ids))]
-    statement = _insert_missing(session, LicenseDay).returning(col(LicenseDay.license_id))
-    return set(session.scalars(statement, rows).all())
+    return set(execute(session, _insert_returning(session, LicenseDay, "license_id"), rows).scalars())
 
 
-def _insert_missing(session: Session, model: Any) -> Any:
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(model).on_conflict_do_nothing()
+def _insert_returning(session: Session, model: type[SQLModel], column: str) -> Any:
+    return _made(model, column, session.get_bind().dialect.name)
+
+
+@cache
+def _made(model: type[SQLModel], column: str, dialect: str) -> Any:
+    return insert_missing(model, dialect).returning(table_of(model).c[column])
 
 
 def last_contacts(session: Session, license_id: str) -> dict[str, CheckIn]:

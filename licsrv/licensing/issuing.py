@@ -12,15 +12,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlmodel import Session
 
 from licsrv.licensing import lifecycle, store, strings
 from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring, Purpose
+from licsrv.licensing.lifecycle import LicenseFacts
+from licsrv.licensing.store import ProductRow
 from licsrv.licensing.strings import LicenseTerms
-from licsrv.licensing.tables import IssuedLicense, License, Product
 from licsrv.platform.ids import new_id
 
 STRING = "string"
@@ -36,26 +37,61 @@ class Issued:
     is_new: bool
 
 
+class IssuableLicense(LicenseFacts, Protocol):
+    """The facts of a license that stand in its string; a table row and a plain row both have them."""
+
+    @property
+    def id(self) -> str:
+        """Our id."""
+
+    @property
+    def code(self) -> str:
+        """The authorization code."""
+
+    @property
+    def product_id(self) -> str:
+        """The product as the marketplace numbers it."""
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is for trying things out."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """The device that gets a license. A device that is new here cannot have got one before."""
+
+    device_id: str
+    facts: DeviceFacts
+    is_new: bool
+
+
 @dataclass(frozen=True)
 class Wording:
     """What a license says, apart from when and for which device."""
 
     issuer: str
-    product: Product | None
+    product: ProductRow | None
     amount: int
 
 
 def issue_string(
-    session: Session, license: License, device_id: str, facts: DeviceFacts, *, wording: Wording, keyring: Keyring,
+    session: Session,
+    license: IssuableLicense,
+    recipient: Recipient,
+    *,
+    wording: Wording,
+    keyring: Keyring,
     now: datetime,
-) -> Issued:  # fmt: skip
+) -> Issued:
     """Return a license string for the device: the one handed out before if it still says the same, else a new one.
 
     Raises:
         InvalidRequestError: The string would be too long to travel.
         KeyringError: No key signs licenses.
     """
-    before = store.latest_issued(session, device_id, STRING)
+    device_id, facts = recipient.device_id, recipient.facts
+    before = None if recipient.is_new else store.latest_issued(session, device_id, STRING)
     terms = _terms(license, wording, new_id(now), now)
     if before is not None and (text := _again(before, terms, facts, keyring)) is not None:
         return Issued(text, before.id, is_new=False)
@@ -79,7 +115,7 @@ def issue_string(
     return Issued(text, terms.issued_id, is_new=True)
 
 
-def _terms(license: License, wording: Wording, issued_id: str, now: datetime) -> LicenseTerms:
+def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: datetime) -> LicenseTerms:
     product = wording.product
     features: Sequence[str] = product.features if product is not None else ()
     return LicenseTerms(
@@ -102,7 +138,7 @@ def salt(device_key: bytes, issued_id: str) -> bytes:
     return hmac.digest(device_key, b"salt:" + issued_id.encode("ascii"), hashlib.sha256)[: strings.SALT_BYTES]
 
 
-def _again(before: IssuedLicense, terms: LicenseTerms, facts: DeviceFacts, keyring: Keyring) -> str | None:
+def _again(before: Any, terms: LicenseTerms, facts: DeviceFacts, keyring: Keyring) -> str | None:
     """Return the text handed out before, if it says what a new one would; Ed25519 signs the same bytes the same way."""
     key = keyring.signer(Purpose.LICENSE)
     claims: dict[str, Any] = json.loads(before.claims)

@@ -154,8 +154,7 @@ class LicenseRoutes:
     def _is_confirmed(self, code: str) -> bool:
         """Whether the code is known for good, so that nobody else has to be asked."""
         with reading(self.database) as session:
-            license = store.license_by_code(session, code)
-            return license is not None and license.activated_at is not None
+            return store.is_confirmed(session, code)
 
     def _activate(self, session: Session, activation: Activation, cause: Cause, now: datetime) -> LicenseForDevice:
         return service.activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)

@@ -16,10 +16,10 @@ from licsrv.audit import Action, Cause
 from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
 from licsrv.licensing import fingerprints, issuing, lifecycle, store, strings
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
-from licsrv.licensing.issuing import Wording
+from licsrv.licensing.issuing import IssuableLicense, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.lifecycle import Admission
-from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.licensing.tables import Device, IssuedLicense
 from licsrv.platform.ids import new_id
 
 _COMPARED = 20
@@ -66,8 +66,9 @@ def activate(
         LicenseExpiredError: And its relatives: no device may use it now.
         DeviceLimitError: The device is new and every place is taken.
     """
-    license = _known(store.license_for_update(session, request.code))
-    product = store.product(session, license.product_id)
+    license, product = store.license_for_activation(session, request.code)
+    if license is None:
+        raise unknown_code()
     parts = fingerprints.hash_parts(request.facts, key=keyring.device_key)
     candidates = store.devices_like(session, license.id, parts)
     places = lifecycle.places(
@@ -82,7 +83,8 @@ def activate(
 
     device_id = _admit(session, license, admission, request, parts, now=now)
     wording = Wording(terms.issuer, product, license.amount or places)
-    issued = issuing.issue_string(session, license, device_id, request.facts, wording=wording, keyring=keyring, now=now)
+    recipient = Recipient(device_id, request.facts, is_new=admission.device_id is None)
+    issued = issuing.issue_string(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
@@ -90,16 +92,21 @@ def activate(
     return LicenseForDevice(issued.text, license.id, ends_at, _earlier(now + terms.lease_grace, ends_at))
 
 
-def _known(license: License | None) -> License:
-    if license is None:
-        raise LicenseNotFoundError(
-            "No license has this code.", action="Check the code: it stands with the purchase at the marketplace."
-        )
-    return license
+def unknown_code() -> LicenseNotFoundError:
+    """Return the refusal of a code that nobody knows."""
+    return LicenseNotFoundError(
+        "No license has this code.", action="Check the code: it stands with the purchase at the marketplace."
+    )
 
 
 def _admit(
-    session: Session, license: License, admission: Admission, request: Activation, parts: HashedParts, *, now: datetime
+    session: Session,
+    license: IssuableLicense,
+    admission: Admission,
+    request: Activation,
+    parts: HashedParts,
+    *,
+    now: datetime,
 ) -> str:
     """Write what the decision means for the device and its place; return the device's id."""
     if admission.takes_place:

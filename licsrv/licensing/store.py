@@ -3,16 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlmodel import Session, col
 
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.lifecycle import KnownDevice
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
-from licsrv.platform.db import table_of
+from licsrv.platform.db import execute, table_of
+
+_licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
+_parts, _issued = table_of(DevicePart).c, table_of(IssuedLicense).c
+
+# Statements of the paths that many callers wait on are made once: making one costs more than running it.
+_FOR_ACTIVATION = (
+    select(
+        table_of(License),
+        _products.name.label("product_name"),
+        _products.device_limit.label("product_device_limit"),
+        _products.amount_is_places.label("product_amount_is_places"),
+        _products.features.label("product_features"),
+    )
+    .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
+    .where(_licenses.code == bindparam("of_code"))
+    .with_for_update(of=table_of(License))
+)
+_DEVICE_COLUMNS = (_devices.id, _devices.parts, _devices.released_at)
+_DEVICES_LIKE = (
+    select(*_DEVICE_COLUMNS)
+    .where(
+        _devices.id.in_(
+            select(_parts.device_id).where(
+                _parts.license_id == bindparam("of_license"),
+                _parts.part_hash.in_(bindparam("hashes", expanding=True)),
+            )
+        )
+    )
+    .order_by(_devices.id)
+)
+_MOVE_PLACES = (
+    update(table_of(License))
+    .where(_licenses.id == bindparam("of_license"))
+    .values(places_taken=_licenses.places_taken + bindparam("by"))
+)
+_LATEST_ISSUED = (
+    select(table_of(IssuedLicense))
+    .where(_issued.device_id == bindparam("of_device"), _issued.form == bindparam("of_form"))
+    .order_by(_issued.id.desc())
+    .limit(1)
+)
+_CONFIRMED = select(_licenses.activated_at).where(_licenses.code == bindparam("of_code"))
+_ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
+
+
+@dataclass(frozen=True)
+class ProductRow:
+    """What the vendor says of a product, as it stands beside a license."""
+
+    name: str
+    device_limit: int | None
+    amount_is_places: bool
+    features: Sequence[str]
+
+
+def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
+    """Return the row of a code's license, locked until the end of the transaction, and its product; or Nones."""
+    row = execute(session, _FOR_ACTIVATION, {"of_code": code}).one_or_none()
+    if row is None or row.product_name is None:
+        return row, None
+    product = ProductRow(row.product_name, row.product_device_limit, row.product_amount_is_places, row.product_features)
+    return row, product
+
+
+def is_confirmed(session: Session, code: str) -> bool:
+    """Whether a code's license is known for good."""
+    return execute(session, _CONFIRMED, {"of_code": code}).scalar() is not None
 
 
 def license_by_code(session: Session, code: str) -> License | None:
@@ -56,10 +124,7 @@ def devices(session: Session, license_id: str) -> Sequence[Device]:
 
 def devices_like(session: Session, license_id: str, parts: HashedParts) -> list[KnownDevice]:
     """Return the devices of a license that share a selective part with a given one."""
-    like = select(col(DevicePart.device_id)).where(
-        col(DevicePart.license_id) == license_id, col(DevicePart.part_hash).in_(lookup_parts(parts))
-    )
-    rows = session.execute(select(table_of(Device)).where(col(Device.id).in_(like)).order_by(col(Device.id))).all()
+    rows = execute(session, _DEVICES_LIKE, {"of_license": license_id, "hashes": lookup_parts(parts)}).all()
     return [KnownDevice(row.id, row.parts, row.released_at is None) for row in rows]
 
 
@@ -72,12 +137,12 @@ def devices_with_place(session: Session, license_id: str, *, limit: int) -> list
 
 def add_device(session: Session, device: Mapping[str, Any]) -> None:
     """Write a new device and the parts by which it is found."""
-    session.execute(insert(Device), device)
+    execute(session, _ADD_DEVICE, dict(device))
     hashes = dict.fromkeys(selective_parts(device["parts"]))
     rows = [
         {"device_id": device["id"], "license_id": device["license_id"], "part_hash": part_hash} for part_hash in hashes
     ]
-    session.execute(insert(DevicePart), rows)
+    execute(session, _ADD_PART, rows)
 
 
 def device_for_update(session: Session, device_id: str) -> Device | None:
@@ -87,35 +152,22 @@ def device_for_update(session: Session, device_id: str) -> Device | None:
 
 def update_device(session: Session, device_id: str, **values: Any) -> None:
     """Change columns of a device."""
-    _execute(session, update(Device).where(col(Device.id) == device_id).values(**values))
+    execute(session, update(table_of(Device)).where(_devices.id == device_id).values(**values))
 
 
 def move_places(session: Session, license_id: str, by: int) -> None:
     """Count a place as taken (1) or given back (-1)."""
-    _execute(
-        session,
-        update(License).where(col(License.id) == license_id).values(places_taken=License.places_taken + by),
-    )
-
-
-def _execute(session: Session, statement: Any) -> None:
-    session.execute(statement.execution_options(synchronize_session=False))
+    execute(session, _MOVE_PLACES, {"of_license": license_id, "by": by})
 
 
 def add_issued(session: Session, row: Mapping[str, Any]) -> None:
     """Write down a license before it is handed out."""
-    session.execute(insert(IssuedLicense), row)
+    execute(session, _ADD_ISSUED, dict(row))
 
 
-def latest_issued(session: Session, device_id: str, form: str) -> IssuedLicense | None:
-    """Return what was last handed out to a device."""
-    query = (
-        select(IssuedLicense)
-        .where(col(IssuedLicense.device_id) == device_id, col(IssuedLicense.form) == form)
-        .order_by(col(IssuedLicense.id).desc())
-        .limit(1)
-    )
-    return session.scalars(query).one_or_none()
+def latest_issued(session: Session, device_id: str, form: str) -> Any:
+    """Return the row of what was last handed out to a device, or None."""
+    return execute(session, _LATEST_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
 
 
 def issued_by_digest(session: Session, digest: str) -> IssuedLicense | None:

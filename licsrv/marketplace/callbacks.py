@@ -39,7 +39,6 @@ from licsrv.marketplace.commands import (
     ReleaseLicense,
     ResultCode,
 )
-from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox import store as outbox
 from licsrv.platform.ids import new_id
 from licsrv.platform.strict_json import MalformedJsonError, loads_object
@@ -130,7 +129,7 @@ def _carry_out(
         return Outcome()
     receipt = _receipt_digest(command, body)
     if receipt is not None and (before := store.receipt(session, receipt)) is not None:
-        return Outcome(before.message)
+        return Outcome(before)
 
     license = licenses.license_for_update(session, command.code)
     if license is None:
@@ -196,22 +195,21 @@ def _log(
     now: datetime,
 ) -> None:
     signed = callback.verified is not None
-    session.add(
-        CallbackRecord(
-            id=new_id(now),
-            received_at=now,
-            is_signed=signed,
-            key_digest=callback.verified.key_digest if callback.verified else "",
-            activity=_short(body.get("activity")),
-            code=_short(body.get("license")),
-            is_probe=is_probe,
-            result_code=str(document["resultCode"]),
-            message=str(document.get("resultMsg", "")),
-            body=_storable(callback.body) if signed else "",
-            body_bytes=len(callback.body),
-            request_id=callback.request_id,
-        )
-    )
+    row = {
+        "id": new_id(now),
+        "received_at": now,
+        "is_signed": signed,
+        "key_digest": callback.verified.key_digest if callback.verified else "",
+        "activity": _short(body.get("activity")),
+        "code": _short(body.get("license")),
+        "is_probe": is_probe,
+        "result_code": str(document["resultCode"]),
+        "message": str(document.get("resultMsg", "")),
+        "body": _storable(callback.body) if signed else "",
+        "body_bytes": len(callback.body),
+        "request_id": callback.request_id,
+    }
+    store.log_callback(session, row)
 
 
 def _short(value: object) -> str:

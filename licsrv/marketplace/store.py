@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel, col
+from sqlalchemy import bindparam, delete, func, insert, select
+from sqlmodel import Session, col
 
 from licsrv.marketplace.tables import (
     CallbackNonce,
@@ -19,42 +18,41 @@ from licsrv.marketplace.tables import (
     LicenseOrder,
     MarketplaceView,
 )
+from licsrv.platform.db import add_missing, execute, table_of
 
-
-def _insert(session: Session, model: type[SQLModel]) -> Any:
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(model)
+_RECEIPT = select(table_of(CallbackReceipt).c.message).where(
+    table_of(CallbackReceipt).c.digest == bindparam("of_digest")
+)
+_LOG = insert(table_of(CallbackRecord))
 
 
 def remember_nonce(session: Session, digest: str, *, now: datetime) -> bool:
     """Note that a nonce was used; False when it was used before, on this replica or any other."""
-    statement = _insert(session, CallbackNonce).values(digest=digest, seen_at=now).on_conflict_do_nothing()
-    return bool(session.execute(statement.returning(CallbackNonce.digest)).first())
+    return add_missing(session, CallbackNonce, {"digest": digest, "seen_at": now})
 
 
-def receipt(session: Session, digest: str) -> CallbackReceipt | None:
+def receipt(session: Session, digest: str) -> str | None:
     """Return the answer that was given to a message."""
-    return session.get(CallbackReceipt, digest)
+    message: str | None = execute(session, _RECEIPT, {"of_digest": digest}).scalar()
+    return message
 
 
 def add_receipt(session: Session, digest: str, message: str, *, now: datetime) -> None:
     """Keep the answer given to a message; the one given first stays."""
-    values = {"digest": digest, "message": message, "answered_at": now}
-    session.execute(_insert(session, CallbackReceipt).values(values).on_conflict_do_nothing())
+    add_missing(session, CallbackReceipt, {"digest": digest, "message": message, "answered_at": now})
+
+
+def log_callback(session: Session, row: Mapping[str, Any]) -> None:
+    """Write a callback down as it came and as it was answered."""
+    execute(session, _LOG, dict(row))
 
 
 def add_order(
     session: Session, license_id: str, order_id: str, order_line_id: str, scene: str, *, now: datetime
 ) -> None:
     """Note an order of a license; noting it again changes nothing."""
-    values = {
-        "license_id": license_id,
-        "order_id": order_id,
-        "order_line_id": order_line_id,
-        "scene": scene,
-        "at": now,
-    }
-    session.execute(_insert(session, LicenseOrder).values(values).on_conflict_do_nothing())
+    row = {"license_id": license_id, "order_id": order_id, "order_line_id": order_line_id, "scene": scene, "at": now}
+    add_missing(session, LicenseOrder, row)
 
 
 def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:
@@ -83,7 +81,7 @@ def callbacks(session: Session, *, code: str | None = None, limit: int = 50) -> 
 
 def gate_for_update(session: Session, key_pair: str) -> Gate:
     """Return the gate of a key pair, made if it is new, locked until the end of the transaction."""
-    session.execute(_insert(session, Gate).values(key_pair=key_pair, failures=0, reason="").on_conflict_do_nothing())
+    add_missing(session, Gate, {"key_pair": key_pair, "failures": 0, "reason": ""})
     return session.scalars(select(Gate).where(col(Gate.key_pair) == key_pair).with_for_update()).one()
 
 

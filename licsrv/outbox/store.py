@@ -13,9 +13,10 @@ from sqlmodel import Session, col
 
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
-from licsrv.platform.db import after_commit, table_of
+from licsrv.platform.db import after_commit, execute, table_of
 
 _ENQUEUED = "licsrv.outbox.enqueued"
+_ENQUEUE = insert(table_of(OutboxRow))
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def enqueue_many(session: Session, items: Sequence[tuple[str, str, Mapping[str, 
         }
         for kind, ordering_key, payload in items
     ]
-    session.execute(insert(OutboxRow), rows)
+    execute(session, _ENQUEUE, rows)
     session.info[_ENQUEUED] = True
 
 

@@ -9,13 +9,15 @@ one state of the database from its first look-up on (REPEATABLE READ), as it doe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as ConnectionWaitError
@@ -120,9 +122,51 @@ def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:
     cursor.close()
 
 
+def execute(session: Session, statement: Any, parameters: Any = None) -> Any:
+    """Run a statement past the object layer, in the session's transaction.
+
+    For statements that are made once, at import, and run with parameters: building one anew for every call costs more
+    than the database does (measured, see docs/performance.md). Objects that wait to be written are written first.
+    """
+    if session.new or session.dirty or session.deleted:
+        session.flush()
+    return session.connection().execute(statement, parameters)
+
+
+@cache
+def insert_missing(model: type[SQLModel], dialect: str) -> Any:
+    """Return ``INSERT … ON CONFLICT DO NOTHING`` of a model: what makes once-only things once-only."""
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table_of(model)).on_conflict_do_nothing()
+
+
+def add_missing(session: Session, model: type[SQLModel], row: Mapping[str, Any]) -> bool:
+    """Write a row unless one with its keys is there; return whether it was written."""
+    result = execute(session, insert_missing(model, session.get_bind().dialect.name), dict(row))
+    return bool(result.rowcount)
+
+
+def noted(session: Session, name: str) -> list[Any]:
+    """Return the list in which a transaction notes things under a name; what a savepoint undoes leaves it again."""
+    found: list[Any] = session.info.setdefault(name, [])
+    return found
+
+
+def notes_of(session: Session) -> dict[str, int]:
+    """Return how much is noted now, for :func:`forget_notes_after`."""
+    return {name: len(value) for name, value in session.info.items() if isinstance(value, list)}
+
+
+def forget_notes_after(session: Session, before: Mapping[str, int]) -> None:
+    """Forget what was noted since ``before``: the savepoint that it belongs to was undone."""
+    for name, value in session.info.items():
+        if isinstance(value, list):
+            del value[before.get(name, 0) :]
+
+
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
     """Call ``callback`` once the transaction is on disk; if it is rolled back, never."""
-    session.info.setdefault(AFTER_COMMIT, []).append(callback)
+    noted(session, AFTER_COMMIT).append(callback)
 
 
 def run_after_commit(session: Session) -> None:

@@ -23,7 +23,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from licsrv.errors import StorageError
-from licsrv.platform.db import AFTER_COMMIT, Database, Hook, is_retryable, run_after_commit, translate
+from licsrv.platform.db import (
+    Database,
+    Hook,
+    forget_notes_after,
+    is_retryable,
+    notes_of,
+    run_after_commit,
+    translate,
+)
 
 Result = TypeVar("Result")
 UseCase = Callable[[Session], Result]
@@ -157,7 +165,7 @@ def _run_alone(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
 
 def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
     """Run one use case so that its failure undoes its own changes and nothing else."""
-    noted = len(session.info.get(AFTER_COMMIT, ()))
+    before = notes_of(session)
     try:
         with session.begin_nested():
             outcome = _Outcome(value=use_case(session))
@@ -165,7 +173,7 @@ def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]
     except SQLAlchemyError:
         raise  # the transaction itself may be lost (disk full, deadlock): _run_group decides
     except Exception as error:  # the caller gets it, whatever it is
-        del session.info.get(AFTER_COMMIT, [])[noted:]
+        forget_notes_after(session, before)
         outcome = _Outcome(error=error)
     session.expunge_all()
     return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from licsrv.cli import queries
 from tests.cli.conftest import FurnishedHouse, Run
 
 
@@ -64,3 +65,24 @@ def test_a_changed_audit_fails(house: FurnishedHouse, licsrv: Run, statement: st
 
     assert (ran.exit_code, words in ran.out) == (1, True)
     assert licsrv("audit", "verify", "--json").document["is_intact"] is False
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit_entries WHERE seq = 2",
+        "DELETE FROM audit_entries WHERE seq > 4",
+        "DELETE FROM audit_entries",
+        "UPDATE audit_entries SET seq = NULL WHERE seq = 3",
+        "UPDATE audit_head SET hash = 'x'",
+        "DELETE FROM audit_head",
+    ],
+)
+def test_a_gap_in_a_long_chain_is_found_without_reading_it(house: FurnishedHouse, statement: str) -> None:
+    with house.writing() as session:
+        assert queries.audit_gap(session) is None
+
+        session.execute(text(statement))
+        session.expire_all()
+
+        assert queries.audit_gap(session) is not None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
+from licsrv.audit import Cause
 from licsrv.cli import documents
+from licsrv.licensing import changes
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.tables import License
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
@@ -273,3 +279,21 @@ def test_one_sentence_says_what_a_license_may_do(facts: dict[str, datetime], wor
 
     assert summary(license, places=1, now=NOW) == words
     assert documents.license(license, places=1, now=NOW).keys() == LICENSE_MEMBERS
+
+
+def test_of_two_who_add_a_code_at_once_one_is_refused(postgres_house: FurnishedHouse) -> None:
+    with postgres_house.writing() as session:
+        changes.add(session, Purchase("BY-HAND", changes.MANUAL), cause=Cause("staff:bob"), now=NOW)
+        session.flush()
+        other = subprocess.Popen(
+            [sys.executable, "-m", "licsrv", "licenses", "add", "BY-HAND"], stderr=subprocess.PIPE, text=True
+        )
+        with postgres_house.writing() as watching:
+            waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not watching.scalar(waiting) and other.poll() is None:
+                continue
+        session.commit()
+
+    _, err = other.communicate(timeout=30)
+
+    assert (other.returncode, err) == (1, "licsrv: A license with this code exists already.\n")

@@ -13,7 +13,7 @@ import structlog
 from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.platform import logs
-from licsrv.platform.logs import HIDDEN, hide_secrets
+from licsrv.platform.logs import HIDDEN, REQUEST_ID, hide_secrets
 from tests.conftest import ACCESS_KEY, DEVICE, SK, StandingClock
 from tests.platform.conftest import Log, configure_into
 
@@ -57,10 +57,11 @@ def test_an_exception_stays_on_its_line(log: Log) -> None:
 
 
 def test_the_libraries_speak_the_same_form(log: Log) -> None:
-    with structlog.contextvars.bound_contextvars(request_id="abcd1234"):
-        logging.getLogger("uvicorn.error").error("it failed: %s", "why")
-        logging.getLogger("httpx2").info("HTTP Request: GET https://mkt.test/?signature=x")
-        logging.getLogger("apscheduler.executors").info("every tick")
+    token = REQUEST_ID.set("abcd1234")
+    logging.getLogger("uvicorn.error").error("it failed: %s", "why")
+    logging.getLogger("httpx2").info("HTTP Request: GET https://mkt.test/?signature=x")
+    logging.getLogger("apscheduler.executors").info("every tick")
+    REQUEST_ID.reset(token)
 
     [event] = log.events()
     assert (event["event"], event["logger"], event["request_id"]) == ("it failed: why", "uvicorn.error", "abcd1234")

@@ -24,6 +24,7 @@ from licsrv.platform.db import Database, reading
 
 AREA = "database"
 LITTLE_ROOM, NO_ROOM = 1 << 30, 100 << 20
+ENTRIES_CHECKED = 20_000
 WAITING_LONG = timedelta(hours=6)
 _FULL = 2  # PRAGMA synchronous
 
@@ -109,10 +110,15 @@ def _places(session: Session) -> Diagnosis:
 
 
 def _audit(session: Session) -> Diagnosis:
-    fault = audit.verify(session)
+    """Check the chain: each entry where that takes a second, of a long one only that none is missing."""
+    length = queries.audit_length(session)
+    is_long = length > ENTRIES_CHECKED
+    fault = queries.audit_gap(session) if is_long else audit.verify(session)
     if fault is not None:
         return problem("audit", fault, "Somebody changed the database by hand: compare it with a backup.")
-    return ok("audit", f"All {queries.audit_length(session)} entries are as they were written.")
+    if is_long:
+        return ok("audit", f"None of {length:,} entries is missing.", "`licsrv audit verify` checks each of them.")
+    return ok("audit", f"All {length} entries are as they were written.")
 
 
 def _outbox(session: Session, now: datetime) -> Iterator[Diagnosis]:
