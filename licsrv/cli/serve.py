@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from licsrv.platform.config import Settings
 
 _STOP_SECONDS = 20
+_SWITCH_SECONDS = 0.0005
 
 
 def serve(
@@ -87,6 +88,8 @@ def application() -> ASGIApp:
 
     settings = config.load()
     logs.configure(settings.log_level, settings.log_format)
+    # The writer's thread waits for the interpreter after every statement; by default it would wait 5 ms each time.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     for name in config.unknown_names():
         logs.logger(__name__).warning("unknown setting", setting=name)
     return create_app(build_runtime(settings))

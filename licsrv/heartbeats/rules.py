@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 from licsrv.licensing import lifecycle
 from licsrv.licensing.lifecycle import LicenseFacts, Status
@@ -30,8 +31,7 @@ class Spans:
     interval: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseTerms:
+class LeaseTerms(NamedTuple):
     """What a lease says. ``lease_until`` is how long the answer holds without asking again."""
 
     status: str

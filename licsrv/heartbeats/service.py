@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlmodel import Session
 
 from licsrv.errors import RefusalError
 from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.rules import LeaseTerms, Spans
+from licsrv.heartbeats.store import Presented
 from licsrv.licensing import service as licensing
 from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.fingerprints import HashedParts
@@ -35,8 +36,7 @@ class Beat:
     client_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """A lease that is on disk: what it says and whose it is."""
 
     license_id: str
@@ -47,11 +47,10 @@ class Granted:
 Answer = Granted | RefusalError
 
 
-@dataclass(frozen=True, slots=True)
-class _CheckIn:
+class _CheckIn(NamedTuple):
     """A check-in that is granted: the rows behind it, what the device sent, what it is told."""
 
-    row: Any
+    row: Presented
     beat: Beat
     terms: LeaseTerms
 
@@ -76,21 +75,21 @@ def check_in(
         row = known.get(beat.digest)
         answer = _decide(row, beat, spans, keyring, now)
         answers.append(answer)
-        if isinstance(answer, Granted):
+        if row is not None and isinstance(answer, Granted):
             granted.append(_CheckIn(row, beat, answer.terms))
 
     _write(session, granted, day, now)
     return answers
 
 
-def _decide(row: Any, beat: Beat, spans: Spans, keyring: Keyring, now: datetime) -> Answer:
+def _decide(row: Presented | None, beat: Beat, spans: Spans, keyring: Keyring, now: datetime) -> Answer:
     if row is None or not keyring.is_trusted(row.key_id):
         return licensing.unknown_bearer()
     try:
         licensing.require_same_device(row.parts, beat.parts)
     except RefusalError as refusal:
         return refusal
-    terms = rules.decide(row, device_has_place=row.place_released_at is None, spans=spans, now=now)
+    terms = rules.decide(row, device_has_place=row.device_has_place, spans=spans, now=now)
     return Granted(row.license_id, row.issued_id, terms)
 
 
@@ -98,7 +97,7 @@ def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: dateti
     first: dict[str, _CheckIn] = {}
     again: list[_CheckIn] = []
     for check_in in granted:
-        if check_in.row.seen is None and check_in.row.device_id not in first:
+        if not check_in.row.seen and check_in.row.device_id not in first:
             first[check_in.row.device_id] = check_in
         else:
             again.append(check_in)

@@ -55,6 +55,7 @@ _LATEST_ISSUED = (
     .order_by(_issued.id.desc())
     .limit(1)
 )
+_LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update()
 _CONFIRMED = select(_licenses.activated_at).where(_licenses.code == bindparam("of_code"))
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
@@ -90,7 +91,7 @@ def license_by_code(session: Session, code: str) -> License | None:
 
 def license_for_update(session: Session, code: str) -> License | None:
     """Return the license of a code, locked until the end of the transaction."""
-    return session.scalars(select(License).where(col(License.code) == code).with_for_update()).one_or_none()
+    return session.scalars(_LOCKED, {"of_code": code}).one_or_none()
 
 
 def license_by_id_for_update(session: Session, license_id: str) -> License | None:

@@ -102,10 +102,10 @@ def _require_new(session: Session, callback: Callback, verified: Verified, now: 
     The signature is remembered as well: nonce and timestamp are signed without a separator, so digits can be moved
     from one to the other and the signature still fits.
     """
-    for used in (f"nonce:{callback.nonce}", f"signature:{callback.signature.lower()}"):
-        digest = hashlib.sha256(f"{verified.key_digest}:{used}".encode()).hexdigest()
-        if not store.remember_nonce(session, digest, now=now):
-            raise CallbackError(ResultCode.AUTHENTICATION_FAILED, _REPLAYED)
+    used = (f"nonce:{callback.nonce}", f"signature:{callback.signature.lower()}")
+    digests = [hashlib.sha256(f"{verified.key_digest}:{text}".encode()).hexdigest() for text in used]
+    if not store.remember_nonces(session, digests, now=now):
+        raise CallbackError(ResultCode.AUTHENTICATION_FAILED, _REPLAYED)
 
 
 def _parse(body: bytes) -> Mapping[str, object]:

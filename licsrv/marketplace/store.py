@@ -26,9 +26,10 @@ _RECEIPT = select(table_of(CallbackReceipt).c.message).where(
 _LOG = insert(table_of(CallbackRecord))
 
 
-def remember_nonce(session: Session, digest: str, *, now: datetime) -> bool:
-    """Note that a nonce was used; False when it was used before, on this replica or any other."""
-    return add_missing(session, CallbackNonce, {"digest": digest, "seen_at": now})
+def remember_nonces(session: Session, digests: Sequence[str], *, now: datetime) -> bool:
+    """Note that nonces were used; False when one was used before, on this replica or any other."""
+    rows = [{"digest": digest, "seen_at": now} for digest in sorted(digests)]
+    return len(add_missing(session, CallbackNonce, "digest", rows)) == len(rows)
 
 
 def receipt(session: Session, digest: str) -> str | None:
@@ -39,7 +40,8 @@ def receipt(session: Session, digest: str) -> str | None:
 
 def add_receipt(session: Session, digest: str, message: str, *, now: datetime) -> None:
     """Keep the answer given to a message; the one given first stays."""
-    add_missing(session, CallbackReceipt, {"digest": digest, "message": message, "answered_at": now})
+    row = {"digest": digest, "message": message, "answered_at": now}
+    add_missing(session, CallbackReceipt, "digest", [row])
 
 
 def log_callback(session: Session, row: Mapping[str, Any]) -> None:
@@ -52,7 +54,7 @@ def add_order(
 ) -> None:
     """Note an order of a license; noting it again changes nothing."""
     row = {"license_id": license_id, "order_id": order_id, "order_line_id": order_line_id, "scene": scene, "at": now}
-    add_missing(session, LicenseOrder, row)
+    add_missing(session, LicenseOrder, "license_id", [row])
 
 
 def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:
@@ -81,7 +83,7 @@ def callbacks(session: Session, *, code: str | None = None, limit: int = 50) -> 
 
 def gate_for_update(session: Session, key_pair: str) -> Gate:
     """Return the gate of a key pair, made if it is new, locked until the end of the transaction."""
-    add_missing(session, Gate, {"key_pair": key_pair, "failures": 0, "reason": ""})
+    add_missing(session, Gate, "key_pair", [{"key_pair": key_pair, "failures": 0, "reason": ""}])
     return session.scalars(select(Gate).where(col(Gate.key_pair) == key_pair).with_for_update()).one()
 
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
@@ -25,6 +25,7 @@ from licsrv.platform.writer import Writer
 
 _log = logs.logger(__name__)
 _IDLE_SECONDS = 2.0
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MARGIN = 0.8  # a delivery is stopped when this much of its lease is over, so that two workers never deliver one row
 
 
@@ -71,6 +72,7 @@ class Worker:
         self._lease = lease
         self._concurrency = concurrency
         self._max_attempts = max_attempts
+        self._closed_until: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,6 +119,8 @@ class Worker:
             free = self._concurrency - len(self._tasks)
             if free <= 0:
                 break
+            if self._closed_until.get(kind, _LONG_AGO) > self._clock.now():
+                continue
             for group in await self._claim(kind, deliverer.batch, free):
                 task = asyncio.create_task(self._deliver(deliverer, group))
                 self._tasks.add(task)
@@ -158,27 +162,50 @@ class Worker:
             _log.exception("deliverer failed", kind=group[0].kind)
             again = Again(f"internal error ({type(error).__name__})")
             pairs = [(claimed, again) for claimed in group]
-        for claimed, verdict in pairs:
-            await self._settle(claimed, verdict)
+        self._note_closed(group[0].kind, [verdict for _, verdict in pairs])
+        await self._settle(pairs)
 
-    async def _settle(self, claimed: Claimed, verdict: Verdict) -> None:
+    def _note_closed(self, kind: str, verdicts: Sequence[Verdict]) -> None:
+        """Leave a kind alone while its way is closed: thousands of rows need not find that out one by one."""
+        closed = [verdict.until for verdict in verdicts if isinstance(verdict, Postponed)]
+        if closed:
+            self._closed_until[kind] = max(closed)
+
+    async def _settle(self, pairs: Sequence[tuple[Claimed, Verdict]]) -> None:
+        """Write what became of the rows of one call, in one transaction; where one spoils it, each in its own."""
         try:
-            outcome = await self._write(claimed, verdict)
+            outcomes = await self._write(pairs)
         except StorageBusyError:
-            outcome = _left_to_its_lease(claimed)
-        except Exception as error:  # it may fail every time, so it counts as a try and is given up in the end
-            _log.exception("effect of a delivery failed", kind=claimed.kind, row=claimed.id)
-            again = Again(f"its answer could not be taken over ({type(error).__name__})")
-            try:
-                outcome = await self._write(claimed, again)
-            except StorageError:
-                outcome = _left_to_its_lease(claimed)
-        self._metrics.deliveries.labels(claimed.kind, outcome).inc()
+            outcomes = [_left_to_its_lease(claimed) for claimed, _ in pairs]
+        except Exception as error:
+            if len(pairs) > 1:
+                for pair in pairs:
+                    await self._settle([pair])
+                return
+            outcomes = [await self._put_back(pairs[0][0], error)]
+        for (claimed, _), outcome in zip(pairs, outcomes, strict=True):
+            self._metrics.deliveries.labels(claimed.kind, outcome).inc()
 
-    async def _write(self, claimed: Claimed, verdict: Verdict) -> str:
-        jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
+    async def _put_back(self, claimed: Claimed, error: Exception) -> str:
+        """Give up this try: an effect that fails may fail every time, so it counts and is given up in the end."""
+        _log.error("effect of a delivery failed", kind=claimed.kind, row=claimed.id, exc_info=error)
+        again = Again(f"its answer could not be taken over ({type(error).__name__})")
+        try:
+            return (await self._write([(claimed, again)]))[0]
+        except StorageError:
+            return _left_to_its_lease(claimed)
+
+    async def _write(self, pairs: Sequence[tuple[Claimed, Verdict]]) -> list[str]:
         now = self._clock.now()
-        return await self._writer.run(lambda session: self._conclude(session, claimed, verdict, jitter, now))
+
+        def use_case(session: Session) -> list[str]:
+            # The jitter spreads retries; it guards nothing.
+            return [
+                self._conclude(session, claimed, verdict, random.random(), now)  # noqa: S311
+                for claimed, verdict in pairs
+            ]
+
+        return await self._writer.run(use_case)
 
     def _conclude(self, session: Session, claimed: Claimed, verdict: Verdict, jitter: float, now: datetime) -> str:
         """Write what became of a try: read → decide → write, in one transaction with the answer's own effect."""

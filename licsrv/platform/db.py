@@ -12,15 +12,19 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, event
+from sqlalchemy import Engine, Table, Text, bindparam, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as ConnectionWaitError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import UserDefinedType
 from sqlmodel import Session, SQLModel, create_engine
 
 from licsrv.errors import StorageBusyError, StorageError
@@ -133,17 +137,66 @@ def execute(session: Session, statement: Any, parameters: Any = None) -> Any:
     return session.connection().execute(statement, parameters)
 
 
+class Members(FunctionElement[Any]):
+    """The members of a JSON list given as one parameter: ``column.in_(select(Members(bindparam("ids"))))``.
+
+    An ``IN`` with a parameter for each member has to be written anew for every call; this is one text for all.
+    """
+
+    name = "members"
+    inherit_cache = True
+
+
+@compiles(Members, "sqlite")
+def _members_on_sqlite(element: Members, compiler: Any, **options: Any) -> str:
+    return f"value FROM json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(Members, "postgresql")
+def _members_on_postgresql(element: Members, compiler: Any, **options: Any) -> str:
+    return f"jsonb_array_elements_text(CAST({compiler.process(element.clauses, **options)} AS jsonb))"
+
+
+def is_member(column: Any, parameter: str) -> Any:
+    """Return the condition that a column's text is one of a list, given as a JSON text under ``parameter``."""
+    return column.in_(select(Members(bindparam(parameter, type_=Text))))
+
+
+class Unread(UserDefinedType[Any]):
+    """A column's value as the driver gives it, for whoever reads it more cheaply than column by column."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Return nothing useful: this type is never stored."""
+        return "UNREAD"
+
+
+def moment(value: Any) -> datetime | None:
+    """Read a moment that came as :class:`Unread`."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)  # SQLite: text in UTC, as SQLModel writes it
+    return value.astimezone(UTC)  # type: ignore[no-any-return]  # PostgreSQL
+
+
 @cache
-def insert_missing(model: type[SQLModel], dialect: str) -> Any:
-    """Return ``INSERT … ON CONFLICT DO NOTHING`` of a model: what makes once-only things once-only."""
+def insert_missing(model: type[SQLModel], column: str, dialect: str) -> Any:
+    """Return ``INSERT … ON CONFLICT DO NOTHING RETURNING column`` of a model: what makes once-only things once-only."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table_of(model)).on_conflict_do_nothing()
+    return insert(table_of(model)).on_conflict_do_nothing().returning(table_of(model).c[column])
 
 
-def add_missing(session: Session, model: type[SQLModel], row: Mapping[str, Any]) -> bool:
-    """Write a row unless one with its keys is there; return whether it was written."""
-    result = execute(session, insert_missing(model, session.get_bind().dialect.name), dict(row))
-    return bool(result.rowcount)
+def add_missing(session: Session, model: type[SQLModel], column: str, rows: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """Write each row unless one with its keys is there; return the ``column`` of those that were written.
+
+    The drivers do not agree on how many rows a conflict leaves, so the rows themselves are asked for.
+    """
+    if not rows:
+        return set()
+    statement = insert_missing(model, column, session.get_bind().dialect.name)
+    return set(execute(session, statement, [dict(row) for row in rows]).scalars())
 
 
 def noted(session: Session, name: str) -> list[Any]:

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import httpx2
 import pytest
-import structlog
 
 from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator

@@ -282,7 +282,7 @@ async def test_a_deadlock_is_tried_again(postgres_database: Database) -> None:
     outcomes = await asyncio.gather(writer.run(touching("a", "b")), writer.run(touching("b", "a")))
 
     assert list(outcomes) == ["a", "b"]
-    assert len(tries) == 3, "one of them was given up by the database and ran again"
+    assert len(tries) > 2, "one of them was given up by the database and ran again"
     writer.close()
 
 
