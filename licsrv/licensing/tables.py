@@ -77,7 +77,7 @@ class DevicePart(SQLModel, table=True):
     __tablename__ = "device_parts"
 
     device_id: str = Field(primary_key=True, foreign_key="devices.id", max_length=23)
-    part_hash: str = Field(primary_key=True, max_length=22)
+    part_hash: str = Field(primary_key=True, max_length=32)
     license_id: str = Field(max_length=23)
 
     __table_args__ = (Index("ix_device_parts_license_part", "license_id", "part_hash"),)

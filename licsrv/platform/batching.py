@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+_QUIET_TURNS = 3  # a request takes two turns of the loop from its socket to here
 Answer = TypeVar("Answer")
 
 
@@ -38,11 +39,19 @@ class Batcher(Generic[Item, Answer]):
     async def _work(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # what has arrived already is read first, and comes along
+                await self._gather()
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._run_batch(batch)
         finally:
             self._turn = None
+
+    async def _gather(self) -> None:
+        """Let the loop read what has arrived already; it comes along. Nothing is waited for."""
+        quiet, before = 0, len(self._waiting)
+        while quiet < _QUIET_TURNS and before < self._limit:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == before else 0
+            before = len(self._waiting)
 
     async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

@@ -45,6 +45,7 @@ class Metrics:
             "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock", registry=self.registry
         )
 
+        self._leases: dict[str, Counter] = {}
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -56,6 +57,12 @@ class Metrics:
         counter, histogram = found
         counter.inc()
         histogram.observe(seconds)
+
+    def count_lease(self, status: str) -> None:
+        """Count a lease granted; ``status`` is one of the contract's five words."""
+        if (found := self._leases.get(status)) is None:
+            found = self._leases[status] = self.leases.labels(status)
+        found.inc()
 
     def text(self) -> bytes:
         """Return everything in the Prometheus text format."""

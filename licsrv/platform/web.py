@@ -6,8 +6,8 @@ Plain ASGI: the heartbeat route pays for every layer. What a route does is not k
 from __future__ import annotations
 
 import json
+import random
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -126,7 +126,7 @@ def _request_id(scope: Scope) -> str:
             text = value.decode("latin-1")
             if _REQUEST_ID.fullmatch(text):
                 return str(text)
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"
 
 
 def _route_of(scope: Scope) -> str:

@@ -152,7 +152,7 @@ def _licensing() -> None:
     op.create_table(
         "device_parts",
         sa.Column("device_id", Text(23), nullable=False),
-        sa.Column("part_hash", Text(22), nullable=False),
+        sa.Column("part_hash", Text(32), nullable=False),
         sa.Column("license_id", Text(23), nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"],
