@@ -7,13 +7,13 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 import httpx2
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -246,7 +246,7 @@ def _authority(runtime: Runtime) -> MarketplaceAuthority:
 class TestClockRequest(Body):
     """Where the clock shall go on from."""
 
-    now: AwareDatetime
+    now: AwareDatetime = Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))
 
 
 class TestClockAnswer(Body):

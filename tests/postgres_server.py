@@ -8,6 +8,7 @@ programs run as an unprivileged user.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -108,10 +109,8 @@ class PostgresServer:
     def stop(self) -> None:
         if not self.base.exists():
             return
-        try:
+        with contextlib.suppress(OSError, ValueError):
             os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
-        except (OSError, ValueError):
-            pass
         shutil.rmtree(self.base, ignore_errors=True)
 
 

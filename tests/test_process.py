@@ -108,10 +108,7 @@ async def test_what_is_under_way_at_the_end_is_answered_and_on_disk(folder: Path
 
 
 # uvicorn ends gracefully and then raises the signal that it caught once more, so the process dies of it.
-RAISED_ONCE_MORE = pytest.mark.xfail(strict=True, reason="`licsrv serve` does not take SIGTERM from uvicorn yet")
-
-
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=RAISED_ONCE_MORE), signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ending_when_asked_to_is_a_success(folder: Path, number: signal.Signals) -> None:
     with serving(folder) as server:
         server.process.send_signal(number)

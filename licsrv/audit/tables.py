@@ -18,7 +18,7 @@ class AuditEntry(SQLModel, table=True):
     at: datetime
     actor: str = Field(max_length=100)
     action: str = Field(max_length=40)
-    subject: str = Field(max_length=64, index=True)
+    subject: str = Field(max_length=128, index=True)
     reason: str = Field(default="", sa_column=Column(Text, nullable=False))
     detail: str = Field(default="{}", sa_column=Column(Text, nullable=False))
     request_id: str = Field(default="", max_length=64)

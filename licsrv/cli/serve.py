@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +36,8 @@ def serve(
     require_free(host, port)
     prepare(settings)
     _greet(settings, host, port)
+    # uvicorn raises the signal once more after its graceful end; without a handler the process would die of it.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         "licsrv.cli.serve:application",
         factory=True,

@@ -127,13 +127,14 @@ def _carry_out(
     """Change what the command says; a command that was carried out before changes nothing."""
     if isinstance(command, Probe):
         return Outcome()
+    license = licenses.license_for_update(session, command.code)
+    if license is None:
+        raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This authorization code is not known here.")
+    # Looked for under the lock: the same message on another replica has written its receipt by now.
     receipt = _receipt_digest(command, body)
     if receipt is not None and (before := store.receipt(session, receipt)) is not None:
         return Outcome(before)
 
-    license = licenses.license_for_update(session, command.code)
-    if license is None:
-        raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This authorization code is not known here.")
     changed = _apply(session, license, command, stated_at=verified.signed_at, cause=cause, now=now)
 
     if changed and license.released_at is None:

@@ -40,7 +40,8 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-_RETRYABLE_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+_RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock: over at once the next time
+_BUSY_STATES = frozenset({"55P03", "57014"})  # lock not available in time, statement cancelled
 _SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=4000", "foreign_keys=ON", "cache_size=-32768")
 # A callback has 5 s in all, so no statement may wait longer than that for a lock.
 _POSTGRES_OPTIONS = "-c lock_timeout=4000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
@@ -271,12 +272,16 @@ def translated_errors() -> Iterator[None]:
 def translate(error: SQLAlchemyError) -> StorageError:
     """Say in our words what went wrong: busy (ask again) or failed."""
     is_locked = isinstance(error, OperationalError) and "locked" in str(error.orig)
-    if is_locked or is_retryable(error) or isinstance(error, ConnectionWaitError):
+    is_busy = _state(error) in _BUSY_STATES | _RETRYABLE_STATES
+    if is_locked or is_busy or isinstance(error, ConnectionWaitError):
         return StorageBusyError("The database is busy; nothing was changed.")
     return StorageError(f"The database failed ({type(error).__name__}); nothing was changed.")
 
 
 def is_retryable(error: BaseException) -> bool:
     """Whether the database gave the transaction up only because another one was in the way."""
-    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
-    return state in _RETRYABLE_STATES
+    return _state(error) in _RETRYABLE_STATES
+
+
+def _state(error: BaseException) -> str | None:
+    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None

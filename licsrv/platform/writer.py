@@ -68,6 +68,7 @@ class Writer:
         self._group = group if database.is_sqlite else 1
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
+        self._gate = threading.Lock()
         count = 1 if database.is_sqlite else threads
         self._threads = [threading.Thread(target=self._work, name=f"writer-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
@@ -85,21 +86,23 @@ class Writer:
         Raises:
             StorageError: The database failed, or the writer is closed; nothing was changed.
         """
-        if self._closed:
-            raise StorageError("The service is stopping; nothing was changed.")
         loop = asyncio.get_running_loop()
         job = _Job(use_case, loop.create_future(), loop)
-        self._queue.put(job)
+        with self._gate:  # a job behind the end mark would never be answered
+            if self._closed:
+                raise StorageError("The service is stopping; nothing was changed.")
+            self._queue.put(job)
         result: Result = await job.future
         return result
 
     def close(self) -> None:
         """Finish what was accepted, then end the threads; closing again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        for _ in self._threads:
-            self._queue.put(None)
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            for _ in self._threads:
+                self._queue.put(None)
         for thread in self._threads:
             thread.join()
 

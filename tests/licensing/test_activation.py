@@ -125,9 +125,7 @@ async def test_a_new_device_on_a_full_license_is_told_part_by_part(
     assert stranger.json()["parts"] == {"mac": "differs", "disk": "differs", "board": "differs", "cpu": "agrees"}
 
 
-async def test_a_place_given_back_can_be_taken_by_another_device(
-    client: httpx2.AsyncClient, runtime: Runtime
-) -> None:
+async def test_a_place_given_back_can_be_taken_by_another_device(client: httpx2.AsyncClient, runtime: Runtime) -> None:
     add_license(runtime, "C-1", device_limit=1)
     string = (await client.post("/v1/licenses/string", json=ask("C-1"))).json()["license_string"]
     bearer = {"Authorization": f"Bearer {string}"}
@@ -144,7 +142,9 @@ async def test_a_place_given_back_can_be_taken_by_another_device(
     assert (await client.post("/v1/licenses/string", json=ask("C-1"))).status_code == 409
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "Basic eA==", "Bearer \xe9", "Bearer " + "x" * 5000])
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer x", "Basic eA==", "Bearer \xe9", "Bearer " + "x" * 5000]
+)
 async def test_a_bearer_we_did_not_issue_is_refused(client: httpx2.AsyncClient, authorization: str) -> None:
     headers = {"Authorization": authorization.encode("latin-1")}
 
@@ -288,7 +288,9 @@ async def test_a_license_that_ended_says_which_way(
 
     def change(session: Session) -> None:
         frozen, revoked, released = (store.license_for_update(session, c) for c in ("FROZEN", "REVOKED", "RELEASED"))
-        assert frozen and revoked and released
+        assert frozen
+        assert revoked
+        assert released
         changes.set_frozen(session, frozen, True, stated_at=NOW, cause=CAUSE, now=NOW)
         changes.revoke(session, revoked, cause=cause, now=NOW)
         changes.release(session, released, cause=CAUSE, now=NOW)

@@ -78,7 +78,7 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
     record = folder.ensure(now=NOW)[0]
     (tmp_path / f"{record.key_id}.json").write_text(content)
 
-    with pytest.raises(KeyringError, match="damaged|does not say"):
+    with pytest.raises(KeyringError, match=r"damaged|does not say"):
         folder.read()
 
 

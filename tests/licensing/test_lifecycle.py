@@ -126,9 +126,7 @@ STATED = NOW - timedelta(hours=1)
 def test_a_late_statement_about_the_end_changes_nothing(
     current: datetime | None, new: datetime | None, stated_at: datetime, may_shorten: bool, accepted: bool
 ) -> None:
-    assert (
-        lifecycle.accepts_expiry(current, STATED, new, stated_at=stated_at, may_shorten=may_shorten) is accepted
-    )
+    assert lifecycle.accepts_expiry(current, STATED, new, stated_at=stated_at, may_shorten=may_shorten) is accepted
 
 
 PARTS = {"mac": ["m"], "disk": ["d"], "board": ["b"], "cpu": ["c"]}

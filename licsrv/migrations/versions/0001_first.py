@@ -28,7 +28,7 @@ def _audit() -> None:
         sa.Column("at", Moment(), nullable=False),
         sa.Column("actor", Text(100), nullable=False),
         sa.Column("action", Text(40), nullable=False),
-        sa.Column("subject", Text(64), nullable=False),
+        sa.Column("subject", Text(128), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("request_id", Text(64), nullable=False),
