@@ -210,7 +210,6 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         metrics=metrics,
     )
     licenses = LicenseRoutes(
-        runtime.database,
         runtime.writer,
         _authority(runtime),
         runtime.keyring,

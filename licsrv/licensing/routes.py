@@ -27,11 +27,11 @@ from licsrv.errors import (
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from licsrv.licensing import fingerprints, service, store
+from licsrv.licensing import fingerprints, service
+from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.service import Activation, LicenseForDevice, Terms
 from licsrv.platform.clock import Clock
-from licsrv.platform.db import Database, reading
 from licsrv.platform.fields import Body, Code, Name, Nonce, Version
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
@@ -109,7 +109,6 @@ class Authority(Protocol):
 class LicenseRoutes:
     """The routes of this room with all they need."""
 
-    database: Database
     writer: Writer
     authority: Authority
     keyring: Callable[[], Keyring]
@@ -140,21 +139,20 @@ class LicenseRoutes:
         now = self.clock.now()
         facts = fingerprints.parse(body.device_info)
         cause = Cause("client", request_id_of(request.scope))
-        if not self._is_confirmed(body.code):
-            keyring = self.keyring()
-            known_as = fingerprints.fingerprint(fingerprints.hash_parts(facts, key=keyring.device_key))
-            address = request.client.host if request.client else ""
-            await self.authority.introduce(body.code, fingerprint=known_as, address=address, cause=cause, now=now)
-
         activation = Activation(body.code, facts, body.client.name, body.client.version)
-        issued = await self.writer.run(lambda session: self._activate(session, activation, cause, now))
+        try:
+            issued = await self.writer.run(lambda session: self._activate(session, activation, cause, now))
+        except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked
+            await self._introduce(body.code, facts, request, cause, now)
+            issued = await self.writer.run(lambda session: self._activate(session, activation, cause, now))
         self.metrics.licenses_issued.inc()
         return StringAnswer.model_validate(issued, from_attributes=True)
 
-    def _is_confirmed(self, code: str) -> bool:
-        """Whether the code is known for good, so that nobody else has to be asked."""
-        with reading(self.database) as session:
-            return store.is_confirmed(session, code)
+    async def _introduce(self, code: str, facts: DeviceFacts, request: Request, cause: Cause, now: datetime) -> None:
+        parts = fingerprints.hash_parts(facts, key=self.keyring().device_key)
+        address = request.client.host if request.client else ""
+        known_as = fingerprints.fingerprint(parts)
+        await self.authority.introduce(code, fingerprint=known_as, address=address, cause=cause, now=now)
 
     def _activate(self, session: Session, activation: Activation, cause: Cause, now: datetime) -> LicenseForDevice:
         return service.activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)

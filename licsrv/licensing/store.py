@@ -56,7 +56,6 @@ _LATEST_ISSUED = (
     .limit(1)
 )
 _LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update()
-_CONFIRMED = select(_licenses.activated_at).where(_licenses.code == bindparam("of_code"))
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
 
@@ -77,11 +76,6 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
         return row, None
     product = ProductRow(row.product_name, row.product_device_limit, row.product_amount_is_places, row.product_features)
     return row, product
-
-
-def is_confirmed(session: Session, code: str) -> bool:
-    """Whether a code's license is known for good."""
-    return execute(session, _CONFIRMED, {"of_code": code}).scalar() is not None
 
 
 def license_by_code(session: Session, code: str) -> License | None:
