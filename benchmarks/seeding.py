@@ -142,6 +142,7 @@ def _device(license_id: str, info: str, keyring: Keyring, at: datetime) -> tuple
         "license_id": license_id,
         "fingerprint": fingerprints.fingerprint(parts),
         "parts": parts,
+        "text_hash": fingerprints.hash_text(info, key=keyring.device_key),
         "name": "CAD-WS",
         "client_version": "3.2.1",
         "first_seen_at": at,

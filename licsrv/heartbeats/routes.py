@@ -113,9 +113,9 @@ class HeartbeatEndpoint:
         license_string = bearer_of(_authorization(scope))
         require_json(scope)
         request = parse_model(HeartbeatRequest, await read_body(receive))
-        parts = fingerprints.hash_parts(fingerprints.parse(request.device_info), key=self._keyring().device_key)
+        text_hash = fingerprints.hash_text(request.device_info, key=self._keyring().device_key)
 
-        beat = Beat(strings.digest(license_string), parts, request.client.version)
+        beat = Beat(strings.digest(license_string), text_hash, request.device_info, request.client.version)
         answer = await self._batcher.submit(beat)
         if isinstance(answer, RefusalError):
             raise answer

@@ -17,9 +17,9 @@ from licsrv.errors import RefusalError
 from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.store import Presented
+from licsrv.licensing import fingerprints
 from licsrv.licensing import service as licensing
 from licsrv.licensing.changes import MARKETPLACE
-from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.keyring import Keyring
 from licsrv.outbox import store as outbox
 
@@ -29,10 +29,11 @@ USAGE_KIND = "report_usage"
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One device's check-in. ``digest`` is that of its license string."""
+    """One device's check-in. ``digest`` is that of its license string, ``text_hash`` that of its fingerprint."""
 
     digest: str
-    parts: HashedParts = field(repr=False)
+    text_hash: str
+    device_info: str = field(repr=False)
     client_version: str
 
 
@@ -85,12 +86,19 @@ def check_in(
 def _decide(row: Presented | None, beat: Beat, spans: Spans, keyring: Keyring, now: datetime) -> Answer:
     if row is None or not keyring.is_trusted(row.key_id):
         return licensing.unknown_bearer()
-    try:
-        licensing.require_same_device(row.parts, beat.parts)
-    except RefusalError as refusal:
-        return refusal
+    if beat.text_hash != row.text_hash:
+        try:
+            _require_same_device(row, beat, keyring)
+        except RefusalError as refusal:
+            return refusal
     terms = rules.decide(row, device_has_place=row.device_has_place, spans=spans, now=now)
     return Granted(row.license_id, row.issued_id, terms)
+
+
+def _require_same_device(row: Presented, beat: Beat, keyring: Keyring) -> None:
+    """Compare part by part a device that does not say the very words it said when it asked for its license."""
+    given = fingerprints.hash_parts(fingerprints.parse(beat.device_info), key=keyring.device_key)
+    licensing.require_same_device(store.read_parts(row), given)
 
 
 def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: datetime) -> None:

@@ -26,7 +26,8 @@ class Presented(NamedTuple):
     issued_id: str
     key_id: str
     device_id: str
-    parts: HashedParts
+    text_hash: str
+    parts: Any  # as the driver gives them; read_parts reads them where they are needed
     device_has_place: bool
     license_id: str
     code: str
@@ -51,7 +52,7 @@ def _unread(column: Any) -> Any:
 _PRESENTED = (
     select(
         _issued.digest, _issued.id, _issued.key_id,
-        _devices.id, _unread(_devices.parts), _unread(_devices.released_at.is_(None)),
+        _devices.id, _devices.text_hash, _unread(_devices.parts), _unread(_devices.released_at.is_(None)),
         _licenses.id, _licenses.code, _licenses.source,
         _unread(_licenses.activated_at), _unread(_licenses.provisional_until), _licenses.refused_reason,
         _unread(_licenses.expires_at), _unread(_licenses.frozen_at), _unread(_licenses.revoked_at),
@@ -66,13 +67,21 @@ _PRESENTED = (
 
 
 def _read(row: Any) -> Presented:
-    (digest, issued_id, key_id, device_id, parts, has_place, license_id, code, source, activated_at, provisional_until,
-     refused_reason, expires_at, frozen_at, revoked_at, revoked_reason, released_at, seen) = row  # fmt: skip
+    (
+        digest, issued_id, key_id, device_id, text_hash, parts, has_place, license_id, code, source, activated_at,
+        provisional_until, refused_reason, expires_at, frozen_at, revoked_at, revoked_reason, released_at, seen,
+    ) = row  # fmt: skip
     return Presented(
-        digest, issued_id, key_id, device_id, json.loads(parts) if isinstance(parts, str) else parts, bool(has_place),
+        digest, issued_id, key_id, device_id, text_hash, parts, bool(has_place),
         license_id, code, source, moment(activated_at), moment(provisional_until), refused_reason,
         moment(expires_at), moment(frozen_at), moment(revoked_at), revoked_reason, moment(released_at), bool(seen),
     )  # fmt: skip
+
+
+def read_parts(presented: Presented) -> HashedParts:
+    """Return the hashed parts of a device."""
+    parts: HashedParts = json.loads(presented.parts) if isinstance(presented.parts, str) else presented.parts
+    return parts
 
 
 _SEEN_AGAIN = (

@@ -139,7 +139,7 @@ class LicenseRoutes:
         now = self.clock.now()
         facts = fingerprints.parse(body.device_info)
         cause = Cause("client", request_id_of(request.scope))
-        activation = Activation(body.code, facts, body.client.name, body.client.version)
+        activation = Activation(body.code, body.device_info, body.client.name, body.client.version)
         try:
             issued = await self.writer.run(lambda session: self._activate(session, activation, cause, now))
         except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked

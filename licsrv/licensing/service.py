@@ -5,6 +5,7 @@ Each reads, decides, writes, and notes what it did in the audit, in the caller's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
 from licsrv.licensing import fingerprints, issuing, lifecycle, store, strings
-from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
+from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.issuing import IssuableLicense, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.lifecycle import Admission
@@ -39,7 +40,7 @@ class Activation:
     """A device asks for the license of a code."""
 
     code: str
-    facts: DeviceFacts = field(repr=False)
+    device_info: str = field(repr=False)
     device_name: str = ""
     client_version: str = ""
 
@@ -69,7 +70,8 @@ def activate(
     license, product = store.license_for_activation(session, request.code)
     if license is None:
         raise unknown_code()
-    parts = fingerprints.hash_parts(request.facts, key=keyring.device_key)
+    facts = fingerprints.parse(request.device_info)
+    parts = fingerprints.hash_parts(facts, key=keyring.device_key)
     candidates = store.devices_like(session, license.id, parts)
     places = lifecycle.places(
         device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
@@ -81,9 +83,11 @@ def activate(
         license, candidates, parts, places_taken=license.places_taken, places=places, now=now
     )
 
-    device_id = _admit(session, license, admission, request, parts, now=now)
+    text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
+    seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
+    device_id = _admit(session, license, admission, seen, parts, now=now)
     wording = Wording(terms.issuer, product, license.amount or places)
-    recipient = Recipient(device_id, request.facts, is_new=admission.device_id is None)
+    recipient = Recipient(device_id, facts, is_new=admission.device_id is None)
     issued = issuing.issue_string(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places)
@@ -103,7 +107,7 @@ def _admit(
     session: Session,
     license: IssuableLicense,
     admission: Admission,
-    request: Activation,
+    seen: Mapping[str, str],
     parts: HashedParts,
     *,
     now: datetime,
@@ -111,7 +115,6 @@ def _admit(
     """Write what the decision means for the device and its place; return the device's id."""
     if admission.takes_place:
         store.move_places(session, license.id, 1)
-    seen = {"name": request.device_name, "client_version": request.client_version}
     if admission.device_id is None:
         device_id = new_id(now)
         row: dict[str, Any] = {
@@ -121,13 +124,12 @@ def _admit(
             "parts": dict(parts),
             "first_seen_at": now,
         }
-        store.add_device(session, row | seen)
+        store.add_device(session, row | dict(seen))
         return device_id
-    changes = {name: value for name, value in seen.items() if value}
+    changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
     if admission.takes_place:
-        changes["released_at"] = None  # type: ignore[assignment]
-    if changes:
-        store.update_device(session, admission.device_id, **changes)
+        changes["released_at"] = None
+    store.update_device(session, admission.device_id, **changes)
     return admission.device_id
 
 

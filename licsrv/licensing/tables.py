@@ -56,7 +56,11 @@ class License(SQLModel, table=True):
 
 
 class Device(SQLModel, table=True):
-    """One machine on one license. ``parts`` holds keyed hashes by kind; ``released_at`` set means its place is free."""
+    """One machine on one license.
+
+    ``parts`` holds keyed hashes by kind, ``text_hash`` that of the whole fingerprint as the device sent it when it last
+    asked for its license; ``released_at`` set means that its place is free.
+    """
 
     __tablename__ = "devices"
     __table_args__ = (UniqueConstraint("license_id", "fingerprint", name="uq_devices_license_fingerprint"),)
@@ -65,6 +69,7 @@ class Device(SQLModel, table=True):
     license_id: str = Field(foreign_key="licenses.id", max_length=23)
     fingerprint: str = Field(max_length=43, index=True)
     parts: dict[str, list[str]] = Field(sa_column=Column(JSON, nullable=False))
+    text_hash: str = Field(default="", max_length=32)
     name: str = Field(default="", max_length=100)
     client_version: str = Field(default="", max_length=64)
     first_seen_at: datetime

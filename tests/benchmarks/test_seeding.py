@@ -96,7 +96,7 @@ async def test_every_client_is_let_in_by_the_heartbeat(house: House) -> None:
 
 def test_a_client_that_asks_again_gets_the_very_string_that_was_written(house: House) -> None:
     (client,) = seeding.add_clients(house, 1, at=NOW)
-    request = Activation(seeding.code_of(0), fingerprints.parse(client.device_info))
+    request = Activation(seeding.code_of(0), client.device_info)
 
     database = opened(house)
     with transaction(database) as session:

@@ -152,6 +152,18 @@ async def test_another_device_with_the_string_is_refused_part_by_part(
     assert rows(runtime, CheckIn) == []
 
 
+async def test_the_same_device_in_other_words_is_the_same_device(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    add_license(runtime, "C-1")
+    string = await string_for(client, "C-1")
+
+    for words in (DEVICE.lower(), DEVICE.replace(":", "-"), DEVICE.replace("BOARD-1", "NEW-BOARD"), f" {DEVICE}"):
+        assert (await beat(client, string, device=words)).status_code == 200
+    malformed = await beat(client, string, device="a|b|c")
+
+    assert (malformed.status_code, malformed.json()["code"]) == (422, "INVALID_REQUEST")
+    assert [row.count for row in rows(runtime, CheckIn)] == [4]
+
+
 async def test_a_string_signed_by_a_retired_key_counts_no_more(
     settings: Any, clock: StandingClock, tmp_path: Any
 ) -> None:

@@ -14,7 +14,7 @@ from licsrv import audit
 from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
-from licsrv.licensing import changes, fingerprints, store
+from licsrv.licensing import changes, store
 from licsrv.licensing.changes import MANUAL, Purchase
 from licsrv.licensing.service import Activation, Terms, activate
 from licsrv.licensing.tables import Device, IssuedLicense, License
@@ -191,7 +191,7 @@ def test_the_limit_holds_under_32_threads_with_transactions_of_their_own(
     together = Barrier(32)
 
     def arrive(number: int) -> bool:
-        request = Activation("C-1", fingerprints.parse(device(number)))
+        request = Activation("C-1", device(number))
         together.wait()
         try:
             with transaction(database, (audit.seal,)) as session:

@@ -137,6 +137,7 @@ def _licensing() -> None:
         sa.Column("license_id", Text(23), nullable=False),
         sa.Column("fingerprint", Text(43), nullable=False),
         sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("text_hash", Text(32), nullable=False),
         sa.Column("name", Text(100), nullable=False),
         sa.Column("client_version", Text(64), nullable=False),
         sa.Column("first_seen_at", Moment(), nullable=False),
