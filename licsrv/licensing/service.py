@@ -165,7 +165,7 @@ def authenticate(session: Session, license_string: str, *, keyring: Keyring) -> 
         UnauthenticatedError: We did not issue it, or its key has been retired.
     """
     issued = store.issued_by_digest(session, strings.digest(license_string))
-    device = store.device_for_update(session, issued.device_id) if issued is not None else None
+    device = store.device(session, issued.device_id) if issued is not None else None
     if issued is None or device is None or not keyring.is_trusted(issued.key_id):
         raise unknown_bearer()
     return Bearer(issued, device)
@@ -199,8 +199,10 @@ def release_device(
         DeviceMismatchError: Another device asks.
     """
     license = store.license_by_id_for_update(session, device.license_id)
-    if license is None:
-        raise AssertionError  # a foreign key holds this
+    locked = store.device_for_update(session, device.id)
+    if license is None or locked is None:
+        raise AssertionError  # foreign keys hold this, and devices are never deleted
+    device = locked
     require_same_device(device.parts, given)
     if device.released_at is not None:
         return Released(license.id, device.released_at, license.places_taken)

@@ -55,7 +55,9 @@ _LATEST_ISSUED = (
     .order_by(_issued.id.desc())
     .limit(1)
 )
-_LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update()
+# A locked row is read anew even where the session has seen it before: what it was without the lock may be old.
+_ANEW = {"populate_existing": True}
+_LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update().execution_options(**_ANEW)
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
 
@@ -90,7 +92,8 @@ def license_for_update(session: Session, code: str) -> License | None:
 
 def license_by_id_for_update(session: Session, license_id: str) -> License | None:
     """Return a license, locked until the end of the transaction."""
-    return session.scalars(select(License).where(col(License.id) == license_id).with_for_update()).one_or_none()
+    query = select(License).where(col(License.id) == license_id).with_for_update()
+    return session.scalars(query.execution_options(**_ANEW)).one_or_none()
 
 
 def find_licenses(session: Session, *, text: str | None = None, limit: int = 50) -> Sequence[License]:
@@ -141,8 +144,14 @@ def add_device(session: Session, device: Mapping[str, Any]) -> None:
 
 
 def device_for_update(session: Session, device_id: str) -> Device | None:
-    """Return a device, locked until the end of the transaction."""
-    return session.scalars(select(Device).where(col(Device.id) == device_id).with_for_update()).one_or_none()
+    """Return a device, locked until the end of the transaction; its license is locked before it, always."""
+    query = select(Device).where(col(Device.id) == device_id).with_for_update()
+    return session.scalars(query.execution_options(**_ANEW)).one_or_none()
+
+
+def device(session: Session, device_id: str) -> Device | None:
+    """Return a device, without a lock."""
+    return session.get(Device, device_id)
 
 
 def update_device(session: Session, device_id: str, **values: Any) -> None:

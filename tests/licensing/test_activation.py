@@ -223,6 +223,30 @@ async def test_one_device_that_asks_32_times_at_once_takes_one_place(
         assert session.exec(select(License)).one().places_taken == 1
 
 
+async def test_places_are_counted_right_when_devices_come_and_go_at_once(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    add_license(runtime, "C-1", device_limit=4)
+    strings = [
+        (await client.post("/v1/licenses/string", json=ask("C-1", device(number)))).json()["license_string"]
+        for number in range(4)
+    ]
+
+    async def come_and_go(number: int) -> None:
+        for _ in range(4):
+            bearer = {"Authorization": f"Bearer {strings[number]}"}
+            assert (await client.post("/v1/devices/release", headers=bearer)).status_code == 200
+            answer = await client.post("/v1/licenses/string", json=ask("C-1", device(number)))
+            assert answer.status_code == 200
+
+    await asyncio.gather(*(come_and_go(number) for number in range(4)), *(come_and_go(number) for number in range(4)))
+
+    with reading(runtime.database) as session:
+        held = [row for row in session.exec(select(Device)).all() if row.released_at is None]
+        assert session.exec(select(License)).one().places_taken == len(held) == 4
+        assert audit.verify(session) is None
+
+
 BAD_BODIES = [
     b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"code": 1, "device_info": "a|b|c|d", "nonce": "n"}',
     b'{"code": "", "device_info": "a|b|c|d", "nonce": "n"}', b'{"code": "   ", "device_info": "a|b|c|d", "nonce": "n"}',
