@@ -52,11 +52,6 @@ class DeviceFacts:
 
     values: Mapping[Part, tuple[str, ...]] = field(repr=False)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing in it identifies a device."""
-        return not self.values
-
 
 class Agreement(StrEnum):
     """How one part compares."""
@@ -193,7 +188,7 @@ def match(known: HashedParts, given: HashedParts) -> Match:
 
 
 def is_same_device(known: HashedParts, given: HashedParts) -> bool:
-    """Say what :func:`match` would, without the explanation: nine of ten thousand check-ins need none."""
+    """Say whether :func:`match` would find the same device, without the explanation that only a refusal needs."""
     agreeing = 0
     for part, values in known.items():
         others = given.get(part)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from licsrv.marketplace import compact_time
-from licsrv.platform.strict_json import MalformedJsonError, loads_object
+from licsrv.platform.strict_json import MalformedJsonError, loads_object, strings_in
 
 MAX_CODES = 100
 """Codes per usage report (§2.4)."""
@@ -126,7 +126,7 @@ def usage_result(data: object, codes: Sequence[str]) -> UsageResult:
     """
     raw = _object(data)
     failures = [value for name, value in raw.items() if name.startswith(_FAILURES_PREFIX)]
-    named = {word for failure in failures for text in _strings(failure) for word in _WORD.findall(text)}
+    named = {word for failure in failures for text in strings_in(failure) for word in _WORD.findall(text)}
     failed = tuple(code for code in codes if code in named)
     return UsageResult(failed, complete=bool(failed) or not any(failures), raw=raw)
 
@@ -184,15 +184,3 @@ def _text(info: Mapping[str, object], name: str) -> str | None:
 def _amount(info: Mapping[str, object]) -> int | None:
     digits = _text(info, "amount")  # a number in the example, but so are strings elsewhere
     return int(digits) if digits is not None and _WHOLE_NUMBER.fullmatch(digits) else None
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            yield name
-            yield from _strings(member)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)

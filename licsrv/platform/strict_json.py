@@ -118,18 +118,18 @@ def _finite(digits: str) -> float:
 
 
 def _check_strings(value: object) -> None:
-    if any(_UNSTORABLE.search(text) for text in _strings(value)):
+    if any(_UNSTORABLE.search(text) for text in strings_in(value)):
         raise MalformedJsonError("A string holds U+0000 or half of a surrogate pair.")
 
 
-def _strings(value: object) -> Iterator[str]:
-    """Walk every string, member names included; the depth is bounded by now."""
+def strings_in(value: object) -> Iterator[str]:
+    """Walk every string of a parsed document, member names included; parsing has bounded its depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for name, member in value.items():
             yield name
-            yield from _strings(member)
+            yield from strings_in(member)
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from strings_in(item)
