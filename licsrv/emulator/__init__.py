@@ -3,8 +3,9 @@
 It stands alone. Nothing of it imports the rest of ``licsrv`` and nothing of ``licsrv`` imports it: server, emulator
 and client stub are three witnesses of every wire format, and two that shared code would repeat each other's mistakes.
 
-The shared parts (gateway, courier, faults, clock) know no product line; each product line is a package of its own
-that brings its open API operations and its control routes (see ``product_line.ProductLine``).
+The shared parts (gateway, courier, faults, clock, probes) know no product line; each product line is a package of its
+own that brings its open API operations and its control routes (see ``product_line.ProductLine``). ISCDesk, through
+which desktop software asks for online licenses, is a package of the same shape.
 """
 
 from licsrv.emulator.app import create_app

@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             speed=options.speed,
             frozen_reads_as=FrozenReading(options.frozen_reads_as),
             legacy_http_status=options.legacy_http_status,
+            probes_by_itself=options.probes,
         )
         listener = _listen(options.host, options.port)
     except (ValueError, OSError) as error:
@@ -95,6 +96,7 @@ def _print_help(app: Starlette, listener: socket.socket) -> None:
         "Marketplace emulator",
         f"  open API    {base}{BASE_PATH}   (LICSRV_MARKETPLACE_URLS={base})",
         f"  control     {base}/control",
+        f"  ISCDesk     {base}/iscdesk",
         f"  callbacks   to {emulator.settings.callback_url}",
         f"  key pair    {emulator.settings.ak}, speed {emulator.settings.speed:g}",
         "",
@@ -119,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--speed", type=float, default=1.0, help="divides retry intervals and lateness (default 1)")
     serve.add_argument("--frozen-reads-as", choices=[*FrozenReading], default=FrozenReading.EXPIRED.value)
     serve.add_argument("--legacy-http-status", action="store_true", help="business errors with the older HTTP statuses")
+    serve.add_argument("--probes", action="store_true", help="replay the saved debug cases twice a day (by --speed)")
     serve.add_argument("--quiet", action="store_true", help="print nothing at the start")
     return parser
 

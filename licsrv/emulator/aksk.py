@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
 
 ALGORITHM = "SDK-HMAC-SHA256"
+PAYLOAD_HEADER = "x-sdk-content-sha256"
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class SignedRequest:
         query: The raw query, without the question mark.
         headers: Lower-case names and values.
         body: The exact bytes.
+        body_may_be_unsigned: ``X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD`` may stand for the body's hash.
     """
 
     method: str
@@ -35,6 +38,7 @@ class SignedRequest:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    body_may_be_unsigned: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def canonical_request(request: SignedRequest, signed_headers: Sequence[str]) -> 
             _canonical_query(parse_qsl(request.query, keep_blank_values=True)),
             "".join(f"{name}:{request.headers[name].strip()}\n" for name in signed_headers),
             ";".join(signed_headers),
-            hashlib.sha256(request.body).hexdigest(),
+            _payload_hash(request, signed_headers),
         )
     )
 
@@ -101,6 +105,13 @@ def is_signed_with(secret: str, request: SignedRequest, claim: Authorization) ->
     """Say whether the claim's signature is the one the secret makes; compares bytes in constant time."""
     expected = signature(secret, request.headers["x-sdk-date"], canonical_request(request, claim.signed_headers))
     return hmac.compare_digest(expected.encode(), claim.signature.encode())
+
+
+def _payload_hash(request: SignedRequest, signed_headers: Sequence[str]) -> str:
+    declared = request.headers.get(PAYLOAD_HEADER) if PAYLOAD_HEADER in signed_headers else None
+    if request.body_may_be_unsigned and declared == UNSIGNED_PAYLOAD:
+        return UNSIGNED_PAYLOAD
+    return hashlib.sha256(request.body).hexdigest()
 
 
 def _canonical_path(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from licsrv.emulator.control_routes import PREFIX, ControlRoute
 from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.open_api import routes as open_api_routes
+from licsrv.emulator.probe_control import ProbeControl
 from licsrv.emulator.settings import EmulatorSettings
 
 
@@ -42,6 +44,7 @@ def create_app(
     app = Starlette(
         routes=[
             *open_api_routes(emulator, operations),
+            *(route for line in emulator.product_lines for route in line.web_routes()),
             *(route.mounted() for route in control),
             Route(PREFIX, _help(control), methods=["GET"]),
         ],
@@ -56,7 +59,7 @@ def create_app(
 def control_routes_of(emulator: Emulator) -> list[ControlRoute]:
     """Return every control route, those of the product lines first."""
     of_lines = [route for line in emulator.product_lines for route in line.control_routes()]
-    return [*of_lines, *SharedControl(emulator).routes()]
+    return [*of_lines, *ProbeControl(emulator.probes).routes(), *SharedControl(emulator).routes()]
 
 
 def _help(control: list[ControlRoute]) -> Callable[[Request], JSONResponse]:
@@ -81,7 +84,9 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
 def _closing(emulator: Emulator) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        probing = asyncio.create_task(emulator.probe_twice_a_day())
         yield
+        probing.cancel()
         await emulator.aclose()
 
     return lifespan

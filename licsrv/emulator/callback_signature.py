@@ -36,6 +36,12 @@ def loose_body(members: Mapping[str, object]) -> bytes:
     return json.dumps(unsorted, ensure_ascii=False, indent=1, separators=(" , ", " : "), allow_nan=False).encode()
 
 
+def ordered_body(members: Mapping[str, object]) -> bytes:
+    """Write a body compactly, without nulls, its members in the order given."""
+    kept = {name: value for name, value in members.items() if value is not None}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
 def _java_order(name: str) -> bytes:
     return name.encode("utf-16-be")
 

@@ -14,7 +14,7 @@ from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.faults import ALL_PATHS, FaultKind, Side
 from licsrv.emulator.moments import rfc3339
-from licsrv.emulator.settings import BodyForm, FrozenReading
+from licsrv.emulator.settings import BodyForm, FrozenReading, UnsubscribeNames
 
 MOVE_LIMIT = 3e11
 """Seconds; more than any move within the calendar."""
@@ -60,7 +60,9 @@ class SharedControl:
             ControlRoute(
                 "POST",
                 "/settings",
-                "change: callback_url, speed, frozen_reads_as, legacy_http_status, heartbeat_info_required, body_form",
+                "change: callback_url, speed, frozen_reads_as, legacy_http_status, heartbeat_info_required, body_form, "
+                "upload_time_limit_seconds, unsubscribe_names, order_success_code, order_errors_as_error_code, "
+                "available_as_boolean, probes_by_itself, ends_with_milliseconds",
                 self._change_settings,
             ),
             ControlRoute("POST", "/reset", "forget everything", self._reset),
@@ -168,6 +170,13 @@ class SharedControl:
             legacy_http_status=ask.boolean("legacy_http_status"),
             heartbeat_info_required=ask.boolean("heartbeat_info_required"),
             body_form=ask.choice("body_form", BodyForm),
+            upload_time_limit=_seconds(ask, "upload_time_limit_seconds"),
+            unsubscribe_names=ask.choice("unsubscribe_names", UnsubscribeNames),
+            order_success_code=ask.text("order_success_code"),
+            order_errors_as_error_code=ask.boolean("order_errors_as_error_code"),
+            available_as_boolean=ask.boolean("available_as_boolean"),
+            probes_by_itself=ask.boolean("probes_by_itself"),
+            ends_with_milliseconds=ask.boolean("ends_with_milliseconds"),
         )
         ask.finish()
         self._emulator.change_settings(**changes)
@@ -191,12 +200,24 @@ class SharedControl:
             "callback_time_limit_seconds": settings.callback_time_limit.total_seconds(),
             "callback_retry_interval_seconds": settings.callback_retry_interval.total_seconds(),
             "callback_tries": settings.callback_tries,
+            "upload_time_limit_seconds": settings.upload_time_limit.total_seconds(),
+            "unsubscribe_names": settings.unsubscribe_names.value,
+            "order_success_code": settings.order_success_code,
+            "order_errors_as_error_code": settings.order_errors_as_error_code,
+            "available_as_boolean": settings.available_as_boolean,
+            "probes_by_itself": settings.probes_by_itself,
+            "ends_with_milliseconds": settings.ends_with_milliseconds,
         }
 
 
 def help_lines(routes: list[ControlRoute]) -> list[str]:
     """Return one line for each route, for the screen."""
     return [f"{route.method:6} {shown_path(route):34} {route.summary}" for route in routes]
+
+
+def _seconds(ask: Ask, name: str) -> timedelta | None:
+    seconds = ask.number(name, 86_400)
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _spoiling(ask: Ask) -> Spoiling:

@@ -133,7 +133,9 @@ class ControlRoute:
 
     async def _answer(self, request: Request) -> JSONResponse:
         # What a GET is asked for stands in the query as usual; everything else is a JSON body.
-        members = dict(request.query_params) if request.method in {"GET", "HEAD"} else _parsed(await _read(request))
+        members = (
+            dict(request.query_params) if request.method in {"GET", "HEAD"} else parse_members(await read_body(request))
+        )
         ask = Ask(dict(request.path_params), members)
         return JSONResponse(await self.handler(ask), status_code=self.status)
 
@@ -143,7 +145,12 @@ def shown_path(route: ControlRoute) -> str:
     return PREFIX + re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
 
 
-def _parsed(content: bytes) -> dict[str, object]:
+def parse_members(content: bytes) -> dict[str, object]:
+    """Return the members of a JSON body; none for an empty one.
+
+    Raises:
+        ControlError: It is no JSON object.
+    """
     if not content.strip():
         return {}
     try:
@@ -152,7 +159,12 @@ def _parsed(content: bytes) -> dict[str, object]:
         raise ControlError(f"the body must be one JSON object: {error}"[:300]) from error
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
+    """Return a body.
+
+    Raises:
+        ControlError: It is too long.
+    """
     content = bytearray()
     async for chunk in request.stream():
         content += chunk

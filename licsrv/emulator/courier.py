@@ -9,22 +9,34 @@ Source: protocol/authorization-code.md §5.1 and §5.7.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
 import httpx2
 
+from licsrv.emulator.auth_token import judge_body_sign
 from licsrv.emulator.callback_requests import CONTENT_TYPE, signed_query, with_query
 from licsrv.emulator.clock import MovableClock
-from licsrv.emulator.deliveries import Attempt, Delivery, DeliveryState, Message, failure_of, shown
+from licsrv.emulator.deliveries import Attempt, Delivery, DeliveryState, Message, failure_of, result_of, shown
 from licsrv.emulator.errors import ControlError
-from licsrv.emulator.faults import FaultKind, Faults, Side
+from licsrv.emulator.faults import Fault, FaultKind, Faults, Side
 from licsrv.emulator.settings import EmulatorSettings
 
 MAX_ANSWER_BYTES = 64 * 1024
 ANSWER_LOST = "the answer was lost on its way (fault)"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request, or why nothing did."""
+
+    status: int | None = None
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
 
 
 class Courier:
@@ -69,11 +81,24 @@ class Courier:
             raise ControlError(f"no callback is called {delivery_id}", status=404)
         return delivery
 
-    def send(self, message: Message) -> Delivery:
-        """Put a callback on its way and return at once; needs a running event loop."""
-        delivery = Delivery(f"callback-{next(self._numbers)}", message, self._clock.now())
+    def send(
+        self,
+        message: Message,
+        *,
+        watch: Callable[[Delivery], None] | None = None,
+        remake: Callable[[], Message] | None = None,
+    ) -> Delivery:
+        """Put a callback on its way and return at once; needs a running event loop.
+
+        Args:
+            message: What is sent.
+            watch: Called after every try, when the state is known.
+            remake: Writes the message of a repeat anew.
+        """
+        number = f"callback-{next(self._numbers)}"
+        delivery = Delivery(number, message, self._clock.now(), watch=watch, remake=remake)
         self._deliveries[delivery.delivery_id] = delivery
-        reorder = self._faults.take(Side.CALLBACKS, FaultKind.REORDER)
+        reorder = self._take(FaultKind.REORDER, message)
         if reorder is None:
             self._start(delivery.delivery_id, self._deliver(delivery))
             return delivery
@@ -154,17 +179,20 @@ class Courier:
             await delivery.tried.wait()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        late = self._faults.take(Side.CALLBACKS, FaultKind.LATE_SECONDS)
+        late = self._take(FaultKind.LATE_SECONDS, delivery.message)
         if late is not None:
             await self._pause(delivery, timedelta(seconds=late.number))
         last_try = delivery.tries + delivery.message.tries
-        while not await self._try(delivery):
-            if delivery.tries >= last_try:
-                delivery.state = DeliveryState.GAVE_UP
+        while delivery.concluded is None:
+            delivery.state = await self._try(delivery, last_try)
+            delivery.tried.set()
+            if delivery.watch:
+                delivery.watch(delivery)
+            if delivery.state is not DeliveryState.FAILED:
                 return
-            delivery.state = DeliveryState.FAILED
-            await self._pause(delivery, self._settings().callback_retry_interval)
-        delivery.state = DeliveryState.DELIVERED
+            if delivery.concluded is None:
+                await self._pause(delivery, delivery.message.interval or self._settings().callback_retry_interval)
+        delivery.state, delivery.concluded = delivery.concluded, None
 
     async def _pause(self, delivery: Delivery, span: timedelta) -> None:
         delivery.wake.clear()
@@ -172,58 +200,87 @@ class Courier:
             async with asyncio.timeout(self._settings().sped_up(span)):
                 await delivery.wake.wait()
 
-    async def _try(self, delivery: Delivery) -> bool:
+    async def _try(self, delivery: Delivery, last_try: int) -> DeliveryState:
         """Make one try, which the fault ``double`` turns into two requests at once."""
         number = delivery.tries + 1
-        double = self._faults.take(Side.CALLBACKS, FaultKind.DOUBLE)
+        if number > 1 and delivery.remake:
+            delivery.message = delivery.remake()
+        double = self._take(FaultKind.DOUBLE, delivery.message)
         query = self._query(delivery.message)
         queries = [query]
         if double is not None:
             queries.append(query if double.text == "identical" else self._query(delivery.message))
         attempts = await asyncio.gather(*(self._request(delivery.message, each, number) for each in queries))
         delivery.attempts.extend(attempts)
-        delivery.tried.set()
-        return any(attempt.succeeded for attempt in attempts)
+        if any(attempt.succeeded for attempt in attempts):
+            return DeliveryState.DELIVERED
+        if any(attempt.result_code in delivery.message.refused_by for attempt in attempts):
+            return DeliveryState.REFUSED
+        return DeliveryState.GAVE_UP if number >= last_try else DeliveryState.FAILED
 
     def _query(self, message: Message) -> dict[str, str]:
-        skew = self._faults.take(Side.CALLBACKS, FaultKind.CLOCK_SKEW_SECONDS)
-        wrong = self._faults.take(Side.CALLBACKS, FaultKind.WRONG_SIGNATURE)
+        skew = self._take(FaultKind.CLOCK_SKEW_SECONDS, message)
+        wrong = self._take(FaultKind.WRONG_SIGNATURE, message)
         moment = self._clock.now() + timedelta(seconds=skew.number if skew else 0)
         return signed_query(message, access_key=self._settings().access_key, moment=moment, wrong=wrong is not None)
 
     async def _request(self, message: Message, query: dict[str, str], number: int) -> Attempt:
         at, loop = self._clock.now(), asyncio.get_running_loop()
         started = loop.time()
-        status, content, failure = await self._ask(with_query(message.url, query), message.content)
-        if not failure and self._loses(number):
-            failure = ANSWER_LOST
-        return Attempt(number, at, query, status, shown(content), loop.time() - started, failure)
+        answer = await self._ask(message, query)
+        seconds = loop.time() - started
+        result, failure = _judged(answer, message)
+        if not failure and self._loses(message, number):
+            result, failure = {}, ANSWER_LOST
+        sign = self._body_sign(message, answer)
+        return Attempt(number, at, query, answer.status, shown(answer.content), seconds, failure, sign, result)
 
-    async def _ask(self, url: str, content: bytes) -> tuple[int | None, bytes, str]:
-        """Return HTTP status, answer and why it failed; whatever goes wrong on the way is a failure."""
+    async def _ask(self, message: Message, query: dict[str, str]) -> Answer:
+        """Return the answer or why there is none; whatever goes wrong on the way is a failure."""
         limit = self._settings().callback_time_limit.total_seconds()
         try:
             async with asyncio.timeout(limit):
-                status, answer = await self._post(url, content)
+                return await self._fetch(message, with_query(message.url, query))
         except TimeoutError:
-            return None, b"", f"no answer within {limit:g} s"
+            return Answer(failure=f"no answer within {limit:g} s")
         except Exception as error:  # an in-process merchant can raise anything; the marketplace only sees a failed call
-            return None, b"", f"{type(error).__name__}: {error}"[:300]
-        return status, answer, failure_of(status, answer)
+            return Answer(failure=f"{type(error).__name__}: {error}"[:300])
 
-    async def _post(self, url: str, content: bytes) -> tuple[int, bytes]:
-        headers = {"content-type": CONTENT_TYPE, "accept": "application/json"}
-        async with self._http.stream("POST", url, content=content, headers=headers) as response:
+    async def _fetch(self, message: Message, url: str) -> Answer:
+        method = "POST" if message.parameters is None else "GET"
+        headers = {"accept": "application/json"} | ({"content-type": CONTENT_TYPE} if method == "POST" else {})
+        content = message.content if method == "POST" else None
+        async with self._http.stream(method, url, content=content, headers=headers) as response:
             answer = bytearray()
             async for chunk in response.aiter_bytes():
                 answer += chunk
                 if len(answer) > MAX_ANSWER_BYTES:
                     raise ValueError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            return response.status_code, bytes(answer)
+            return Answer(response.status_code, bytes(answer), dict(response.headers))
 
-    def _loses(self, number: int) -> bool:
-        fault = self._faults.find(Side.CALLBACKS, FaultKind.LOSE_ANSWER)
+    def _body_sign(self, message: Message, answer: Answer) -> str | None:
+        if message.parameters is None or answer.status is None:
+            return None
+        header = answer.headers.get("body-sign")
+        return judge_body_sign(header, answer.content, access_key=self._settings().access_key).value
+
+    def _loses(self, message: Message, number: int) -> bool:
+        fault = self._faults.find(Side.CALLBACKS, FaultKind.LOSE_ANSWER, message.activity)
         if fault is None or number > fault.number:
             return False
-        self._faults.take(Side.CALLBACKS, FaultKind.LOSE_ANSWER)
+        self._take(FaultKind.LOSE_ANSWER, message)
         return True
+
+    def _take(self, kind: FaultKind, message: Message) -> Fault | None:
+        return self._faults.take(Side.CALLBACKS, kind, message.activity)
+
+
+def _judged(answer: Answer, message: Message) -> tuple[dict[str, object], str]:
+    """Return the members of an answer and why it does not count as delivered."""
+    if answer.status is None:
+        return {}, answer.failure
+    try:
+        result = result_of(answer.status, answer.content)
+    except ValueError as error:
+        return {}, str(error)
+    return result, failure_of(result, message)

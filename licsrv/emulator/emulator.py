@@ -6,6 +6,7 @@ loop's task (or before), call it, ``settle`` and ``aclose`` it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +22,10 @@ from licsrv.emulator.deliveries import NOTHING_SPOILED, Delivery, Message, Spoil
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.faults import ALL_PATHS, Fault, FaultKind, Faults, Side
 from licsrv.emulator.gateway import Gateway
+from licsrv.emulator.iscdesk.part import IscdeskPart
+from licsrv.emulator.license_v1 import LicenseV1ProductLine
+from licsrv.emulator.online_license import OnlineLicenseProductLine
+from licsrv.emulator.probes import INTERVAL, Probes
 from licsrv.emulator.product_line import ProductLine
 from licsrv.emulator.requests_journal import RequestJournal
 from licsrv.emulator.settings import BodyForm, EmulatorSettings, require_http_url
@@ -38,6 +43,11 @@ class Emulator:
         courier: The callbacks it sent; ``courier.deliveries`` lists them.
         codes: The authorization codes: ``buy``, ``receive``, ``renew``, ``unsubscribe_renewal``, ``freeze``,
             ``unfreeze``, ``release``, ``probe``.
+        online: The online licenses: ``buy``, ``renew``, ``formalize``, ``upgrade``, ``freeze``, ``release``,
+            ``notify``, ``apply`` and the rest.
+        desk: ISCDesk, between the shop and the desktop software.
+        licenses_v1: The retired License 1.0: ``buy``, ``ask``, ``renew``, ``expire``, ``release``.
+        probes: The saved debug cases and their rounds.
         product_lines: Every product line it sells; a further one is added here.
 
     Args:
@@ -61,8 +71,15 @@ class Emulator:
         self.requests = RequestJournal()
         self.courier = Courier(lambda: self.settings, self.clock, self.faults, transport)
         authorization_code = AuthorizationCodeProductLine(lambda: self.settings, self.clock, self.post)
+        online_license = OnlineLicenseProductLine(lambda: self.settings, self.clock, self.courier.send)
         self.codes = authorization_code.codes
-        self.product_lines: Sequence[ProductLine] = [authorization_code]
+        self.online = online_license.licenses
+        iscdesk = IscdeskPart(self.online, lambda: self.settings, self.clock, self.faults)
+        license_v1 = LicenseV1ProductLine(lambda: self.settings, self.clock, self.courier.send)
+        self.desk = iscdesk.desk
+        self.licenses_v1 = license_v1.licenses
+        self.probes = Probes(self.clock, self._debug_cases, self._send_probe)
+        self.product_lines: Sequence[ProductLine] = [authorization_code, online_license, license_v1, iscdesk]
 
     def post(self, body: Mapping[str, object]) -> Delivery:
         """Sign a body as the settings say and put it on its way; needs a running event loop."""
@@ -110,11 +127,11 @@ class Emulator:
         """Let something go wrong from now on; see ``faults.Faults.set``.
 
         Raises:
-            ControlError: The combination or a value makes no sense, or no operation is called ``path``.
+            ControlError: The combination or a value makes no sense, or nothing on this side is called ``path``.
         """
-        names = {operation.name for line in self.product_lines for operation in line.operations()}
-        if path not in {ALL_PATHS, *names} or (side is Side.CALLBACKS and path != ALL_PATHS):
-            raise ControlError(f"path must be one of {', '.join(sorted(names))} on the side open_api, or all")
+        names = self._paths_of(side)
+        if path not in {ALL_PATHS, *names}:
+            raise ControlError(f"path must be one of {', '.join([*sorted(names), ALL_PATHS])} on the side {side}")
         return self.faults.set(side, kind, value, path=path, times=times)
 
     def clear_faults(self, fault_id: str | None = None) -> None:
@@ -124,7 +141,7 @@ class Emulator:
             ControlError: No fault has this id.
         """
         self.faults.clear(fault_id)
-        if self.faults.find(Side.CALLBACKS, FaultKind.REORDER) is None:
+        if not self.faults.is_set(Side.CALLBACKS, FaultKind.REORDER):
             self.courier.flush()
 
     def change_settings(self, **changes: Any) -> EmulatorSettings:
@@ -148,6 +165,7 @@ class Emulator:
         await self.courier.forget()
         for line in self.product_lines:
             line.forget()
+        self.probes.forget()
         self.faults.clear()
         self.requests.clear()
         self.gateway.reset()
@@ -157,6 +175,24 @@ class Emulator:
     async def aclose(self) -> None:
         """Stop every callback and close the connections."""
         await self.courier.aclose()
+
+    async def probe_twice_a_day(self) -> None:
+        """Replay the debug cases every twelve hours, divided by ``speed``, as long as the settings ask for it."""
+        while True:
+            await asyncio.sleep(max(self.settings.sped_up(INTERVAL), 1.0))  # no speed makes a storm of it
+            if self.settings.probes_by_itself:
+                self.probes.start_round()
+
+    def _paths_of(self, side: Side) -> set[str]:
+        if side is Side.OPEN_API:
+            return {operation.name for line in self.product_lines for operation in line.operations()}
+        return {word for line in self.product_lines for word in line.activities() if side is Side.CALLBACKS}
+
+    def _debug_cases(self) -> dict[str, Mapping[str, object]]:
+        return {name: body for line in self.product_lines for name, body in line.debug_cases().items()}
+
+    def _send_probe(self, body: Mapping[str, object], ended: Callable[[Delivery], None]) -> Delivery:
+        return self.courier.send(message_for(body, self.settings, tries=1), watch=ended)
 
 
 def _http_url(url: str) -> str:

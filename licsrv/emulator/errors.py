@@ -10,10 +10,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from licsrv.emulator.open_api_codes import OpenApiCode
+from enum import StrEnum
 
 
 class EmulatorError(Exception):
@@ -50,11 +47,11 @@ class OpenApiRefusedError(EmulatorError):
     """The open API answers with an error code and has changed nothing.
 
     Args:
-        code: One of the documented codes.
+        code: One of the documented codes of the operation's dialect.
         reason: Which rule failed; for the emulator's own journal, never in the answer.
     """
 
-    def __init__(self, code: OpenApiCode, reason: str = "") -> None:
+    def __init__(self, code: StrEnum, reason: str = "") -> None:
         super().__init__(reason or code.name)
         self.code = code
         self.reason = reason

@@ -12,18 +12,19 @@ from enum import StrEnum
 from itertools import count
 
 from licsrv.emulator.errors import ControlError
-from licsrv.emulator.open_api_codes import UNAUTHORIZED_NAME, OpenApiCode
+from licsrv.emulator.open_api_codes import UNAUTHORIZED_NAME, CommerceCode, OpenApiCode
 
 FaultValue = int | float | str | None
 ALL_PATHS = "all"
-_PATH_WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_PATH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 class Side(StrEnum):
-    """Which of the two directions misbehaves."""
+    """Which direction misbehaves, or the desktop client between the shop and the software."""
 
     OPEN_API = "open_api"
     CALLBACKS = "callbacks"
+    ISCDESK = "iscdesk"
 
 
 class FaultKind(StrEnum):
@@ -52,7 +53,7 @@ class Fault:
         side: Where it applies.
         kind: What goes wrong.
         value: What the kind needs to know; see ``RULES``.
-        path: Which operation of the open API, or ``all``.
+        path: Which operation of the open API, or which activity of a callback, or ``all``.
         times: How often it still applies; None for ever.
     """
 
@@ -112,7 +113,7 @@ class Faults:
         if times is not None and not 1 <= times <= 1_000_000:
             raise ControlError("times must be between 1 and 1000000")
         if not _PATH_WORD.fullmatch(path):
-            raise ControlError("path must be the name of an operation, or all")
+            raise ControlError("path must be the name of an operation or an activity, or all")
         fault = Fault(f"fault-{next(self._numbers)}", side, kind, rule(value), path, times)
         self._faults = [old for old in self._faults if (old.side, old.kind, old.path) != (side, kind, path)]
         self._faults.append(fault)
@@ -125,6 +126,10 @@ class Faults:
                 if (fault.side, fault.kind, fault.path) == (side, kind, wanted):
                     return fault
         return None
+
+    def is_set(self, side: Side, kind: FaultKind) -> bool:
+        """Say whether such a fault is set, for whatever path."""
+        return any((fault.side, fault.kind) == (side, kind) for fault in self._faults)
 
     def take(self, side: Side, kind: FaultKind, path: str = ALL_PATHS) -> Fault | None:
         """Return the fault that applies here and count it as used once."""
@@ -205,7 +210,8 @@ def _nothing(value: object) -> None:
 
 
 _SKEW_LIMIT = 10 * 365 * 86_400
-_ERROR_CODES = [code.value for code in OpenApiCode if code is not OpenApiCode.SUCCESS]
+_SUCCESSES = {OpenApiCode.SUCCESS, CommerceCode.SUCCESS, CommerceCode.MARKET_SUCCESS}
+_ERROR_CODES = [code.value for code in (*OpenApiCode, *CommerceCode) if code not in _SUCCESSES]
 
 RULES: dict[tuple[Side, FaultKind], Rule] = {
     (Side.OPEN_API, FaultKind.DELAY_SECONDS): _number(0, 600),
@@ -222,4 +228,9 @@ RULES: dict[tuple[Side, FaultKind], Rule] = {
     (Side.CALLBACKS, FaultKind.LOSE_ANSWER): _integer(1, 60, 1),
     (Side.CALLBACKS, FaultKind.CLOCK_SKEW_SECONDS): _number(-_SKEW_LIMIT, _SKEW_LIMIT),
     (Side.CALLBACKS, FaultKind.WRONG_SIGNATURE): _nothing,
+    (Side.ISCDESK, FaultKind.DELAY_SECONDS): _number(0, 600),
+    (Side.ISCDESK, FaultKind.STATUS): _integer(500, 599, 503),
+    (Side.ISCDESK, FaultKind.LOSE_ANSWER): _word("502", "close"),
+    (Side.ISCDESK, FaultKind.GARBAGE): _text('{"events":[{"number":'),
+    (Side.ISCDESK, FaultKind.DOUBLE): _nothing,
 }

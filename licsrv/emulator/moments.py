@@ -15,6 +15,16 @@ def compact(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")
 
 
+def compact_milliseconds(moment: datetime) -> str:
+    """Write a moment as ``yyyyMMddHHmmssSSS`` in UTC (protocol/online-license-and-sdk.md §7.1)."""
+    return compact(moment) + f"{moment.microsecond // 1000:03}"
+
+
+def spaced(moment: datetime) -> str:
+    """Write a moment as ``2023-10-27 10:30:15 z`` (protocol/online-license-and-sdk.md §3.6)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S z")
+
+
 def parse_compact(text: str) -> datetime:
     """Read ``yyyyMMddHHmmss`` as UTC.
 

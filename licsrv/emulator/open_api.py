@@ -1,22 +1,20 @@
 """The open API's entrance: journal, faults, gateway, method; then the product line's operation, then the answer.
 
-Knows no field of any body. Every answer carries the envelope of protocol/authorization-code.md §2.1, unless a fault
-asks for something else.
+Knows no field of any body. Every answer carries the envelope of the operation's dialect, unless a fault asks for
+something else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import httpx2
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -25,7 +23,6 @@ from licsrv.emulator.deliveries import shown
 from licsrv.emulator.errors import GatewayRefusedError, OpenApiRefusedError
 from licsrv.emulator.faults import FaultKind, Side
 from licsrv.emulator.json_text import MAX_BYTES
-from licsrv.emulator.moments import http_date
 from licsrv.emulator.open_api_codes import (
     GATEWAY_CODE,
     GATEWAY_PREFIX,
@@ -33,37 +30,16 @@ from licsrv.emulator.open_api_codes import (
     TAIL_LOCKED,
     UNAUTHORIZED,
     UNAUTHORIZED_NAME,
-    WORDINGS,
     OpenApiCode,
     Wording,
 )
-from licsrv.emulator.product_line import BASE_PATH, Call, Operation
+from licsrv.emulator.product_line import BASE_PATH, Call, Dialect, Operation
+from licsrv.emulator.replies import Reply, html_reply, json_bytes, respond
 from licsrv.emulator.requests_journal import ReceivedRequest
 
 if TYPE_CHECKING:
     from licsrv.emulator.emulator import Emulator
     from licsrv.emulator.faults import Fault
-
-JSON_TYPE = "application/json;charset=UTF-8"
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer before it is sent.
-
-    Args:
-        status: HTTP status.
-        content: The body.
-        outcome: One word or sentence for the journal.
-        media_type: The ``Content-Type``.
-        closes: Break the connection in the middle of the answer.
-    """
-
-    status: int
-    content: bytes
-    outcome: str
-    media_type: str = JSON_TYPE
-    closes: bool = False
 
 
 class OpenApiEndpoint:
@@ -81,7 +57,7 @@ class OpenApiEndpoint:
         content = await _read(request)
         reply = await self._reply(request, content, now)
         self._emulator.requests.add(_journal_entry(request, content or b"", reply, now))
-        await _respond(reply, now, scope, receive, send)
+        await respond(reply, now, scope, receive, send)
 
     async def _reply(self, request: Request, content: bytes | None, now: datetime) -> Reply:
         """Go the way of a request.
@@ -92,7 +68,7 @@ class OpenApiEndpoint:
         if delay := self._take(FaultKind.DELAY_SECONDS):
             await asyncio.sleep(delay.number)
         if broken := self._take(FaultKind.STATUS):
-            return _html(int(broken.number), "HTTP status (fault)")
+            return html_reply(int(broken.number), "HTTP status (fault)")
         return self._spoil_answer(self._decide(request, content, now))
 
     def _decide(self, request: Request, content: bytes | None, now: datetime) -> Reply:
@@ -109,28 +85,38 @@ class OpenApiEndpoint:
             return _gateway_reply(413, "APIGW.0201", f"Request body is longer than {MAX_BYTES} bytes")
         self._authenticate(request, content, now)
         if request.method != self._operation.method:
-            raise OpenApiRefusedError(OpenApiCode.METHOD_NOT_SUPPORTED)
-        if forced := self._take(FaultKind.ERROR_CODE):
-            return self._forced(forced.text)
-        return self._coded(OpenApiCode.SUCCESS, self._operation.perform(_call(request, content, now)))
+            raise OpenApiRefusedError(self._operation.dialect().wrong_method)
+        if forced := self._forced():
+            return forced
+        return self._coded(self._operation.dialect().success, self._operation.perform(_call(request, content, now)))
 
     def _authenticate(self, request: Request, content: bytes, now: datetime) -> None:
         # From the scope: request.url is put together with the Host header, which a caller may fill with anything.
         path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
         signed = SignedRequest(request.method, path, query, dict(request.headers.items()), content)
+        signed = replace(signed, body_may_be_unsigned=self._operation.body_may_be_unsigned)
         if self._take(FaultKind.LOCK_KEY_PAIR):
             raise GatewayRefusedError(TAIL_LOCKED)
         refuse = self._take(FaultKind.REFUSE_SIGNATURE) is not None
         self._emulator.gateway.authenticate(signed, now=now, refuse=refuse)
 
-    def _forced(self, name: str) -> Reply:
+    def _forced(self) -> Reply | None:
+        """Return the answer a fault asks for; a code that this operation does not know is not for it."""
+        fault = self._emulator.faults.find(Side.OPEN_API, FaultKind.ERROR_CODE, self._operation.name)
+        known = {code.value: code for code in self._operation.dialect().wordings}
+        name = fault.text if fault else ""
+        code = known.get(name.removesuffix(UNAUTHORIZED_NAME.removeprefix(OpenApiCode.INTERNAL_ERROR)))
+        if code is None:
+            return None
+        self._take(FaultKind.ERROR_CODE)
         if name == UNAUTHORIZED_NAME:
-            return _enveloped(UNAUTHORIZED.status, OpenApiCode.INTERNAL_ERROR, UNAUTHORIZED.message, None)
-        return self._coded(OpenApiCode(name), None)
+            return _enveloped(UNAUTHORIZED.status, self._operation.dialect(), code, UNAUTHORIZED.message, None)
+        return self._coded(code, None)
 
-    def _coded(self, code: OpenApiCode, data: object, *, reason: str = "") -> Reply:
-        status, message = self._phrase(WORDINGS[code])
-        return _enveloped(status, code, message, data, reason=reason)
+    def _coded(self, code: StrEnum, data: Mapping[str, object] | None, *, reason: str = "") -> Reply:
+        dialect = self._operation.dialect()
+        status, message = self._phrase(dialect.wordings[code])
+        return _enveloped(status, dialect, code, message, data, reason=reason)
 
     def _phrase(self, wording: Wording) -> tuple[int, str]:
         if self._emulator.settings.legacy_http_status:
@@ -140,7 +126,7 @@ class OpenApiEndpoint:
     def _spoil_answer(self, reply: Reply) -> Reply:
         if lost := self._take(FaultKind.LOSE_ANSWER):
             outcome = f"{reply.outcome}, answer lost (fault)"
-            return Reply(200, b"", outcome, closes=True) if lost.text == "close" else _html(502, outcome)
+            return Reply(200, b"", outcome, closes=True) if lost.text == "close" else html_reply(502, outcome)
         if garbage := self._take(FaultKind.GARBAGE):
             return Reply(200, garbage.text.encode(), f"{reply.outcome}, answer garbled (fault)")
         return reply
@@ -163,7 +149,7 @@ class UnknownPath:
         request, now = Request(scope, receive), self._emulator.clock.now()
         reply = _gateway_reply(404, "APIGW.0101", "The API does not exist or has not been published")
         self._emulator.requests.add(_journal_entry(request, b"", reply, now))
-        await _respond(reply, now, scope, receive, send)
+        await respond(reply, now, scope, receive, send)
 
 
 def routes(emulator: Emulator, operations: Sequence[Operation]) -> list[Route]:
@@ -192,40 +178,21 @@ async def _read(request: Request) -> bytes | None:
     return bytes(content)
 
 
-async def _respond(reply: Reply, now: datetime, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"date": http_date(now), "server": "Nginx", "content-type": reply.media_type}
-    if reply.closes:
-        await _break_off(headers, send)
-    await Response(reply.content, reply.status, headers)(scope, receive, send)
-
-
-async def _break_off(headers: dict[str, str], send: Send) -> None:
-    """Begin an answer and fail: a server closes the connection, an in-process client sees the same error."""
-    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": 200, "headers": [*raw, (b"content-length", b"1000")]})
-    await send({"type": "http.response.body", "body": b"{", "more_body": True})
-    raise httpx2.RemoteProtocolError("the connection was closed in the middle of the answer (fault lose_answer)")
-
-
-def _enveloped(status: int, code: OpenApiCode, message: str, data: object, *, reason: str = "") -> Reply:
-    envelope: dict[str, object] = {"error_code": code.value, "error_msg": message}
-    if data is not None:
-        envelope["data"] = data
-    return Reply(status, _json(envelope), f"{code.value} {reason}".strip())
+def _enveloped(
+    status: int,
+    dialect: Dialect,
+    code: StrEnum,
+    message: str,
+    data: Mapping[str, object] | None,
+    *,
+    reason: str = "",
+) -> Reply:
+    return Reply(status, json_bytes(dialect.envelope(code, message, data)), f"{code.value} {reason}".strip())
 
 
 def _gateway_reply(status: int, code: str, message: str) -> Reply:
     body = {"error_msg": message, "error_code": code, "request_id": secrets.token_hex(16)}
-    return Reply(status, _json(body), f"{code} {message}")
-
-
-def _html(status: int, outcome: str) -> Reply:
-    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
-    return Reply(status, page.encode(), f"{status} {outcome}", "text/html")
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Reply(status, json_bytes(body), f"{code} {message}")
 
 
 def _journal_entry(request: Request, content: bytes, reply: Reply, now: datetime) -> ReceivedRequest:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from licsrv.emulator.errors import OpenApiRefusedError
 from licsrv.emulator.json_text import parse_object
-from licsrv.emulator.open_api_codes import OpenApiCode
+from licsrv.emulator.open_api_codes import WORDINGS, OpenApiCode, Wording
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from licsrv.emulator.control_routes import ControlRoute
 
 BASE_PATH = "/api/mkp-openapi-public/global"
@@ -54,6 +57,49 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How an operation words its answers: the codes it knows, and the members that carry them.
+
+    Args:
+        wordings: Text and HTTP status of every code it knows.
+        success: The code of success.
+        wrong_method: The code for another HTTP method.
+        code_member: The member with the code.
+        message_member: The member with the text.
+        failed_code_member: The same in a refusal, when it is called otherwise there.
+        failed_message_member: The same in a refusal, when it is called otherwise there.
+        nests: What an operation returns stands in ``data``; otherwise its members stand beside the code.
+    """
+
+    wordings: Mapping[StrEnum, Wording]
+    success: StrEnum
+    wrong_method: StrEnum
+    code_member: str = "error_code"
+    message_member: str = "error_msg"
+    failed_code_member: str = "error_code"
+    failed_message_member: str = "error_msg"
+    nests: bool = True
+
+    def envelope(self, code: StrEnum, message: str, data: Mapping[str, object] | None) -> dict[str, object]:
+        """Return the members of an answer."""
+        names = (self.code_member, self.message_member)
+        if code is not self.success:
+            names = (self.failed_code_member, self.failed_message_member)
+        members: dict[str, object] = {names[0]: code.value, names[1]: message}
+        if data is None:
+            return members
+        return members | ({"data": data} if self.nests else dict(data))
+
+
+_LICENSE_DIALECT = Dialect(WORDINGS, OpenApiCode.SUCCESS, OpenApiCode.METHOD_NOT_SUPPORTED)
+
+
+def license_dialect() -> Dialect:
+    """Return how protocol/authorization-code.md §2.1 words answers."""
+    return _LICENSE_DIALECT
+
+
+@dataclass(frozen=True)
 class Operation:
     """One operation of the open API.
 
@@ -62,12 +108,16 @@ class Operation:
         method: Its HTTP method.
         path: Its path below ``BASE_PATH``, in Starlette's notation.
         perform: Does the work and returns ``data`` of the answer, None for no such member.
+        dialect: Gives how answers are worded at the moment.
+        body_may_be_unsigned: The signature may leave the body out (``UNSIGNED-PAYLOAD``).
     """
 
     name: str
     method: str
     path: str
     perform: Callable[[Call], Mapping[str, object] | None]
+    dialect: Callable[[], Dialect] = license_dialect
+    body_may_be_unsigned: bool = False
 
 
 class ProductLine(Protocol):
@@ -78,6 +128,15 @@ class ProductLine(Protocol):
 
     def control_routes(self) -> Sequence[ControlRoute]:
         """Return its routes of the control API."""
+
+    def web_routes(self) -> Sequence[Route]:
+        """Return its routes that belong neither to the open API nor to the control API."""
+
+    def activities(self) -> Sequence[str]:
+        """Return the activities of its callbacks, by which faults pick them."""
+
+    def debug_cases(self) -> Mapping[str, Mapping[str, object]]:
+        """Return a body with ``testFlag`` 1 for every scene, by the name of the scene."""
 
     def forget(self) -> None:
         """Forget everything that was bought and reported."""

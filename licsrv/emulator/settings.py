@@ -31,6 +31,22 @@ class BodyForm(StrEnum):
     LOOSE_SIGNED_CANONICALLY = "loose_signed_canonically"
     """Unsorted and with blanks; the signature covers the compact sorted form, as in the marketplace's sample."""
 
+    DOCUMENTED_ORDER = "documented_order"
+    """Compact, the members in the order of the documents; the signature covers the compact sorted form."""
+
+
+class UnsubscribeNames(StrEnum):
+    """Which order ``UNSUBSCRIBE_RENEWAL_PERIOD`` of an online license names (the documents disagree)."""
+
+    RENEWAL = "renewal"
+    """The renewal that is undone, as the License page says."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    """The unsubscribe order itself, as the SaaS 2.0 page says."""
+
+
+ORDER_SUCCESS_CODES = ("MKT.0000", "CBC.0000")
+
 
 @dataclass(frozen=True)
 class EmulatorSettings:
@@ -49,6 +65,13 @@ class EmulatorSettings:
         callback_time_limit: How long one callback may take.
         callback_retry_interval: The pause between two tries of a callback, before ``speed``.
         callback_tries: How often a callback is tried in all.
+        upload_time_limit: How long the upload of a license is awaited, in real time.
+        unsubscribe_names: Which order the undoing of an online license's renewal names.
+        order_success_code: What an order query answers success with, ``MKT.0000`` or ``CBC.0000``.
+        available_as_boolean: ISCDesk's ``UpgradeNotice`` says ``true`` instead of ``"true"``.
+        ends_with_milliseconds: ``expireTime`` of ``refreshInstance`` has seventeen digits, as in the example.
+        probes_by_itself: Replay the saved debug cases twice a day.
+        order_errors_as_error_code: Refused order queries carry ``error_code`` instead of ``resultCode``.
 
     Raises:
         ValueError: The URL is not http(s), or a number makes no sense.
@@ -66,6 +89,13 @@ class EmulatorSettings:
     callback_time_limit: timedelta = timedelta(seconds=5)
     callback_retry_interval: timedelta = timedelta(minutes=2)
     callback_tries: int = 60
+    upload_time_limit: timedelta = timedelta(minutes=10)
+    unsubscribe_names: UnsubscribeNames = UnsubscribeNames.RENEWAL
+    order_success_code: str = "MKT.0000"
+    order_errors_as_error_code: bool = False
+    available_as_boolean: bool = False
+    probes_by_itself: bool = False
+    ends_with_milliseconds: bool = False
 
     def __post_init__(self) -> None:
         require_http_url(self.callback_url)
@@ -73,6 +103,10 @@ class EmulatorSettings:
             raise ValueError(f"speed must be a number above 0, not {self.speed}")
         if self.callback_tries < 1:
             raise ValueError(f"callback_tries must be at least 1, not {self.callback_tries}")
+        if not timedelta(0) < self.upload_time_limit <= timedelta(days=1):
+            raise ValueError(f"upload_time_limit must be above 0 and at most a day, not {self.upload_time_limit}")
+        if self.order_success_code not in ORDER_SUCCESS_CODES:
+            raise ValueError(f"order_success_code must be one of {', '.join(ORDER_SUCCESS_CODES)}")
         if not (self.ak and self.sk and self.access_key):
             raise ValueError("ak, sk and access_key must not be empty")
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -19,10 +18,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from licsrv.emulator import Emulator, EmulatorSettings, create_app
-from licsrv.emulator.aksk import SignedRequest, authorization
-from licsrv.emulator.moments import sdk_date
+from tests.emulator.online import OnlineMerchant, Shop
+from tests.emulator.open_api_client import OpenApiClient
 
-BASE = "/api/mkp-openapi-public/global"
 ACTIVATE = "/v1/license/activate"
 ACTIVATE_BATCH = "/v2/license/activate"
 HEARTBEAT = "/v1/license/heartbeat"
@@ -74,47 +72,6 @@ class Merchant:
         return [callback.members["activity"] for callback in self.received]
 
 
-@dataclass
-class OpenApiClient:
-    """Signs and sends; what is wrong on purpose is an argument."""
-
-    http: httpx2.AsyncClient
-    emulator: Emulator
-    ak: str = "DEMOAK"
-    sk: str = "demo-secret-key"
-
-    async def call(
-        self,
-        path: str,
-        body: object = None,
-        *,
-        content: bytes | None = None,
-        method: str = "POST",
-        content_type: str = "application/json",
-        age: timedelta = timedelta(0),
-        sk: str | None = None,
-        ak: str | None = None,
-        **replaced: str,
-    ) -> httpx2.Response:
-        raw = json.dumps(body).encode() if content is None else content
-        headers = {
-            "host": "mkt.test",
-            "content-type": content_type,
-            "x-sdk-date": sdk_date(self.emulator.clock.now() - age),
-        }
-        parts = urlsplit(BASE + path)
-        signed = SignedRequest(method, parts.path, parts.query, headers, raw)
-        headers["authorization"] = authorization(ak or self.ak, sk or self.sk, signed, headers)
-        headers |= {name.replace("_", "-"): value for name, value in replaced.items()}
-        return await self.http.request(method, BASE + path, content=raw, headers=headers)
-
-    async def code(self, path: str, body: object = None, **options: Any) -> str:
-        """Return the answer's error_code."""
-        answer = await self.call(path, body, **options)
-        code: str = answer.json()["error_code"]
-        return code
-
-
 @pytest.fixture
 def merchant() -> Merchant:
     return Merchant()
@@ -147,3 +104,18 @@ async def http(app: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture
 def open_api(http: httpx2.AsyncClient, emulator: Emulator) -> OpenApiClient:
     return OpenApiClient(http, emulator)
+
+
+@pytest.fixture
+def online_merchant() -> OnlineMerchant:
+    return OnlineMerchant()
+
+
+@pytest.fixture
+async def shop(online_merchant: OnlineMerchant) -> AsyncIterator[Shop]:
+    """A shop that sells online licenses of that merchant."""
+    settings = EmulatorSettings(callback_url="https://merchant.test/marketplace/callback", speed=1e6)
+    app = create_app(settings, transport=httpx2.ASGITransport(online_merchant), now=lambda: START)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://mkt.test") as client:
+        yield Shop(client, OpenApiClient(client, app.state.emulator))
+    await app.state.emulator.aclose()

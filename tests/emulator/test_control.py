@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from licsrv.emulator import Emulator, EmulatorSettings
-from tests.emulator.conftest import ACTIVATE, HEARTBEAT, START, USAGE, Merchant, OpenApiClient
+from tests.emulator.conftest import ACTIVATE, HEARTBEAT, START, USAGE, Merchant
+from tests.emulator.open_api_client import OpenApiClient
 
 
 async def _post(http: httpx2.AsyncClient, path: str, body: object = None) -> dict[str, Any]:

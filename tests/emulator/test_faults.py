@@ -12,7 +12,8 @@ from licsrv.emulator import ControlError, Emulator
 from licsrv.emulator.deliveries import DeliveryState
 from licsrv.emulator.faults import FaultKind, Side
 from licsrv.emulator.open_api_codes import UNAUTHORIZED_NAME, WORDINGS, OpenApiCode
-from tests.emulator.conftest import ACTIVATE, HEARTBEAT, START, USAGE, Merchant, OpenApiClient
+from tests.emulator.conftest import ACTIVATE, HEARTBEAT, START, USAGE, Merchant
+from tests.emulator.open_api_client import OpenApiClient
 
 OPEN_API, CALLBACKS = Side.OPEN_API, Side.CALLBACKS
 

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from licsrv.emulator import Emulator
-from tests.emulator.conftest import ACTIVATE, BASE, HEARTBEAT, START, OpenApiClient
+from tests.emulator.conftest import ACTIVATE, HEARTBEAT, START
+from tests.emulator.open_api_client import BASE, OpenApiClient
 
 PREFIX = "Incorrect IAM authentication information: "
 ONE_SECOND = timedelta(seconds=1)

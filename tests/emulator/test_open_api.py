@@ -15,7 +15,8 @@ from licsrv.emulator import Emulator, EmulatorSettings, FrozenReading
 from licsrv.emulator.errors import OpenApiRefusedError
 from licsrv.emulator.json_text import MAX_BYTES
 from licsrv.emulator.product_line import Call, Operation
-from tests.emulator.conftest import ACTIVATE, ACTIVATE_BATCH, HEARTBEAT, START, USAGE, OpenApiClient
+from tests.emulator.conftest import ACTIVATE, ACTIVATE_BATCH, HEARTBEAT, START, USAGE
+from tests.emulator.open_api_client import OpenApiClient
 
 ONE_SECOND = timedelta(seconds=1)
 
@@ -363,6 +364,7 @@ OPERATIONS = [
         EmulatorSettings(), transport=httpx2.MockTransport(lambda _: httpx2.Response(200))
     ).product_lines
     for operation in line.operations()
+    if "license/" in operation.path
 ]
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=70),

@@ -232,9 +232,13 @@ class AuthorizationCodes:
 
     async def probe(self, code: str = SAMPLE_CODE) -> list[Delivery]:
         """Send all three activities with ``testFlag`` 1 and sample values; nothing changes at the marketplace."""
+        return [self._post(body) for body in self.debug_cases(code).values()]
+
+    def debug_cases(self, code: str = SAMPLE_CODE) -> dict[str, messages.Body]:
+        """Return a debug case for every activity."""
         order = Order("CS2211181819B4LVS", "CS2211181819B4LVS-000001", OrderKind.RENEWAL, self._clock.now())
-        sample_end = parse_compact("20230523201932")
-        return [self._post(body) for body in messages.probes(_code_text(code), order, sample_end)]
+        cases = messages.probes(_code_text(code), order, parse_compact("20230523201932"))
+        return {str(case["activity"]): case for case in cases}
 
     def activate(self, code: str, effective_at: datetime | None, now: datetime) -> AuthorizationCode:
         """Activate one code, as v1 does; not idempotent (protocol §2.2).

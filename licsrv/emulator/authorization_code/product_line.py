@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from starlette.routing import Route
+
 from licsrv.emulator.authorization_code.control import AuthorizationCodeControl
 from licsrv.emulator.authorization_code.line import AuthorizationCodes, PostCallback
+from licsrv.emulator.authorization_code.messages import Body
 from licsrv.emulator.authorization_code.operations import AuthorizationCodeOpenApi
 from licsrv.emulator.clock import MovableClock
 from licsrv.emulator.control_routes import ControlRoute
@@ -34,6 +37,18 @@ class AuthorizationCodeProductLine:
     def control_routes(self) -> list[ControlRoute]:
         """Return its routes of the control API."""
         return self._control.routes()
+
+    def web_routes(self) -> list[Route]:
+        """Return no further routes."""
+        return []
+
+    def activities(self) -> list[str]:
+        """Return the activities of its callbacks."""
+        return list(self.codes.debug_cases())
+
+    def debug_cases(self) -> dict[str, Body]:
+        """Return a debug case for every scene."""
+        return self.codes.debug_cases()
 
     def forget(self) -> None:
         """Forget every code."""
