@@ -30,6 +30,7 @@ from licsrv.licensing.routes import LicenseRoutes
 from licsrv.licensing.service import Terms
 from licsrv.marketplace import store as marketplace_store
 from licsrv.marketplace.aksk import KeyPair
+from licsrv.marketplace.applications import Issuer
 from licsrv.marketplace.client import OpenApi
 from licsrv.marketplace.deliveries import Deliveries
 from licsrv.marketplace.guarded import GuardedOpenApi
@@ -48,6 +49,7 @@ from licsrv.platform.openapi import Operation
 from licsrv.platform.scheduler import Job
 from licsrv.platform.web import Gateway, exception_handlers
 from licsrv.platform.writer import Writer
+from licsrv.releases.routes import ReleaseRoutes
 
 _log = logs.logger(__name__)
 _KEPT_DAYS = 400
@@ -145,7 +147,7 @@ def build_runtime(
     api = GuardedOpenApi(
         _open_api(settings, http, clock), writer, access_key=settings.marketplace_ak, clock=clock, metrics=metrics
     )
-    worker = _worker(settings, writer, api, clock, metrics)
+    worker = _worker(settings, writer, api, Issuer(_terms(settings), keyring), clock, metrics)
     writer.add_hooks(transaction_hooks(worker))
     return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker)
 
@@ -156,9 +158,15 @@ def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> Ope
     return OpenApi(http, base_urls=settings.marketplace_urls, key_pair=pair, clock=clock.now)
 
 
-def _worker(settings: Settings, writer: Writer, api: GuardedOpenApi, clock: Clock, metrics: Metrics) -> Worker:
+def _terms(settings: Settings) -> Terms:
+    return Terms(settings.issuer, settings.device_limit, settings.lease_grace)
+
+
+def _worker(
+    settings: Settings, writer: Writer, api: GuardedOpenApi, issuer: Issuer, clock: Clock, metrics: Metrics
+) -> Worker:
     limit = timedelta(seconds=settings.marketplace_timeout_seconds)
-    deliveries = Deliveries(api, clock, limit, settings.alive_unfreezes)
+    deliveries = Deliveries(api, clock, limit, settings.alive_unfreezes, issuer)
     return Worker(
         writer,
         deliveries.deliverers() if settings.marketplace_ak else {},  # what waits then waits for a key pair
@@ -218,10 +226,22 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         metrics,
     )
     callbacks = CallbackRoutes(
-        runtime.writer, settings.callback_access_keys, settings.callback_timezone, clock, metrics
+        runtime.writer,
+        settings.callback_access_keys,
+        settings.callback_timezone,
+        Issuer(_terms(settings), runtime.keyring),
+        clock,
+        metrics,
     )
+    releases = ReleaseRoutes(runtime.database, runtime.keyring, settings.issuer, clock)
     health = HealthRoutes(package_version(), _checks(runtime), metrics, partial(_refresh_gauges, runtime))
-    operations = [*licenses.operations(), heartbeat.operation(), *callbacks.operations(), *health.operations()]
+    operations = [
+        *licenses.operations(),
+        heartbeat.operation(),
+        *releases.operations(),
+        *callbacks.operations(),
+        *health.operations(),
+    ]
     if settings.allow_test_clock:
         operations.append(_test_clock(clock))
     return operations

@@ -40,6 +40,10 @@ PURE = (
     "marketplace/product_lines/authorization_code",
     "marketplace/product_lines/fields",
     "platform/strict_json",
+    "releases/manifests",
+    "releases/publication",
+    "releases/rules",
+    "releases/versions",
 )
 # A pure module knows no session, no HTTP, no randomness, no environment, no file and no clock. `Session` as a type
 # in a signature of a value is allowed.

@@ -25,6 +25,7 @@ from licsrv.cli import (
     licenses,
     outbox,
     products,
+    releases,
     serve,
 )
 from licsrv.errors import LicsrvError, RefusalError
@@ -41,7 +42,7 @@ app = typer.Typer(
 app.command("serve", short_help="Serve until stopped.")(serve.serve)
 app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
 app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
-for _noun in (licenses, devices, products, keys, outbox, callbacks, audit, backup):
+for _noun in (licenses, devices, products, releases, keys, outbox, callbacks, audit, backup):
     app.add_typer(_noun.app)
 app.command(
     "emulator",

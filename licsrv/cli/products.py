@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
+    from licsrv.licensing.strings import LicenseTerms
     from licsrv.licensing.tables import Product
 
 app = typer.Typer(name="products", help="Products: names, places, features.", no_args_is_help=True)
@@ -27,8 +28,18 @@ _COLUMNS = (
     Column("Name", flexible=True),
     Column("Places", number=True),
     Column("Amount counts"),
+    Column("Delivered as", from_width=terminal.WIDE),
+    Column("Signed twice", from_width=terminal.WIDE),
     Column("Features", flexible=True),
 )
+
+
+def _delivery(word: str | None) -> str | None:
+    from licsrv.licensing.issuing import Delivery
+
+    if word is not None and word not in list(Delivery):
+        raise typer.BadParameter(f"One of {', '.join(Delivery)}.")
+    return word
 
 
 def _texts(most: int) -> Any:
@@ -44,12 +55,11 @@ def _texts(most: int) -> Any:
 @app.command("list")
 def list_products(as_json: AsJson = False) -> None:
     """List the products that were described; others get the defaults."""
-    from licsrv.cli import documents
     from licsrv.cli.workplace import open_workplace
     from licsrv.licensing import store
 
     with open_workplace() as place, place.reading() as session:
-        found = [documents.product(row) for row in store.products(session)]
+        found = [_document(row) for row in store.products(session)]
     if as_json:
         terminal.show_document({"products": found})
         return
@@ -58,12 +68,20 @@ def list_products(as_json: AsJson = False) -> None:
         terminal.warn("No product is described yet: `licsrv products set PRODUCT_ID --name NAME`.")
 
 
+def _document(row: Product) -> dict[str, Any]:
+    from licsrv.cli import documents
+
+    return documents.product(row) | {"second_signature": row.second_signature, "deliver_as": row.deliver_as}
+
+
 def _row(product: Mapping[str, Any]) -> list[object]:
     return [
         product["product_id"],
         product["name"],
         product["device_limit"] or "default",
         "places" if product["amount_is_places"] else "something else",
+        product["deliver_as"],
+        _word(product["second_signature"]),
         ", ".join(product["features"]),
     ]
 
@@ -92,13 +110,31 @@ def set_product(
         typer.Option("--feature", callback=_texts(LONGEST_FEATURE), help="A feature; repeat it. Replaces all."),
     ] = None,
     no_features: Annotated[bool, typer.Option("--no-features", help="Take every feature away.")] = False,
+    second_signature: Annotated[
+        bool | None,
+        typer.Option(
+            "--second-signature/--no-second-signature", help="Whether license files are also signed with ML-DSA-65."
+        ),
+    ] = None,
+    deliver_as: Annotated[
+        str | None,
+        typer.Option(
+            "--deliver-as", metavar="FORM", callback=_delivery,
+            help="How a license goes to the marketplace: string, file, or auto (a string where it fits).",
+        ),
+    ] = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Describe a product; what is not named stays as it is. Licenses say it when they are next handed out."""
     if (device_limit and no_device_limit) or (feature and no_features):
         raise typer.BadParameter("An option and its --no- form cannot stand together.")
-    wanted: dict[str, Any] = {"name": name, "amount_is_places": amount_is_places}
+    wanted: dict[str, Any] = {
+        "name": name,
+        "amount_is_places": amount_is_places,
+        "second_signature": second_signature,
+        "deliver_as": deliver_as,
+    }
     wanted = {key: value for key, value in wanted.items() if value is not None}
     if device_limit or no_device_limit:
         wanted["device_limit"] = device_limit
@@ -109,12 +145,13 @@ def set_product(
 
 def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: bool) -> None:
     from licsrv.audit import Cause
-    from licsrv.cli import documents
     from licsrv.cli.workplace import open_workplace
 
-    with open_workplace() as place, place.writing() as session:
-        product, changes = _change(session, place, product_id, wanted, Cause(actor))
-        document = documents.product(product)
+    with open_workplace() as place:
+        with place.writing() as session:
+            product, changes = _change(session, place, product_id, wanted, Cause(actor))
+            document = _document(product)
+        _warn_of_missing_key(place, second_signature=document["second_signature"])
     if as_json:
         terminal.show_document({"changes": changes, "product": document})
     elif not changes:
@@ -124,6 +161,18 @@ def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: boo
         terminal.show_facts(
             [(member, f"{_word(change['before'])} -> {_word(change['after'])}") for member, change in changes.items()]
         )
+
+
+def _warn_of_missing_key(place: Workplace, *, second_signature: bool) -> None:
+    """Say what to do before the first file is asked for: without the key each such request is refused."""
+    from licsrv.errors import KeyringError
+
+    if not second_signature:
+        return
+    try:
+        place.keys.read().second_signer(now=place.clock.now())
+    except KeyringError as error:
+        terminal.warn(f"{error} Until then no license file of this product can be issued.")
 
 
 def _word(value: object) -> str:
@@ -166,7 +215,7 @@ def _change(
 
 
 def _require_short(product: Product, place: Workplace) -> None:
-    """Refuse a description with which a license string would not fit into what can travel, before a customer sees it.
+    """Refuse a description with which a license would not fit into what can travel, before a customer sees it.
 
     Raises:
         InvalidRequestError: Name and features are too long together.
@@ -174,22 +223,37 @@ def _require_short(product: Product, place: Workplace) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from licsrv.errors import InvalidRequestError
-    from licsrv.licensing import fingerprints, strings
-    from licsrv.licensing.strings import LicenseTerms, SigningKey
+    from licsrv.licensing import files, fingerprints, strings
+    from licsrv.licensing.files import FileDetails
+    from licsrv.licensing.issuing import Delivery
+    from licsrv.licensing.strings import SigningKey
+
+    terms = _longest_terms(product, place)
+    key = SigningKey.make("k" * 16, Ed25519PrivateKey.generate(), typ=strings.LICENSE_TYPE)
+    facts = fingerprints.parse("020000000001|DISK|BOARD|CPU")
+    salt = bytes(strings.SALT_BYTES)
+    is_file = product.deliver_as == Delivery.FILE
+    try:
+        if is_file:
+            files.sign_file(terms, FileDetails("O" * 64, "f" * 100, "d" * 100), facts, salt=salt, key=key)
+        else:
+            strings.sign_license(terms, facts, salt=salt, key=key)
+    except InvalidRequestError as error:
+        most = f"{files.MAX_FILE} bytes" if is_file else f"{strings.MAX_STRING} characters"
+        raise InvalidRequestError(
+            f"With this name and these features a license would be longer than the {most} that can travel.",
+            action="Use shorter or fewer features."
+            if is_file
+            else "Use shorter or fewer features, or --deliver-as file.",
+        ) from error
+
+
+def _longest_terms(product: Product, place: Workplace) -> LicenseTerms:
+    from licsrv.licensing.strings import LicenseTerms
 
     now = place.clock.now()
     longest_id, longest_code = "v" * 23, "P" * 32
-    terms = LicenseTerms(
+    return LicenseTerms(
         place.settings.issuer, longest_id, longest_id, longest_code, product.name, product.features,
-        10**6, is_test=True, is_provisional=True, issued_at=now, ends_at=now,
+        10**6, is_test=True, is_provisional=True, issued_at=now, starts_at=now, ends_at=now, maintenance_until=now,
     )  # fmt: skip
-    key = SigningKey.make("k" * 16, Ed25519PrivateKey.generate(), typ=strings.LICENSE_TYPE)
-    facts = fingerprints.parse("020000000001|DISK|BOARD|CPU")
-    try:
-        strings.sign_license(terms, facts, salt=bytes(strings.SALT_BYTES), key=key)
-    except InvalidRequestError as error:
-        raise InvalidRequestError(
-            f"With this name and these features a license would be longer than the {strings.MAX_STRING} characters "
-            "that can travel.",
-            action="Use shorter or fewer features.",
-        ) from error

@@ -117,8 +117,8 @@ class Emulator:
 
     def set_fault(
         self,
-        side: Side,
-        kind: FaultKind,
+        side: Side | str,
+        kind: FaultKind | str,
         value: object = None,
         *,
         path: str = ALL_PATHS,
@@ -129,6 +129,10 @@ class Emulator:
         Raises:
             ControlError: The combination or a value makes no sense, or nothing on this side is called ``path``.
         """
+        try:
+            side, kind = Side(side), FaultKind(kind)
+        except ValueError as error:
+            raise ControlError(str(error)) from error
         names = self._paths_of(side)
         if path not in {ALL_PATHS, *names}:
             raise ControlError(f"path must be one of {', '.join([*sorted(names), ALL_PATHS])} on the side {side}")

@@ -14,7 +14,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError
-from licsrv.licensing import lifecycle, store
+from licsrv.licensing import lifecycle, revocation_lists, store
 from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
@@ -53,6 +53,7 @@ def confirm(session: Session, purchase: Purchase, *, cause: Cause, now: datetime
     license.refused_reason = None
     license.product_id = purchase.product_id or license.product_id
     license.order_id = purchase.order_id or license.order_id
+    license.customer = purchase.customer or license.customer
     license.amount = purchase.amount if purchase.amount is not None else license.amount
     license.expires_at = purchase.expires_at
     license.facts_changed_at = now
@@ -78,6 +79,33 @@ def add(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) ->
     session.flush()
     audit.record(session, Action.LICENSE_ADDED, subject=license.id, cause=cause, detail=_facts(license), now=now)
     return license
+
+
+def reserve(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) -> License:
+    """Make a license of a purchase of which only the name is known; no device may use it until it is confirmed.
+
+    Raises:
+        ConflictError: The code exists already.
+    """
+    if store.license_by_code(session, purchase.code) is not None:
+        raise ConflictError("A license with this code exists already.")
+    license = _new(purchase, now)
+    session.add(license)
+    session.flush()
+    audit.record(session, Action.LICENSE_RESERVED, subject=license.id, cause=cause, detail=_facts(license), now=now)
+    return license
+
+
+def reopen(session: Session, license: License, *, cause: Cause, now: datetime) -> bool:
+    """Let a license that the authority refused wait for its word again, because it is asked once more."""
+    if license.refused_reason is None:
+        return False
+    detail = {"refused_before": license.refused_reason}
+    license.refused_reason = None
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_RESERVED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
 
 
 def add_provisional(session: Session, code: str, *, until: datetime, cause: Cause, now: datetime) -> License:
@@ -149,6 +177,18 @@ def change_product(session: Session, license: License, product_id: str, *, cause
     return True
 
 
+def change_amount(session: Session, license: License, amount: int, *, cause: Cause, now: datetime) -> bool:
+    """Set how much was bought, as when an upgrade adds places."""
+    if license.released_at is not None or license.amount == amount:
+        return False
+    detail = {"amount": {"before": license.amount, "after": amount}}
+    license.amount = amount
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.LICENSE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
+
+
 def set_frozen(
     session: Session, license: License, frozen: bool, *, stated_at: datetime, cause: Cause, now: datetime
 ) -> bool:
@@ -173,6 +213,7 @@ def release(session: Session, license: License, *, cause: Cause, now: datetime) 
     license.released_at = now
     license.facts_changed_at = now
     session.add(license)
+    revocation_lists.list_license(session, license, now=now)
     audit.record(session, Action.LICENSE_RELEASED, subject=license.id, cause=cause, detail=_facts(license), now=now)
     return True
 
@@ -192,6 +233,7 @@ def revoke(session: Session, license: License, *, cause: Cause, now: datetime) -
     license.revoked_reason = cause.reason
     license.facts_changed_at = now
     session.add(license)
+    revocation_lists.list_license(session, license, now=now)
     audit.record(session, Action.LICENSE_REVOKED, subject=license.id, cause=cause, detail=_facts(license), now=now)
     return True
 
@@ -204,6 +246,8 @@ def reinstate(session: Session, license: License, *, cause: Cause, now: datetime
     license.revoked_at = license.revoked_by = license.revoked_reason = None
     license.facts_changed_at = now
     session.add(license)
+    if license.released_at is None:  # what is gone for good stays on the list
+        revocation_lists.unlist_license(session, license, now=now)
     audit.record(session, Action.LICENSE_REINSTATED, subject=license.id, cause=cause, detail=detail, now=now)
     return True
 

@@ -1,4 +1,4 @@
-"""Issuing: a license for a device is written down first, then handed out.
+"""Issuing: a license for a device is written down first, then handed out, as a string or as a file.
 
 What is stored are the claims without the salt of the device's hashes: the salt is worked out from the device secret
 and the license's id, so a stolen database does not let anybody try out MAC addresses.
@@ -9,23 +9,35 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from sqlmodel import Session
 
-from licsrv.licensing import lifecycle, store, strings
-from licsrv.licensing.fingerprints import DeviceFacts
+from licsrv.errors import InvalidRequestError, KeyringError
+from licsrv.licensing import files, lifecycle, store, strings
+from licsrv.licensing.files import FileDetails, SecondKey, SecondSignature
+from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.lifecycle import LicenseFacts
 from licsrv.licensing.store import ProductRow
-from licsrv.licensing.strings import LicenseTerms
+from licsrv.licensing.strings import LicenseTerms, SigningKey
 from licsrv.platform.ids import new_id
 
 STRING = "string"
-_OF_ONE_ISSUE = frozenset({"jti", "iat", "nbf", "dev"})  # differ between two licenses that say the same
+FILE = "file"
+_OF_ONE_ISSUE = frozenset({"jti", "iat", "nbf", "dev", "txt"})  # differ between two licenses that say the same
+
+
+class Delivery(StrEnum):
+    """In which form the licenses of a product reach the marketplace."""
+
+    AUTO = "auto"
+    STRING = "string"
+    FILE = "file"
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Issued:
     text: str
     issued_id: str
     is_new: bool
+    form: str = STRING
 
 
 class IssuableLicense(LicenseFacts, Protocol):
@@ -53,26 +66,57 @@ class IssuableLicense(LicenseFacts, Protocol):
         """The product as the marketplace numbers it."""
 
     @property
+    def order_id(self) -> str:
+        """The order it was bought with; empty where there was none."""
+
+    @property
     def is_test(self) -> bool:
         """Whether it is for trying things out."""
+
+    @property
+    def maintenance_until(self) -> datetime | None:
+        """The last release date that it covers; None when there is no such limit."""
 
 
 @dataclass(frozen=True)
 class Recipient:
-    """The device that gets a license. A device that is new here cannot have got one before."""
+    """The device that gets a license.
+
+    ``is_new``: what it may have got before does not count, because it is new here or has given its place back since.
+    """
 
     device_id: str
     facts: DeviceFacts
     is_new: bool
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Wording:
-    """What a license says, apart from when and for which device."""
+    """What a license says, apart from the license's own facts and for which device.
+
+    ``starts_at`` and ``ends_by`` narrow the time for which it was asked; they never widen the license's own.
+    """
 
     issuer: str
     product: ProductRow | None
     amount: int
+    starts_at: datetime | None = None
+    ends_by: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Issue:
+    """A license about to be issued: what it says, to whom, and what signs it."""
+
+    terms: LicenseTerms
+    recipient: Recipient
+    keyring: Keyring
+    key: SigningKey
+
+    @property
+    def salt(self) -> bytes:
+        return salt(self.keyring.device_key, self.terms.issued_id)
 
 
 def issue_string(
@@ -90,34 +134,126 @@ def issue_string(
         InvalidRequestError: The string would be too long to travel.
         KeyringError: No key signs licenses.
     """
-    device_id, facts = recipient.device_id, recipient.facts
-    before = None if recipient.is_new else store.latest_issued(session, device_id, STRING)
-    terms = _terms(license, wording, new_id(now), now)
-    if before is not None and (text := _again(before, terms, facts, keyring)) is not None:
+    issue = _begin(license, recipient, wording, keyring, now)
+    before = _before(session, recipient, STRING)
+    if before is not None and (text := _string_again(before, issue)) is not None:
         return Issued(text, before.id, is_new=False)
 
-    key = keyring.signer(Purpose.LICENSE)
-    text, claims = strings.sign_license(terms, facts, salt=salt(keyring.device_key, terms.issued_id), key=key)
+    text, claims = strings.sign_license(issue.terms, recipient.facts, salt=issue.salt, key=issue.key)
 
+    return _keep(session, issue, STRING, text, claims)
+
+
+def issue_file(
+    session: Session,
+    license: IssuableLicense,
+    recipient: Recipient,
+    *,
+    wording: Wording,
+    file_name: str | None,
+    keyring: Keyring,
+    now: datetime,
+) -> Issued:
+    """Return a license file for the device: the one handed out before if it still says the same, else a new one.
+
+    The text is the file's whole content; encode it as UTF-8. A second signature is made once and kept.
+
+    Raises:
+        InvalidRequestError: The file would be longer than a verifier reads.
+        KeyringError: No key signs licenses, or none a second time although the product asks for it.
+    """
+    issue = _begin(license, recipient, wording, keyring, now)
+    details = FileDetails(license.order_id, file_name, recipient.name)
+    second = (
+        keyring.second_signer(now=now) if wording.product is not None and wording.product.second_signature else None
+    )
+    before = _before(session, recipient, FILE)
+    if before is not None and (text := _file_again(before, issue, details, second)) is not None:
+        return Issued(text, before.id, is_new=False, form=FILE)
+
+    signed = files.sign_file(issue.terms, details, recipient.facts, salt=issue.salt, key=issue.key, second=second)
+
+    return _keep(session, issue, FILE, signed.text, signed.claims, signed.second)
+
+
+def issue_for_delivery(
+    session: Session,
+    license: IssuableLicense,
+    recipient: Recipient,
+    *,
+    wording: Wording,
+    file_name: str | None,
+    keyring: Keyring,
+    now: datetime,
+) -> Issued:
+    """Return a license in the form in which the product's licenses travel; by itself a string where it fits.
+
+    Raises:
+        InvalidRequestError: It does not fit into the form that the product asks for.
+        KeyringError: A key is missing.
+    """
+    wanted = Delivery(wording.product.deliver_as) if wording.product is not None else Delivery.AUTO
+    if wanted is not Delivery.FILE:
+        try:
+            return issue_string(session, license, recipient, wording=wording, keyring=keyring, now=now)
+        except InvalidRequestError:  # nothing is written before the string is known to fit
+            if wanted is Delivery.STRING:
+                raise
+    return issue_file(session, license, recipient, wording=wording, file_name=file_name, keyring=keyring, now=now)
+
+
+def missing_keys(session: Session, keyring: Keyring, *, now: datetime) -> str | None:
+    """Return what keeps licenses from being issued because a key is missing, as a sentence; None when nothing does."""
+    try:
+        keyring.signer(Purpose.LICENSE, now=now)
+        products = store.products_with_second_signature(session)
+        if products:
+            keyring.second_signer(now=now)
+    except KeyringError as error:
+        return str(error)
+    return None
+
+
+def _begin(license: IssuableLicense, recipient: Recipient, wording: Wording, keyring: Keyring, now: datetime) -> _Issue:
+    key = keyring.signer(Purpose.LICENSE, now=now)
+    return _Issue(_terms(license, wording, new_id(now), now), recipient, keyring, key)
+
+
+def _before(session: Session, recipient: Recipient, form: str) -> Any:
+    return None if recipient.is_new else store.latest_issued(session, recipient.device_id, form)
+
+
+def _keep(
+    session: Session,
+    issue: _Issue,
+    form: str,
+    text: str,
+    claims: dict[str, Any],
+    second: SecondSignature | None = None,
+) -> Issued:
+    """Write a license down, so that nothing is handed out that is not on disk."""
     store.add_issued(
         session,
         {
-            "id": terms.issued_id,
-            "license_id": license.id,
-            "device_id": device_id,
-            "form": STRING,
+            "id": issue.terms.issued_id,
+            "license_id": issue.terms.license_id,
+            "device_id": issue.recipient.device_id,
+            "form": form,
             "digest": strings.digest(text),
-            "key_id": key.key_id,
+            "key_id": issue.key.key_id,
             "claims": json.dumps(_without_salt(claims), separators=(",", ":"), ensure_ascii=False),
-            "issued_at": now,
+            "issued_at": issue.terms.issued_at,
+            "second_key_id": second.key_id if second is not None else None,
+            "second_signature": second.value if second is not None else None,
         },
     )
-    return Issued(text, terms.issued_id, is_new=True)
+    return Issued(text, issue.terms.issued_id, is_new=True, form=form)
 
 
 def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: datetime) -> LicenseTerms:
     product = wording.product
     features: Sequence[str] = product.features if product is not None else ()
+    ends = (lifecycle.end_of_use(license), wording.ends_by)
     return LicenseTerms(
         issuer=wording.issuer,
         issued_id=issued_id,
@@ -129,7 +265,9 @@ def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: date
         is_test=license.is_test,
         is_provisional=lifecycle.is_provisional(license, now),
         issued_at=now,
-        ends_at=lifecycle.end_of_use(license),
+        starts_at=max(wording.starts_at or now, now),
+        ends_at=min((moment for moment in ends if moment is not None), default=None),
+        maintenance_until=license.maintenance_until,
     )
 
 
@@ -138,22 +276,49 @@ def salt(device_key: bytes, issued_id: str) -> bytes:
     return hmac.digest(device_key, b"salt:" + issued_id.encode("ascii"), hashlib.sha256)[: strings.SALT_BYTES]
 
 
-def _again(before: Any, terms: LicenseTerms, facts: DeviceFacts, keyring: Keyring) -> str | None:
-    """Return the text handed out before, if it says what a new one would; Ed25519 signs the same bytes the same way."""
-    key = keyring.signer(Purpose.LICENSE)
-    claims: dict[str, Any] = json.loads(before.claims)
-    fresh = terms.claims()
-    if before.key_id != key.key_id or _lasting(claims) != _lasting(fresh):
+def _string_again(before: Any, issue: _Issue) -> str | None:
+    """Return the string handed out before, if it says what a new one would; Ed25519 signs the same bytes alike."""
+    claims = _claims_again(before, issue, issue.terms.claims(), most=None)
+    if claims is None:
         return None
-    old_salt = salt(keyring.device_key, before.id)
-    claims["dev"] = {"v": claims["dev"]["v"], "s": strings.b64(old_salt), **claims["dev"]}
-    if claims["dev"] != strings.device_claim(facts, salt=old_salt, most=_most(claims["dev"])):
-        return None
-    text = key.sign(strings.payload(claims))
+    text = issue.key.sign(strings.payload(claims))
     return text if strings.digest(text) == before.digest else None
 
 
-def _lasting(claims: dict[str, Any]) -> dict[str, Any]:
+def _file_again(before: Any, issue: _Issue, details: FileDetails, second: SecondKey | None) -> str | None:
+    """Return the file handed out before, if it says what a new one would, to people too, and is signed alike."""
+    if before.second_key_id != (second.key_id if second is not None else None):
+        return None
+    claims = _claims_again(before, issue, files.file_claims(issue.terms, details), most=MAX_VALUES)
+    if claims is None:
+        return None
+    began = datetime.fromtimestamp(claims["nbf"], UTC)
+    comments = files.comment_lines(replace(issue.terms, issued_at=before.issued_at, starts_at=began), details)
+    if claims["txt"] != files.comments_digest(comments):
+        return None
+    kept = SecondSignature(before.second_key_id, before.second_signature) if second is not None else None
+    text = files.armoured(comments, strings.payload(claims), key=issue.key, second=kept)
+    return text if strings.digest(text) == before.digest else None
+
+
+def _claims_again(before: Any, issue: _Issue, fresh: Mapping[str, Any], *, most: int | None) -> dict[str, Any] | None:
+    """Return the claims handed out before, if new ones would say the same.
+
+    Args:
+        most: How many values of a part the device's claim has; None where it was cut until it fitted.
+    """
+    claims: dict[str, Any] = json.loads(before.claims)
+    begins_alike = max(claims["nbf"], fresh["iat"]) == fresh["nbf"]  # what has begun is not begun again
+    if before.key_id != issue.key.key_id or not begins_alike or _lasting(claims) != _lasting(fresh):
+        return None
+    old_salt = salt(issue.keyring.device_key, before.id)
+    claims["dev"] = {"v": claims["dev"]["v"], "s": strings.b64(old_salt), **claims["dev"]}
+    most = _most(claims["dev"]) if most is None else most
+    is_same = claims["dev"] == strings.device_claim(issue.recipient.facts, salt=old_salt, most=most)
+    return claims if is_same else None
+
+
+def _lasting(claims: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in claims.items() if name not in _OF_ONE_ISSUE}
 
 

@@ -2,7 +2,9 @@
 
 ``<kid>.json`` says what a key is for and carries its public half; ``<kid>.pem`` is the private half (PKCS #8,
 encrypted where a passphrase is set). The newest key of a purpose that is not retired signs; every key that is not
-retired verifies. ``device.key`` is the secret under which device facts are hashed.
+retired verifies. A key may be published before it signs, so that every verifier has it in time. Everything is signed
+with Ed25519; a license key of ML-DSA-65 signs license files a second time. ``device.key`` is the secret under which
+device facts are hashed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,8 +24,10 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
 from licsrv.errors import KeyringError
+from licsrv.licensing.files import SECOND_ALGORITHM, SecondKey
 from licsrv.licensing.strings import LEASE_TYPE, LICENSE_TYPE, SigningKey, b64
 
 KEY_ID_LENGTH = 16
@@ -39,41 +43,59 @@ class Purpose(StrEnum):
     RELEASE = "release"
 
 
+class Algorithm(StrEnum):
+    """How a key signs; the names are those of its JWK."""
+
+    EDDSA = "EdDSA"
+    ML_DSA_65 = SECOND_ALGORITHM
+
+
 TYPE_OF_PURPOSE = {Purpose.LICENSE: LICENSE_TYPE, Purpose.LEASE: LEASE_TYPE, Purpose.RELEASE: "release+jwt"}
 
 
 @dataclass(frozen=True)
 class KeyRecord:
-    """What is known of a key without its private half."""
+    """What is known of a key without its private half. ``signs_from`` None means: since it was made."""
 
     key_id: str
     purpose: Purpose
     public: str
     created_at: datetime
     retired_at: datetime | None = None
+    algorithm: Algorithm = Algorithm.EDDSA
+    signs_from: datetime | None = None
 
     @property
     def is_retired(self) -> bool:
         """Whether nothing signed by it counts any more."""
         return self.retired_at is not None
 
+    @property
+    def begins_at(self) -> datetime:
+        """From when on it signs."""
+        return self.signs_from if self.signs_from is not None else self.created_at
+
+    def may_sign(self, now: datetime) -> bool:
+        """Whether it is not retired and has not still to wait."""
+        return not self.is_retired and (self.signs_from is None or self.signs_from <= now)
+
     def jwk(self) -> dict[str, str]:
-        """Return the public key as RFC 8037 has it, with our ``purpose``."""
-        return {
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "alg": "EdDSA",
-            "use": "sig",
-            "kid": self.key_id,
-            "x": self.public,
-            "purpose": str(self.purpose),
-        }
+        """Return the public key as RFC 8037 has it (ML-DSA: draft-ietf-cose-dilithium), with our ``purpose``."""
+        said = {"alg": str(self.algorithm), "use": "sig", "kid": self.key_id}
+        if self.algorithm is Algorithm.ML_DSA_65:
+            return {"kty": "AKP", **said, "pub": self.public, "purpose": str(self.purpose)}
+        return {"kty": "OKP", "crv": "Ed25519", **said, "x": self.public, "purpose": str(self.purpose)}
 
 
-def thumbprint(public: str) -> str:
-    """Return the RFC 7638 thumbprint of an Ed25519 public key."""
-    text = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": public}, separators=(",", ":"))
-    return b64(hashlib.sha256(text.encode("ascii")).digest())
+def thumbprint(public: str, algorithm: Algorithm = Algorithm.EDDSA) -> str:
+    """Return the RFC 7638 thumbprint of a public key."""
+    members = {"crv": "Ed25519", "kty": "OKP", "x": public}
+    if algorithm is Algorithm.ML_DSA_65:
+        members = {"alg": str(algorithm), "kty": "AKP", "pub": public}
+    return b64(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode("ascii")).digest())
+
+
+Signer = SigningKey | SecondKey
 
 
 class Keyring:
@@ -85,26 +107,51 @@ class Keyring:
         device_key: The secret under which device facts are hashed.
     """
 
-    def __init__(self, records: Iterable[KeyRecord], signers: Iterable[SigningKey], device_key: bytes) -> None:
+    def __init__(self, records: Iterable[KeyRecord], signers: Iterable[Signer], device_key: bytes) -> None:
         self.records = sorted(records, key=lambda record: (record.created_at, record.key_id))
         self.device_key = device_key
         self._known = {record.key_id: record for record in self.records}
-        self._newest = self._newest_signers({signer.key_id: signer for signer in signers})
+        private = {signer.key_id: signer for signer in signers}
+        usable = [record for record in self.records if not record.is_retired and record.key_id in private]
+        self._newest_first = [
+            (record, private[record.key_id]) for record in sorted(usable, key=_age_of_signing, reverse=True)
+        ]
 
-    def _newest_signers(self, signers: dict[str, SigningKey]) -> dict[Purpose, SigningKey]:
-        usable = [record for record in self.records if not record.is_retired and record.key_id in signers]
-        return {record.purpose: signers[record.key_id] for record in usable}  # sorted by age: the newest stays
-
-    def signer(self, purpose: Purpose) -> SigningKey:
+    def signer(self, purpose: Purpose, *, now: datetime | None = None) -> SigningKey:
         """Return the key that signs for a purpose.
+
+        Args:
+            purpose: For what.
+            now: Keys that sign only later are left out; without it a key that waits is taken only if there is no
+                other.
 
         Raises:
             KeyringError: There is none.
         """
-        try:
-            return self._newest[purpose]
-        except KeyError:
-            raise KeyringError(f"No key signs for {purpose}: make one by `licsrv keys new {purpose}`.") from None
+        waiting: SigningKey | None = None
+        for record, signer in self._newest_first:
+            if record.purpose is not purpose or not isinstance(signer, SigningKey):
+                continue
+            if record.may_sign(now) if now is not None else record.signs_from is None:
+                return signer
+            waiting = waiting or signer
+        if now is None and waiting is not None:
+            return waiting
+        raise KeyringError(f"No key signs for {purpose}: make one by `licsrv keys new {purpose}`.")
+
+    def second_signer(self, *, now: datetime) -> SecondKey:
+        """Return the key that signs license files a second time.
+
+        Raises:
+            KeyringError: There is none.
+        """
+        for record, signer in self._newest_first:
+            if isinstance(signer, SecondKey) and record.may_sign(now):
+                return signer
+        raise KeyringError(
+            f"No {SECOND_ALGORITHM} key signs licenses: make one by "
+            f"`licsrv keys new {Purpose.LICENSE} --algorithm {SECOND_ALGORITHM}`."
+        )
 
     def is_trusted(self, key_id: str) -> bool:
         """Whether something signed by this key still counts."""
@@ -112,8 +159,12 @@ class Keyring:
         return record is not None and not record.is_retired
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Return the public halves of every key that is not retired."""
+        """Return the public halves of every key that is not retired, those that wait included."""
         return {"keys": [record.jwk() for record in self.records if not record.is_retired]}
+
+
+def _age_of_signing(record: KeyRecord) -> tuple[datetime, datetime, str]:
+    return record.begins_at, record.created_at, record.key_id
 
 
 class KeyFolder:
@@ -133,14 +184,30 @@ class KeyFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self.path / DEVICE_KEY_NAME).exists():
             _write(self.path / DEVICE_KEY_NAME, base64.b64encode(secrets.token_bytes(_DEVICE_KEY_BYTES)), new=True)
-        present = {record.purpose for record in self.records() if not record.is_retired}
+        present = {
+            record.purpose for record in self.records() if not record.is_retired and record.algorithm is Algorithm.EDDSA
+        }
         return [self.make(purpose, now=now) for purpose in Purpose if purpose not in present]
 
-    def make(self, purpose: Purpose, *, now: datetime) -> KeyRecord:
-        """Make a key; being the newest, it signs from the next time the folder is read."""
-        private = Ed25519PrivateKey.generate()
-        public = b64(private.public_key().public_bytes_raw())
-        record = KeyRecord(thumbprint(public)[:KEY_ID_LENGTH], purpose, public, now)
+    def make(
+        self,
+        purpose: Purpose,
+        *,
+        now: datetime,
+        algorithm: Algorithm = Algorithm.EDDSA,
+        signs_from: datetime | None = None,
+    ) -> KeyRecord:
+        """Make a key; being the newest, it signs from the next time the folder is read, or from a moment to come.
+
+        Raises:
+            KeyringError: No key of this algorithm signs for this purpose.
+        """
+        if algorithm is Algorithm.ML_DSA_65 and purpose is not Purpose.LICENSE:
+            raise KeyringError(f"{algorithm} keys sign license files and nothing else.")
+        private = MLDSA65PrivateKey.generate() if algorithm is Algorithm.ML_DSA_65 else Ed25519PrivateKey.generate()
+        public = _public_half(private)
+        key_id = thumbprint(public, algorithm)[:KEY_ID_LENGTH]
+        record = KeyRecord(key_id, purpose, public, now, algorithm=algorithm, signs_from=signs_from)
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
         if self._passphrase is not None:
             encryption = serialization.BestAvailableEncryption(self._passphrase)
@@ -153,7 +220,7 @@ class KeyFolder:
         """End a key's life: nothing signed by it counts any more. Retiring it again changes nothing.
 
         Raises:
-            KeyringError: There is no such key, or it is the last one of its purpose.
+            KeyringError: There is no such key, or no other one signs for its purpose now.
         """
         records = {record.key_id: record for record in self.records()}
         record = records.get(key_id)
@@ -161,9 +228,10 @@ class KeyFolder:
             raise KeyringError(f"There is no key {key_id}.")
         if record.is_retired:
             return record
-        if not [r for r in records.values() if r.purpose is record.purpose and not r.is_retired and r is not record]:
+        # Files need no second signature, so the last key for them may go; whoever asks for one is told by the caller.
+        if record.algorithm is Algorithm.EDDSA and not _others_sign(record, records.values(), now):
             raise KeyringError(f"{key_id} is the only key for {record.purpose}: make a new one first.")
-        retired = KeyRecord(record.key_id, record.purpose, record.public, record.created_at, now)
+        retired = replace(record, retired_at=now)
         self._save(retired)
         return retired
 
@@ -195,7 +263,7 @@ class KeyFolder:
         """Return something that changes when the folder does, to notice new keys without reading them."""
         return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(self.path.glob("*.json")))
 
-    def _signer(self, record: KeyRecord) -> SigningKey | None:
+    def _signer(self, record: KeyRecord) -> Signer | None:
         path = self.path / f"{record.key_id}.pem"
         if record.is_retired or not path.exists():
             return None  # a replica that only verifies has no private half
@@ -205,33 +273,61 @@ class KeyFolder:
             raise KeyringError(
                 f"{path.name} cannot be opened: is LICSRV_KEYS_PASSPHRASE right ({type(error).__name__})?"
             ) from error
-        if not isinstance(private, Ed25519PrivateKey) or b64(private.public_key().public_bytes_raw()) != record.public:
-            raise KeyringError(f"{path.name} does not belong to {record.key_id}.json.")
-        return SigningKey.make(record.key_id, private, typ=TYPE_OF_PURPOSE[record.purpose])
+        if isinstance(private, Ed25519PrivateKey | MLDSA65PrivateKey) and _is_half_of(record, private):
+            if isinstance(private, MLDSA65PrivateKey):
+                return SecondKey(record.key_id, private)
+            return SigningKey.make(record.key_id, private, typ=TYPE_OF_PURPOSE[record.purpose])
+        raise KeyringError(f"{path.name} does not belong to {record.key_id}.json.")
 
     def _save(self, record: KeyRecord) -> None:
         document: dict[str, Any] = record.jwk() | {"created_at": record.created_at.isoformat()}
+        if record.signs_from is not None:
+            document["signs_from"] = record.signs_from.isoformat()
         if record.retired_at is not None:
             document["retired_at"] = record.retired_at.isoformat()
         _write(self.path / f"{record.key_id}.json", json.dumps(document, indent=2).encode("ascii"))
 
 
+def _is_half_of(record: KeyRecord, private: Ed25519PrivateKey | MLDSA65PrivateKey) -> bool:
+    is_second = record.algorithm is Algorithm.ML_DSA_65
+    return isinstance(private, MLDSA65PrivateKey) is is_second and _public_half(private) == record.public
+
+
+def _public_half(private: Ed25519PrivateKey | MLDSA65PrivateKey) -> str:
+    return b64(private.public_key().public_bytes_raw())
+
+
+def _others_sign(record: KeyRecord, records: Iterable[KeyRecord], now: datetime) -> bool:
+    """Whether another key does now what this one does; one that waits for its moment does not."""
+    same = (record.purpose, record.algorithm)
+    return any(
+        other.key_id != record.key_id and (other.purpose, other.algorithm) == same and other.may_sign(now)
+        for other in records
+    )
+
+
 def _read_record(path: Path) -> KeyRecord:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        retired = document.get("retired_at")
+        algorithm = Algorithm(document["alg"])
         record = KeyRecord(
             key_id=document["kid"],
             purpose=Purpose(document["purpose"]),
-            public=document["x"],
+            public=document["pub" if algorithm is Algorithm.ML_DSA_65 else "x"],
             created_at=datetime.fromisoformat(document["created_at"]),
-            retired_at=datetime.fromisoformat(retired) if retired else None,
+            retired_at=_moment(document.get("retired_at")),
+            algorithm=algorithm,
+            signs_from=_moment(document.get("signs_from")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyringError(f"{path.name} is damaged: restore it from a backup.") from error
-    if thumbprint(record.public)[:KEY_ID_LENGTH] != record.key_id or path.stem != record.key_id:
+    if thumbprint(record.public, algorithm)[:KEY_ID_LENGTH] != record.key_id or path.stem != record.key_id:
         raise KeyringError(f"{path.name} does not say what it is named: restore it from a backup.")
     return record
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _write(path: Path, content: bytes, *, new: bool = False) -> None:

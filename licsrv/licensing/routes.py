@@ -1,21 +1,22 @@
-"""The entrance for devices that ask for a license or give their place back, and the public keys."""
+"""The entrance for devices that ask for a license, as a string or a file, or give their place back; the public keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from licsrv.audit import Cause
 from licsrv.errors import (
     DeviceLimitError,
     DeviceMismatchError,
+    KeyringError,
     LicenseExpiredError,
     LicenseFrozenError,
     LicenseNotFoundError,
@@ -27,10 +28,11 @@ from licsrv.errors import (
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from licsrv.licensing import fingerprints, service
+from licsrv.licensing import files, fingerprints, service
 from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.service import Activation, LicenseForDevice, Terms
+from licsrv.platform import logs
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Code, Name, Nonce, Version
 from licsrv.platform.metrics import Metrics
@@ -39,7 +41,11 @@ from licsrv.platform.web import read_body, request_id_of
 from licsrv.platform.writer import Writer
 
 MAX_DEVICE_INFO = fingerprints.MAX_BYTES
+FILE_MEDIA_TYPE = "application/octet-stream"
 _BEARER = "bearer "
+_CHUNK = 16 * 1024
+_KEY_SECONDS = 60  # the operator has to make or restore a key
+_log = logs.logger(__name__)
 
 LICENSE_REFUSALS = (
     LicenseNotFoundError,
@@ -69,6 +75,28 @@ class StringRequest(Body):
     device_info: str = Field(max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU; unknown parts stay empty")
     nonce: Nonce = Field(description="the client's random, at most 64 characters")
     client: ClientInfo = ClientInfo()
+
+
+def _safe(name: str) -> str:
+    if not files.is_safe_name(name):
+        raise ValueError("a name that no system takes for a path or a device, without blanks or a dot at its end")
+    return name
+
+
+# The pattern says to readers of the document what a pattern can say; the validator knows the rest.
+FileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029/\\:*?\"<>|]*$"),
+    AfterValidator(_safe),
+]
+
+
+class FileRequest(StringRequest):
+    """A device asks for the license file of a code."""
+
+    file_name: FileName | None = Field(
+        None, description="what the file shall be called: a bare name, no path", examples=[files.DEFAULT_NAME]
+    )
 
 
 class StringAnswer(Body):
@@ -105,6 +133,22 @@ class Authority(Protocol):
         """
 
 
+class Activate(Protocol):
+    """A use case that admits a device and issues its license in some form."""
+
+    def __call__(
+        self,
+        session: Session,
+        request: Activation,
+        *,
+        keyring: Keyring,
+        terms: Terms,
+        cause: Cause,
+        now: datetime,
+    ) -> LicenseForDevice:
+        """Return the license as the device gets it."""
+
+
 @dataclass(frozen=True)
 class LicenseRoutes:
     """The routes of this room with all they need."""
@@ -124,6 +168,11 @@ class LicenseRoutes:
                 self.license_string, body=StringRequest, result=StringAnswer, refusals=LICENSE_REFUSALS,
             ),
             Operation(
+                "POST", "/v1/licenses/file", "Get the license file of a code for this device", "licenses",
+                self.license_file, body=FileRequest, media_type=FILE_MEDIA_TYPE, refusals=LICENSE_REFUSALS,
+                responses={"200": "The file, with Content-Disposition and Content-Digest (RFC 9530, sha-256)"},
+            ),
+            Operation(
                 "POST", "/v1/devices/release", "Give this device's place back", "licenses",
                 self.release_device, result=ReleaseAnswer, security=BEARER,
                 refusals=(UnauthenticatedError, DeviceMismatchError, ServiceUnavailableError),
@@ -136,26 +185,55 @@ class LicenseRoutes:
 
     async def license_string(self, request: Request, body: StringRequest) -> StringAnswer:
         """Answer ``POST /v1/licenses/string``."""
+        issued = await self._issued(request, body, service.activate)
+        return StringAnswer.model_validate(issued, from_attributes=True)
+
+    async def license_file(self, request: Request, body: FileRequest) -> Response:
+        """Answer ``POST /v1/licenses/file``."""
+        issued = await self._issued(request, body, service.activate_with_file, file_name=body.file_name)
+        content = issued.text.encode("utf-8")
+        headers = {
+            "Content-Length": str(len(content)),
+            "Content-Disposition": files.content_disposition(body.file_name or files.DEFAULT_NAME),
+            "Content-Digest": files.content_digest(content),
+        }
+        return StreamingResponse(_chunks(content), headers=headers, media_type=FILE_MEDIA_TYPE)
+
+    async def _issued(
+        self, request: Request, body: StringRequest, activate: Activate, *, file_name: str | None = None
+    ) -> LicenseForDevice:
         now = self.clock.now()
         facts = fingerprints.parse(body.device_info)
         cause = Cause("client", request_id_of(request.scope))
-        activation = Activation(body.code, body.device_info, body.client.name, body.client.version)
+        activation = Activation(body.code, body.device_info, body.client.name, body.client.version, file_name)
+
+        def use_case(session: Session) -> LicenseForDevice:
+            return activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)
+
         try:
-            issued = await self.writer.run(lambda session: self._activate(session, activation, cause, now))
+            issued = await self._run(use_case)
         except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked
             await self._introduce(body.code, facts, request, cause, now)
-            issued = await self.writer.run(lambda session: self._activate(session, activation, cause, now))
+            issued = await self._run(use_case)
         self.metrics.licenses_issued.inc()
-        return StringAnswer.model_validate(issued, from_attributes=True)
+        return issued
+
+    async def _run(self, use_case: Callable[[Session], LicenseForDevice]) -> LicenseForDevice:
+        try:
+            return await self.writer.run(use_case)
+        except KeyringError as error:
+            _log.exception("a license cannot be signed")
+            raise ServiceUnavailableError(
+                "The service cannot sign this license now; nothing was changed.",
+                action="Try again later, or ask the vendor's support.",
+                retry_after=_KEY_SECONDS,
+            ) from error
 
     async def _introduce(self, code: str, facts: DeviceFacts, request: Request, cause: Cause, now: datetime) -> None:
         parts = fingerprints.hash_parts(facts, key=self.keyring().device_key)
         address = request.client.host if request.client else ""
         known_as = fingerprints.fingerprint(parts)
         await self.authority.introduce(code, fingerprint=known_as, address=address, cause=cause, now=now)
-
-    def _activate(self, session: Session, activation: Activation, cause: Cause, now: datetime) -> LicenseForDevice:
-        return service.activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)
 
     async def release_device(self, request: Request) -> ReleaseAnswer:
         """Answer ``POST /v1/devices/release``."""
@@ -182,6 +260,11 @@ class LicenseRoutes:
         """Answer ``GET /.well-known/jwks.json``."""
         document: dict[str, Any] = dict(self.keyring().jwks())
         return JSONResponse(document, headers={"Cache-Control": "public, max-age=300"})
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _CHUNK):
+        yield content[start : start + _CHUNK]
 
 
 def bearer_of(authorization: str) -> str:

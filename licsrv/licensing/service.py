@@ -1,4 +1,4 @@
-"""Use cases of devices: a device asks for its license, and gives its place back.
+"""Use cases of devices: a device asks for its license (as a string, or as a file), and gives its place back.
 
 Each reads, decides, writes, and notes what it did in the audit, in the caller's transaction.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
-from licsrv.licensing import fingerprints, issuing, lifecycle, store, strings
+from licsrv.licensing import fingerprints, issuing, lifecycle, revocation_lists, store, strings
 from licsrv.licensing.fingerprints import HashedParts
-from licsrv.licensing.issuing import IssuableLicense, Recipient, Wording
+from licsrv.licensing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.lifecycle import Admission
 from licsrv.licensing.tables import Device, IssuedLicense
@@ -37,22 +38,54 @@ class Terms:
 
 @dataclass(frozen=True)
 class Activation:
-    """A device asks for the license of a code."""
+    """A device asks for the license of a code.
+
+    Args:
+        file_name: What it would call the file, where it wants one.
+        starts_at: From when it is wanted, where that is later than now.
+        ends_by: Until when it is wanted, where that is earlier than the license's end.
+    """
 
     code: str
     device_info: str = field(repr=False)
     device_name: str = ""
     client_version: str = ""
+    file_name: str | None = None
+    starts_at: datetime | None = None
+    ends_by: datetime | None = None
 
 
 @dataclass(frozen=True)
 class LicenseForDevice:
     """A license as the device gets it. ``refresh_after`` is when it should have checked in or asked again."""
 
-    license_string: str
+    text: str
+    form: str
     license_id: str
+    issued_id: str
     expires_at: datetime | None
     refresh_after: datetime
+
+    @property
+    def license_string(self) -> str:
+        """The text, as the answer to a request for a string names it."""
+        return self.text
+
+
+class Issue(Protocol):
+    """Issues a license to a device that was admitted."""
+
+    def __call__(
+        self,
+        session: Session,
+        license: IssuableLicense,
+        recipient: Recipient,
+        *,
+        wording: Wording,
+        keyring: Keyring,
+        now: datetime,
+    ) -> Issued:
+        """Return the license, written down."""
 
 
 def activate(
@@ -66,7 +99,47 @@ def activate(
         LicenseNotFoundError: No license has this code.
         LicenseExpiredError: And its relatives: no device may use it now.
         DeviceLimitError: The device is new and every place is taken.
+        InvalidRequestError: The product has too many features for a string.
     """
+    return _activate(session, request, issuing.issue_string, keyring=keyring, terms=terms, cause=cause, now=now)
+
+
+def activate_with_file(
+    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
+) -> LicenseForDevice:
+    """Do what :func:`activate` does and issue a license file.
+
+    Raises:
+        RefusalError: As :func:`activate`.
+        KeyringError: The product asks for a second signature, and no key makes one.
+    """
+    issue = partial(issuing.issue_file, file_name=request.file_name)
+    return _activate(session, request, issue, keyring=keyring, terms=terms, cause=cause, now=now)
+
+
+def activate_for_delivery(
+    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
+) -> LicenseForDevice:
+    """Do what :func:`activate` does and issue the form in which the product's licenses travel; ``form`` says which.
+
+    Raises:
+        RefusalError: As :func:`activate`.
+        KeyringError: As :func:`activate_with_file`.
+    """
+    issue = partial(issuing.issue_for_delivery, file_name=request.file_name)
+    return _activate(session, request, issue, keyring=keyring, terms=terms, cause=cause, now=now)
+
+
+def _activate(
+    session: Session,
+    request: Activation,
+    issue: Issue,
+    *,
+    keyring: Keyring,
+    terms: Terms,
+    cause: Cause,
+    now: datetime,
+) -> LicenseForDevice:
     license, product = store.license_for_activation(session, request.code)
     if license is None:
         raise unknown_code()
@@ -86,14 +159,15 @@ def activate(
     text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
     seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
     device_id = _admit(session, license, admission, seen, parts, now=now)
-    wording = Wording(terms.issuer, product, license.amount or places)
-    recipient = Recipient(device_id, facts, is_new=admission.device_id is None)
-    issued = issuing.issue_string(session, license, recipient, wording=wording, keyring=keyring, now=now)
+    wording = Wording(terms.issuer, product, license.amount or places, request.starts_at, request.ends_by)
+    recipient = Recipient(device_id, facts, is_new=admission.takes_place, name=request.device_name)
+    issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
-    return LicenseForDevice(issued.text, license.id, ends_at, _earlier(now + terms.lease_grace, ends_at))
+    refresh_after = _earlier(now + terms.lease_grace, ends_at)
+    return LicenseForDevice(issued.text, issued.form, license.id, issued.issued_id, ends_at, refresh_after)
 
 
 def unknown_code() -> LicenseNotFoundError:
@@ -209,6 +283,7 @@ def release_device(
 
     store.update_device(session, device.id, released_at=now)
     store.move_places(session, license.id, -1)
+    revocation_lists.list_given_back(session, device.id, now=now)
     detail = {"device": device.id, "name": device.name}
     audit.record(session, Action.DEVICE_RELEASED, subject=license.id, cause=cause, detail=detail, now=now)
     return Released(license.id, now, license.places_taken - 1)

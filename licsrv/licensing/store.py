@@ -26,6 +26,8 @@ _FOR_ACTIVATION = (
         _products.device_limit.label("product_device_limit"),
         _products.amount_is_places.label("product_amount_is_places"),
         _products.features.label("product_features"),
+        _products.second_signature.label("product_second_signature"),
+        _products.deliver_as.label("product_deliver_as"),
     )
     .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
     .where(_licenses.code == bindparam("of_code"))
@@ -51,7 +53,11 @@ _MOVE_PLACES = (
 )
 _LATEST_ISSUED = (
     select(table_of(IssuedLicense))
-    .where(_issued.device_id == bindparam("of_device"), _issued.form == bindparam("of_form"))
+    .where(
+        _issued.device_id == bindparam("of_device"),
+        _issued.form == bindparam("of_form"),
+        _issued.given_back_at.is_(None),
+    )
     .order_by(_issued.id.desc())
     .limit(1)
 )
@@ -69,6 +75,8 @@ class ProductRow:
     device_limit: int | None
     amount_is_places: bool
     features: Sequence[str]
+    second_signature: bool = False
+    deliver_as: str = "auto"
 
 
 def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
@@ -76,7 +84,14 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
     row = execute(session, _FOR_ACTIVATION, {"of_code": code}).one_or_none()
     if row is None or row.product_name is None:
         return row, None
-    product = ProductRow(row.product_name, row.product_device_limit, row.product_amount_is_places, row.product_features)
+    product = ProductRow(
+        row.product_name,
+        row.product_device_limit,
+        row.product_amount_is_places,
+        row.product_features,
+        row.product_second_signature,
+        row.product_deliver_as,
+    )
     return row, product
 
 
@@ -170,8 +185,29 @@ def add_issued(session: Session, row: Mapping[str, Any]) -> None:
 
 
 def latest_issued(session: Session, device_id: str, form: str) -> Any:
-    """Return the row of what was last handed out to a device, or None."""
+    """Return the row of what was last handed out to a device and not given back since, or None."""
     return execute(session, _LATEST_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
+
+
+def give_back_issued(session: Session, device_id: str, now: datetime) -> Sequence[Any]:
+    """Note that a device gave back everything that it was handed out; return the rows that it had still to give."""
+    held = (_issued.device_id == device_id, _issued.given_back_at.is_(None))
+    rows = session.execute(select(_issued.id, _issued.claims).where(*held)).all()
+    session.execute(update(table_of(IssuedLicense)).where(*held).values(given_back_at=now))
+    return rows
+
+
+def claims_of_license(session: Session, license_id: str) -> Sequence[str]:
+    """Return the claims of everything that was handed out for a license."""
+    query = select(_issued.claims).where(_issued.license_id == license_id)
+    return session.scalars(query).all()
+
+
+def products_with_second_signature(session: Session) -> Sequence[str]:
+    """Return the ids of the products whose files carry a second signature."""
+    return session.scalars(
+        select(col(Product.product_id)).where(col(Product.second_signature)).order_by(col(Product.product_id))
+    ).all()
 
 
 def issued_by_digest(session: Session, digest: str) -> IssuedLicense | None:

@@ -47,6 +47,10 @@ class SigningKey:
         header = json.dumps({"alg": "EdDSA", "kid": key_id, "typ": typ}, separators=(",", ":")).encode("ascii")
         return cls(key_id, private, b64(header).encode("ascii"))
 
+    def typed(self, typ: str) -> SigningKey:
+        """Return the same key for texts of another type: what is signed as one can never pass for another."""
+        return SigningKey.make(self.key_id, self.private, typ=typ)
+
     def sign(self, payload: bytes) -> str:
         """Return the compact serialization of a payload."""
         body = self.header + b"." + base64.urlsafe_b64encode(payload).rstrip(b"=")
@@ -78,7 +82,7 @@ def device_claim(facts: DeviceFacts, *, salt: bytes, most: int) -> dict[str, Any
 
 @dataclass(frozen=True)
 class LicenseTerms:
-    """What a license string says besides the device."""
+    """What a license says besides the device; ``maintenance_until`` is the last release date that it covers."""
 
     issuer: str
     issued_id: str
@@ -90,7 +94,9 @@ class LicenseTerms:
     is_test: bool
     is_provisional: bool
     issued_at: datetime
+    starts_at: datetime
     ends_at: datetime | None
+    maintenance_until: datetime | None = None
 
     def claims(self) -> dict[str, Any]:
         """Return the claims in the contract's names."""
@@ -101,11 +107,13 @@ class LicenseTerms:
             "code": self.code,
             "product": self.product,
             "iat": seconds(self.issued_at),
-            "nbf": seconds(self.issued_at),
+            "nbf": seconds(self.starts_at),
         }
         if self.ends_at is not None:
             claims["exp"] = seconds(self.ends_at)
         claims |= {"n": self.amount, "feat": list(self.features)}
+        if self.maintenance_until is not None:
+            claims["maint"] = seconds(self.maintenance_until)
         if self.is_test:
             claims["test"] = True
         if self.is_provisional:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
 
 class Product(SQLModel, table=True):
-    """What the vendor says of a product as the marketplace (or the vendor) numbers it."""
+    """What the vendor says of a product as the marketplace (or the vendor) numbers it.
+
+    ``second_signature`` asks for an ML-DSA-65 signature in its license files; ``deliver_as`` says in which form a
+    license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits.
+    """
 
     __tablename__ = "products"
 
@@ -18,6 +22,8 @@ class Product(SQLModel, table=True):
     device_limit: int | None = None
     amount_is_places: bool = True
     features: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    second_signature: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    deliver_as: str = Field(default="auto", max_length=8, sa_column_kwargs={"server_default": "auto"})
 
 
 class License(SQLModel, table=True):
@@ -46,6 +52,7 @@ class License(SQLModel, table=True):
     refused_reason: str | None = Field(default=None, max_length=255)
     expires_at: datetime | None = None
     expiry_stated_at: datetime | None = None
+    maintenance_until: datetime | None = None
     frozen_at: datetime | None = None
     freeze_stated_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -89,7 +96,11 @@ class DevicePart(SQLModel, table=True):
 
 
 class IssuedLicense(SQLModel, table=True):
-    """One license string or file handed out; ``digest`` is how its bearer is recognised."""
+    """One license string or file handed out; ``digest`` is how its bearer is recognised.
+
+    ``second_signature`` is kept because it cannot be made again. ``given_back_at`` set means that its device gave its
+    place back with it: it stands on the revocation list and is never handed out again.
+    """
 
     __tablename__ = "issued_licenses"
 
@@ -101,3 +112,29 @@ class IssuedLicense(SQLModel, table=True):
     key_id: str = Field(max_length=43)
     claims: str = Field(sa_column=Column(Text, nullable=False))
     issued_at: datetime
+    given_back_at: datetime | None = None
+    second_key_id: str | None = Field(default=None, max_length=43)
+    second_signature: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+
+
+class RevocationChange(SQLModel, table=True):
+    """One step of the revocation list; rows are only ever added, numbered without gaps in the order of commits."""
+
+    __tablename__ = "revocation_changes"
+    __table_args__ = (Index("ix_revocation_changes_entry", "entry", "number"),)
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    entry: str = Field(max_length=14)
+    action: str = Field(max_length=6)
+    ends_at: datetime | None = None
+    at: datetime
+
+
+class RevocationHead(SQLModel, table=True):
+    """The end of the revocation list: one row, locked by whoever adds to it."""
+
+    __tablename__ = "revocation_head"
+
+    id: int = Field(primary_key=True)
+    number: int
+    changed_at: datetime | None = None

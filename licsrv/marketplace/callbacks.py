@@ -1,5 +1,7 @@
 """The use case of callbacks: a verified message of any product line is carried out once, whatever happens.
 
+This is the envelope: replay, reading, answering, logging. What a command changes stands in ``carrying_out``.
+
 The marketplace sends a message up to 60 times, on any replica, in any order (protocol/authorization-code.md §5.7).
 The end state and the answer are those of one delivery:
 
@@ -24,34 +26,28 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.errors import CallbackError
-from licsrv.heartbeats.service import QUERY_KIND
-from licsrv.licensing import changes
-from licsrv.licensing import store as licenses
-from licsrv.licensing.tables import License
-from licsrv.marketplace import product_lines, store
+from licsrv.marketplace import carrying_out, product_lines, store
+from licsrv.marketplace.applications import Issuer
 from licsrv.marketplace.callback_signature import Verified
-from licsrv.marketplace.commands import (
-    ChangeExpiry,
-    ChangeStatus,
-    Command,
-    Outcome,
-    Probe,
-    ReleaseLicense,
-    ResultCode,
-)
-from licsrv.outbox import store as outbox
+from licsrv.marketplace.carrying_out import Message
+from licsrv.marketplace.commands import Command, Outcome, Probe, ResultCode
 from licsrv.platform.ids import new_id
 from licsrv.platform.strict_json import MalformedJsonError, loads_object
 
-# A renewal by its nature only extends; every other scene (also one we do not know) says what the end is.
-_EXTENDING_SCENES = frozenset({"RENEWAL", "TRIAL_TO_FORMAL"})
 _REPLAYED = "This nonce has been used."
+# What a message says of devices and people is not kept: the log is for support, who have the license itself.
+_UNKEPT = frozenset({"deviceFingerprint", "buyerInfo", "customerName", "userName", "mobilePhone", "email"})
+_LEFT_OUT = "(not kept)"
 
 
 @dataclass(frozen=True)
 class Callback:
-    """A callback as it arrived. ``verified`` is None when its signature does not count, and ``rejection`` says why."""
+    """A callback as it arrived. ``verified`` is None when its signature does not count, and ``rejection`` says why.
 
+    ``body`` holds the message as a JSON object; of a GET request, its parameters.
+    """
+
+    method: str
     body: bytes
     nonce: str
     signature: str
@@ -69,7 +65,9 @@ class Answered:
     result_code: str
 
 
-def answer(session: Session, callback: Callback, *, callback_timezone: tzinfo, now: datetime) -> Answered:
+def answer(
+    session: Session, callback: Callback, *, callback_timezone: tzinfo, issuer: Issuer, now: datetime
+) -> Answered:
     """Carry a callback out, log it, and return the answer; a refusal is an answer and changes nothing but the log."""
     body: Mapping[str, object] = {}
     command: Command | None = None
@@ -77,10 +75,11 @@ def answer(session: Session, callback: Callback, *, callback_timezone: tzinfo, n
         verified = _require_verified(callback)
         _require_new(session, callback, verified, now)
         body = _parse(callback.body)
-        command = product_lines.parse(body, callback_timezone=callback_timezone)
-        result: Outcome | CallbackError = _carry_out(
-            session, command, body, verified, cause=Cause("marketplace", callback.request_id), now=now
-        )
+        command = product_lines.parse(body, callback_timezone=callback_timezone, method=callback.method)
+        message = Message(command, body, verified.signed_at)
+        cause = Cause("marketplace", callback.request_id)
+        with session.begin_nested():  # a refusal undoes what was written on the way to it
+            result: Outcome | CallbackError = carrying_out.carry_out(session, message, issuer, cause=cause, now=now)
     except CallbackError as error:
         result = error
 
@@ -115,77 +114,6 @@ def _parse(body: bytes) -> Mapping[str, object]:
         raise CallbackError(ResultCode.INVALID_PARAMETER, f"The body cannot be read: {error}") from error
 
 
-def _carry_out(
-    session: Session,
-    command: Command,
-    body: Mapping[str, object],
-    verified: Verified,
-    *,
-    cause: Cause,
-    now: datetime,
-) -> Outcome:
-    """Change what the command says; a command that was carried out before changes nothing."""
-    if isinstance(command, Probe):
-        return Outcome()
-    license = licenses.license_for_update(session, command.code)
-    if license is None:
-        raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This authorization code is not known here.")
-    # Looked for under the lock: the same message on another replica has written its receipt by now.
-    receipt = _receipt_digest(command, body)
-    if receipt is not None and (before := store.receipt(session, receipt)) is not None:
-        return Outcome(before)
-
-    changed = _apply(session, license, command, stated_at=verified.signed_at, cause=cause, now=now)
-
-    if changed and license.released_at is None:
-        outbox.enqueue(session, QUERY_KIND, ordering_key=license.id, payload={"code": license.code}, now=now)
-    if receipt is not None:
-        store.add_receipt(session, receipt, Outcome().message, now=now)
-    return Outcome()
-
-
-def _receipt_digest(command: Command, body: Mapping[str, object]) -> str | None:
-    """Return what names a message that must not be carried out twice.
-
-    A change of status has none: FREEZE, UNFREEZE, FREEZE are three messages of which the first and the third are equal
-    to the letter. Being absolute, they may be repeated; the signed time orders them.
-    """
-    if isinstance(command, ChangeStatus):
-        return None
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def _apply(
-    session: Session, license: License, command: Command, *, stated_at: datetime, cause: Cause, now: datetime
-) -> bool:
-    match command:
-        case ChangeExpiry():
-            return _change_expiry(session, license, command, stated_at=stated_at, cause=cause, now=now)
-        case ChangeStatus(frozen=frozen):
-            return changes.set_frozen(session, license, frozen, stated_at=stated_at, cause=cause, now=now)
-        case ReleaseLicense(order_id=order_id, order_line_id=line_id):
-            if order_id:
-                store.add_order(session, license.id, order_id, line_id or "", "RELEASE", now=now)
-            return changes.release(session, license, cause=cause, now=now)
-        case Probe():
-            return False
-
-
-def _change_expiry(
-    session: Session, license: License, command: ChangeExpiry, *, stated_at: datetime, cause: Cause, now: datetime
-) -> bool:
-    may_shorten = command.scene not in _EXTENDING_SCENES
-    store.add_order(session, license.id, command.order_id, command.order_line_id, command.scene, now=now)
-    changed = changes.change_expiry(
-        session, license, command.expires_at, stated_at=stated_at, may_shorten=may_shorten, cause=cause, now=now
-    )
-    if command.product_id and changed:
-        changes.change_product(session, license, command.product_id, cause=cause, now=now)
-    # Not changed may mean late: the marketplace is asked in any case.
-    return True
-
-
 def _log(
     session: Session,
     callback: Callback,
@@ -202,11 +130,11 @@ def _log(
         "is_signed": signed,
         "key_digest": callback.verified.key_digest if callback.verified else "",
         "activity": _short(body.get("activity")),
-        "code": _short(body.get("license")),
+        "code": _short(body.get("license") or body.get("instanceId")),
         "is_probe": is_probe,
         "result_code": str(document["resultCode"]),
         "message": str(document.get("resultMsg", "")),
-        "body": _storable(callback.body) if signed else "",
+        "body": _storable(callback.body, body) if signed else "",
         "body_bytes": len(callback.body),
         "request_id": callback.request_id,
     }
@@ -217,6 +145,18 @@ def _short(value: object) -> str:
     return value[:64] if isinstance(value, str) else ""
 
 
-def _storable(body: bytes) -> str:
-    """Return a body as text that any database takes; what is no UTF-8 stays readable as escapes."""
-    return body.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+def _storable(raw: bytes, body: Mapping[str, object]) -> str:
+    """Return a message as text that any database takes, without what it says of devices and people.
+
+    One that cannot be read stays as it came, what is no UTF-8 as escapes, unless such a member may be in it.
+    """
+    if body:
+        return json.dumps(_kept(body), ensure_ascii=False, separators=(",", ":"))
+    text = raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return _LEFT_OUT if any(name in text for name in _UNKEPT) else text
+
+
+def _kept(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _LEFT_OUT if name in _UNKEPT else _kept(member) for name, member in value.items()}
+    return [_kept(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Ask the marketplace's open API (protocol/authorization-code.md §2 to §4, §8).
+"""Ask the marketplace's open API (protocol/authorization-code.md §2 to §4, §8; online-license-and-sdk.md §5).
 
 ``OpenApi`` signs a call, tries the hosts in order within one time limit, recognises the answer and turns what is not
 a success into an error of ``licsrv.errors``. It does not repeat a call later (the outbox does) and keeps no state but
@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
+from urllib.parse import quote
 
 import httpx2
 
 from licsrv.errors import MarketplaceAuthenticationError, MarketplaceUnansweredError
-from licsrv.marketplace import aksk, compact_time, open_api_answers, open_api_codes
+from licsrv.marketplace import aksk, compact_time, open_api_answers, open_api_codes, order_answers, uploads
 from licsrv.marketplace.aksk import KeyPair
 from licsrv.marketplace.open_api_answers import Activation, CodeState, ReportedStatus, Usage, UsageResult
 from licsrv.marketplace.open_api_codes import Envelope
+from licsrv.marketplace.order_answers import Order
+from licsrv.marketplace.uploads import Upload
 
 __all__ = ["Activation", "Call", "CodeState", "KeyPair", "OpenApi", "ReportedStatus", "Usage", "UsageResult"]
 
@@ -135,6 +138,19 @@ class OpenApi:
             return UsageResult((), complete=True, raw={})
         envelope = await self.call(_post("/v2/license/software-usage-info", payload), time_limit=time_limit)
         return open_api_answers.usage_result(envelope.data, [usage.code for usage in usages])
+
+    async def query_order(self, order_id: str, order_line_id: str, *, time_limit: timedelta) -> Order:
+        """Ask what was bought with an order line (online §5.3)."""
+        query = (("orderId", order_id), ("orderLineId", order_line_id))
+        call = Call("GET", "/v1/order/query", query=query[: 2 if order_line_id else 1])
+        envelope = await self.call(call, time_limit=time_limit)
+        return order_answers.order(envelope.members, order_line_id)
+
+    async def upload(self, event_id: str, upload: Upload, *, time_limit: timedelta) -> None:
+        """Send the license that an application asked for (online §5.2). GAP: a second upload is not documented."""
+        body, content_type = uploads.encode(upload)
+        path = f"/v1/market-event/{quote(event_id, safe='')}/file"
+        await self.call(Call("POST", path, body, content_type=content_type), time_limit=time_limit)
 
     async def call(self, call: Call, *, time_limit: timedelta) -> Envelope:
         """Make any call of the open API and return the envelope of a success.

@@ -9,14 +9,15 @@ It does not know how messages are spelled (``product_lines``), nor what is done 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
 
 class ResultCode(StrEnum):
-    """What a callback is answered with (protocol/authorization-code.md §5.8)."""
+    """What a callback is answered with (protocol/authorization-code.md §5.8, online-license-and-sdk.md §4.1)."""
 
     SUCCESS = "000000"
     AUTHENTICATION_FAILED = "000001"
@@ -24,6 +25,11 @@ class ResultCode(StrEnum):
     UNKNOWN_LICENSE = "000003"
     IN_PROGRESS = "000004"
     INTERNAL_ERROR = "000005"
+    NO_RESOURCE = "000100"
+    QUOTA_USED_UP = "000900"
+    OUTSIDE_PERIOD = "000901"
+    EXPIRY_REQUIRED = "000902"
+    FINGERPRINT_REQUIRED = "000903"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +65,103 @@ class ReleaseLicense:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpireLicense:
+    """End the license's use now; a renewal may still bring it back."""
+
+    code: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrder:
+    """The license goes on under another order; what was bought with it stands in the order itself."""
+
+    code: str
+    order_id: str
+    order_line_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInstance:
+    """Make a license of an order line of which nothing but its name is told; the order is asked for afterwards."""
+
+    order_id: str
+    order_line_id: str
+    business_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLicense:
+    """Make a license of an order whose facts stand in the message."""
+
+    order_id: str
+    business_id: str
+    product_id: str
+    customer: str
+    amount: int | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryInstances:
+    """Say of licenses whether they are open."""
+
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyForLicense:
+    """Issue a license for a device and send it to the marketplace; ``event_id`` names the application."""
+
+    code: str
+    event_id: str
+    effective_at: datetime
+    expires_at: datetime | None
+    device_info: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOrder:
+    """An order was paid; what it is has to be asked."""
+
+    order_id: str
+    order_line_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
-    """Answer success and change nothing: the marketplace replays its debug cases twice a day (protocol §5.10)."""
+    """Answer success and change nothing: the marketplace replays its debug cases twice a day (protocol §5.10).
+
+    ``codes`` are the licenses that the answer has to name.
+    """
 
     activity: str
+    codes: tuple[str, ...] = ()
 
 
-Command: TypeAlias = ChangeExpiry | ChangeStatus | ReleaseLicense | Probe
+LicenseCommand: TypeAlias = ChangeExpiry | ChangeStatus | ChangeOrder | ExpireLicense | ReleaseLicense
+Command: TypeAlias = LicenseCommand | OpenInstance | OpenLicense | QueryInstances | ApplyForLicense | NoteOrder | Probe
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedInstance:
+    """A license that is open, as the marketplace's buyer is told of it."""
+
+    code: str
+    memo: str
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A command was carried out and is on disk; ``message`` is what the marketplace's operator reads."""
+    """A command was carried out and is on disk; ``message`` is what the marketplace's operator reads.
+
+    Args:
+        code: SUCCESS, or IN_PROGRESS where what was asked for follows.
+        instance: The code of the license that was opened.
+        instances: The licenses asked about, those that are open.
+    """
 
     message: str = "success."
+    code: ResultCode = ResultCode.SUCCESS
+    instance: str | None = None
+    instances: Sequence[OpenedInstance] | None = None

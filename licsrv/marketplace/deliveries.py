@@ -1,8 +1,8 @@
-"""How the outbox's kinds are delivered: the question, the activation and the usage report.
+"""How the outbox's kinds are delivered: the questions, the activation, the usage report and the upload.
 
 Each may be delivered twice (a process that dies between the call and its settlement): a query changes nothing at the
-marketplace, a usage report names clients and is counted once for each, and an activation that finds the code activated
-takes it as it is.
+marketplace, a usage report names clients and is counted once for each, an activation that finds the code activated
+takes it as it is, and an upload sends the very same license for the same event.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from datetime import timedelta
 from sqlmodel import Session
 
 from licsrv.audit import Action, Cause, record
-from licsrv.errors import MarketplaceError, MarketplacePausedError, MarketplaceRefusedError
+from licsrv.errors import KeyringError, MarketplaceError, MarketplacePausedError, MarketplaceRefusedError
 from licsrv.heartbeats.service import QUERY_KIND, USAGE_KIND
 from licsrv.licensing import changes, store
-from licsrv.marketplace import answers
+from licsrv.marketplace import answers, applications, instances, sealing
+from licsrv.marketplace.applications import UPLOAD_KIND, Issuer
 from licsrv.marketplace.guarded import GuardedOpenApi
+from licsrv.marketplace.instances import ORDER_KIND
 from licsrv.marketplace.introduction import ACTIVATE_KIND, activate_or_adopt, refusal_of
 from licsrv.marketplace.open_api_answers import Usage
+from licsrv.marketplace.uploads import Upload
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, Verdict
 from licsrv.outbox.store import Claimed
 from licsrv.outbox.worker import Deliverer
@@ -38,18 +41,22 @@ class Deliveries:
     Args:
         time_limit: For one call.
         alive_unfreezes: Whether the answer ALIVE ends a freeze.
+        issuer: Issues what was applied for before its order was known.
     """
 
     api: GuardedOpenApi
     clock: Clock
     time_limit: timedelta
     alive_unfreezes: bool
+    issuer: Issuer
 
     def deliverers(self) -> Mapping[str, Deliverer]:
         """Return a deliverer for each kind."""
         return {
             ACTIVATE_KIND: Deliverer(self._one(self._activate)),
             QUERY_KIND: Deliverer(self._one(self._query)),
+            ORDER_KIND: Deliverer(self._one(self._query_order)),
+            UPLOAD_KIND: Deliverer(self._one(self._upload)),
             USAGE_KIND: Deliverer(self._report_usage, batch=USAGE_BATCH),
         }
 
@@ -93,6 +100,45 @@ class Deliveries:
             )
 
         return Delivered(effect)
+
+    async def _query_order(self, row: Claimed) -> Verdict:
+        code, asked_at = row.payload["code"], self.clock.now()
+        try:
+            order = await self.api.query_order(
+                row.payload["order_id"], row.payload["order_line_id"], time_limit=self.time_limit
+            )
+        except MarketplaceRefusedError as error:
+            return self._refused_order(row, error)
+
+        def effect(session: Session) -> None:
+            now = self.clock.now()
+            license = instances.take_order_over(session, code, order, asked_at=asked_at, cause=_CAUSE, now=now)
+            if license is not None and license.activated_at is not None:
+                applications.issue_waiting(session, license, self.issuer, cause=_CAUSE, now=now)
+
+        return Delivered(effect)
+
+    def _refused_order(self, row: Claimed, error: MarketplaceRefusedError) -> Verdict:
+        """Note on the license that the marketplace does not know its order; a repeated newInstance asks again."""
+        reason = f"{error.error_code} {error.message}".strip()
+
+        def effect(session: Session) -> None:
+            license = store.license_for_update(session, row.payload["code"]) if row.payload["code"] else None
+            if license is not None:
+                changes.refuse(session, license, reason[:255], cause=_CAUSE, now=self.clock.now())
+            self._note_parked(session, row, reason)
+
+        return Refused(reason, effect)
+
+    async def _upload(self, row: Claimed) -> Verdict:
+        try:
+            text = sealing.unseal(row.payload["sealed"], device_key=self.issuer.keyring().device_key)
+        except KeyringError as error:
+            reason = str(error)
+            return Refused(reason, lambda session: self._note_parked(session, row, reason))
+        upload = Upload(text, row.payload["file_name"])
+        await self.api.upload(row.payload["event_id"], upload, time_limit=self.time_limit)
+        return Delivered()
 
     async def _activate(self, row: Claimed) -> Verdict:
         code = row.payload["code"]

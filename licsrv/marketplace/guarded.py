@@ -13,6 +13,8 @@ from licsrv.marketplace import gate
 from licsrv.marketplace.client import OpenApi
 from licsrv.marketplace.gate import Closed, Entered
 from licsrv.marketplace.open_api_answers import Activation, CodeState, Usage, UsageResult
+from licsrv.marketplace.order_answers import Order
+from licsrv.marketplace.uploads import Upload
 from licsrv.platform import logs
 from licsrv.platform.clock import Clock
 from licsrv.platform.metrics import Metrics
@@ -63,6 +65,24 @@ class GuardedOpenApi:
             MarketplaceError: See :meth:`licsrv.marketplace.client.OpenApi.report_usage`, and MarketplacePausedError.
         """
         return await self._call(lambda: self._api.report_usage(usages, time_limit=time_limit), time_limit)
+
+    async def query_order(self, order_id: str, order_line_id: str, *, time_limit: timedelta) -> Order:
+        """Ask what was bought with an order line.
+
+        Raises:
+            MarketplaceError: See :meth:`licsrv.marketplace.client.OpenApi.query_order`, and MarketplacePausedError.
+        """
+        return await self._call(
+            lambda: self._api.query_order(order_id, order_line_id, time_limit=time_limit), time_limit
+        )
+
+    async def upload(self, event_id: str, upload: Upload, *, time_limit: timedelta) -> None:
+        """Send the license that an application asked for.
+
+        Raises:
+            MarketplaceError: See :meth:`licsrv.marketplace.client.OpenApi.upload`, and MarketplacePausedError.
+        """
+        await self._call(lambda: self._api.upload(event_id, upload, time_limit=time_limit), time_limit)
 
     async def _call(self, call: Callable[[], Awaitable[Answer]], time_limit: timedelta) -> Answer:
         entered = await self._enter(time_limit)

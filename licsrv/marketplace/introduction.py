@@ -81,7 +81,7 @@ class MarketplaceAuthority:
             TooManyRequestsError: This address tries too many codes.
             MarketplaceUnavailableError: It cannot be asked now, and no provisional license can be given.
         """
-        if self._runs_provisionally(code, now):
+        if self._is_settled(code, now):
             return
         if not self._api.is_configured:
             raise _unknown()
@@ -93,9 +93,12 @@ class MarketplaceAuthority:
             running.add_done_callback(lambda _: self._under_way.pop(code, None))
         await asyncio.shield(running)  # one caller that goes away must not take the answer from the others
 
-    def _runs_provisionally(self, code: str, now: datetime) -> bool:
+    def _is_settled(self, code: str, now: datetime) -> bool:
+        """Whether there is nothing to ask: it runs provisionally, or is no code of this product line at all."""
         with reading(self._database) as session:
             license = store.license_by_code(session, code)
+            if license is not None and license.source != changes.MARKETPLACE:
+                lifecycle.require_usable(license, now)
             return license is not None and lifecycle.is_provisional(license, now)
 
     async def _limit(self, address: str) -> None:

@@ -12,6 +12,7 @@ from licsrv.errors import MarketplaceAuthenticationError, MarketplaceRefusedErro
 from licsrv.platform.strict_json import MalformedJsonError, loads_object
 
 SUCCESS = "92020000"
+_SUCCESSES = frozenset({SUCCESS, "CBC.0000", "MKT.0000"})  # the last: order query, by its example (online §5.3)
 INTERNAL_ERROR = "92020001"
 INVALID_PARAMETER = "92020002"
 ILLEGAL_STATE = "92020003"
@@ -31,8 +32,23 @@ REFUSALS = {
     "95000002": "the HTTP method is not supported",
     "95000003": "the content type is not application/json",
     "95000004": "the body is not readable as JSON",
+    "CBC.0100": "the input is out of range or malformed",
+    "CBC.0101": "a parameter is missing, wrong or one too many",
+    "CBC.0150": "this is not allowed, as for a product of another seller",
+    "CBC.0199": "a parameter breaks its rule",
+    "91381033": "the license resource is not available",
+    "91381034": "the application for a license is not valid",
+    "91381035": "the period of the license has no amount left",
+    "91381037": "the form of the license is invalid",
+    "91381038": "the application for a license was denied",
+    "91380150": "the account has not the role for this",
 }
-"""The documented codes that mean no, until something changes on either side (§3.1)."""
+"""The documented codes that mean no, until something changes on either side (§3.1; online §5.2, §5.3).
+
+CBC.0150 is printed as "authentication failed" too, but the gateway has checked the key pair before: it does not count
+towards the lock of the pair.
+"""
+_REFUSED_ACCOUNT = frozenset({"CBC.0151", "CBC.0154"})  # no authority, illegal token (online §5.3)
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -56,17 +72,20 @@ class Envelope:
 
 
 def read_envelope(body: bytes) -> Envelope | None:
-    """Recognise an answer by its ``error_code``; ``None`` for anything else, such as a proxy's error page."""
+    """Recognise an answer by its ``error_code``; ``None`` for anything else, such as a proxy's error page.
+
+    Order query says ``resultCode`` and ``resultMsg`` for the same (online §5.3).
+    """
     try:
         members = loads_object(body, max_depth=32, max_bytes=MAX_ANSWER_BYTES)
     except MalformedJsonError:
         return None
-    code = members.get("error_code")
+    code = members.get("error_code", members.get("resultCode"))
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code)  # the table says String; a number cannot mean anything else
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         return None
-    message = members.get("error_msg")
+    message = members.get("error_msg", members.get("resultMsg"))
     return Envelope(code, message if isinstance(message, str) else "", members.get("data"), members)
 
 
@@ -82,7 +101,7 @@ def check(envelope: Envelope, *, http_status: int) -> None:
         MarketplaceUnansweredError: An internal error, a gateway failure, or a code that nobody documents.
     """
     code = envelope.error_code
-    if code == SUCCESS:
+    if code in _SUCCESSES:
         return
     if code in REFUSALS:
         raise MarketplaceRefusedError(f"The marketplace refused ({code}): {REFUSALS[code]}.", error_code=code)
@@ -101,7 +120,7 @@ def is_authentication_failure(code: str, http_status: int) -> bool:
     denied = http_status in {_UNAUTHORIZED, _FORBIDDEN}
     if code.startswith(_GATEWAY_PREFIX):
         return denied or code.endswith(_AUTHENTICATION_SUFFIXES)
-    return denied and code == INTERNAL_ERROR
+    return code in _REFUSED_ACCOUNT or (denied and code == INTERNAL_ERROR)
 
 
 def _described(envelope: Envelope) -> str:

@@ -1,15 +1,17 @@
 """The entrance for the marketplace: one address, always HTTP 200 with a result code.
 
-The signature is checked over the raw bytes before anything is parsed or looked up.
+The signature is checked over the raw bytes before anything is parsed or looked up. ``GET`` is how the retired product
+line License 1.0 speaks: its parameters are the message, its token the signature, and its answers are signed too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlmodel import Session
@@ -17,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from licsrv.errors import BodyTooLargeError, CallbackError, StorageError
-from licsrv.marketplace import callback_signature, callbacks, product_lines
+from licsrv.marketplace import auth_token, callback_signature, callbacks, product_lines
+from licsrv.marketplace.applications import Issuer
 from licsrv.marketplace.callback_signature import CallbackQuery, Verified
 from licsrv.marketplace.callbacks import Answered, Callback
 from licsrv.marketplace.commands import ResultCode
@@ -31,6 +34,7 @@ from licsrv.platform.writer import Writer
 PATH = "/marketplace/callback"
 # The marketplace gives up after 5 s (protocol §5.1): better to say "again" than to say nothing.
 _SECONDS = 4.0
+_MOST_PARAMETERS = 64
 _log = logs.logger(__name__)
 
 
@@ -50,6 +54,7 @@ class CallbackRoutes:
     writer: Writer
     access_keys: Sequence[SecretStr]
     callback_timezone: tzinfo
+    issuer: Issuer
     clock: Clock
     metrics: Metrics
 
@@ -60,17 +65,53 @@ class CallbackRoutes:
                 "POST", PATH, "Marketplace callback, signed; every product line", "marketplace", self.callback,
                 result=CallbackAnswer, query=("signature", "timestamp", "nonce"),
             ),
+            Operation(
+                "GET", PATH, "Marketplace callback of the retired License 1.0, with a token", "marketplace",
+                self.callback_v1, result=CallbackAnswer, query=("activity", auth_token.TOKEN, auth_token.TIMESTAMP),
+            ),
         )  # fmt: skip
 
     async def callback(self, request: Request) -> Response:
         """Answer ``POST /marketplace/callback``."""
         now = self.clock.now()
         callback = await self._read(request, now)
-        answered = await self._answer(callback, now)
+        return JSONResponse(dict((await self._answer(callback, now)).document))
+
+    async def callback_v1(self, request: Request) -> Response:
+        """Answer ``GET /marketplace/callback``; the answer's bytes are signed with the key that verified (§7.4)."""
+        now = self.clock.now()
+        callback = self._read_v1(request, now)
+        response = JSONResponse(dict((await self._answer(callback, now)).document))
+        if callback.verified is not None:
+            named = {callback_signature.key_digest(key): key for key in self._keys()}
+            response.headers[auth_token.BODY_SIGN] = auth_token.body_sign(
+                bytes(response.body), named[callback.verified.key_digest]
+            )
+        return response
+
+    async def _answer(self, callback: Callback, now: datetime) -> Answered:
+        answered = await self._carried_out(callback, now)
         self.metrics.callbacks.labels(_known_activity(answered.activity), answered.result_code).inc()
         if answered.result_code != ResultCode.SUCCESS:
-            _log.warning("callback refused", activity=answered.activity, result_code=answered.result_code)
-        return JSONResponse(dict(answered.document))
+            _log.warning("callback not done", activity=answered.activity, result_code=answered.result_code)
+        return answered
+
+    def _keys(self) -> list[str]:
+        return [key.get_secret_value() for key in self.access_keys]
+
+    def _read_v1(self, request: Request, now: datetime) -> Callback:
+        parameters = _parameters(request.scope["query_string"])
+        request_id = request_id_of(request.scope)
+        verified, rejection = None, None
+        try:
+            if parameters is None:
+                raise CallbackError(ResultCode.INVALID_PARAMETER, "A parameter appears twice, or there are too many.")
+            verified = auth_token.verify(parameters, self._keys(), now=now)
+        except CallbackError as error:
+            rejection = error
+        said = {name: value for name, value in (parameters or {}).items() if name != auth_token.TOKEN}
+        token = (parameters or {}).get(auth_token.TOKEN, "")
+        return Callback("GET", json.dumps(said).encode("ascii"), token, token, verified, rejection, request_id)
 
     async def _read(self, request: Request, now: datetime) -> Callback:
         query = _query(request.scope["query_string"])
@@ -79,22 +120,23 @@ class CallbackRoutes:
             body = await read_body(request.receive)
         except BodyTooLargeError as error:
             rejection = CallbackError(ResultCode.INVALID_PARAMETER, error.detail)
-            return Callback(b"", "", "", None, rejection, request_id)
+            return Callback("POST", b"", "", "", None, rejection, request_id)
         verified, refused = self._verify(body, query, now)
-        return Callback(body, query.nonce or "", query.signature or "", verified, refused, request_id)
+        return Callback("POST", body, query.nonce or "", query.signature or "", verified, refused, request_id)
 
     def _verify(
         self, body: bytes, query: CallbackQuery, now: datetime
     ) -> tuple[Verified, None] | tuple[None, CallbackError]:
-        keys = [key.get_secret_value() for key in self.access_keys]
         try:
-            return callback_signature.verify(body, query, keys, now=now), None
+            return callback_signature.verify(body, query, self._keys(), now=now), None
         except CallbackError as error:
             return None, error
 
-    async def _answer(self, callback: Callback, now: datetime) -> Answered:
+    async def _carried_out(self, callback: Callback, now: datetime) -> Answered:
         def use_case(session: Session) -> Answered:
-            return callbacks.answer(session, callback, callback_timezone=self.callback_timezone, now=now)
+            return callbacks.answer(
+                session, callback, callback_timezone=self.callback_timezone, issuer=self.issuer, now=now
+            )
 
         try:
             async with asyncio.timeout(_SECONDS):
@@ -112,6 +154,21 @@ def _query(query_string: bytes) -> CallbackQuery:
         name, _, value = pair.partition("=")
         found.setdefault(name, unquote(value, errors="backslashreplace"))
     return CallbackQuery(found.get("signature"), found.get("timestamp"), found.get("nonce"))
+
+
+def _parameters(query_string: bytes) -> dict[str, str] | None:
+    """Read the parameters of a GET request, URL-decoded; None when one appears twice or there are very many."""
+    pairs = [pair for pair in query_string.decode("latin-1").split("&") if pair]
+    if len(pairs) > _MOST_PARAMETERS:
+        return None
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        name = unquote_plus(name, errors="backslashreplace")
+        if name in found:
+            return None
+        found[name] = unquote_plus(value, errors="backslashreplace")
+    return found
 
 
 def _known_activity(activity: str) -> str:

@@ -10,13 +10,16 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from sqlmodel import Session, col
 
 from licsrv.marketplace.tables import (
+    Application,
     CallbackNonce,
     CallbackReceipt,
     CallbackRecord,
     CallUnderWay,
     Gate,
+    Instance,
     LicenseOrder,
     MarketplaceView,
+    OrderRecord,
 )
 from licsrv.platform.db import add_missing, execute, table_of
 
@@ -60,6 +63,46 @@ def add_order(
 def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:
     """Return the orders of a license, oldest first."""
     query = select(LicenseOrder).where(col(LicenseOrder.license_id) == license_id).order_by(col(LicenseOrder.at))
+    return session.scalars(query).all()
+
+
+def instance_of_order(session: Session, order_id: str, order_line_id: str) -> Instance | None:
+    """Return the instance that an order line has."""
+    query = select(Instance).where(col(Instance.order_id) == order_id, col(Instance.order_line_id) == order_line_id)
+    return session.scalars(query).one_or_none()
+
+
+def add_instance(session: Session, code: str, order_id: str, order_line_id: str, *, now: datetime) -> bool:
+    """Give an order line its instance; False when the line has one already, or the code is another line's.
+
+    Whoever is second waits here for the first one's transaction, so that 32 at once make one.
+    """
+    row = {"code": code, "order_id": order_id, "order_line_id": order_line_id, "created_at": now}
+    return bool(add_missing(session, Instance, "code", [row]))
+
+
+def save_order(session: Session, order: OrderRecord) -> None:
+    """Keep what the marketplace said of an order line, in place of what it said before."""
+    session.merge(order)
+
+
+def order(session: Session, order_id: str, order_line_id: str) -> OrderRecord | None:
+    """Return what the marketplace said of an order line."""
+    return session.get(OrderRecord, (order_id, order_line_id))
+
+
+def application(session: Session, event_id: str, fingerprint: str) -> Application | None:
+    """Return the application that an event and a device made."""
+    return session.get(Application, (event_id, fingerprint))
+
+
+def waiting_applications(session: Session, code: str) -> Sequence[Application]:
+    """Return the applications for a license that wait for it to be confirmed, oldest first."""
+    query = (
+        select(Application)
+        .where(col(Application.code) == code, col(Application.sealed) != "")
+        .order_by(col(Application.applied_at), col(Application.event_id))
+    )
     return session.scalars(query).all()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, Index, Text
+from sqlalchemy import Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -61,6 +61,51 @@ class LicenseOrder(SQLModel, table=True):
     order_line_id: str = Field(primary_key=True, max_length=64)
     scene: str = Field(primary_key=True, max_length=64)
     at: datetime
+
+
+class Instance(SQLModel, table=True):
+    """A license that the marketplace ordered from us: an order line has one, whatever arrives how often (§3.1)."""
+
+    __tablename__ = "marketplace_instances"
+    __table_args__ = (UniqueConstraint("order_id", "order_line_id", name="uq_marketplace_instances_order"),)
+
+    code: str = Field(primary_key=True, max_length=64)
+    order_id: str = Field(max_length=64)
+    order_line_id: str = Field(default="", max_length=64)
+    created_at: datetime
+
+
+class OrderRecord(SQLModel, table=True):
+    """What the marketplace said of an order line when it was last asked."""
+
+    __tablename__ = "marketplace_orders"
+
+    order_id: str = Field(primary_key=True, max_length=64)
+    order_line_id: str = Field(primary_key=True, max_length=64)
+    order_type: str = Field(max_length=32)
+    charging_mode: str = Field(default="", max_length=32)
+    product_id: str = Field(default="", max_length=128)
+    amount: int | None = None
+    expires_at: datetime | None = None
+    asked_at: datetime
+
+
+class Application(SQLModel, table=True):
+    """An application for a license: one event and one device have one license, however often it is asked for (§3.6).
+
+    ``sealed`` holds what the device said of itself, encrypted, while the license cannot be issued yet.
+    """
+
+    __tablename__ = "marketplace_applications"
+
+    event_id: str = Field(primary_key=True, max_length=64)
+    fingerprint: str = Field(primary_key=True, max_length=32)
+    code: str = Field(max_length=64, index=True)
+    effective_at: datetime
+    expires_at: datetime | None = None
+    applied_at: datetime
+    issued_id: str | None = Field(default=None, max_length=23)
+    sealed: str = Field(default="", sa_column=Column(Text, nullable=False))
 
 
 class MarketplaceView(SQLModel, table=True):

@@ -18,10 +18,11 @@ from licsrv.licensing import tables as licensing_tables
 from licsrv.marketplace import tables as marketplace_tables
 from licsrv.outbox import tables as outbox_tables
 from licsrv.platform.db import Database, translated_errors
+from licsrv.releases import tables as release_tables
 
-ROOMS = (audit_tables, outbox_tables, licensing_tables, heartbeat_tables, marketplace_tables)
+ROOMS = (audit_tables, outbox_tables, licensing_tables, heartbeat_tables, release_tables, marketplace_tables)
 METADATA = SQLModel.metadata
-HEAD = "0001"
+HEAD = "0004"
 _LOCK = 0x11C5
 _FOLDER = Path(__file__).parent
 

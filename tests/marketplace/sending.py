@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from tests.conftest import ACCESS_KEY
+from tests.conftest import ACCESS_KEY, DEVICE
 
 _numbers = itertools.count()
 
@@ -48,3 +48,20 @@ def status(code: str, word: str, **more: Any) -> dict[str, Any]:
 
 def release(code: str, **more: Any) -> dict[str, Any]:
     return {"activity": "releaseLicenseCode", "license": code} | more
+
+
+def opening(order: str = "CS1", business: str = "business-1", **more: Any) -> dict[str, Any]:
+    return {
+        "activity": "newInstance", "businessId": business, "orderId": order, "orderLineId": f"{order}-000001",
+    } | more  # fmt: skip
+
+
+def application(instance: str, event: str = "evt-1", device: str | None = DEVICE, **more: Any) -> dict[str, Any]:
+    return {
+        "activity": "getLicenseAsync", "eventId": event, "instanceId": instance,
+        "effectiveTime": "2026-03-01 09:30:00 z", "expireTime": "2027-02-28 23:59:59 z", "deviceFingerprint": device,
+    } | more  # fmt: skip
+
+
+def about_instance(instance: str, activity: str, **more: Any) -> dict[str, Any]:
+    return {"activity": activity, "instanceId": instance} | more

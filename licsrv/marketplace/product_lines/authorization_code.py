@@ -11,13 +11,10 @@ from datetime import tzinfo
 from typing import TypeAlias
 
 from licsrv.errors import CallbackError
-from licsrv.marketplace.commands import ChangeExpiry, ChangeStatus, Command, Outcome, Probe, ReleaseLicense, ResultCode
+from licsrv.marketplace.commands import ChangeExpiry, ChangeStatus, Command, Outcome, Probe, ReleaseLicense
 from licsrv.marketplace.product_lines import fields
 
-LONGEST_MESSAGE = 255
-"""The longest ``resultMsg``, in characters (§5.6)."""
-
-_LONGEST_ID = 64  # license, orderId, orderLineId, productId, scene: all of them (§5.3 to §5.5)
+METHOD = "POST"
 _STATUS = {"FREEZE": True, "UNFREEZE": False}
 
 Body: TypeAlias = Mapping[str, object]
@@ -45,43 +42,36 @@ def parse(body: Body, *, callback_timezone: tzinfo) -> Command:
 
 
 def answer(result: Outcome | CallbackError) -> dict[str, object]:
-    """Give the members of the response (§5.6); a longer message is cut to 255 characters."""
-    code = result.result_code if isinstance(result, CallbackError) else ResultCode.SUCCESS
-    return {"resultCode": str(code), "resultMsg": result.message[:LONGEST_MESSAGE]}
+    """Give the members of the response (§5.6)."""
+    return fields.answer(result)
 
 
 def _change_expiry(body: Body, timezone: tzinfo) -> ChangeExpiry:
     """§5.3. Scenes that are not documented are taken: the sample knows TRIAL_TO_FORMAL, and more may come."""
     return ChangeExpiry(
-        code=_required_id(body, "license"),
-        scene=_required_id(body, "scene"),
-        order_id=_required_id(body, "orderId"),
-        order_line_id=_required_id(body, "orderLineId"),
-        product_id=_optional_id(body, "productId"),
+        code=fields.required_id(body, "license"),
+        scene=fields.required_id(body, "scene"),
+        order_id=fields.required_id(body, "orderId"),
+        order_line_id=fields.required_id(body, "orderLineId"),
+        product_id=fields.optional_id(body, "productId"),
         expires_at=fields.required_moment(body, "expireTime", timezone=timezone),
     )
 
 
 def _change_status(body: Body, _timezone: tzinfo) -> ChangeStatus:
     """§5.4."""
-    return ChangeStatus(code=_required_id(body, "license"), frozen=fields.required_choice(body, "status", _STATUS))
+    return ChangeStatus(
+        code=fields.required_id(body, "license"), frozen=fields.required_choice(body, "status", _STATUS)
+    )
 
 
 def _release(body: Body, _timezone: tzinfo) -> ReleaseLicense:
     """§5.5."""
     return ReleaseLicense(
-        code=_required_id(body, "license"),
-        order_id=_optional_id(body, "orderId"),
-        order_line_id=_optional_id(body, "orderLineId"),
+        code=fields.required_id(body, "license"),
+        order_id=fields.optional_id(body, "orderId"),
+        order_line_id=fields.optional_id(body, "orderLineId"),
     )
-
-
-def _required_id(body: Body, name: str) -> str:
-    return fields.required_text(body, name, max_length=_LONGEST_ID)
-
-
-def _optional_id(body: Body, name: str) -> str | None:
-    return fields.optional_text(body, name, max_length=_LONGEST_ID)
 
 
 _PARSERS: dict[str, Callable[[Body, tzinfo], Command]] = {

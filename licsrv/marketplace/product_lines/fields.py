@@ -13,10 +13,16 @@ from typing import TypeVar
 
 from licsrv.errors import CallbackError
 from licsrv.marketplace import compact_time
-from licsrv.marketplace.commands import ResultCode
+from licsrv.marketplace.commands import Outcome, ResultCode
 
 Choice = TypeVar("Choice")
 
+LONGEST_MESSAGE = 255
+"""The longest ``resultMsg``, in characters."""
+LONGEST_ID = 64
+"""The longest id of anything: license, instance, order, order line, product, event."""
+
+_COUNT = re.compile(r"[0-9]{1,9}")
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # half surrogates cannot be stored either
 
 
@@ -54,6 +60,16 @@ def optional_text(body: Mapping[str, object], name: str, *, max_length: int) -> 
     return value if value.strip() else None
 
 
+def required_id(body: Mapping[str, object], name: str) -> str:
+    """Read a mandatory member that names something: at most 64 characters, whatever it names."""
+    return required_text(body, name, max_length=LONGEST_ID)
+
+
+def optional_id(body: Mapping[str, object], name: str) -> str | None:
+    """Read an optional member that names something."""
+    return optional_text(body, name, max_length=LONGEST_ID)
+
+
 def required_choice(body: Mapping[str, object], name: str, choices: Mapping[str, Choice]) -> Choice:
     """Read a mandatory member that is one of a few words, and give what the word stands for.
 
@@ -76,6 +92,39 @@ def required_moment(body: Mapping[str, object], name: str, *, timezone: tzinfo) 
     if moment is None:
         raise refusal(f"{name} is not a time of the form yyyyMMddHHmmss.")
     return moment
+
+
+def optional_moment(body: Mapping[str, object], name: str, *, timezone: tzinfo) -> datetime | None:
+    """Read an optional ``yyyyMMddHHmmss`` member as a moment in UTC; ``None`` when it is absent, null or blank.
+
+    Raises:
+        CallbackError: It is there and is not such a time.
+    """
+    return required_moment(body, name, timezone=timezone) if (_text_or_none(body, name) or "").strip() else None
+
+
+def optional_count(body: Mapping[str, object], name: str) -> int | None:
+    """Read an optional whole number, sent as a number or as digits; ``None`` when it is absent, null or blank.
+
+    Raises:
+        CallbackError: It is there and is no whole number from 0 to 999,999,999.
+    """
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not _COUNT.fullmatch(text):
+        raise refusal(f"{name} is not a whole number.")
+    return int(text)
+
+
+def answer(result: Outcome | CallbackError) -> dict[str, object]:
+    """Give the two members that every response has; a longer message is cut to 255 characters.
+
+    The codes of all product lines agree (protocol/authorization-code.md §5.8, online-license-and-sdk.md §4.1).
+    """
+    code = result.result_code if isinstance(result, CallbackError) else result.code
+    return {"resultCode": str(code), "resultMsg": result.message[:LONGEST_MESSAGE]}
 
 
 def is_test(body: Mapping[str, object]) -> bool:

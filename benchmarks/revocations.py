@@ -1,0 +1,150 @@
+"""The revocation list with a hundred thousand entries: how large it is, what it costs to make and to check.
+
+It is read from a database and signed by the project's own code, and checked as a client would, with code of the
+benchmark's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import insert, update
+
+from benchmarks import house, seeding
+from benchmarks.errors import BenchmarkError
+from benchmarks.house import ISSUER, House
+from benchmarks.report import Figure, at_most
+from licsrv.licensing import revocation_lists, revocations
+from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.tables import RevocationChange, RevocationHead
+from licsrv.platform.db import Database, open_database, reading, table_of
+
+NAME = "revocations"
+_ENTRY = 7
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    entries: int = 100_000
+    delta: int = 1_000
+    rounds: int = 5
+
+
+def measure(folder: Path, scale: Scale) -> list[Figure]:
+    """Carry the benchmark out in a folder of its own."""
+    home = house.build(folder)
+    keyring = KeyFolder(home.keys).read()
+    with _opened(home) as database:
+        _fill(database, scale.entries)
+        made = [_timed(lambda: _make(database, keyring, 0)) for _ in range(scale.rounds)]
+        since = scale.entries - scale.delta
+        deltas = [_timed(lambda: _make(database, keyring, since)) for _ in range(scale.rounds)]
+    whole, delta = made[0][1], deltas[0][1]
+    present = bytes.fromhex(revocations.license_entry("1"))
+    checked = [_timed(lambda: is_listed(whole, keyring.jwks(), present)) for _ in range(scale.rounds)]
+    if not all(found for _, found in checked) or is_listed(whole, keyring.jwks(), bytes(_ENTRY)):
+        raise BenchmarkError("The list does not say what was put on it.")
+    times = [[seconds for seconds, _ in measured] for measured in (made, deltas, checked)]
+    return figures(len(whole), len(delta), times, scale)
+
+
+@contextmanager
+def _opened(home: House) -> Iterator[Database]:
+    database = open_database(f"sqlite:///{home.database}")
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def _fill(database: Database, count: int) -> None:
+    """Put so many licenses on the list, past the use cases."""
+    at = seeding.now()
+    ends_at = at + timedelta(days=365)
+    with database.write.begin() as connection:
+        rows = [
+            {
+                "number": number,
+                "entry": revocations.license_entry(str(number)),
+                "action": "add",
+                "ends_at": ends_at,
+                "at": at,
+            }
+            for number in range(1, count + 1)
+        ]
+        connection.execute(insert(table_of(RevocationChange)), rows)
+        connection.execute(update(table_of(RevocationHead)).values(number=count, changed_at=at))
+
+
+def _make(database: Database, keyring: Keyring, since: int) -> str:
+    """Make the text of the list as the route does when nobody has asked for it yet."""
+    now = seeding.now()
+    with reading(database) as session:
+        head = revocation_lists.head(session)
+        edition = revocation_lists.edition(head, since=since, issuer=ISSUER, now=now)
+        changes = revocation_lists.changes_of(session, edition)
+    return revocations.signed_list(edition, changes, key=keyring.signer(Purpose.LICENSE, now=now))
+
+
+def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
+    started = perf_counter()
+    result = work()
+    return (perf_counter() - started) * 1000, result
+
+
+def is_listed(text: str, jwks: Mapping[str, Any], entry: bytes) -> bool:
+    """Verify a whole list by a published key and look an entry up, as a client does that was just started.
+
+    Raises:
+        BenchmarkError: It is not signed by a published key, or not whole.
+    """
+    protected, payload, signature = text.split(".")
+    header = json.loads(_decoded(protected))
+    keys = {key["kid"]: key for key in jwks["keys"] if key["purpose"] == "license"}
+    public = Ed25519PublicKey.from_public_bytes(_decoded(keys[header["kid"]]["x"]))
+    try:
+        public.verify(_decoded(signature), f"{protected}.{payload}".encode("ascii"))
+    except InvalidSignature as error:
+        raise BenchmarkError("The list's signature does not verify.") from error
+    line, _, entries = _decoded(payload).partition(b"\n")
+    if len(entries) != json.loads(line)["add"] * _ENTRY:
+        raise BenchmarkError("The list is not whole.")
+    return _found(entries, entry)
+
+
+def _found(entries: bytes, entry: bytes) -> bool:
+    count = len(entries) // _ENTRY
+    place = bisect_left(range(count), entry, key=lambda n: entries[n * _ENTRY : (n + 1) * _ENTRY])
+    return entries[place * _ENTRY : (place + 1) * _ENTRY] == entry
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def figures(whole: int, delta: int, times: list[list[float]], scale: Scale) -> list[Figure]:
+    """Return what the runs showed."""
+    made, deltas, checked = map(median, times)
+    entries = f"{scale.entries:,} entries"
+    return [
+        Figure(NAME, f"list of {entries}", whole / 2**20, "MiB", at_most(1)),
+        Figure(NAME, f"{entries} verified and one looked up", checked, "ms", at_most(10)),
+        Figure(NAME, f"{entries} read and signed", made, "ms"),
+        Figure(NAME, f"delta of {scale.delta:,} entries", delta / 2**10, "KiB"),
+        Figure(NAME, f"delta of {scale.delta:,} entries read and signed", deltas, "ms"),
+    ]

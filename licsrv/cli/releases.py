@@ -1,0 +1,397 @@
+"""``licsrv releases``: publish versions of the software, roll them out, withdraw them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from licsrv.cli import staff, terminal
+from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
+from licsrv.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlmodel import Session
+
+    from licsrv.releases.changes import Changes, Which
+    from licsrv.releases.tables import Release, ReleaseProduct
+
+app = typer.Typer(name="releases", help="Published versions: publish, roll out, withdraw.", no_args_is_help=True)
+
+_CHUNK = 1024 * 1024
+_COLUMNS = (
+    Column("Product", flexible=True),
+    Column("Version"),
+    Column("Channel"),
+    Column("Platform"),
+    Column("State"),
+    Column("Roll-out", number=True),
+    Column("Must below", from_width=terminal.WIDE),
+    Column("Published (UTC)"),
+    Column("URL", flexible=True, from_width=terminal.VERY_WIDE),
+)
+
+
+class Numbering(StrEnum):
+    """How a product numbers its versions, as the command line spells it."""
+
+    PEP440 = "pep440"
+    SEMVER = "semver"
+
+
+_Product: TypeAlias = Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's id, or its name.")]
+_Version: TypeAlias = Annotated[str, typer.Argument(metavar="VERSION", help="The version, as it was published.")]
+_OnChannel: TypeAlias = Annotated[str | None, typer.Option("--channel", help="On this channel only.")]
+_OnPlatform: TypeAlias = Annotated[str | None, typer.Option("--platform", help="For this platform only.")]
+
+
+@app.command("list")
+def list_releases(
+    product: Annotated[
+        str | None, typer.Argument(metavar="[PRODUCT]", help="Of this product only: id or name.")
+    ] = None,
+    channel: _OnChannel = None,
+    platform: _OnPlatform = None,
+    offered: Annotated[bool, typer.Option("--offered", help="Leave out what is withdrawn.")] = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List published versions, the latest publication first."""
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.releases import store
+
+    with open_workplace() as place, place.reading() as session:
+        product_id = _product_id(session, product) if product is not None else None
+        rows = store.releases(
+            session, product_id=product_id, channel=channel, platform=platform, withdrawn=not offered, limit=limit
+        )
+        now = place.clock.now()
+        documents = [_document(row, now) for row in rows]
+        lines = [_line(row, now) for row in rows]
+    if as_json:
+        terminal.show_document({"releases": documents})
+        return
+    terminal.show_table(_COLUMNS, lines)
+    if not lines:
+        terminal.warn("Nothing was published there: `licsrv releases publish PRODUCT VERSION`.")
+
+
+@app.command("publish")
+def publish(
+    product: _Product,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The new version.")],
+    platform: Annotated[str, typer.Option("--platform", help="What it runs on, as clients say it: windows-x86_64.")],
+    url: Annotated[str, typer.Option("--url", help="Where clients download it; https only.")],
+    channel: Annotated[str, typer.Option("--channel", help="Who it is for, as clients say it.")] = "stable",
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", exists=True, dir_okay=False, help="The file itself: size and SHA-256 are taken from it."
+        ),
+    ] = None,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Bytes of the file, without --file.")] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="SHA-256 of the file, without --file.")] = None,
+    minimum_version: Annotated[
+        str | None, typer.Option("--minimum-version", help="Clients below it must upgrade; else they may.")
+    ] = None,
+    percent: Annotated[
+        int, typer.Option("--percent", min=0, max=100, help="Share of devices that is offered it.")
+    ] = 100,
+    notes_zh: Annotated[str, typer.Option("--notes-zh", help="What is new, in Chinese; @FILE reads a file.")] = "",
+    notes_en: Annotated[str, typer.Option("--notes-en", help="What is new, in English; @FILE reads a file.")] = "",
+    published_at: Annotated[
+        str | None, typer.Option("--published-at", help="Its publication date if not now; one to come is waited for.")
+    ] = None,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a version for a channel and a platform; its number and file never change afterwards."""
+    from licsrv.releases.publication import Publication
+
+    size, sha256 = _measured(file, size, sha256)
+    publication = Publication(
+        product, version, channel, platform, url, size, sha256.lower(), minimum_version, percent,
+        _notes(notes_zh), _notes(notes_en), _moment(published_at),
+    )  # fmt: skip
+    _publish(publication, staff.actor(staff_name), as_json=as_json)
+
+
+def _publish(publication: Any, actor: str, *, as_json: bool) -> None:
+    from dataclasses import replace
+
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing import store as licensing
+    from licsrv.releases import changes
+
+    with open_workplace() as place, place.writing() as session:
+        product_id, now = _product_id(session, publication.product_id), place.clock.now()
+        is_described = licensing.product(session, product_id) is not None
+        release = changes.publish(session, replace(publication, product_id=product_id), cause=Cause(actor), now=now)
+        document = _document(release, now)
+    if as_json:
+        terminal.show_document({"release": document})
+    else:
+        terminal.say(_published(document))
+    if not is_described:
+        terminal.warn(f"No product {product_id} is described: clients find the version by this very id only.")
+
+
+def _published(document: dict[str, Any]) -> str:
+    share = document["rollout_percent"]
+    whom = "everyone" if share == 100 else f"{share} % of the devices"
+    what = f"{document['product_id']} {document['version']} for {document['channel']}, {document['platform']}"
+    when = f" from {document['published_at']} on" if document["state"] == "scheduled" else ""
+    return f"Published {what}; offered to {whom}{when}."
+
+
+@app.command("rollout")
+def roll_out(
+    product: _Product,
+    version: _Version,
+    percent: Annotated[int, typer.Option("--percent", min=0, max=100, help="0 holds it back, 100 is everyone.")],
+    channel: _OnChannel = None,
+    platform: _OnPlatform = None,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Offer a version to another share of the devices; those that are in stay in while it grows."""
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.releases import changes
+
+    with open_workplace() as place, place.writing() as session:
+        which, now = _which(session, product, version, channel, platform), place.clock.now()
+        changed = changes.roll_out(session, which, percent, cause=Cause(staff.actor(staff_name)), now=now)
+        documents = [_document(release, now) for release in changed]
+    _show_changed(documents, f"now offered to {percent} % of the devices", as_json=as_json)
+
+
+@app.command("withdraw")
+def withdraw(
+    product: _Product,
+    version: _Version,
+    reason: KeptReason,
+    channel: _OnChannel = None,
+    platform: _OnPlatform = None,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Offer a version no longer; older ones are offered again, and who has it keeps it until a newer one comes."""
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.releases import changes
+
+    where = f"from {channel or 'every channel'}, {platform or 'every platform'}"
+    staff.confirm(f"Withdraw {product} {version} {where}? Its number cannot be used again there.", yes=yes)
+    with open_workplace() as place, place.writing() as session:
+        which, now = _which(session, product, version, channel, platform), place.clock.now()
+        cause = Cause(staff.actor(staff_name), reason=reason)
+        documents = [_document(row, now) for row in changes.withdraw(session, which, cause=cause, now=now)]
+    _show_changed(documents, "withdrawn", as_json=as_json)
+
+
+def _show_changed(documents: Sequence[dict[str, Any]], what: str, *, as_json: bool) -> None:
+    if as_json:
+        terminal.show_document({"releases": list(documents)})
+        return
+    for document in documents:
+        name = " ".join(document[member] for member in ("product_id", "version", "channel", "platform"))
+        terminal.say(f"{name}: {what}.")
+    if not documents:
+        terminal.say("It is so already. Nothing was changed.")
+
+
+@app.command("rules")
+def rules(
+    product: _Product,
+    numbering: Annotated[
+        Numbering | None, typer.Option("--versions", help="How the product numbers its versions (pep440 at first).")
+    ] = None,
+    maintenance_months: Annotated[
+        int | None,
+        typer.Option(
+            "--maintenance-months", min=1, max=1200, help="Licenses get what is published so long after activation."
+        ),
+    ] = None,
+    no_maintenance_months: Annotated[
+        bool, typer.Option("--no-maintenance-months", help="Licenses get new versions as long as they last.")
+    ] = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a product numbers its versions and who gets new ones; with options, set it."""
+    if maintenance_months and no_maintenance_months:
+        raise typer.BadParameter("An option and its --no- form cannot stand together.")
+    months = 0 if no_maintenance_months else maintenance_months
+    if numbering is None and months is None:
+        _show_rules(product, as_json=as_json)
+    else:
+        _set_rules(product, numbering, months, staff.actor(staff_name), as_json=as_json)
+
+
+def _show_rules(product: str, *, as_json: bool) -> None:
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.releases import store
+    from licsrv.releases.tables import ReleaseProduct
+
+    with open_workplace() as place, place.reading() as session:
+        product_id = _product_id(session, product)
+        document = _rules(store.product(session, product_id) or ReleaseProduct(product_id=product_id))
+    if as_json:
+        terminal.show_document({"rules": document})
+        return
+    months = document["maintenance_months"]
+    terminal.show_facts(
+        [
+            ("Product", document["product_id"]),
+            ("Versions", document["version_scheme"]),
+            ("Maintenance", f"{months} months from activation" if months else "as long as the license lasts"),
+        ]
+    )
+
+
+def _set_rules(product: str, numbering: Numbering | None, months: int | None, actor: str, *, as_json: bool) -> None:
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.releases import changes
+    from licsrv.releases.changes import ProductRules
+    from licsrv.releases.versions import Scheme
+
+    wanted = ProductRules(Scheme(numbering) if numbering is not None else None, months)
+    with open_workplace() as place, place.writing() as session:
+        product_id, now = _product_id(session, product), place.clock.now()
+        row, changed = changes.set_rules(session, product_id, wanted, cause=Cause(actor), now=now)
+        document = _rules(row)
+    if as_json:
+        terminal.show_document({"changes": changed, "rules": document})
+    elif not changed:
+        terminal.say(f"The rules of {product_id} are so already. Nothing was changed.")
+    else:
+        terminal.say(f"The rules of {product_id} are set:")
+        terminal.show_facts(_facts(changed))
+
+
+def _facts(changed: Changes) -> list[tuple[str, object]]:
+    return [
+        (member, f"{change['before'] or 'none'} -> {change['after'] or 'none'}") for member, change in changed.items()
+    ]
+
+
+def _which(session: Session, product: str, version: str, channel: str | None, platform: str | None) -> Which:
+    from licsrv.releases.changes import Which
+
+    return Which(_product_id(session, product), version, channel, platform)
+
+
+def _product_id(session: Session, name: str) -> str:
+    """Return the id of the product meant: an id that is known here counts before a name.
+
+    Raises:
+        ConflictError: Several products have this name.
+    """
+    from licsrv.errors import ConflictError
+    from licsrv.releases import store
+
+    named = [] if store.is_known(session, name) else store.products_named(session, name)
+    if len(named) > 1:
+        raise ConflictError(f"{len(named)} products are called {name}.", action=f"Say which: {', '.join(named)}.")
+    return named[0] if named else name
+
+
+def _measured(file: Path | None, size: int | None, sha256: str | None) -> tuple[int, str]:
+    """Return size and SHA-256, from the file or as they were given."""
+    import hashlib
+
+    if file is None:
+        if size is None or sha256 is None:
+            raise typer.BadParameter("Give --file, or --size and --sha256.")
+        return size, sha256
+    if size is not None or sha256 is not None:
+        raise typer.BadParameter("--file says size and SHA-256 itself.")
+    digest, count = hashlib.sha256(), 0
+    with file.open("rb") as content:
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+            count += len(chunk)
+    return count, digest.hexdigest()
+
+
+def _notes(text: str) -> str:
+    """Return notes as they were given, or what stands in the file named behind an ``@``."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{text[1:]} is not UTF-8.") from error
+
+
+def _moment(text: str | None) -> datetime | None:
+    from licsrv.cli import moments
+
+    try:
+        return moments.parse(text) if text is not None else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _state(row: Release, now: datetime) -> str:
+    if row.withdrawn_at is not None:
+        return "withdrawn"
+    return "scheduled" if row.published_at > now else "published"
+
+
+def _line(row: Release, now: datetime) -> list[object]:
+    from licsrv.cli import moments
+
+    return [
+        row.product_id,
+        row.version,
+        row.channel,
+        row.platform,
+        _state(row, now),
+        f"{row.rollout_percent} %",
+        row.minimum_version,
+        moments.short(row.published_at),
+        row.url,
+    ]
+
+
+def _document(row: Release, now: datetime) -> dict[str, Any]:
+    from licsrv.cli.moments import rfc3339
+
+    return {
+        "id": row.id,
+        "product_id": row.product_id,
+        "version": row.version,
+        "channel": row.channel,
+        "platform": row.platform,
+        "state": _state(row, now),
+        "minimum_version": row.minimum_version,
+        "rollout_percent": row.rollout_percent,
+        "notes": {"zh": row.notes_zh, "en": row.notes_en},
+        "url": row.url,
+        "size": row.size,
+        "sha256": row.sha256,
+        "published_at": rfc3339(row.published_at),
+        "created_at": rfc3339(row.created_at),
+        "created_by": row.created_by,
+        "withdrawn_at": rfc3339(row.withdrawn_at),
+        "withdrawn_by": row.withdrawn_by,
+        "withdrawn_reason": row.withdrawn_reason,
+    }
+
+
+def _rules(row: ReleaseProduct) -> dict[str, Any]:
+    return {
+        "product_id": row.product_id,
+        "version_scheme": row.version_scheme,
+        "maintenance_months": row.maintenance_months,
+    }

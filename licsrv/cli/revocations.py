@@ -1,0 +1,149 @@
+"""``licsrv revocations``: look at the revocation list, and write it to a file for a site that is not on the network."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from licsrv.cli import moments, terminal
+from licsrv.cli.options import AsJson, Limit
+from licsrv.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from licsrv.licensing.tables import RevocationChange
+
+app = typer.Typer(name="revocations", help="The revocation list: show, export.", no_args_is_help=True)
+
+_COLUMNS = (
+    Column("Number", number=True),
+    Column("At (UTC)"),
+    Column("Change"),
+    Column("Entry"),
+    Column("Ends anyway (UTC)"),
+)
+
+
+@app.command()
+def show(
+    code: Annotated[
+        str | None, typer.Argument(help="A license's code or id: say whether it is on the list.", show_default=False)
+    ] = None,
+    limit: Limit = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show the number of the list, how much is on it and its latest changes; or whether a license is on it."""
+    if code is not None:
+        _show_license(code, as_json=as_json)
+        return
+    document = _document(limit)
+    if as_json:
+        terminal.show_document(document)
+        return
+    changed_at = document["changed_at"]
+    changed = f", last changed {moments.full(datetime.fromisoformat(changed_at))}" if changed_at else ""
+    terminal.say(f"The list has the number {document['number']} and {document['entries']} entries{changed}.")
+    terminal.show_table(_COLUMNS, [_row(change) for change in document["changes"]])
+
+
+def _document(limit: int) -> dict[str, Any]:
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing import revocation_lists
+
+    with open_workplace() as place, place.reading() as session:
+        head = revocation_lists.head(session)
+        return {
+            "number": head.number,
+            "entries": revocation_lists.count_listed(session),
+            "changed_at": moments.rfc3339(head.changed_at),
+            "changes": [_change(row) for row in revocation_lists.latest_changes(session, limit)],
+        }
+
+
+def _change(row: RevocationChange) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "at": moments.rfc3339(row.at),
+        "action": row.action,
+        "entry": row.entry,
+        "ends_at": moments.rfc3339(row.ends_at),
+    }
+
+
+def _row(change: dict[str, Any]) -> list[object]:
+    ends_at = change["ends_at"]
+    return [
+        change["number"],
+        moments.short(datetime.fromisoformat(change["at"])),
+        change["action"],
+        change["entry"],
+        moments.short(datetime.fromisoformat(ends_at)) if ends_at else "never",
+    ]
+
+
+def _show_license(code: str, *, as_json: bool) -> None:
+    from licsrv.cli import queries
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing import revocation_lists, revocations
+
+    with open_workplace() as place, place.reading() as session:
+        license = queries.license_named(session, code)
+        document = {
+            "license_id": license.id,
+            "code": license.code,
+            "entry": revocations.license_entry(license.id),
+            "is_listed": revocation_lists.is_listed(session, revocations.license_entry(license.id)),
+            "given_back": revocation_lists.count_given_back(session, license.id),
+        }
+    if as_json:
+        terminal.show_document(document)
+        return
+    terminal.say(f"{document['code']} is {'' if document['is_listed'] else 'not '}on the list.")
+    if document["given_back"]:
+        terminal.say(f"{document['given_back']} of its strings and files are, of devices that gave their place back.")
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to; an older list there is replaced.")],
+    since: Annotated[
+        int | None, typer.Option("--since", min=0, help="Only what changed since the list of this number.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the signed list to a file: the same text that `GET /v1/revocations` answers, dated now."""
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing.keyring import Purpose
+
+    with open_workplace() as place:
+        now = place.clock.now()
+        key = place.keys.read().signer(Purpose.LICENSE, now=now)
+        with place.reading() as session:
+            number, text = _signed(session, since or 0, key=key, issuer=place.settings.issuer, now=now)
+    _write(file, text)
+    if as_json:
+        terminal.show_document({"file": str(file), "number": number, "since": since or 0, "bytes": len(text)})
+    else:
+        what = f"what changed from {since} to {number}" if since else f"list {number}"
+        terminal.say(f"Wrote {what} to {file} ({len(text)} bytes).")
+
+
+def _signed(session: Session, since: int, *, key: Any, issuer: str, now: datetime) -> tuple[int, str]:
+    from licsrv.licensing import revocation_lists, revocations
+    from licsrv.licensing.revocations import Edition
+
+    head = revocation_lists.head(session)
+    revocation_lists.require_known(head, since)
+    edition = Edition(issuer, head.number, since, now)
+    return head.number, revocations.signed_list(edition, revocation_lists.changes_of(session, edition), key=key)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write the file so that whoever copies it meanwhile gets the old list or the new one, never half of it."""
+    draft = file.with_name(f".{file.name}.draft")
+    draft.write_text(text, encoding="ascii")
+    draft.replace(file)

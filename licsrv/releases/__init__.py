@@ -1,0 +1,1 @@
+"""Releases: the versions that the vendor has published, and which of them a client is offered or must take."""

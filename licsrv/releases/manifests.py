@@ -1,0 +1,57 @@
+"""The manifest: what is offered to a client as signed text. Pure.
+
+The client downloads from whatever address it finds there, so the address, the size and the digest of the file must be
+the vendor's word and nobody else's. ``client_stub`` reads manifests with code of its own, on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from licsrv.licensing import strings
+from licsrv.licensing.strings import SigningKey
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a manifest says. ``product`` is the product's id or its name: the one by which the client asked for it."""
+
+    issuer: str
+    product: str
+    version: str
+    channel: str
+    platform: str
+    url: str
+    sha256: str
+    size: int
+    forced: bool
+    published_at: datetime
+    issued_at: datetime
+
+    def claims(self) -> dict[str, Any]:
+        """Return the claims; moments are whole Unix seconds."""
+        return {
+            "iss": self.issuer,
+            "product": self.product,
+            "version": self.version,
+            "channel": self.channel,
+            "platform": self.platform,
+            "url": self.url,
+            "sha256": self.sha256,
+            "size": self.size,
+            "forced": self.forced,
+            "published_at": strings.seconds(self.published_at),
+            "iat": strings.seconds(self.issued_at),
+        }
+
+
+def sign(manifest: Manifest, *, key: SigningKey) -> str:
+    """Return a manifest as JWS compact serialization, ``typ`` ``release+jwt``.
+
+    Args:
+        manifest: What it says.
+        key: One whose purpose is releases.
+    """
+    return key.sign(strings.payload(manifest.claims()))

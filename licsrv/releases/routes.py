@@ -1,0 +1,112 @@
+"""The entrance for clients that ask for a newer version. Reads only, so it goes past the writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+from starlette.requests import Request
+
+from licsrv.errors import ForbiddenError, ServiceUnavailableError, UnauthenticatedError
+from licsrv.licensing.keyring import Keyring, Purpose
+from licsrv.licensing.routes import bearer_of
+from licsrv.platform.clock import Clock
+from licsrv.platform.db import Database, reading
+from licsrv.platform.fields import PRINTABLE, Body, Version
+from licsrv.platform.openapi import Operation
+from licsrv.releases import manifests, service
+from licsrv.releases.catalogues import Catalogues
+from licsrv.releases.manifests import Manifest
+from licsrv.releases.rules import STABLE
+from licsrv.releases.service import Offer, Question
+
+PATH = "/v1/versions/check"
+_Product = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)]
+_Word = Annotated[str, StringConstraints(max_length=64, pattern=PRINTABLE)]
+
+
+class VersionQuestion(Body):
+    """A client asks for a newer version."""
+
+    product: _Product = Field(description="the product's id, or its name as the license says it", examples=["OFFI1"])
+    version: Version = Field(description="the version that runs now", examples=["3.2.1"])
+    channel: _Word = Field(STABLE, description="exactly as published", examples=["stable"])
+    platform: _Word = Field(description="exactly as published", examples=["windows-x86_64"])
+
+
+class Notes(Body):
+    """What is new, for people; a language in which nothing was said is empty."""
+
+    zh: str
+    en: str
+
+
+class VersionAnswer(Body):
+    """The version to take; when ``available`` is false there is none, and everything after ``forced`` is null."""
+
+    available: bool
+    version: str | None = None
+    forced: bool = Field(False, description="the client's own version is too old to go on with")
+    url: str | None = Field(None, description="https only")
+    sha256: str | None = Field(None, description="of the file, lower-case hexadecimal")
+    size: int | None = Field(None, description="bytes")
+    notes: Notes | None = None
+    published_at: datetime | None = None
+    manifest: str | None = Field(None, description="all of this signed: JWS, typ release+jwt, by a release key")
+
+
+@dataclass(frozen=True)
+class ReleaseRoutes:
+    """The route of this room with all it needs."""
+
+    database: Database
+    keyring: Callable[[], Keyring]
+    issuer: str
+    clock: Clock
+    catalogues: Catalogues = field(default_factory=Catalogues)
+
+    def operations(self) -> Sequence[Operation]:
+        """Return the operations."""
+        summary = "Ask for a newer version; the license string as bearer is optional"
+        return (
+            Operation(
+                "POST", PATH, summary, "releases", self.check, body=VersionQuestion, result=VersionAnswer,
+                refusals=(UnauthenticatedError, ForbiddenError, ServiceUnavailableError),
+            ),
+        )  # fmt: skip
+
+    async def check(self, request: Request, body: VersionQuestion) -> VersionAnswer:
+        """Answer ``POST /v1/versions/check``."""
+        now = self.clock.now()
+        authorization = request.headers.get("authorization")
+        license_string = bearer_of(authorization) if authorization is not None else None
+        question = Question(body.product, body.version, body.channel, body.platform, license_string)
+        return await asyncio.to_thread(self._check, question, now)
+
+    def _check(self, question: Question, now: datetime) -> VersionAnswer:
+        keyring = self.keyring()
+        with reading(self.database) as session:
+            offer = service.check(session, question, catalogues=self.catalogues, keyring=keyring, now=now)
+        return self._render(offer, question.product, keyring, now) if offer else VersionAnswer(available=False)
+
+    def _render(self, offer: Offer, product: str, keyring: Keyring, now: datetime) -> VersionAnswer:
+        release = offer.release
+        manifest = Manifest(
+            self.issuer, product, release.version, release.channel, release.platform, release.url, release.sha256,
+            release.size, offer.forced, release.published_at, now,
+        )  # fmt: skip
+        return VersionAnswer(
+            available=True,
+            version=release.version,
+            forced=offer.forced,
+            url=release.url,
+            sha256=release.sha256,
+            size=release.size,
+            notes=Notes(zh=release.notes_zh, en=release.notes_en),
+            published_at=release.published_at,
+            manifest=manifests.sign(manifest, key=keyring.signer(Purpose.RELEASE)),
+        )
