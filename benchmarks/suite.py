@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import activation, callback, heartbeat, startup
+from benchmarks import activation, callback, heartbeat, releases, revocations, startup
 from benchmarks.report import Figure
 
 Measurement = Callable[[Path], list[Figure]]
@@ -42,5 +42,15 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         "start to ready",
         partial(startup.measure, scale=startup.Scale()),
         partial(startup.measure, scale=startup.Scale(starts=2)),
+    ),
+    releases.NAME: Benchmark(
+        "version checks with very many published versions",
+        partial(releases.measure, scale=releases.Scale()),
+        partial(releases.measure, scale=releases.Scale(devices=100, rounds=1, publications=3)),
+    ),
+    revocations.NAME: Benchmark(
+        "a long revocation list: size, signing and checking",
+        partial(revocations.measure, scale=revocations.Scale()),
+        partial(revocations.measure, scale=revocations.Scale(rounds=2)),
     ),
 }

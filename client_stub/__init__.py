@@ -16,38 +16,56 @@ Three witnesses: server, marketplace emulator and this client each implement lic
 their own, on purpose. Nothing here imports the server and the server imports nothing from here; ``tests/vectors``
 binds them. ``python -m client_stub`` plays a CAD program in a terminal.
 
+With ISCDesk in between: ``Configuration(iscdesk_url=…, code=<instance id>, …)``; everything else stays the same.
+License files: ``GetLicenseFileRequest``, ``verify_license_file``, and ``python -m client_stub verify FILE``.
+
 Modules, each importing only those before it. Pure: ``errors``, ``base64url``, ``keys``, ``tokens``, ``devices``,
-``claims``, ``verification``, ``verdict``, ``problems``, ``events``. With the world: ``clock``, ``store``,
-``configuration``, ``transport``, ``session``, ``heartbeat``, ``threads``, ``sdk``. For the terminal: ``cad``,
-``__main__``.
+``claim_values``, ``claims``, ``armour``, ``license_files``, ``releases``, ``revocations``, ``verification``,
+``verdict``, ``problems``, ``events``. With the world: ``clock``, ``disk``, ``store``, ``license_folder``,
+``revocation_store``, ``configuration``, ``transport``, ``revocation_watch``, ``holding``, ``admission``, ``session``,
+``threads``, ``heartbeat``, ``check_ins``, ``desk``, ``iscdesk``, ``iscdesk_poll``, ``iscdesk_desk``, ``sdk``. For the
+terminal: ``terminal``, ``cad``, ``verify_command``, ``__main__``. The folder ``device_facts`` gathers the device text
+of this computer, ``c`` holds the verifier in C.
 """
 
 from client_stub.claims import Lease, LeaseStatus, License
 from client_stub.configuration import Configuration, ConfigurationError
 from client_stub.errors import VerificationError
-from client_stub.events import EventType
+from client_stub.events import EventMessage, EventMessageError, EventType, LicenseType, read_message
+from client_stub.iscdesk import IscdeskTransport
 from client_stub.keys import PinnedKeys, PinnedKeysError
 from client_stub.problems import Problem
+from client_stub.releases import Release
 from client_stub.sdk import ResultStatus, SdkInvoker
+from client_stub.transport import DirectTransport
 from client_stub.verdict import Permission, Reason, Verdict
-from client_stub.verification import verify_lease, verify_license
+from client_stub.verification import verify_lease, verify_license, verify_license_file, verify_release
 
 __all__ = [
     "Configuration",
     "ConfigurationError",
+    "DirectTransport",
+    "EventMessage",
+    "EventMessageError",
     "EventType",
+    "IscdeskTransport",
     "Lease",
     "LeaseStatus",
     "License",
+    "LicenseType",
     "Permission",
     "PinnedKeys",
     "PinnedKeysError",
     "Problem",
     "Reason",
+    "Release",
     "ResultStatus",
     "SdkInvoker",
     "Verdict",
     "VerificationError",
+    "read_message",
     "verify_lease",
     "verify_license",
+    "verify_license_file",
+    "verify_release",
 ]

@@ -8,19 +8,16 @@ is not understood must not be skipped (a new rule gets a new ``v``).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
-from client_stub import base64url
+from client_stub import base64url, claim_values
 from client_stub.devices import DeviceBinding, Part
 from client_stub.errors import BadClaimsError, MalformedError
 from client_stub.tokens import Token
 
 SALT_BYTES = 12
-_LAST_END = 253402300799  # 9999-12-31T23:59:59Z, the last moment that a datetime can hold; "for ever" to some systems
-_LAST_START = 32503679999  # 2999-12-31T23:59:59Z; spans are added to these moments, which must not overflow
 _LARGEST_QUANTITY = 2**31 - 1
 _HASH = re.compile(r"[A-Za-z0-9_-]{8}")
 _PART_OF_MEMBER = {"m": Part.MAC, "d": Part.DISK, "b": Part.BOARD, "c": Part.CPU}
@@ -39,7 +36,15 @@ class LeaseStatus(StrEnum):
 
 @dataclass(frozen=True)
 class License:
-    """A license string whose signature is good. Moments are aware UTC; ``expires_at`` is None when it never ends."""
+    """A license string or file whose signature is good. Moments are aware UTC.
+
+    Attributes:
+        string_id: The ``jti`` of this very string or file; what a revocation list names.
+        expires_at: None when it never ends.
+        maintenance_ends_at: Versions published later are not covered; None when that is not limited.
+        order_id: The order behind it, where a file names it.
+        file_name: The file name that was asked for, where a file names it.
+    """
 
     issuer: str
     string_id: str
@@ -55,6 +60,9 @@ class License:
     is_test: bool
     is_provisional: bool
     key_id: str
+    maintenance_ends_at: datetime | None = None
+    order_id: str = ""
+    file_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,27 +82,30 @@ class Lease:
 
 
 def read_license(token: Token) -> License:
-    """Read the claims of a license string.
+    """Read the claims of a license string or file.
 
     Raises:
         BadClaimsError: A claim is missing, of another type, or out of range.
     """
     claims = token.claims
     return License(
-        issuer=_text(claims, "iss"),
-        string_id=_text(claims, "jti"),
-        license_id=_text(claims, "sub"),
-        code=_text(claims, "code"),
-        product=_text(claims, "product", may_be_empty=True),  # a provisional license does not know it yet
-        issued_at=_moment(claims, "iat"),
-        not_before=_moment(claims, "nbf"),
-        expires_at=_moment_or_never(claims, "exp"),
+        issuer=claim_values.text(claims, "iss"),
+        string_id=claim_values.text(claims, "jti"),
+        license_id=claim_values.text(claims, "sub"),
+        code=claim_values.text(claims, "code"),
+        product=claim_values.text(claims, "product", may_be_empty=True),  # a provisional license does not know it yet
+        issued_at=claim_values.moment(claims, "iat"),
+        not_before=claim_values.moment(claims, "nbf"),
+        expires_at=claim_values.moment_or_never(claims, "exp"),
         binding=_binding(claims.get("dev")),
         features=_features(claims.get("feat")),
-        quantity=_whole_number(claims, "n", _LARGEST_QUANTITY),
-        is_test=_flag(claims, "test"),
-        is_provisional=_flag(claims, "prov"),
+        quantity=claim_values.whole_number(claims, "n", _LARGEST_QUANTITY),
+        is_test=claim_values.flag(claims, "test"),
+        is_provisional=claim_values.flag(claims, "prov"),
         key_id=token.key_id,
+        maintenance_ends_at=claim_values.moment_or_never(claims, "maint"),
+        order_id=claim_values.text_or_nothing(claims, "order"),
+        file_name=claim_values.text_or_nothing(claims, "file"),
     )
 
 
@@ -106,49 +117,20 @@ def read_lease(token: Token) -> Lease:
     """
     claims = token.claims
     lease = Lease(
-        issuer=_text(claims, "iss"),
-        license_id=_text(claims, "sub"),
-        string_id=_text(claims, "jti"),
+        issuer=claim_values.text(claims, "iss"),
+        license_id=claim_values.text(claims, "sub"),
+        string_id=claim_values.text(claims, "jti"),
         status=_status(claims.get("status")),
-        reason=_text(claims, "reason", may_be_empty=True),
-        issued_at=_moment(claims, "iat"),
-        expires_at=_moment(claims, "exp", _LAST_END),
-        next_heartbeat_at=_moment(claims, "next"),
-        nonce=_text(claims, "nonce"),
-        license_expires_at=_moment_or_never(claims, "license_exp"),
+        reason=claim_values.text(claims, "reason", may_be_empty=True),
+        issued_at=claim_values.moment(claims, "iat"),
+        expires_at=claim_values.moment(claims, "exp", claim_values.LAST_END),
+        next_heartbeat_at=claim_values.moment(claims, "next"),
+        nonce=claim_values.text(claims, "nonce"),
+        license_expires_at=claim_values.moment_or_never(claims, "license_exp"),
     )
     if lease.expires_at < lease.issued_at:
         raise BadClaimsError("The lease ends before it begins.")
     return lease
-
-
-def _text(claims: Mapping[str, object], name: str, *, may_be_empty: bool = False) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str) or not (value or may_be_empty):
-        raise BadClaimsError(f"The claim {name} is missing or is not a text.")
-    return value
-
-
-def _whole_number(claims: Mapping[str, object], name: str, maximum: int) -> int:
-    value = claims.get(name)
-    if type(value) is not int or not 0 <= value <= maximum:  # isinstance would take True for 1
-        raise BadClaimsError(f"The claim {name} is missing or is not a whole number in range.")
-    return value
-
-
-def _moment(claims: Mapping[str, object], name: str, latest: int = _LAST_START) -> datetime:
-    return datetime.fromtimestamp(_whole_number(claims, name, latest), UTC)
-
-
-def _moment_or_never(claims: Mapping[str, object], name: str) -> datetime | None:
-    return _moment(claims, name, _LAST_END) if name in claims else None
-
-
-def _flag(claims: Mapping[str, object], name: str) -> bool:
-    value = claims.get(name, False)
-    if not isinstance(value, bool):
-        raise BadClaimsError(f"The claim {name} is neither true nor false.")
-    return value
 
 
 def _status(value: object) -> LeaseStatus:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import platform
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +12,8 @@ from urllib.parse import urlsplit
 
 from client_stub.keys import PinnedKeys
 from client_stub.store import default_path
+
+_PROCESSORS = {"amd64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 
 
 class ConfigurationError(ValueError):
@@ -24,7 +28,8 @@ class Configuration:
     stands in the configuration.
 
     Attributes:
-        server_url: ``https://…``; ``http://`` to this very computer only. A path in front of ``/v1`` is kept.
+        server_url: The license server: ``https://…``; ``http://`` to this very computer only. A path in front of
+            ``/v1`` is kept. May be empty with ``iscdesk_url``; then there are no check-ins.
         code: The authorization code (``PL…``) or the ``instanceId``.
         keys: The vendor's public keys, built into the program.
         issuer: The only issuer whose licenses are believed; None believes whoever holds a pinned key.
@@ -35,14 +40,21 @@ class Configuration:
         first_grace: How long a license that was just handed out works without any check-in.
         first_heartbeat_within: The first check-in comes at a random moment within this span.
         request_timeout: The limit for each phase of a request (connect, send, receive).
+        iscdesk_url: ISCDesk on this computer; licenses then come through it, and ``code`` is the ``instanceId``.
+        license_folder: Where license files without a path of their own go; None takes the folder of the store.
+        require_both_signatures: Believe license files with both signatures only (EdDSA and ML-DSA-65).
+        revocations_path: A revocation list that was carried to this computer; read again with every request.
+        channel: Which versions of the program are asked for, such as ``stable``.
+        platform: What the program runs on, as the vendor publishes it; empty is this computer's, as ``linux-x86_64``.
+        available_as_boolean: Write ``available`` of ``EVENT_UPGRADENOTICE`` as a JSON boolean instead of a string.
 
     Raises:
         ConfigurationError: On creation, when a field cannot work or is not safe.
     """
 
-    server_url: str
     code: str
     keys: PinnedKeys
+    server_url: str = ""
     issuer: str | None = None
     product: str | None = None
     store_path: Path | None = None
@@ -51,12 +63,22 @@ class Configuration:
     first_grace: timedelta = timedelta(days=7)
     first_heartbeat_within: timedelta = timedelta(seconds=10)
     request_timeout: timedelta = timedelta(seconds=5)
+    iscdesk_url: str = ""
+    license_folder: Path | None = None
+    require_both_signatures: bool = False
+    revocations_path: Path | None = None
+    channel: str = "stable"
+    platform: str = ""
+    available_as_boolean: bool = False
 
     def __post_init__(self) -> None:
-        check_server_url(self.server_url)
+        if self.server_url or not self.iscdesk_url:
+            check_server_url(self.server_url)
+        if self.iscdesk_url:
+            check_server_url(self.iscdesk_url, field="iscdesk_url")
         if not self.code:
             raise ConfigurationError("code: is empty.")
-        for name in ("code", "client_name", "client_version"):
+        for name in ("code", "client_name", "client_version", "channel", "platform"):
             _check_text(name, getattr(self, name))
         for name in ("first_grace", "first_heartbeat_within"):
             if getattr(self, name) < timedelta(0):
@@ -76,6 +98,28 @@ class Configuration:
         except RuntimeError as error:
             raise ConfigurationError("store_path: is needed, because this user has no home folder.") from error
 
+    @property
+    def revocations_stored_at(self) -> Path:
+        """The file in which the revocation list is remembered, next to the license."""
+        return self.stored_at.with_suffix(".revocations")
+
+    @property
+    def license_files_at(self) -> Path:
+        """The folder for license files that are asked for by name."""
+        return self.license_folder or self.stored_at.parent
+
+    @property
+    def platform_name(self) -> str:
+        """What the program runs on, such as ``windows-x86_64``, ``linux-arm64`` or ``macos-arm64``."""
+        return self.platform or this_platform()
+
+
+def this_platform() -> str:
+    """Name this computer's system and processor in the words that publishers use."""
+    system = {"win32": "windows", "darwin": "macos"}.get(sys.platform, sys.platform)
+    machine = platform.machine().lower()
+    return f"{system}-{_PROCESSORS.get(machine, machine)}"
+
 
 def _check_text(name: str, text: str) -> None:
     try:
@@ -84,7 +128,7 @@ def _check_text(name: str, text: str) -> None:
         raise ConfigurationError(f"{name}: is not valid text.") from error
 
 
-def check_server_url(url: str) -> None:
+def check_server_url(url: str, field: str = "server_url") -> None:
     """Accept ``https://`` anywhere and ``http://`` to this very computer.
 
     Raises:
@@ -94,11 +138,11 @@ def check_server_url(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError("server_url: is not a URL.") from error
+        raise ConfigurationError(f"{field}: is not a URL.") from error
     if not host or parts.username is not None or parts.query or parts.fragment:
-        raise ConfigurationError("server_url: needs a host, and has no place for a password, a query or a fragment.")
+        raise ConfigurationError(f"{field}: needs a host, and has no place for a password, a query or a fragment.")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ConfigurationError("server_url: begins with https:// (http:// is for this very computer only).")
+        raise ConfigurationError(f"{field}: begins with https:// (http:// is for this very computer only).")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,9 +1,9 @@
-"""Every reason for which a license, a lease or a device text is not believed, and what a person can do about it.
+"""Every reason for which something signed or a device text is not believed, and what a person can do about it.
 
 ::
 
     VerificationError
-    ├── MalformedError           MALFORMED             not three canonical parts, or not plain JSON inside
+    ├── MalformedError           MALFORMED             not a token or file in its one spelling, or no JSON inside
     ├── WrongTypeError           WRONG_TYPE            a lease for a license, another algorithm, a header to spare
     ├── UnknownKeyError          UNKNOWN_KEY           signed with a key that is not pinned in the program
     ├── WrongKeyPurposeError     WRONG_KEY_PURPOSE     signed with a pinned key that is meant for something else
@@ -39,7 +39,7 @@ class VerificationError(Exception):
 
 
 class MalformedError(VerificationError):
-    """The text is not a token: wrong shape, wrong alphabet, or not plain JSON inside."""
+    """The text is not a token or a license file: wrong shape, wrong alphabet, or not plain JSON inside."""
 
     code = "MALFORMED"
 

@@ -19,6 +19,7 @@ from client_stub.claims import Lease
 from client_stub.clock import Clock
 from client_stub.problems import Problem
 from client_stub.session import CheckIn
+from client_stub.threads import Alarm
 
 _LOG = logging.getLogger(__name__)
 JITTER = 0.1
@@ -29,22 +30,6 @@ LONGEST_SLICE = 60.0
 
 Uniform = Callable[[float, float], float]
 """Draws a number between two bounds, like ``random.uniform``."""
-
-
-class Alarm:
-    """Waits that can be cut short from another thread."""
-
-    def __init__(self) -> None:
-        self._rung = threading.Event()
-
-    def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or at once when rung; a ring before the wait counts too."""
-        self._rung.wait(seconds)
-        self._rung.clear()
-
-    def ring(self) -> None:
-        """End the wait."""
-        self._rung.set()
 
 
 class Heartbeat:

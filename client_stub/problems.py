@@ -7,10 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from client_stub.errors import VerificationError
+from client_stub.verdict import Verdict
 
 SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
 UNEXPECTED_ANSWER = "UNEXPECTED_ANSWER"
 INTERNAL_ERROR = "INTERNAL_ERROR"
+DAMAGED_ON_THE_WAY = "DAMAGED_ON_THE_WAY"
+FILE_NOT_WRITTEN = "FILE_NOT_WRITTEN"
+NO_LICENSE_STRING = "NO_LICENSE_STRING"
+NO_LICENSE_SERVER = "NO_LICENSE_SERVER"
+NOT_AVAILABLE = "NOT_AVAILABLE"
+VERSION_NOT_SET = "VERSION_NOT_SET"
+ISCDESK_UNREACHABLE = "ISCDESK_UNREACHABLE"
+ISCDESK_REFUSED = "ISCDESK_REFUSED"
+LICENSE_NOT_GRANTED = "LICENSE_NOT_GRANTED"
 
 _KNOWN_MEMBERS = {"type", "title", "status", "detail", "code", "action", "request_id"}
 
@@ -37,9 +47,37 @@ class Problem:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
+NO_STRING = Problem(
+    NO_LICENSE_STRING,
+    "The license in use is a file; there is no license string to check in with.",
+    "Nothing, if this computer works offline; else connect it to the network.",
+)
+NO_FILE = Problem(NOT_AVAILABLE, "There is no license file on this computer yet.", "Ask again with network.")
+NO_VERSION = Problem(
+    VERSION_NOT_SET,
+    "The program does not say which product and version it is, so nobody can be asked for a newer one.",
+    "Set product and client_version in the configuration.",
+)
+NOT_IN_THE_CLOUD = Problem(
+    NOT_AVAILABLE,
+    "Files and computing in the cloud are not available here: nothing stands behind them.",
+    "Open and save the file on this computer.",
+)
+NOT_WRITTEN = Problem(
+    FILE_NOT_WRITTEN,
+    "The license file could not be written where the program asked for it.",
+    "Look at the folder's permissions and at the free space, then ask again.",
+)
+
+
 def from_error(error: VerificationError) -> Problem:
     """Turn a failed verification into a problem."""
     return Problem(error.code, str(error), error.action)
+
+
+def from_verdict(verdict: Verdict) -> Problem:
+    """Turn a verdict that denies into a problem."""
+    return Problem(verdict.reason.value, verdict.sentence, verdict.action)
 
 
 def from_answer(status: int, body: bytes) -> Problem | None:

@@ -1,8 +1,9 @@
 """The client's memory while the program runs: the license in use, the newest lease, the time, and what went wrong.
 
-Use cases: ``obtain`` a license, ``check_in`` (and ``keep_up``, which renews an ageing string first), and give the
-``verdict`` on what the program may do. Outside things come in through the constructor: the way to the server, the
-store, the clock. Nothing here raises on account of the network, the disk or what was received; failures are values.
+Use cases: ``obtain`` a license string or ``obtain_file``, take one that ISCDesk brought (``accept_string``,
+``accept_file``), ``check_in`` (and ``keep_up``, which renews what is ageing first), and give the ``verdict`` on what
+the program may do. Outside things come in through the constructor: the way to the server, the store, the clock. Nothing
+here raises on account of the network, the disk or what was received; failures are values.
 
 Called from several threads: state changes under one lock, which is never held while the network is asked. An answer
 that arrives after the license was exchanged is dropped.
@@ -13,27 +14,31 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from client_stub import devices, problems, verification
+from client_stub import holding as holdings
+from client_stub import license_folder, problems, verification
 from client_stub import verdict as verdicts
+from client_stub.admission import NO_DEVICE_INFO, Admission, machine_of
 from client_stub.claims import Lease, License
 from client_stub.clock import Clock, ConfirmedTime, best_estimate
 from client_stub.configuration import Configuration
-from client_stub.devices import DeviceInfo
-from client_stub.errors import DeviceMismatchError, ForeignLeaseError, VerificationError
+from client_stub.errors import ForeignLeaseError, VerificationError
+from client_stub.events import LicenseType
+from client_stub.holding import Holding, Machine, is_outdated, is_same_license, unix
 from client_stub.problems import Problem
-from client_stub.store import LicenseStore, Record
+from client_stub.revocation_store import RevocationStore
+from client_stub.revocation_watch import RevocationWatch
+from client_stub.store import LicenseStore
 from client_stub.transport import IssuedString, RefusedError, Transport, TransportError, UnansweredError
 from client_stub.verdict import Evidence, Reason, Verdict
 
 _LOG = logging.getLogger(__name__)
-NO_DEVICE_INFO = "|||"
 NONCE_BYTES = 24
 _SAVE_TIME_EVERY = 600  # seconds; a killed program forgets at most this much of the highest time seen
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_END_OF_TIME = datetime(2999, 12, 31, tzinfo=UTC)
 
 _REASON_OF_CODE = {
     "LICENSE_EXPIRED": Reason.EXPIRED,
@@ -53,29 +58,35 @@ class CheckIn:
     retry_after: timedelta | None = None
 
 
-@dataclass(frozen=True)
-class _Holding:
-    """A license that is believed on this machine, and what belongs to it."""
-
-    device_info: str
-    device: DeviceInfo
-    record: Record
-    license: License
-    lease: Lease | None
-
-
 class LicenseSession:
-    """One license of one running program."""
+    """One license of one running program.
+
+    Args:
+        configuration: Code, pinned keys and the rest.
+        transport: The way to the license server.
+        store: Where the license is remembered.
+        clock: Where time comes from.
+        revocations: The revocation list; by default the one that is kept next to the license.
+    """
 
     def __init__(
-        self, configuration: Configuration, *, transport: Transport, store: LicenseStore, clock: Clock
+        self,
+        configuration: Configuration,
+        *,
+        transport: Transport,
+        store: LicenseStore,
+        clock: Clock,
+        revocations: RevocationWatch | None = None,
     ) -> None:
         self._configuration = configuration
         self._transport = transport
         self._store = store
         self._clock = clock
+        self._admission = Admission(configuration)
+        self._revocations = revocations or _kept_list(configuration)
         self._lock = threading.RLock()
-        self._holding: _Holding | None = None
+        self._holding: Holding | None = None
+        self._machine: Machine | None = None
         self._denial = verdicts.NO_LICENSE
         self._confirmed: ConfirmedTime | None = None
         self._time_saved = 0
@@ -85,6 +96,12 @@ class LicenseSession:
     def last_problem(self) -> Problem | None:
         """Why the last request or check-in did not succeed; None when it did."""
         return self._last_problem
+
+    @property
+    def license(self) -> License | None:
+        """The license in use, None when there is none."""
+        holding = self._holding
+        return holding.license if holding else None
 
     @property
     def license_string(self) -> str:
@@ -116,46 +133,79 @@ class LicenseSession:
         A refusal by the server is final for this run; the stored license is then not used either. The second time, the
         server is asked again, which costs no second place.
         """
-        device_info = device_info or NO_DEVICE_INFO
-        try:
-            device = devices.parse(device_info)
-            self._resume(device_info, device)
-            self._adopt(device_info, device, self._transport.request_license(device_info, _nonce()))
-        except RefusedError as refusal:
-            return self._give_up(refusal.problem)
-        except UnansweredError as error:
-            return self._settle(error.problem)
-        except VerificationError as error:
-            return self._settle(problems.from_error(error))
+        return self._attempt(
+            device_info, lambda machine: self._adopt(machine, self._transport.request_license(machine.info, _nonce()))
+        )
 
-        if not self.verdict().is_allowed:
-            # A wrong clock makes a fresh license look bad; the answer to a heartbeat brings the true time.
-            self.check_in()
-        return self._settle(None)
+    def obtain_file(self, device_info: str, target: Path) -> License | Problem:
+        """Get a license file for this machine at ``target``: from the server, or, while it does not answer, as stored.
+
+        A file that was carried to ``target`` by hand is taken up when the server does not answer, so a computer
+        without network is licensed by putting the file there. With the server, a string for check-ins is fetched too.
+        """
+        outcome = self._attempt(device_info, lambda machine: self._obtain_file(machine, target))
+        return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
+
+    def prepare(self, device_info: str) -> Problem | None:
+        """Take up the stored license of this machine before ISCDesk is asked for a new one."""
+        try:
+            self._resume(machine_of(device_info))
+        except VerificationError as error:
+            self._last_problem = problems.from_error(error)
+            return self._last_problem
+        return None
+
+    def fall_back(self, problem: Problem, kind: LicenseType, target: Path) -> License | Problem:
+        """Answer a request that ISCDesk did not take with what is stored, or lies at ``target`` already."""
+        if kind is LicenseType.LICENSE_TYPE_STRING:
+            return self.settle(problem)
+        if self._machine is not None:
+            self._adopt_carried(self._machine, target)
+        outcome = self.settle(problem)
+        return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
+
+    def accept_string(self, license_string: str) -> License | Problem:
+        """Take a license string that ISCDesk brought into use, if it is believed."""
+        return self._accept(lambda machine: self._adopt(machine, IssuedString(license_string, None)))
+
+    def accept_file(self, raw: bytes) -> License | Problem:
+        """Take a license file that ISCDesk brought into use, if it is believed."""
+        return self._accept(lambda machine: self._adopt_file(machine, raw))
+
+    def take_revocations(self, path: Path) -> Problem | None:
+        """Take a revocation list that was carried to this computer; return what stands in the way, if anything."""
+        return self._revocations.take_carried(path)
 
     def keep_up(self) -> CheckIn:
-        """Do what is due at a heartbeat: exchange the string when it is outdated, then check in."""
+        """Do what is due at a heartbeat: exchange what is outdated, check in, and ask for the revocation list."""
         holding = self._holding
-        if holding is not None and _is_outdated(holding, self.now()):
+        if holding is not None and holding.string is None:
+            self._add_string()
+        elif holding is not None and is_outdated(holding, self.now()):
             self._refresh(holding)
-        return self.check_in()
+        check_in = self.check_in()
+        if check_in.lease is not None:
+            self._revocations.refresh_when_due(self._transport, self._clock.monotonic())
+        return check_in
 
     def check_in(self) -> CheckIn:
         """Send one heartbeat with a new nonce, and believe the answer only if it proves itself."""
         holding = self._note_sent()
         if holding is None:
-            return CheckIn(problem=self._problem_of(self._denial))
+            return CheckIn(problem=problems.from_verdict(self._denial))
+        if holding.string is None:
+            return self._not_checked_in(problems.NO_STRING, None)
 
         nonce = _nonce()
         try:
-            text = self._transport.send_heartbeat(holding.record.license_string, holding.device_info, nonce)
+            text = self._transport.send_heartbeat(holding.record.license_string, holding.machine.info, nonce)
             keys = self._configuration.keys
-            lease = verification.authenticate_lease(text, keys, license=holding.license, nonce=nonce)
+            lease = verification.authenticate_lease(text, keys, license=holding.string, nonce=nonce)
         except TransportError as error:
             return self._not_checked_in(error.problem, getattr(error, "retry_after", None))
         except VerificationError as error:
             return self._not_checked_in(problems.from_error(error), None)
-        return self._believe(lease, text, holding.license)
+        return self._believe(lease, text, holding.string)
 
     def verdict(self) -> Verdict:
         """Say what the program may do now, and remember the time."""
@@ -173,84 +223,141 @@ class LicenseSession:
         with self._lock:
             self._holding = None
             self._denial = verdicts.denied(Reason.REJECTED_BY_PROGRAM, message or "The program refused the license.")
-            self._last_problem = self._problem_of(self._denial)
+            self._last_problem = problems.from_verdict(self._denial)
 
     def close(self) -> None:
         """Keep what is known and give connections back."""
         with self._lock:
             if self._holding is not None:
-                self._store.save(self._holding.record, self._holding.device)
+                self._store.save(self._holding.record, self._holding.machine.device)
         self._transport.close()
 
-    def _resume(self, device_info: str, device: DeviceInfo) -> None:
+    def note(self, problem: Problem) -> None:
+        """Remember why something else that the program asked for was not done."""
+        self._last_problem = problem
+
+    def _attempt(self, device_info: str, obtain: Callable[[Machine], None]) -> License | Problem:
+        try:
+            machine = machine_of(device_info)
+            self._resume(machine)
+            obtain(machine)
+        except RefusedError as refusal:
+            return self._give_up(refusal.problem)
+        except UnansweredError as error:
+            return self.settle(error.problem)
+        except VerificationError as error:
+            return self.settle(problems.from_error(error))
+
+        if not self.verdict().is_allowed:
+            self.check_in()  # a wrong clock makes a fresh license look bad; a heartbeat brings the true time
+        return self.settle(None)
+
+    def _obtain_file(self, machine: Machine, target: Path) -> None:
+        try:
+            raw = self._transport.request_license_file(machine.info, _nonce(), target.name)
+        except UnansweredError:
+            self._adopt_carried(machine, target)
+            raise
+        self._adopt_file(machine, raw)
+        self._add_string()
+
+    def _accept(self, adopt: Callable[[Machine], None]) -> License | Problem:
+        try:
+            adopt(self._machine or machine_of(NO_DEVICE_INFO))
+        except VerificationError as error:
+            return self.settle(problems.from_error(error))
+        return self.settle(None)
+
+    def _resume(self, machine: Machine) -> None:
         """Take up the stored license, unless this machine's license is in use already."""
+        if self._configuration.revocations_path is not None:
+            self._revocations.take_carried(self._configuration.revocations_path)
         with self._lock:
-            if self._holding is not None and self._holding.device_info == device_info:
+            self._machine = machine
+            if self._holding is not None and self._holding.machine.info == machine.info:
                 return
             self._holding, self._denial = None, verdicts.NO_LICENSE
-            record = self._store.load(device).record
+            record = self._store.load(machine.device).record
             if record is None:
                 return
             try:
-                believed = self._authenticate(record.license_string, device_info)
+                self._hold(self._admission.stored(record, machine))
             except VerificationError as error:
-                self._denial = _denial_of(error)
-                return
-            self._hold(_Holding(device_info, device, record, believed, self._stored_lease(record, believed)))
+                self._denial = verdicts.denial_of(error)
 
-    def _authenticate(self, license_string: str, device_info: str) -> License:
-        """Believe a string apart from its span, which depends on leases and on how far the clock can be trusted."""
-        believed = verification.authenticate_license(
-            license_string,
-            self._configuration.keys,
-            issuer=self._configuration.issuer,
-            product=self._configuration.product,
-        )
-        verification.check_device(believed, device_info)
-        return believed
+    def _adopt(self, machine: Machine, issued: IssuedString, *, keep_file: bool = False) -> None:
+        """Put a string that was just handed out into use, and on disk before anybody hears of it.
 
-    def _stored_lease(self, record: Record, license: License) -> Lease | None:
-        if not record.lease:
-            return None
-        try:
-            keys = self._configuration.keys
-            return verification.authenticate_lease(record.lease, keys, license=license, nonce=record.lease_nonce)
-        except VerificationError as error:
-            _LOG.warning("the stored lease is not used: %s", error.code)
-            return None
-
-    def _adopt(self, device_info: str, device: DeviceInfo, issued: IssuedString) -> None:
-        """Put a string that the server has just handed out into use, and on disk before anybody hears of it."""
-        believed = self._authenticate(issued.license_string, device_info)
+        Asked for by the program, it takes the place of a file; ``keep_file`` adds it to one of the same license.
+        """
+        believed = self._admission.string(issued.license_string, machine)
         with self._lock:
-            now = _unix(self.now())
-            record = Record(issued.license_string, obtained_at=now, highest_seen_at=now)
-            lease = None
-            if self._holding is not None and _is_same_string(self._holding.license, believed):
-                record, lease = replace(self._holding.record, obtained_at=now), self._holding.lease
-            if self._holding is not None:
-                record = replace(record, highest_seen_at=max(now, self._holding.record.highest_seen_at))
-            record = replace(record, refresh_after=_plausible(issued.refresh_after))
-            self._hold(_Holding(device_info, device, record, believed, lease))
+            if keep_file and not (self._holding and is_same_license(self._holding.file, believed)):
+                return
+            renewed = holdings.with_string(self._holding, machine, believed, issued, unix(self.now()))
+            self._hold(renewed if keep_file else holdings.without_file(renewed))
             self._save()
 
-    def _hold(self, holding: _Holding) -> None:
-        """Use this license, and count what it and its lease say about the time as seen."""
-        signed = [holding.license.issued_at, *([holding.lease.issued_at] if holding.lease else [])]
-        highest = max(holding.record.highest_seen_at, *(_unix(moment) for moment in signed))
-        self._holding = replace(holding, record=replace(holding.record, highest_seen_at=highest))
+    def _adopt_file(self, machine: Machine, raw: bytes) -> None:
+        """Put a file into use, and on disk before anybody hears of it; a string of the same license is kept."""
+        believed = self._admission.file(raw, machine)
+        with self._lock:
+            self._hold(holdings.with_file(self._holding, machine, believed, raw.decode(), unix(self.now())))
+            self._save()
 
-    def _settle(self, problem: Problem | None) -> License | Problem:
+    def _adopt_carried(self, machine: Machine, target: Path) -> None:
+        """Take up a file that somebody has put at ``target``, unless a younger one is held."""
+        try:
+            raw = license_folder.read(target)
+            believed = self._admission.file(raw, machine)
+        except (OSError, VerificationError) as error:
+            _LOG.info("no license file to take up: %s", getattr(error, "code", type(error).__name__))
+            return
+        held = self._holding
+        if held is None or held.file is None or believed.issued_at > held.file.issued_at:
+            self._adopt_file(machine, raw)
+
+    def _add_string(self) -> None:
+        """Get a string for check-ins next to the file in use; the file is good without one."""
+        holding = self._holding
+        if holding is None or holding.file is None or not self._configuration.server_url:
+            return
+        try:
+            issued = self._transport.request_license(holding.machine.info, _nonce())
+            self._adopt(holding.machine, issued, keep_file=True)
+        except TransportError as error:
+            _LOG.info("there is no string for check-ins yet: %s", error.problem.code)
+        except VerificationError as error:
+            _LOG.warning("the string for check-ins is not believed: %s", error.code)
+
+    def _put_file(self, target: Path, license: License) -> License | Problem:
+        """Have the file in use stand at ``target``."""
+        holding = self._holding
+        if holding is None or holding.file is None:
+            self._last_problem = self._last_problem or problems.NO_FILE
+            return self._last_problem
+        try:
+            license_folder.write(target, holding.record.license_file.encode())
+        except OSError as error:
+            _LOG.warning("the license file could not be written: %s", error.strerror)
+            self._last_problem = problems.NOT_WRITTEN
+            return problems.NOT_WRITTEN
+        return license
+
+    def _hold(self, holding: Holding) -> None:
+        self._holding = holdings.with_times_seen(holding)
+
+    def settle(self, problem: Problem | None) -> License | Problem:
         """Answer a request with the license at hand, if it allows anything; else say what stands in the way."""
         verdict = self.verdict()
         with self._lock:
             self._last_problem = problem
             if self._holding is None:
-                self._last_problem = problem or self._problem_of(self._denial)
+                self._last_problem = problem or problems.from_verdict(self._denial)
                 return self._last_problem
             if verdict.is_allowed:
                 return self._holding.license
-            self._last_problem = self._problem_of(verdict)
+            self._last_problem = problems.from_verdict(verdict)
             return self._last_problem
 
     def _give_up(self, problem: Problem) -> Problem:
@@ -266,19 +373,23 @@ class LicenseSession:
             self._holding, self._last_problem = None, problem
         return problem
 
-    def _refresh(self, holding: _Holding) -> None:
+    def _refresh(self, holding: Holding) -> None:
+        """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks anew."""
         try:
-            issued = self._transport.request_license(holding.device_info, _nonce())
-            self._adopt(holding.device_info, holding.device, issued)
+            if holding.file is not None:
+                raw = self._transport.request_license_file(holding.machine.info, _nonce(), holding.file.file_name)
+                self._adopt_file(holding.machine, raw)
+            issued = self._transport.request_license(holding.machine.info, _nonce())
+            self._adopt(holding.machine, issued, keep_file=holding.file is not None)
         except TransportError as error:
-            _LOG.info("the license string was not renewed: %s", error.problem.code)
+            _LOG.info("the license was not renewed: %s", error.problem.code)
         except VerificationError as error:
-            _LOG.warning("the renewed license string is not believed: %s", error.code)
+            _LOG.warning("the renewed license is not believed: %s", error.code)
 
-    def _note_sent(self) -> _Holding | None:
+    def _note_sent(self) -> Holding | None:
         with self._lock:
             if self._holding is not None:
-                record = replace(self._holding.record, heartbeat_sent_at=_unix(self.now()))
+                record = replace(self._holding.record, heartbeat_sent_at=unix(self.now()))
                 self._holding = replace(self._holding, record=record)
             return self._holding
 
@@ -290,28 +401,29 @@ class LicenseSession:
     def _believe(self, lease: Lease, text: str, license: License) -> CheckIn:
         """Take over a fresh lease; with it the server has told the time, so what our clock showed before is void."""
         with self._lock:
-            if self._holding is None or self._holding.license != license:
+            if self._holding is None or self._holding.string != license:
                 exchanged = ForeignLeaseError("The license was exchanged while the server answered.")
                 return CheckIn(problem=problems.from_error(exchanged))
             self._confirmed = ConfirmedTime(lease.issued_at, self._clock.now(), self._clock.monotonic())
             record = replace(
-                self._holding.record, lease=text, lease_nonce=lease.nonce, highest_seen_at=_unix(lease.issued_at)
+                self._holding.record, lease=text, lease_nonce=lease.nonce, highest_seen_at=unix(lease.issued_at)
             )
-            self._holding = replace(self._holding, record=record, lease=lease)
-            self._last_problem = None
+            self._holding, self._last_problem = replace(self._holding, record=record, lease=lease), None
             self._save()
         return CheckIn(lease=lease)
 
-    def _evidence(self, holding: _Holding) -> Evidence:
+    def _evidence(self, holding: Holding) -> Evidence:
         return Evidence(
             lease=holding.lease,
             obtained_at=datetime.fromtimestamp(holding.record.obtained_at, UTC),
             first_grace=self._configuration.first_grace,
             highest_seen_at=datetime.fromtimestamp(holding.record.highest_seen_at, UTC),
+            listed_at=self._revocations.listed_at(holding.licenses),
+            needs_contact=holding.file is None and bool(self._configuration.server_url),
         )
 
-    def _note_time(self, holding: _Holding, now: datetime) -> None:
-        seen = _unix(now)
+    def _note_time(self, holding: Holding, now: datetime) -> None:
+        seen = unix(now)
         if seen <= holding.record.highest_seen_at:
             return
         self._holding = replace(holding, record=replace(holding.record, highest_seen_at=seen))
@@ -320,39 +432,14 @@ class LicenseSession:
 
     def _save(self) -> None:
         if self._holding is not None:
-            self._store.save(self._holding.record, self._holding.device)
+            self._store.save(self._holding.record, self._holding.machine.device)
             self._time_saved = self._holding.record.highest_seen_at
 
-    @staticmethod
-    def _problem_of(verdict: Verdict) -> Problem:
-        return Problem(verdict.reason.value, verdict.sentence, verdict.action)
+
+def _kept_list(configuration: Configuration) -> RevocationWatch:
+    store = RevocationStore(configuration.revocations_stored_at)
+    return RevocationWatch(store, configuration.keys, configuration.issuer)
 
 
 def _nonce() -> str:
     return secrets.token_urlsafe(NONCE_BYTES)
-
-
-def _unix(moment: datetime) -> int:
-    """Return whole seconds, kept inside what the store accepts whatever a desktop's clock claims."""
-    return int(min(max(moment, _EPOCH), _END_OF_TIME).timestamp())
-
-
-def _is_same_string(one: License, other: License) -> bool:
-    return (one.license_id, one.string_id) == (other.license_id, other.string_id)
-
-
-def _is_outdated(holding: _Holding, now: datetime) -> bool:
-    """True from ``refresh_after`` on, and when a lease has moved the end that the string itself still tells."""
-    refresh_after = holding.record.refresh_after
-    if refresh_after is not None and now.timestamp() >= refresh_after:
-        return True
-    return verdicts.license_end(holding.license, holding.lease) != holding.license.expires_at
-
-
-def _plausible(moment: datetime | None) -> int | None:
-    return None if moment is None else _unix(moment)
-
-
-def _denial_of(error: VerificationError) -> Verdict:
-    reason = Reason.DEVICE_MISMATCH if isinstance(error, DeviceMismatchError) else Reason.INVALID_LICENSE
-    return verdicts.denied(reason, str(error), error.action)

@@ -1,8 +1,8 @@
 """What the client remembers between two starts of the program: one small JSON file per license.
 
-It holds the license string, the last lease with the nonce that it answers, and the highest time ever seen, so a server
-outage is not noticed and a clock that was set back is. A store that is missing, damaged, edited, or copied from
-another machine is like a new one: the program needs the network once, and nothing is ever raised.
+It holds the license string or file, the last lease with the nonce that it answers, and the highest time ever seen, so
+a server outage is not noticed and a clock that was set back is. A store that is missing, damaged, edited, or copied
+from another machine is like a new one: the program needs the network once, and nothing is ever raised.
 
 The seal stops casual editing, not somebody who reads this file: whoever controls a machine controls what is on it.
 It consists of a keyed checksum, and of the device's parts hashed with a salt that is derived from the content. So a
@@ -14,24 +14,23 @@ Two programs on one machine that use the same file overwrite each other's last w
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from client_stub import disk
 from client_stub.devices import DeviceBinding, DeviceInfo, Part, bind
 
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
-_MAXIMUM_BYTES = 64 * 1024
+_MAXIMUM_BYTES = 256 * 1024
 _LAST_SECOND = 32503679999  # 2999-12-31T23:59:59Z
 
 
@@ -57,6 +56,7 @@ class Record:
     lease: str = ""
     lease_nonce: str = ""
     heartbeat_sent_at: int = 0
+    license_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,42 +97,24 @@ class LicenseStore:
     def save(self, record: Record, device: DeviceInfo) -> bool:
         """Replace the file atomically, readable by this user only. Return False when it could not be written."""
         try:
-            self._replace(_seal(record, device))
+            disk.replace_file(self.path, json.dumps(_seal(record, device), indent=1).encode())
         except OSError as error:
             _LOG.warning("the license could not be stored: %s", error.strerror)
             return False
         return True
 
     def _read(self) -> Mapping[str, object]:
-        with self.path.open("rb") as file:
-            raw = file.read(_MAXIMUM_BYTES + 1)
-        if len(raw) > _MAXIMUM_BYTES:
-            raise ValueError("the store is too large")
+        raw = disk.read_file(self.path, _MAXIMUM_BYTES)
         content = json.loads(raw)
         if not isinstance(content, dict):
             raise TypeError("the store is not an object")
         return content
 
-    def _replace(self, content: Mapping[str, object]) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp creates the file with mode 0600, before anything is in it.
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(json.dumps(content, indent=1).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-
 
 def _seal(record: Record, device: DeviceInfo) -> dict[str, object]:
     binding = bind(device, _salt(record))
     parts = {part.value: sorted(binding.hashes[part]) for part in Part if part in binding.hashes}
-    return {"version": _VERSION, "record": asdict(record), "device": parts, "check": _check(record, parts)}
+    return {"version": _VERSION, "record": _members(record), "device": parts, "check": _check(record, parts)}
 
 
 def _open_sealed(content: Mapping[str, object], device: DeviceInfo) -> Loaded:
@@ -153,7 +135,7 @@ def _read_record(value: object) -> Record:
     if not isinstance(value, dict):
         raise TypeError("the record is not an object")
     record = Record(**value)
-    texts = (record.license_string, record.lease, record.lease_nonce)
+    texts = (record.license_string, record.license_file, record.lease, record.lease_nonce)
     moments = (record.obtained_at, record.highest_seen_at, record.heartbeat_sent_at, record.refresh_after or 0)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text of the record is not a text")
@@ -162,16 +144,22 @@ def _read_record(value: object) -> Record:
     return record
 
 
+def _members(record: Record) -> dict[str, object]:
+    """Leave an empty file out, so that stores written before there were license files keep their seal."""
+    members = asdict(record)
+    return members if record.license_file else {name: members[name] for name in members if name != "license_file"}
+
+
 def _key(record: Record) -> bytes:
-    return hashlib.sha256(b"client_stub store\0" + record.license_string.encode()).digest()
+    return hashlib.sha256(b"client_stub store\0" + (record.license_string or record.license_file).encode()).digest()
 
 
 def _salt(record: Record) -> bytes:
-    return hmac.new(_key(record), b"device\0" + _canonical(asdict(record)), hashlib.sha256).digest()
+    return hmac.new(_key(record), b"device\0" + _canonical(_members(record)), hashlib.sha256).digest()
 
 
 def _check(record: Record, parts: Mapping[str, object]) -> str:
-    content = b"check\0" + _canonical({"record": asdict(record), "device": parts})
+    content = b"check\0" + _canonical({"record": _members(record), "device": parts})
     return hmac.new(_key(record), content, hashlib.sha256).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""One thread that does one thing after the other, and survives whatever it is given."""
+"""Threads of our own: one that does one thing after the other and survives it all, and waits that can be cut short."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ import threading
 from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
+
+
+class Alarm:
+    """Waits that can be cut short from another thread."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or at once when rung; a ring before the wait counts too."""
+        self._rung.wait(seconds)
+        self._rung.clear()
+
+    def ring(self) -> None:
+        """End the wait."""
+        self._rung.set()
 
 
 class OrderedThread:

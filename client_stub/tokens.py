@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from client_stub import base64url
 from client_stub.errors import (
@@ -25,7 +24,7 @@ from client_stub.errors import (
     WrongKeyPurposeError,
     WrongTypeError,
 )
-from client_stub.keys import KeyPurpose, PinnedKeys
+from client_stub.keys import Algorithm, KeyPurpose, PinnedKey, PinnedKeys
 
 _HEADER_MEMBERS = {"alg", "kid", "typ"}
 
@@ -44,6 +43,14 @@ LEASE = TokenKind("lease+jwt", KeyPurpose.LEASE, 8 * 1024)
 
 
 @dataclass(frozen=True)
+class Signed:
+    """Bytes whose signature is good, and the key that made it."""
+
+    key_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
 class Token:
     """A token whose signature is good; ``claims`` are plain JSON and not interpreted yet."""
 
@@ -52,28 +59,68 @@ class Token:
 
 
 def open_token(text: str | bytes, kind: TokenKind, keys: PinnedKeys) -> Token:
-    """Check that ``text`` is a token of this kind, signed with a pinned key of its purpose.
+    """Check that ``text`` is a token of this kind, signed with a pinned key of its purpose, with claims in it.
 
-    1. At most ``maximum_characters`` of ASCII in exactly three parts, each the one canonical base64url of its bytes.
-    2. The header is exactly ``alg`` EdDSA, ``typ`` of this kind and ``kid``; nothing to spare (no ``crit``).
-    3. The key is pinned, and pinned for this purpose.
-    4. The signature over the first two parts as they came is good.
+    Steps 1 to 4 are those of ``open_signed``.
+
     5. The claims are one JSON object.
 
     Raises:
         VerificationError: The first step that fails; never another exception, whatever the bytes are.
     """
-    header_part, claims_part, signature_part = _split(text, kind.maximum_characters)  # 1
-    header_bytes, claims_bytes = base64url.decode(header_part), base64url.decode(claims_part)
+    signed = open_signed(text, kind, keys)  # 1-4
+    return Token(signed.key_id, read_object(signed.payload))  # 5
+
+
+def open_signed(text: str | bytes, kind: TokenKind, keys: PinnedKeys) -> Signed:
+    """Check that ``text`` is of this kind and signed with a pinned key of its purpose, whatever is in it.
+
+    1. At most ``maximum_characters`` of ASCII in exactly three parts, each the one canonical base64url of its bytes.
+    2. The header is exactly ``alg`` EdDSA, ``typ`` of this kind and ``kid``; nothing to spare (no ``crit``).
+    3. The key is pinned, and pinned for this purpose.
+    4. The signature over the first two parts as they came is good.
+
+    Raises:
+        VerificationError: The first step that fails; never another exception, whatever the bytes are.
+    """
+    header_part, payload_part, signature_part = _split(text, kind.maximum_characters)  # 1
+    header_bytes, payload = base64url.decode(header_part), base64url.decode(payload_part)
     signature = base64url.decode(signature_part)
 
-    key_id = _read_header(_read_object(header_bytes), kind)  # 2
-    public_key = _find_key(key_id, kind, keys)  # 3
-    try:  # 4
-        public_key.verify(signature, f"{header_part}.{claims_part}".encode("ascii"))
+    key_id = _read_header(read_object(header_bytes), kind)  # 2
+    key = find_key(key_id, Algorithm.EDDSA, kind.purpose, keys)  # 3
+    check_signature(key, signature, f"{header_part}.{payload_part}".encode("ascii"))  # 4
+    return Signed(key_id, payload)
+
+
+def find_key(key_id: str, algorithm: Algorithm, purpose: KeyPurpose, keys: PinnedKeys) -> PinnedKey:
+    """Return the pinned key of this name.
+
+    Raises:
+        UnknownKeyError: It is not pinned.
+        WrongKeyPurposeError: It is pinned for something else.
+        WrongTypeError: It is pinned for this, but signs in another way than the header says.
+    """
+    pinned = keys.by_id.get(key_id)
+    if pinned is None:
+        raise UnknownKeyError("The text is signed with a key that this program does not know.")
+    if pinned.purpose is not purpose:
+        raise WrongKeyPurposeError(f"The text is signed with a key that is meant for {pinned.purpose}.")
+    if pinned.algorithm is not algorithm:
+        raise WrongTypeError("The header names another algorithm than the key has.")
+    return pinned
+
+
+def check_signature(key: PinnedKey, signature: bytes, message: bytes) -> None:
+    """Return when the signature over ``message`` is good.
+
+    Raises:
+        BadSignatureError: It is not.
+    """
+    try:
+        key.public_key.verify(signature, message)
     except InvalidSignature as error:
         raise BadSignatureError("The signature does not fit: the text was changed after it was signed.") from error
-    return Token(key_id, _read_object(claims_bytes))  # 5
 
 
 def _split(text: str | bytes, maximum_characters: int) -> list[str]:
@@ -100,17 +147,12 @@ def _read_header(header: Mapping[str, object], kind: TokenKind) -> str:
     return key_id
 
 
-def _find_key(key_id: str, kind: TokenKind, keys: PinnedKeys) -> Ed25519PublicKey:
-    pinned = keys.by_id.get(key_id)
-    if pinned is None:
-        raise UnknownKeyError("The text is signed with a key that this program does not know.")
-    if pinned.purpose is not kind.purpose:
-        raise WrongKeyPurposeError(f"The text is signed with a key that is meant for {pinned.purpose}.")
-    return pinned.public_key
+def read_object(raw: bytes) -> Mapping[str, object]:
+    """Read one JSON object; RecursionError and the limit on digits are somebody's attempt, not our bug.
 
-
-def _read_object(raw: bytes) -> Mapping[str, object]:
-    """Read one JSON object; RecursionError and the limit on digits are somebody's attempt, not our bug."""
+    Raises:
+        MalformedError: It is something else, has a member twice, or holds what JSON or a file cannot.
+    """
     try:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_refuse, parse_float=_refuse

@@ -10,9 +10,12 @@ The keys that the program believes are pinned in it; ``fetch_keys_for_developmen
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Protocol
@@ -24,11 +27,14 @@ from client_stub import problems
 from client_stub.clock import Clock, SystemClock
 from client_stub.configuration import Configuration, check_server_url, is_loopback
 from client_stub.problems import Problem
+from client_stub.revocations import MAXIMUM_CHARACTERS
 
 MAXIMUM_ANSWER_BYTES = 64 * 1024
+MAXIMUM_LIST_BYTES = MAXIMUM_CHARACTERS
 LONGEST_RETRY_AFTER = timedelta(days=1)
 _TRY_AGAIN_STATUSES = frozenset({408, 425, 429})
 _PLAIN_TIMEOUT = 5.0
+_SHA256_DIGEST = re.compile(r"(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]*):")
 
 
 class TransportError(Exception):
@@ -64,11 +70,62 @@ class IssuedString:
     refresh_after: datetime | None
 
 
+@dataclass(frozen=True)
+class FetchedList:
+    """A revocation list, not verified, and the name of this very answer for the next question."""
+
+    text: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class VersionQuestion:
+    """Which program asks for a newer version of itself."""
+
+    product: str
+    version: str
+    channel: str
+    platform: str
+
+
+@dataclass(frozen=True)
+class VersionAnswer:
+    """Whether there is one; the manifest is not verified, and the notes (by language) are not signed."""
+
+    is_available: bool
+    manifest: str
+    notes: Mapping[str, str]
+
+
 class Transport(Protocol):
-    """A way to the license server; another one goes through ISCDesk."""
+    """A way to the license server. With ISCDesk licenses come through it, and this is for check-ins only."""
 
     def request_license(self, device_info: str, nonce: str) -> IssuedString:
         """Ask for a license string for this device.
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        ...
+
+    def request_license_file(self, device_info: str, nonce: str, file_name: str) -> bytes:
+        """Ask for a license file for this device; ``file_name`` is the name that it will have, or empty.
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        ...
+
+    def fetch_revocations(self, since: int, etag: str) -> FetchedList | None:
+        """Fetch what has changed since list number ``since`` (0: all); None when nothing has since ``etag``.
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        ...
+
+    def check_version(self, question: VersionQuestion, license_string: str) -> VersionAnswer:
+        """Ask for a newer version; ``license_string`` may be empty.
 
         Raises:
             TransportError: Refused, or not answered.
@@ -121,6 +178,45 @@ class DirectTransport:
         answer = self._post("/v1/licenses/string", body)
         return IssuedString(_member(answer, "license_string"), _moment(answer.get("refresh_after")))
 
+    def request_license_file(self, device_info: str, nonce: str, file_name: str) -> bytes:
+        """Ask for a license file for this device (``POST /v1/licenses/file``).
+
+        Raises:
+            TransportError: Refused, not answered, or damaged on the way (``Content-Digest``, RFC 9530).
+        """
+        body = {"code": self._configuration.code, **self._body(device_info, nonce)}
+        response, raw = self._exchange(
+            "POST", "/v1/licenses/file", body | ({"file_name": file_name} if file_name else {})
+        )
+        if response.status_code != 200:
+            raise _failure(response, raw, now=self._clock.now())
+        _check_digest(response, raw)
+        return raw
+
+    def fetch_revocations(self, since: int, etag: str) -> FetchedList | None:
+        """Fetch the revocation list, or what has changed since number ``since`` (``GET /v1/revocations``).
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        path = f"/v1/revocations?since={since}" if since else "/v1/revocations"
+        headers = {"If-None-Match": etag} if etag else None
+        response, raw = self._exchange("GET", path, headers=headers, maximum=MAXIMUM_LIST_BYTES)
+        if response.status_code == 304 and etag:
+            return None
+        if response.status_code != 200:
+            raise _failure(response, raw, now=self._clock.now())
+        return FetchedList(raw, response.headers.get("ETag", ""))
+
+    def check_version(self, question: VersionQuestion, license_string: str) -> VersionAnswer:
+        """Ask for a newer version of the program (``POST /v1/versions/check``).
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        headers = {"Authorization": f"Bearer {license_string}"} if license_string else None
+        return _read_version(self._post("/v1/versions/check", asdict(question), headers))
+
     def send_heartbeat(self, license_string: str, device_info: str, nonce: str) -> str:
         """Check in (``POST /v1/heartbeats``) and return the text of the lease.
 
@@ -143,13 +239,47 @@ class DirectTransport:
     def _post(
         self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        try:
-            with self._http.stream("POST", path, json=body, headers=headers) as response:
-                raw = _read_limited(response)
-        # A closed client raises RuntimeError; a host name that IDNA refuses raises outside HTTPError too.
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, RuntimeError) as error:
-            raise UnansweredError(_unreachable()) from error
-        return _read_answer(response, raw, now=self._clock.now())
+        response, raw = self._exchange("POST", path, body, headers)
+        if response.status_code != 200:
+            raise _failure(response, raw, now=self._clock.now())
+        return _read_object(response.status_code, raw)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        maximum: int = MAXIMUM_ANSWER_BYTES,
+    ) -> tuple[httpx2.Response, bytes]:
+        return exchange(self._http, method, path, body, headers, maximum=maximum)
+
+
+def exchange(
+    http: httpx2.Client,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    maximum: int = MAXIMUM_ANSWER_BYTES,
+    timeout: float | None = None,
+) -> tuple[httpx2.Response, bytes]:
+    """Ask, and return the answer with at most ``maximum`` bytes of its body, whatever its status.
+
+    ``timeout`` in seconds takes the place of the client's own.
+
+    Raises:
+        UnansweredError: No answer, or a longer one.
+    """
+    try:
+        limit = http.timeout if timeout is None else timeout
+        with http.stream(method, path, json=body, headers=headers, timeout=limit) as response:
+            return response, _read_limited(response, maximum)
+    # A closed client raises RuntimeError; a host name that IDNA refuses raises outside HTTPError too.
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, RuntimeError) as error:
+        raise UnansweredError(_unreachable()) from error
 
 
 def fetch_keys_for_development(server_url: str, *, transport: httpx2.BaseTransport | None = None) -> dict[str, object]:
@@ -172,25 +302,45 @@ def fetch_keys_for_development(server_url: str, *, transport: httpx2.BaseTranspo
     return _read_object(response.status_code, raw)
 
 
-def _read_limited(response: httpx2.Response) -> bytes:
-    raw = b""
+def _read_limited(response: httpx2.Response, maximum: int = MAXIMUM_ANSWER_BYTES) -> bytes:
+    raw = bytearray()
     for chunk in response.iter_bytes():
         raw += chunk
-        if len(raw) > MAXIMUM_ANSWER_BYTES:
+        if len(raw) > maximum:
             raise UnansweredError(_unexpected(response.status_code))
-    return raw
+    return bytes(raw)
 
 
-def _read_answer(response: httpx2.Response, raw: bytes, *, now: datetime) -> Mapping[str, object]:
+def _failure(response: httpx2.Response, raw: bytes, *, now: datetime) -> TransportError:
+    """Tell a refusal from an answer that may be different next time."""
     status = response.status_code
-    if status == 200:
-        return _read_object(status, raw)
-
     problem = problems.from_answer(status, raw)
     # Only the server's own problem document is a refusal. A bare 403 comes from whatever stands in between.
     if problem is not None and 400 <= status < 500 and status not in _TRY_AGAIN_STATUSES:
-        raise RefusedError(problem)
-    raise UnansweredError(problem or _unexpected(status), read_retry_after(response.headers.get("Retry-After"), now))
+        return RefusedError(problem)
+    return UnansweredError(problem or _unexpected(status), read_retry_after(response.headers.get("Retry-After"), now))
+
+
+def _check_digest(response: httpx2.Response, raw: bytes) -> None:
+    """Notice a file that was damaged on the way; one without a digest is left to its signature."""
+    named = _SHA256_DIGEST.search(response.headers.get("Content-Digest", ""))
+    if named and named[1] != base64.b64encode(hashlib.sha256(raw).digest()).decode("ascii"):
+        raise UnansweredError(
+            Problem(
+                problems.DAMAGED_ON_THE_WAY,
+                "The license file was damaged on its way from the server.",
+                "Try again; if it happens again, ask the administrator of this network about a proxy.",
+                status=response.status_code,
+            )
+        )
+
+
+def _read_version(answer: Mapping[str, object]) -> VersionAnswer:
+    available, notes = answer.get("available"), answer.get("notes")
+    if not isinstance(available, bool):
+        raise UnansweredError(_unexpected(200))
+    texts = {name: text for name, text in notes.items() if isinstance(text, str)} if isinstance(notes, dict) else {}
+    return VersionAnswer(available, _member(answer, "manifest") if available else "", texts)
 
 
 def read_retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -8,7 +8,8 @@ First match wins:
 2. The clock is more than five minutes behind the highest time seen -> DENIED, CLOCK_SET_BACK. (When the server has
    just confirmed the time, ``now`` is the server's, so this cannot happen.)
 3. The newest lease does not say ACTIVE -> DENIED with its status and its reason. A refusal does not lapse with the
-   lease: only a newer lease lifts it.
+   lease: only a newer lease lifts it. Then the revocation list: a license that it names -> DENIED, REVOKED, unless a
+   lease that says ACTIVE, or the license itself, is younger than the list (it was reinstated).
 4. The license has not begun, or has ended. The newest signed word counts: a lease that is younger than the string
    may have moved the end.
 5. The lease has ended; or there was none yet, and the first grace is over -> DENIED, LEASE_ENDED.
@@ -18,6 +19,9 @@ First match wins:
 A license string that was just handed out works without a lease: ALLOWED for a day, ALLOWED_OFFLINE until the first
 grace is over (counted from when the string was received, or issued if that is later; the seven days of a lease unless
 configured otherwise).
+
+Where no check-in is to be expected (a license file that works offline, an instance of ISCDesk without a license
+server), rule 5 does not apply and the license alone decides.
 """
 
 from __future__ import annotations
@@ -27,7 +31,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from client_stub.claims import Lease, LeaseStatus, License
-from client_stub.errors import ExpiredError, LeaseEndedError, NotYetValidError
+from client_stub.errors import (
+    DeviceMismatchError,
+    ExpiredError,
+    LeaseEndedError,
+    NotYetValidError,
+    VerificationError,
+)
 from client_stub.verification import LEEWAY
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -86,12 +96,16 @@ class Evidence:
         obtained_at: When the server handed the string to this machine.
         first_grace: How long it works without a lease.
         highest_seen_at: The latest moment that was ever seen, on our clock or in something signed.
+        listed_at: When the revocation list that names the license was issued; None when none names it.
+        needs_contact: False where the license works without ever hearing from a server.
     """
 
     lease: Lease | None
     obtained_at: datetime
     first_grace: timedelta
     highest_seen_at: datetime
+    listed_at: datetime | None = None
+    needs_contact: bool = True
 
 
 _REFUSALS = {
@@ -114,12 +128,19 @@ def denied(reason: Reason, sentence: str, action: str = "") -> Verdict:
     return Verdict(Permission.DENIED, reason, sentence, action)
 
 
+def denial_of(error: VerificationError) -> Verdict:
+    """Return the refusal of a license that is not believed."""
+    reason = Reason.DEVICE_MISMATCH if isinstance(error, DeviceMismatchError) else Reason.INVALID_LICENSE
+    return denied(reason, str(error), error.action)
+
+
 def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
     """Decide what a verified license allows at ``now`` (steps 2 to 7 of the module's list)."""
     lease = evidence.lease
     refusal = (
         _clock_refusal(evidence, now)  # 2
         or _lease_refusal(lease)  # 3
+        or _list_refusal(license, evidence)  # 3
         or _span_refusal(license, lease, now)  # 4
         or _contact_refusal(license, evidence, now)  # 5
     )
@@ -135,8 +156,10 @@ def license_end(license: License, lease: Lease | None) -> datetime | None:
     return license.expires_at
 
 
-def contact_end(license: License, evidence: Evidence) -> datetime:
-    """Return until when the program may work without hearing from the server."""
+def contact_end(license: License, evidence: Evidence) -> datetime | None:
+    """Return until when the program may work without hearing from the server; None when it never has to."""
+    if not evidence.needs_contact:
+        return None
     if evidence.lease is not None:
         return evidence.lease.expires_at
     return max(evidence.obtained_at, license.issued_at) + evidence.first_grace
@@ -159,6 +182,17 @@ def _lease_refusal(lease: Lease | None) -> Verdict | None:
     return denied(Reason(lease.status.value), lease.reason or sentence, action)
 
 
+def _list_refusal(license: License, evidence: Evidence) -> Verdict | None:
+    if evidence.listed_at is None:
+        return None
+    lease = evidence.lease  # says ACTIVE, or step 3 had refused already
+    newest = max(license.issued_at, lease.issued_at) if lease is not None else license.issued_at
+    if newest > evidence.listed_at:
+        return None
+    sentence, action = _REFUSALS[LeaseStatus.REVOKED]
+    return denied(Reason.REVOKED, sentence, action)
+
+
 def _span_refusal(license: License, lease: Lease | None, now: datetime) -> Verdict | None:
     if now + LEEWAY < license.not_before:
         sentence = "The license begins later than this computer's clock says."
@@ -170,15 +204,17 @@ def _span_refusal(license: License, lease: Lease | None, now: datetime) -> Verdi
 
 
 def _contact_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
-    if now - LEEWAY < contact_end(license, evidence):
+    end = contact_end(license, evidence)
+    if end is None or now - LEEWAY < end:
         return None
     return denied(Reason.LEASE_ENDED, "The license was not renewed in time.", LeaseEndedError.action)
 
 
 def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
     ends = [contact_end(license, evidence), license_end(license, evidence.lease)]
-    until = min(end for end in ends if end is not None)
-    if now < _overdue_at(license, evidence):
+    until = min((end for end in ends if end is not None), default=None)
+    overdue_at = _overdue_at(license, evidence)
+    if overdue_at is None or now < overdue_at:
         return Verdict(Permission.ALLOWED, Reason.LICENSED, "The license is valid.", until=until)
     return Verdict(
         Permission.ALLOWED_OFFLINE,
@@ -189,8 +225,10 @@ def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
     )
 
 
-def _overdue_at(license: License, evidence: Evidence) -> datetime:
+def _overdue_at(license: License, evidence: Evidence) -> datetime | None:
     lease = evidence.lease
+    if lease is None and not evidence.needs_contact:
+        return None
     if lease is None:
         return max(evidence.obtained_at, license.issued_at) + FIRST_CHECK_IN_WITHIN
     return lease.issued_at + OVERDUE_AFTER * (lease.next_heartbeat_at - lease.issued_at)

@@ -1,4 +1,4 @@
-"""Decide whether a license string or a lease is believed, with nothing but pinned public keys and the arguments.
+"""Decide whether a license (string or file), a lease or a manifest is believed, by pinned keys and the arguments.
 
 Three witnesses: server, emulator and this client each implement verification on their own, on purpose. Do not replace
 this module by an import.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import hmac
 from datetime import datetime, timedelta
 
-from client_stub import devices, tokens
+from client_stub import devices, license_files, releases, tokens
 from client_stub.claims import Lease, License, read_lease, read_license
 from client_stub.errors import (
     DeviceMismatchError,
@@ -29,6 +29,8 @@ from client_stub.errors import (
     WrongProductError,
 )
 from client_stub.keys import PinnedKeys
+from client_stub.releases import Release
+from client_stub.tokens import Token
 
 LEEWAY = timedelta(minutes=5)
 
@@ -63,13 +65,44 @@ def authenticate_license(
     text: str | bytes, keys: PinnedKeys, *, issuer: str | None = None, product: str | None = None
 ) -> License:
     """Take steps 1 to 3 of ``verify_license``: who issued it and for what, but not where and when it is used."""
-    believed = read_license(tokens.open_token(text, tokens.LICENSE, keys))  # 1, 2
-    if issuer is not None and believed.issuer != issuer:  # 3
-        raise WrongIssuerError("The license was issued by somebody else.")
-    is_unknown = believed.is_provisional and not believed.product  # nobody could be asked yet, and it soon ends
-    if product is not None and believed.product != product and not is_unknown:
-        raise WrongProductError("The license is for another product.")
+    return _expected(tokens.open_token(text, tokens.LICENSE, keys), issuer, product)
+
+
+def verify_license_file(
+    raw: bytes,
+    keys: PinnedKeys,
+    *,
+    device_info: str,
+    now: datetime,
+    issuer: str | None = None,
+    product: str | None = None,
+    require_both: bool = False,
+) -> License:
+    """Believe a license file on this machine at this moment, or say why not.
+
+    1. The file is whole, to the byte, and its signatures are good (``license_files.open_file``); by default of every
+       kind that a license key is pinned for, with ``require_both`` both EdDSA and ML-DSA-65.
+    2. to 5. as for a string (``verify_license``).
+
+    Raises:
+        VerificationError: The first step that fails.
+    """
+    believed = authenticate_license_file(raw, keys, issuer=issuer, product=product, require_both=require_both)  # 1-3
+    check_device(believed, device_info)  # 4
+    _check_span(believed, now)  # 5
     return believed
+
+
+def authenticate_license_file(
+    raw: bytes,
+    keys: PinnedKeys,
+    *,
+    issuer: str | None = None,
+    product: str | None = None,
+    require_both: bool = False,
+) -> License:
+    """Take steps 1 to 3 of ``verify_license_file``: who issued it and for what, but not where and when it is used."""
+    return _expected(license_files.open_file(raw, keys, require_both=require_both), issuer, product)
 
 
 def check_device(license: License, device_info: str) -> devices.DeviceMatch:
@@ -113,6 +146,42 @@ def authenticate_lease(text: str | bytes, keys: PinnedKeys, *, license: License,
     if not hmac.compare_digest(lease.nonce.encode(), nonce.encode()):  # 4
         raise NonceMismatchError("The lease does not answer the question that was asked.")
     return lease
+
+
+def verify_release(
+    text: str | bytes,
+    keys: PinnedKeys,
+    *,
+    product: str,
+    channel: str,
+    platform: str,
+    issuer: str | None = None,
+) -> Release:
+    """Believe a manifest as the answer to a question for new versions, or say why not.
+
+    1. The token is well-formed, of type ``release+jwt`` and signed with a pinned release key (``tokens.open_token``).
+    2. The claims are complete.
+    3. It is about this program, on this channel and platform, and from the expected issuer where one is given.
+
+    Raises:
+        VerificationError: The first step that fails.
+    """
+    release = releases.read_release(tokens.open_token(text, releases.MANIFEST, keys))  # 1, 2
+    if issuer is not None and release.issuer != issuer:  # 3
+        raise WrongIssuerError("The manifest was issued by somebody else.")
+    if (release.product, release.channel, release.platform) != (product, channel, platform):
+        raise WrongProductError("The manifest is about another program, channel or platform.")
+    return release
+
+
+def _expected(token: Token, issuer: str | None, product: str | None) -> License:
+    believed = read_license(token)  # 2
+    if issuer is not None and believed.issuer != issuer:  # 3
+        raise WrongIssuerError("The license was issued by somebody else.")
+    is_unknown = believed.is_provisional and not believed.product  # nobody could be asked yet, and it soon ends
+    if product is not None and believed.product != product and not is_unknown:
+        raise WrongProductError("The license is for another product.")
+    return believed
 
 
 def _check_span(license: License, now: datetime) -> None:

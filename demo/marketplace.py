@@ -10,7 +10,6 @@ import httpx2
 
 from demo.expectations import UnexpectedError, wait_for
 
-DELIVERED = "delivered"
 _SECONDS = 15.0
 
 
@@ -20,9 +19,9 @@ class Marketplace:
     def __init__(self, base_url: str) -> None:
         self._http = httpx2.Client(base_url=f"{base_url}/control", timeout=_SECONDS, trust_env=False)
 
-    def buy(self, *, amount: int, received: bool) -> str:
+    def buy(self, *, amount: int, received: bool, product_id: str = "OFFI-CAD-2026") -> str:
         """Buy a code for a year and return it."""
-        bought = self._post("/codes", product_id="OFFI-CAD-2026", amount=amount, days=365, received=received)
+        bought = self._post("/codes", product_id=product_id, amount=amount, days=365, received=received)
         return str(bought["code"])
 
     def receive(self, code: str) -> None:
@@ -31,12 +30,37 @@ class Marketplace:
 
     def record(self, code: str) -> dict[str, Any]:
         """Return what the marketplace has on record about a code."""
-        return self._answer(self._http.get(f"/codes/{code}"))
+        return self.show(f"/codes/{code}")
 
     def do(self, code: str, verb: str, **members: object) -> dict[str, Any]:
         """Renew, freeze, unfreeze or release a code, and return the callback once its first try has ended."""
-        sent = self._post(f"/codes/{code}/{verb}", **members)["callback"]
-        return self._tried(sent["id"], 1)
+        return self.order(f"/codes/{code}/{verb}", **members)
+
+    def do_online(self, instance: str, verb: str, **members: object) -> dict[str, Any]:
+        """Renew, upgrade, freeze, unfreeze or release an online license; as ``do``."""
+        return self.order(f"/online/instances/{instance}/{verb}", **members)
+
+    def order(self, path: str, **members: object) -> dict[str, Any]:
+        """Do anything that sends a callback, and return the callback once its first try has ended."""
+        return self._tried(self._post(path, **members)["callback"]["id"], 1)
+
+    def hurry(self, callback_id: str) -> dict[str, Any]:
+        """Let the next try of a callback come now instead of in two minutes, and return it when it was made."""
+        tries = len(self.callback(callback_id)["attempts"])
+        self._post("/callbacks/hurry")
+        return self._tried(callback_id, tries + 1)
+
+    def show(self, path: str) -> dict[str, Any]:
+        """Return what the control API shows at a path."""
+        return self._answer(self._http.get(path))
+
+    def place(self, order_id: str) -> None:
+        """Place an order of an online license without asking our server for an instance."""
+        self._post("/online/orders", order_id=order_id, announce=False)
+
+    def offer_version(self, version: str) -> None:
+        """Let ISCDesk offer a version of the program."""
+        self._post("/iscdesk/versions", version=version)
 
     def repeat(self, callback_id: str) -> dict[str, Any]:
         """Send a callback again, as an operator does in the seller center, and return it when it was tried."""
@@ -50,7 +74,7 @@ class Marketplace:
 
     def callback(self, callback_id: str) -> dict[str, Any]:
         """Return one callback with all its tries."""
-        return self._answer(self._http.get(f"/callbacks/{callback_id}"))
+        return self.show(f"/callbacks/{callback_id}")
 
     def misbehave(self, side: str, kind: str, value: object = None, **members: object) -> None:
         """Let something go wrong from now on."""

@@ -23,6 +23,14 @@ class Told:
     seconds: float
 
 
+@dataclass(frozen=True)
+class ToldAct:
+    """The steps of an act as they went."""
+
+    title: str
+    steps: tuple[Told, ...]
+
+
 class Narrator:
     """Tells what happens on a console."""
 
@@ -35,6 +43,11 @@ class Narrator:
         self._console.print()
         self._console.print(Text(title, style="bold"))
         self._console.print(Text(sentence, style="dim"))
+
+    def act(self, title: str) -> None:
+        """Begin an act."""
+        self._console.print()
+        self._console.rule(Text(title, style="bold"), align="left", style="dim")
 
     def step(self, number: int, title: str) -> None:
         """Begin a step."""
@@ -59,18 +72,23 @@ class Narrator:
             grid.add_row(Text(name), Text(value))
         self._console.print(Padding(grid, (0, 0, 0, 5), expand=False))
 
-    def close(self, steps: Sequence[Told], seconds: float) -> None:
-        """Print the table of what happened."""
+    def close(self, acts: Sequence[ToldAct], seconds: float) -> None:
+        """Print the table of what happened, act by act."""
         table = Table(title="What happened", title_justify="left", title_style="bold", header_style="bold")
         table.add_column("", justify="right")
         table.add_column("Step", ratio=4)
         table.add_column("Observed", ratio=5)
         table.add_column("s", justify="right", no_wrap=True)
-        for step in steps:
-            table.add_row(str(step.number), Text(step.title), Text(step.result), f"{step.seconds:.1f}")
+        for act in acts:
+            spent = sum(step.seconds for step in act.steps)
+            table.add_section()
+            table.add_row("", Text(act.title, style="bold cyan"), "", Text(f"{spent:.1f}", style="cyan"))
+            for step in act.steps:
+                table.add_row(str(step.number), Text(step.title), Text(step.result), f"{step.seconds:.1f}")
         self._console.print()
         self._console.print(table)
-        self._console.print(Text(f"All {len(steps)} steps were as told; {seconds:.1f} s in all.", style="green"))
+        count = sum(len(act.steps) for act in acts)
+        self._console.print(Text(f"All {count} steps were as told; {seconds:.1f} s in all.", style="green"))
 
     def fail(self, sentence: str, details: Sequence[str] = ()) -> None:
         """Say that the story could not be told to its end."""

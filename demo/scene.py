@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from client_stub import Lease, Problem
@@ -27,6 +28,10 @@ class Scene:
         desktops: Every desktop by name.
         ends_at: When the first customer's license ends, by the last signed word.
         callback_id: The callback of the renewal.
+        instance: The instance of the online license.
+        site_code: The code whose license goes to a site without network, as a file.
+        license_file: That file.
+        old_order: The order of the License 1.0.
     """
 
     stage: Stage
@@ -36,6 +41,10 @@ class Scene:
     desktops: dict[str, Workstation] = field(default_factory=dict)
     ends_at: datetime | None = None
     callback_id: str = ""
+    instance: str = ""
+    site_code: str = ""
+    license_file: Path = Path()
+    old_order: str = ""
 
     @property
     def marketplace(self) -> Marketplace:
@@ -47,14 +56,20 @@ class Scene:
         self.narrator.tell(sentence)
 
     def desktop(self, name: str, device_info: str, code: str) -> Workstation:
-        """Set up another desktop."""
+        """Set up another desktop that asks the license server itself."""
         self.desktops[name] = self.stage.workstation(name, device_info, code)
+        return self.desktops[name]
+
+    def desktop_with_iscdesk(self, name: str, device_info: str) -> Workstation:
+        """Set up another desktop with ISCDesk, which knows the instance of the online license."""
+        self.desktops[name] = self.stage.workstation(name, device_info, self.instance, with_iscdesk=True)
         return self.desktops[name]
 
     def show_problem(self, desktop: Workstation, problem: Problem) -> None:
         """Print what the person at a desktop reads when the software does not get its license."""
         self.narrator.quote(desktop.name, f"{problem.sentence} {problem.action}".strip())
-        self.narrator.quote("for programs", f"HTTP {problem.status} {problem.code}", "dim")
+        status = f"HTTP {problem.status} " if problem.status else ""
+        self.narrator.quote("for programs", f"{status}{problem.code}", "dim")
 
     def show_lease(self, desktop: Workstation, lease: Lease) -> None:
         """Print what a verified lease says."""
@@ -85,6 +100,14 @@ class Step:
 
     title: str
     play: Callable[[Scene], str]
+
+
+@dataclass(frozen=True)
+class Act:
+    """Steps that belong together: those of one product line, or of one concern."""
+
+    title: str
+    steps: tuple[Step, ...]
 
 
 def when(moment: datetime | None) -> str:

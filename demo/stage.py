@@ -23,7 +23,7 @@ from typing import Any
 import httpx2
 
 from client_stub import PinnedKeys
-from demo.expectations import UnexpectedError
+from demo.expectations import UnexpectedError, wait_for
 from demo.marketplace import Marketplace
 from demo.workstation import StoryClock, Surroundings, Workstation
 
@@ -83,11 +83,11 @@ class Stage:
         return f"http://{LOOPBACK}:{self._ports['marketplace']}"
 
     def set_up(self) -> str:
-        """Make keys and database, start both processes, and return what ``licsrv init`` said."""
+        """Make keys and database, start both processes, and return what the commands said."""
         said = ""
         for _ in range(_TRIES):  # somebody else may take a port between looking and listening
             self._ports = {name: free_port() for name in self._ports}
-            said = said or self.command("init")
+            said = said or self.command("init") + self.command("keys", "new", "license", "--algorithm", "ML-DSA-65")
             if self._start_marketplace() and self.start_server():
                 self._marketplace = Marketplace(self.marketplace_url)
                 self.set_clocks(story_begins_at())
@@ -118,13 +118,39 @@ class Stage:
             raise UnexpectedError(f"There is no metric {name}.")
         return float(found[1])
 
-    def workstation(self, name: str, device_info: str, code: str) -> Workstation:
+    def workstation(self, name: str, device_info: str, code: str, *, with_iscdesk: bool = False) -> Workstation:
         """Set up a desktop with the program and the vendor's public keys on it."""
-        keys = PinnedKeys.from_jwks(self._http.get(f"{self.server_url}/.well-known/jwks.json").json())
-        around = Surroundings(self.server_url, keys, self.folder, self.clock)
+        iscdesk_url = self.marketplace_url if with_iscdesk else ""
+        keys = PinnedKeys.from_jwks(json.loads(self.public_keys()))
+        around = Surroundings(self.server_url, keys, self.folder, self.clock, iscdesk_url)
         workstation = Workstation(name, device_info, code, around)
         self._workstations.append(workstation)
         return workstation
+
+    def public_keys(self) -> str:
+        """Return the server's public keys as it publishes them."""
+        return self._http.get(f"{self.server_url}/.well-known/jwks.json").text
+
+    def wait_for_empty_outbox(self) -> None:
+        """Wait until nothing waits to be delivered to the marketplace."""
+        wait_for(lambda: self.metric("licsrv_outbox_waiting"), lambda seen: seen == 0, "an empty outbox")
+
+    def verify_offline(self, file: Path, device_info: str, *options: str) -> tuple[bool, dict[str, Any]]:
+        """Verify a license file in a process of its own that knows public keys and nothing else.
+
+        Returns:
+            Whether it is believed, and what was said.
+        """
+        keys = self.folder / "public-keys.json"
+        keys.write_text(self.public_keys(), encoding="utf-8")
+        words = [str(file), "--keys", str(keys), "--device", device_info, "--at", self.clock.now().isoformat()]
+        done = subprocess.run(
+            [sys.executable, "-m", "client_stub", "verify", *words, *options, "--json"],
+            cwd=_ROOT, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+        if done.returncode not in {0, 1}:
+            raise UnexpectedError(f"The license file was not looked at: {(done.stderr or done.stdout).strip()[:500]}")
+        return done.returncode == 0, json.loads(done.stdout)
 
     def pass_time(self, span: timedelta) -> None:
         """Let time pass for the server, the marketplace and every desktop alike."""

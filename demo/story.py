@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 
-from demo.narrator import Narrator, Told
-from demo.scene import Scene, Step
+from demo.narrator import Narrator, Told, ToldAct
+from demo.scene import Act, Scene, Step
 from demo.stage import Stage
-from demo.steps import ending, everyday, purchase, trouble
+from demo.steps import books, ending, everyday, files, notification, old_line, online, purchase, trouble, versions
 
-STEPS: tuple[Step, ...] = (*purchase.STEPS, *everyday.STEPS, *trouble.STEPS, *ending.STEPS)
+ACTS: tuple[Act, ...] = (
+    Act("Authorization code", (*purchase.STEPS, *everyday.STEPS, *trouble.STEPS, *ending.STEPS)),
+    Act("Online license", online.STEPS),
+    Act("License file and revocation list, without network", files.STEPS),
+    Act("License 1.0", old_line.STEPS),
+    Act("Order notification", notification.STEPS),
+    Act("New versions", versions.STEPS),
+    Act("The books", books.STEPS),
+)
+STEPS: tuple[Step, ...] = tuple(step for act in ACTS for step in act.steps)
 
 
 def tell(stage: Stage, narrator: Narrator) -> None:
@@ -19,19 +30,23 @@ def tell(stage: Stage, narrator: Narrator) -> None:
         UnexpectedError: Something was not as the story says.
     """
     began = time.monotonic()
-    narrator.open(
-        "The life of a license", "Real processes, a real database, real signatures; only the buyer is played."
-    )
+    narrator.open("The life of licenses", "Real processes, a real database, real signatures; only the buyer is played.")
     said = stage.set_up()
     narrator.facts(
         [
-            ("server", f"{stage.server_url}, {len(said.splitlines()) - 1} keys made, SQLite"),
+            ("server", f"{stage.server_url}, {said.count('Made key')} keys made, SQLite"),
             ("marketplace", f"{stage.marketplace_url} (emulator)"),
         ]
     )
     scene = Scene(stage, narrator)
-    told = [_play(number, step, scene) for number, step in enumerate(STEPS, 1)]
+    numbers = itertools.count(1)
+    told = [_play_act(act, numbers, scene) for act in ACTS]
     narrator.close(told, time.monotonic() - began)
+
+
+def _play_act(act: Act, numbers: Iterator[int], scene: Scene) -> ToldAct:
+    scene.narrator.act(act.title)
+    return ToldAct(act.title, tuple(_play(next(numbers), step, scene) for step in act.steps))
 
 
 def _play(number: int, step: Step, scene: Scene) -> Told:

@@ -24,12 +24,15 @@ from client_stub import (
     License,
     PinnedKeys,
     Problem,
+    Release,
     SdkInvoker,
     Verdict,
     verify_license,
+    verify_license_file,
 )
 from demo.expectations import UnexpectedError
 
+VERSION, PLATFORM = "3.2.1", "linux-x86_64"
 _PATIENCE = 15.0
 _NOT_BY_ITSELF = timedelta(days=3650)  # the story decides when a program checks in
 
@@ -55,12 +58,13 @@ class StoryClock:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all desktops of the story share."""
+    """What a desktop of the story finds around it; without an address of ISCDesk it has none."""
 
     server_url: str
     keys: PinnedKeys
     folder: Path
     clock: StoryClock
+    iscdesk_url: str = ""
 
 
 class Workstation:
@@ -71,6 +75,7 @@ class Workstation:
         self.device_info = device_info
         self._around = around
         self._events: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[tuple[EventType, Mapping[str, Any]]] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         configuration = Configuration(
             server_url=around.server_url,
@@ -78,7 +83,10 @@ class Workstation:
             keys=around.keys,
             store_path=around.folder / f"{name}.json",
             client_name=name,
-            client_version="3.2.1",
+            client_version=VERSION,
+            iscdesk_url=around.iscdesk_url,
+            license_folder=around.folder / name,
+            platform=PLATFORM,
             first_heartbeat_within=_NOT_BY_ITSELF,
         )
         self._invoker = SdkInvoker(configuration, clock=around.clock, uniform=lambda _, longest: longest)
@@ -97,6 +105,38 @@ class Workstation:
         license = self.verify(self.license_string)
         self._invoker.LicenseVerifyNotify(True)
         return license
+
+    def ask_for_file(self, file_name: str) -> Path | Problem:
+        """Ask for a license file by name, verify it, and return where it is; a refusal is an answer."""
+        self._invoker.GetLicenseFileRequest(file_name, self.device_info)
+        parameters = self._next_event()
+        if parameters["Status"] != "success":
+            return self.problem
+        path = Path(parameters["LicenseFilePath"])
+        verify_license_file(path.read_bytes(), self._around.keys, device_info=self.device_info, now=self._invoker.now)
+        self._invoker.LicenseVerifyNotify(True)
+        return path
+
+    def check_versions(self) -> Release | None:
+        """Ask for a newer version and return what is offered and signed; the program wants it.
+
+        With ISCDesk the offer comes from there and nothing is signed by the vendor: None, see ``is_upgrade_agreed``.
+
+        Raises:
+            UnexpectedError: No answer came.
+        """
+        self._invoker.CheckNewVersions()
+        event, parameters = self._wait(self._news, "an answer about new versions")
+        if event is EventType.EVENT_UPGRADENOTICE and parameters["available"] == "false":
+            return None
+        self._wait(self._news, "the offer of a new version")
+        self._invoker.UpgradeNotify(True)
+        return self._invoker.release
+
+    @property
+    def is_upgrade_agreed(self) -> bool:
+        """Whether the program has been offered a version and has said yes."""
+        return self._invoker.upgrade_wanted
 
     def verify(self, license_string: str, device_info: str | None = None) -> License:
         """Verify a license string with nothing but the pinned keys: no network is involved.
@@ -152,8 +192,11 @@ class Workstation:
         self._invoker.ShutOut()
 
     def _on_event(self, event: EventType, message: str) -> None:
+        parameters = json.loads(message)["params"]
         if event is EventType.EVENT_LICENSE_VERIFY:
-            self._events.put(json.loads(message)["params"])
+            self._events.put(parameters)
+        else:
+            self._news.put((event, parameters))
 
     def _next_event(self) -> Mapping[str, Any]:
         parameters: Mapping[str, Any] = self._wait(self._events, "an answer about the license")

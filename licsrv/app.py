@@ -21,11 +21,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
 from licsrv import audit, migrations
-from licsrv.errors import KeyringError
+from licsrv.errors import KeyringError, StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
 from licsrv.heartbeats.rules import Spans, day_of
+from licsrv.licensing import issuing
 from licsrv.licensing.keyring import KeyFolder, Keyring
+from licsrv.licensing.revocation_routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes
 from licsrv.licensing.service import Terms
 from licsrv.marketplace import store as marketplace_store
@@ -35,6 +37,7 @@ from licsrv.marketplace.client import OpenApi
 from licsrv.marketplace.deliveries import Deliveries
 from licsrv.marketplace.guarded import GuardedOpenApi
 from licsrv.marketplace.introduction import IntroductionSettings, MarketplaceAuthority
+from licsrv.marketplace.reconciliation_runner import Reconciler, ReconciliationSettings
 from licsrv.marketplace.routes import CallbackRoutes
 from licsrv.outbox import store as outbox_store
 from licsrv.outbox.worker import Worker
@@ -49,6 +52,7 @@ from licsrv.platform.openapi import Operation
 from licsrv.platform.scheduler import Job
 from licsrv.platform.web import Gateway, exception_handlers
 from licsrv.platform.writer import Writer
+from licsrv.releases import store as release_store
 from licsrv.releases.routes import ReleaseRoutes
 
 _log = logs.logger(__name__)
@@ -105,6 +109,7 @@ class Runtime:
     http: httpx2.AsyncClient
     api: GuardedOpenApi
     worker: Worker
+    reconciler: Reconciler
     background: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -113,6 +118,7 @@ class Runtime:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await self.reconciler.close()
         await self.worker.finish(_STOP_SECONDS)
         await asyncio.to_thread(self.writer.close)
         await self.http.aclose()
@@ -149,7 +155,8 @@ def build_runtime(
     )
     worker = _worker(settings, writer, api, Issuer(_terms(settings), keyring), clock, metrics)
     writer.add_hooks(transaction_hooks(worker))
-    return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker)
+    reconciler = _reconciler(settings, api, database, writer, clock)
+    return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker, reconciler)
 
 
 def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> OpenApi:
@@ -159,7 +166,7 @@ def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> Ope
 
 
 def _terms(settings: Settings) -> Terms:
-    return Terms(settings.issuer, settings.device_limit, settings.lease_grace)
+    return Terms(settings.issuer, settings.device_limit, settings.lease_grace, release_store.maintenance_limit)
 
 
 def _worker(
@@ -175,6 +182,25 @@ def _worker(
         owner=secrets.token_hex(8),
         lease=limit * 4 + timedelta(seconds=10),
         max_attempts=settings.outbox_max_attempts,
+    )
+
+
+def _reconciler(
+    settings: Settings, api: GuardedOpenApi, database: Database, writer: Writer, clock: Clock
+) -> Reconciler:
+    return Reconciler(
+        api,
+        database,
+        writer,
+        settings=ReconciliationSettings(
+            timedelta(seconds=settings.marketplace_timeout_seconds),
+            settings.reconcile_per_second,
+            settings.reconcile_at,
+            settings.marketplace_timezone,
+            settings.alive_unfreezes,
+        ),
+        clock=clock,
+        owner=secrets.token_hex(8),
     )
 
 
@@ -221,7 +247,7 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         runtime.writer,
         _authority(runtime),
         runtime.keyring,
-        Terms(settings.issuer, settings.device_limit, settings.lease_grace),
+        _terms(settings),
         clock,
         metrics,
     )
@@ -233,10 +259,12 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         clock,
         metrics,
     )
+    revocations = RevocationRoutes(runtime.database, runtime.keyring, settings.issuer, clock)
     releases = ReleaseRoutes(runtime.database, runtime.keyring, settings.issuer, clock)
     health = HealthRoutes(package_version(), _checks(runtime), metrics, partial(_refresh_gauges, runtime))
     operations = [
         *licenses.operations(),
+        *revocations.operations(),
         heartbeat.operation(),
         *releases.operations(),
         *callbacks.operations(),
@@ -302,6 +330,7 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("keys", timedelta(seconds=5), runtime.keyring.refresh),
         Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
         Job("prune", timedelta(minutes=5), partial(_prune, runtime)),
+        Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
     )
 
 
@@ -333,6 +362,14 @@ async def _prune(runtime: Runtime) -> None:
     await runtime.writer.run(use_case)
 
 
+def _missing_keys(runtime: Runtime, keyring: Keyring) -> str | None:
+    try:
+        with reading(runtime.database) as session:
+            return issuing.missing_keys(session, keyring, now=runtime.clock.now())
+    except StorageError:
+        return None  # the check of the database tells that
+
+
 def _checks(runtime: Runtime) -> dict[str, Any]:
     async def database() -> Finding:
         step = await asyncio.to_thread(migrations.revision, runtime.database)
@@ -341,8 +378,10 @@ def _checks(runtime: Runtime) -> dict[str, Any]:
         return Finding(step == migrations.HEAD, f"schema at step {step}", {"migration": step})
 
     async def keys() -> Finding:
-        count = len(runtime.keyring().jwks()["keys"])
-        return Finding(count > 0, f"{count} verify", {"count": count})
+        keyring = runtime.keyring()
+        count = len(keyring.jwks()["keys"])
+        missing = await asyncio.to_thread(_missing_keys, runtime, keyring)  # told, but the others are served
+        return Finding(count > 0, missing or f"{count} verify", {"count": count})
 
     async def outbox() -> Finding:
         depth = await asyncio.to_thread(_depth, runtime)

@@ -26,8 +26,10 @@ OUTSIDERS = {"licsrv.emulator", "client_stub"}
 PURE = (
     "audit/entries",
     "outbox/rules",
+    "licensing/files",
     "licensing/fingerprints",
     "licensing/lifecycle",
+    "licensing/revocations",
     "licensing/strings",
     "heartbeats/rules",
     "marketplace/aksk",

@@ -1,1 +1,5 @@
-"""The steps, in the order of a license's life: ``purchase``, ``everyday``, ``trouble``, ``ending``."""
+"""The steps, act by act.
+
+Of an authorization code's life: ``purchase``, ``everyday``, ``trouble``, ``ending``; then ``online``, ``files``,
+``old_line`` (License 1.0), ``notification``, ``versions``, and ``books``.
+"""

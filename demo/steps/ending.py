@@ -1,4 +1,4 @@
-"""The end: a place given back and taken by somebody else, the release for good, and the books checked."""
+"""The end: a place given back and taken by somebody else, and the release for good."""
 
 from __future__ import annotations
 
@@ -34,20 +34,6 @@ def release(scene: Scene) -> str:
     return "lease RELEASED; a late renewal changes nothing"
 
 
-def check_the_books(scene: Scene) -> str:
-    """Verify the audit chain, and let the doctor look."""
-    audit = scene.stage.command_json("audit", "verify")
-    expect(audit["is_intact"], True, "whether the audit is as it was written")
-    scene.stage.command("doctor", "--offline")
-    readiness = scene.stage.readiness()
-    expect(readiness["status"], "ready", "readiness")
-    outbox = readiness["checks"]["outbox"]
-    expect((outbox["waiting"], outbox["parked"]), (0, 0), "deliveries that wait, and that were refused for good")
-    scene.tell(f"licsrv audit verify: all {audit['entries']} entries are as they were written.")
-    scene.tell("licsrv doctor: no problem. Nothing waits in the outbox, and nothing was refused for good.")
-    return f"{audit['entries']} audit entries verified, doctor content"
-
-
 def _late_renewal(code: str) -> dict[str, object]:
     return {
         "activity": "refreshLicenseCode",
@@ -62,5 +48,4 @@ def _late_renewal(code: str) -> dict[str, object]:
 STEPS = (
     Step("A device gives its place back", give_back),
     Step("Released: the end, for good", release),
-    Step("The books are checked", check_the_books),
 )

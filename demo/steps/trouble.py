@@ -71,7 +71,7 @@ def start_again(scene: Scene) -> str:
     callback = scene.marketplace.repeat(scene.callback_id)
     scene.tell("Started again, and two minutes later, when the dead process's claims have run out:")
     scene.expect_success(callback)
-    wait_for(lambda: scene.stage.metric("licsrv_outbox_waiting"), lambda seen: seen == 0, "an empty outbox")
+    scene.stage.wait_for_empty_outbox()
     record = scene.marketplace.record(scene.code)
     clients = len(record["usage"][max(record["usage"])]["ids"])
     expect(clients, 2, "clients that the marketplace counts for the day")

@@ -38,8 +38,29 @@ class Action(StrEnum):
     DELIVERY_DROPPED = "DELIVERY_DROPPED"
     MARKETPLACE_PAUSED = "MARKETPLACE_PAUSED"
     MARKETPLACE_RESUMED = "MARKETPLACE_RESUMED"
+    RECONCILIATION_STARTED = "RECONCILIATION_STARTED"
+    RECONCILIATION_STOPPED = "RECONCILIATION_STOPPED"
+    DIFFERENCE_REPAIRED = "DIFFERENCE_REPAIRED"
+    DIFFERENCE_DISMISSED = "DIFFERENCE_DISMISSED"
     KEY_MADE = "KEY_MADE"
     KEY_RETIRED = "KEY_RETIRED"
+    SETUP_LINK_MADE = "SETUP_LINK_MADE"
+    ACCOUNT_ADDED = "ACCOUNT_ADDED"
+    ACCOUNT_CHANGED = "ACCOUNT_CHANGED"
+    ACCOUNT_DISABLED = "ACCOUNT_DISABLED"
+    ACCOUNT_ENABLED = "ACCOUNT_ENABLED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - a word, no secret
+    PASSWORD_RESET = "PASSWORD_RESET"  # noqa: S105 - a word, no secret
+    SECOND_FACTOR_SET = "SECOND_FACTOR_SET"
+    RECOVERY_CODES_MADE = "RECOVERY_CODES_MADE"
+    RECOVERY_CODE_USED = "RECOVERY_CODE_USED"
+    SIGNED_IN = "SIGNED_IN"
+    SIGNED_OUT = "SIGNED_OUT"
+    SIGN_IN_FAILED = "SIGN_IN_FAILED"
+    SIGN_IN_LOCKED = "SIGN_IN_LOCKED"
+    SESSIONS_ENDED = "SESSIONS_ENDED"
+    TOKEN_MADE = "TOKEN_MADE"  # noqa: S105 - a word, no secret
+    TOKEN_REVOKED = "TOKEN_REVOKED"  # noqa: S105 - a word, no secret
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,8 @@ class Cause:
     """Who or what brought a change about.
 
     Args:
-        actor: ``client``, ``marketplace``, ``outbox``, or ``staff:<name>``.
+        actor: ``client``, ``marketplace``, ``outbox``, ``staff:<name>``, ``token:<name>#<end of its id>``, or
+            ``anonymous``.
         request_id: The request it came with, where there was one.
         reason: The sentence a person gave.
     """

@@ -26,6 +26,7 @@ from licsrv.cli import (
     outbox,
     products,
     releases,
+    revocations,
     serve,
 )
 from licsrv.errors import LicsrvError, RefusalError
@@ -42,7 +43,7 @@ app = typer.Typer(
 app.command("serve", short_help="Serve until stopped.")(serve.serve)
 app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
 app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
-for _noun in (licenses, devices, products, releases, keys, outbox, callbacks, audit, backup):
+for _noun in (licenses, devices, products, releases, revocations, keys, outbox, callbacks, audit, backup):
     app.add_typer(_noun.app)
 app.command(
     "emulator",

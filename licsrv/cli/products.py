@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -50,6 +50,23 @@ def _texts(most: int) -> Any:
         return value
 
     return check
+
+
+SecondSignature: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--second-signature/--no-second-signature", help="Whether license files are also signed with ML-DSA-65."
+    ),
+]
+DeliverAs: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--deliver-as",
+        metavar="FORM",
+        callback=_delivery,
+        help="How a license goes to the marketplace: string, file, or auto (a string where it fits).",
+    ),
+]
 
 
 @app.command("list")
@@ -110,22 +127,11 @@ def set_product(
         typer.Option("--feature", callback=_texts(LONGEST_FEATURE), help="A feature; repeat it. Replaces all."),
     ] = None,
     no_features: Annotated[bool, typer.Option("--no-features", help="Take every feature away.")] = False,
-    second_signature: Annotated[
-        bool | None,
-        typer.Option(
-            "--second-signature/--no-second-signature", help="Whether license files are also signed with ML-DSA-65."
-        ),
-    ] = None,
-    deliver_as: Annotated[
-        str | None,
-        typer.Option(
-            "--deliver-as", metavar="FORM", callback=_delivery,
-            help="How a license goes to the marketplace: string, file, or auto (a string where it fits).",
-        ),
-    ] = None,
+    second_signature: SecondSignature = None,
+    deliver_as: DeliverAs = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
-) -> None:  # fmt: skip
+) -> None:
     """Describe a product; what is not named stays as it is. Licenses say it when they are next handed out."""
     if (device_limit and no_device_limit) or (feature and no_features):
         raise typer.BadParameter("An option and its --no- form cannot stand together.")
@@ -255,5 +261,5 @@ def _longest_terms(product: Product, place: Workplace) -> LicenseTerms:
     longest_id, longest_code = "v" * 23, "P" * 32
     return LicenseTerms(
         place.settings.issuer, longest_id, longest_id, longest_code, product.name, product.features,
-        10**6, is_test=True, is_provisional=True, issued_at=now, starts_at=now, ends_at=now, maintenance_until=now,
+        10**6, is_test=True, is_provisional=True, issued_at=now, ends_at=now, maintenance_until=now,
     )  # fmt: skip

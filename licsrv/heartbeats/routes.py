@@ -26,6 +26,7 @@ from licsrv.heartbeats.service import Answer, Beat, Granted
 from licsrv.licensing import fingerprints, strings
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
+from licsrv.licensing.strings import SigningKey
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Nonce
@@ -141,16 +142,16 @@ class HeartbeatEndpoint:
             return service.check_in(session, beats, day=day, spans=spans, keyring=keyring, now=now)
 
         answers = await self._writer.run(use_case)
+        key = keyring.signer(Purpose.LEASE, now=now)
         return [
-            self._render(answer, nonce) if isinstance(answer, Granted) else answer
+            self._render(answer, nonce, key) if isinstance(answer, Granted) else answer
             for answer, (_, nonce) in zip(answers, asked, strict=True)
         ]
 
-    def _render(self, granted: Granted, nonce: str) -> bytes:
+    def _render(self, granted: Granted, nonce: str, key: SigningKey) -> bytes:
         """Sign the lease over what is on disk, and write the answer."""
         terms = granted.terms
         self._metrics.count_lease(terms.status)
-        key = self._keyring().signer(Purpose.LEASE)
         lease = key.sign(lease_payload(granted, nonce, issuer=self._settings.issuer))
         expires_at = f'"{_text(terms.license_expires_at)}"' if terms.license_expires_at is not None else "null"
         return (

@@ -142,7 +142,8 @@ def _signature(header: str, payload: bytes, key: SigningKey) -> dict[str, str]:
 def _first_header(key: SigningKey, second: SecondSignature | None) -> str:
     header = {"alg": "EdDSA", "kid": key.key_id, "typ": FILE_TYPE}
     if second is not None:
-        header["second"] = b64(hashlib.sha256(second.value).digest())
+        entry = f"{_second_header(second.key_id)}.{b64(second.value)}"  # its header too: nothing of it may be changed
+        header["second"] = b64(hashlib.sha256(entry.encode("ascii")).digest())
     return _encoded(header)
 
 
@@ -179,7 +180,7 @@ def _facts(terms: LicenseTerms, details: FileDetails) -> Sequence[tuple[str, str
         ("Product / 产品", terms.product),
         ("License code / 授权码", terms.code),
         ("Device / 设备", details.device_name),
-        ("Valid from / 有效期自", _moment(terms.starts_at) if _begins_later(terms) else ""),
+        ("Valid from / 有效期自", _later_beginning(terms)),
         ("Valid until / 有效期至", _moment(terms.ends_at) if terms.ends_at is not None else _NO_END),
         ("Updates until / 更新维护至", _moment(terms.maintenance_until) if terms.maintenance_until is not None else ""),
         ("Issued at / 签发时间", _moment(terms.issued_at)),
@@ -188,8 +189,11 @@ def _facts(terms: LicenseTerms, details: FileDetails) -> Sequence[tuple[str, str
     )
 
 
-def _begins_later(terms: LicenseTerms) -> bool:
-    return strings.seconds(terms.starts_at) > strings.seconds(terms.issued_at)
+def _later_beginning(terms: LicenseTerms) -> str:
+    """Return from when it counts, where that is not at once."""
+    if terms.starts_at is None or strings.seconds(terms.starts_at) <= strings.seconds(terms.issued_at):
+        return ""
+    return _moment(terms.starts_at)
 
 
 def _kind(terms: LicenseTerms) -> str:

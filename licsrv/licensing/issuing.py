@@ -103,6 +103,7 @@ class Wording:
     amount: int
     starts_at: datetime | None = None
     ends_by: datetime | None = None
+    maintenance_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: date
         issued_at=now,
         starts_at=max(wording.starts_at or now, now),
         ends_at=min((moment for moment in ends if moment is not None), default=None),
-        maintenance_until=license.maintenance_until,
+        maintenance_until=wording.maintenance_until,
     )
 
 

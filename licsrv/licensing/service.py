@@ -27,13 +27,33 @@ from licsrv.platform.ids import new_id
 _COMPARED = 20
 
 
+class MaintainedLicense(IssuableLicense, Protocol):
+    """An issuable license of which its age is known too."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it became known here."""
+
+
+class MaintenanceEnd(Protocol):
+    """Says which releases a license covers; known by whoever knows the rules of releases."""
+
+    def __call__(self, session: Session, license: MaintainedLicense, /) -> datetime | None:
+        """Return the last release date covered; None when there is no such limit."""
+
+
+def _no_limit(_session: Session, license: MaintainedLicense, /) -> datetime | None:
+    return license.maintenance_until
+
+
 @dataclass(frozen=True)
 class Terms:
-    """The settings that shape a license."""
+    """The settings that shape a license, and the rule for the releases that it covers."""
 
     issuer: str
     device_limit: int
     lease_grace: timedelta
+    maintenance_end: MaintenanceEnd = _no_limit
 
 
 @dataclass(frozen=True)
@@ -159,7 +179,14 @@ def _activate(
     text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
     seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
     device_id = _admit(session, license, admission, seen, parts, now=now)
-    wording = Wording(terms.issuer, product, license.amount or places, request.starts_at, request.ends_by)
+    wording = Wording(
+        terms.issuer,
+        product,
+        license.amount or places,
+        request.starts_at,
+        request.ends_by,
+        terms.maintenance_end(session, license),
+    )
     recipient = Recipient(device_id, facts, is_new=admission.takes_place, name=request.device_name)
     issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:

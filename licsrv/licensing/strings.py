@@ -94,9 +94,9 @@ class LicenseTerms:
     is_test: bool
     is_provisional: bool
     issued_at: datetime
-    starts_at: datetime
     ends_at: datetime | None
     maintenance_until: datetime | None = None
+    starts_at: datetime | None = None
 
     def claims(self) -> dict[str, Any]:
         """Return the claims in the contract's names."""
@@ -107,7 +107,7 @@ class LicenseTerms:
             "code": self.code,
             "product": self.product,
             "iat": seconds(self.issued_at),
-            "nbf": seconds(self.starts_at),
+            "nbf": seconds(self.starts_at or self.issued_at),
         }
         if self.ends_at is not None:
             claims["exp"] = seconds(self.ends_at)

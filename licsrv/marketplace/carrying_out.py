@@ -171,6 +171,8 @@ def _change_expiry(
 ) -> bool:
     may_shorten = command.scene not in _EXTENDING_SCENES
     store.add_order(session, license.id, command.order_id, command.order_line_id, command.scene, now=now)
+    if not may_shorten and _is_undone(session, license, command):
+        return False
     changed = changes.change_expiry(
         session, license, command.expires_at, stated_at=stated_at, may_shorten=may_shorten, cause=cause, now=now
     )
@@ -178,6 +180,11 @@ def _change_expiry(
         changes.change_product(session, license, command.product_id, cause=cause, now=now)
     # Not changed may mean late: the marketplace is asked in any case.
     return True
+
+
+def _is_undone(session: Session, license: License, renewal: ChangeExpiry) -> bool:
+    """Whether a renewal was taken back before it arrived."""
+    return store.has_order(session, license.id, renewal.order_id, renewal.order_line_id, instances.UNDONE)
 
 
 def _expire(session: Session, license: License, *, stated_at: datetime, cause: Cause, now: datetime) -> bool:

@@ -28,6 +28,9 @@ from licsrv.platform.ids import new_id
 ORDER_KIND = "query_order"
 ONLINE = "online"
 LICENSE_V1 = "license_v1"
+UNDONE = "UNSUBSCRIBE_RENEWAL_PERIOD"
+"""The scene that takes a renewal back; it names the order of that renewal (§3.3, the reading of the License page)."""
+
 # The marketplace gives an order up after two or three hours of 000004 and pays it back (§4.2): an instance whose order
 # we could not learn by then is called open, because the open API, not the instance, is what is late.
 CALLED_OPEN_AFTER = timedelta(hours=1)
@@ -128,12 +131,13 @@ def take_order_over(
     """Make a license what its order says; return it, or None where no license has this code.
 
     The first order confirms it. A later one changes product and amount, and may extend: when it ends is stated exactly
-    by refreshInstance, which also alone shortens (an unsubscribed renewal).
+    by refreshInstance, which also alone shortens (an unsubscribed renewal). The order of a renewal that was taken back
+    still says what was bought then; that holds no more.
     """
     _keep(session, order, asked_at)
     license = licenses.license_for_update(session, code) if code else None
-    if license is None:
-        return None
+    if license is None or store.has_order(session, license.id, order.order_id, order.order_line_id, UNDONE):
+        return license
     if license.activated_at is None and order.type in _FIRST | _CHANGING:
         return changes.confirm(session, _purchase(license, order), cause=cause, now=now)
     if order.type in _CHANGING:

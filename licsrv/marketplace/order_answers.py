@@ -39,7 +39,7 @@ _TYPES = {str(word): word for word in OrderType}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was bought with one order line."""
+    """What was bought with one order line; ``end_is_worked_out`` says that its end was not stated."""
 
     order_id: str
     order_line_id: str
@@ -49,6 +49,7 @@ class Order:
     amount: int | None
     expires_at: datetime | None
     customer: str
+    end_is_worked_out: bool = False
 
 
 def order(members: Mapping[str, object], order_line_id: str) -> Order:
@@ -71,6 +72,7 @@ def order(members: Mapping[str, object], order_line_id: str) -> Order:
         amount=_amount(product.get("linearValue")),
         expires_at=_expiry(line, _moment(info.get("createTime"))),
         customer=_customer(info.get("buyerInfo")),
+        end_is_worked_out=line.get("chargingMode") == PERIOD and _moment(line.get("expireTime")) is None,
     )
 
 

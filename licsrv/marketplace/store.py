@@ -60,6 +60,11 @@ def add_order(
     add_missing(session, LicenseOrder, "license_id", [row])
 
 
+def has_order(session: Session, license_id: str, order_id: str, order_line_id: str, scene: str) -> bool:
+    """Whether an order line was named for a license in this scene."""
+    return session.get(LicenseOrder, (license_id, order_id, order_line_id, scene)) is not None
+
+
 def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:
     """Return the orders of a license, oldest first."""
     query = select(LicenseOrder).where(col(LicenseOrder.license_id) == license_id).order_by(col(LicenseOrder.at))

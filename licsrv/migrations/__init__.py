@@ -12,17 +12,28 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
+from licsrv.admin import tables as admin_tables
 from licsrv.audit import tables as audit_tables
 from licsrv.heartbeats import tables as heartbeat_tables
 from licsrv.licensing import tables as licensing_tables
+from licsrv.marketplace import reconciliation_tables
 from licsrv.marketplace import tables as marketplace_tables
 from licsrv.outbox import tables as outbox_tables
 from licsrv.platform.db import Database, translated_errors
 from licsrv.releases import tables as release_tables
 
-ROOMS = (audit_tables, outbox_tables, licensing_tables, heartbeat_tables, release_tables, marketplace_tables)
+ROOMS = (
+    audit_tables,
+    outbox_tables,
+    licensing_tables,
+    heartbeat_tables,
+    release_tables,
+    marketplace_tables,
+    reconciliation_tables,
+    admin_tables,
+)
 METADATA = SQLModel.metadata
-HEAD = "0004"
+HEAD = "0006"
 _LOCK = 0x11C5
 _FOLDER = Path(__file__).parent
 

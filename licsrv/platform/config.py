@@ -46,10 +46,16 @@ def _zone(value: object) -> object:
         raise ValueError(f"{value!r} is no time zone name such as Asia/Shanghai or UTC") from error
 
 
+def _hour(value: object) -> object:
+    """Read ``never`` as no hour at all."""
+    return None if value == "never" else value
+
+
 TextList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 SecretList = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 Port = Annotated[int, BeforeValidator(_port)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+Hour = Annotated[Annotated[int, Field(ge=0, le=23)] | None, BeforeValidator(_hour)]
 
 
 class Settings(BaseModel):
@@ -98,7 +104,25 @@ class Settings(BaseModel):
         60, ge=1, le=100_000, description="codes we do not know that one address may try in a minute"
     )
     outbox_max_attempts: int = Field(120, ge=1, le=10_000, description="tries before a delivery is parked")
+    reconcile_at: Hour = Field(
+        2,
+        description="hour of the marketplace's day at which every license is compared with what it says; `never`: only "
+        "on demand",
+    )
+    reconcile_per_second: float = Field(
+        10, ge=0.01, le=10_000, description="licenses that the comparison asks about in a second"
+    )
     callback_log_days: int = Field(400, ge=1, le=4000, description="how long signed callbacks are kept")
+
+    public_url: str = Field(
+        "", description="address under which browsers reach the support desk, where a proxy stands before it"
+    )
+    session_idle_minutes: int = Field(30, ge=1, le=1440, description="a staff session ends after so long without use")
+    session_hours: float = Field(12, ge=0.1, le=168, description="a staff session ends after so long in any case")
+    totp_required: bool = Field(True, description="`0` lets staff sign in without a second factor")
+    admin_calls_per_minute: int = Field(
+        600, ge=10, le=100_000, description="calls of the support desk's API that one person or token may make"
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
@@ -106,7 +130,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        problems = [*self._database_problems(), *self._marketplace_problems()]
+        problems = [*self._database_problems(), *self._marketplace_problems(), *self._public_url_problems()]
         if self.allow_test_clock and self.workers > 1:
             problems.append("ALLOW_TEST_CLOCK: moves the clock of one process only, so it needs WORKERS=1")
         if problems:
@@ -119,6 +143,15 @@ class Settings(BaseModel):
         if scheme in {"sqlite", "postgresql"}:
             return []
         return ["DATABASE_URL: must begin with sqlite:/// or postgresql://"]
+
+    def _public_url_problems(self) -> list[str]:
+        parts = _parts(self.public_url)
+        is_plain = parts is not None and parts.path in {"", "/"} and not parts.query and not parts.fragment
+        if not self.public_url or (
+            parts and is_plain and parts.hostname and parts.scheme in {"https", "http"} and "@" not in parts.netloc
+        ):
+            return []
+        return ["PUBLIC_URL: must be an address such as https://licenses.example.com, without a path"]
 
     def _marketplace_problems(self) -> list[str]:
         problems = [p for url in self.marketplace_urls if (p := self._url_problem(url))]
@@ -150,6 +183,16 @@ class Settings(BaseModel):
     def heartbeat_interval(self) -> timedelta:
         """When the next check-in is due."""
         return timedelta(hours=self.heartbeat_interval_hours)
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long a staff session may go unused."""
+        return timedelta(minutes=self.session_idle_minutes)
+
+    @property
+    def session_span(self) -> timedelta:
+        """How long a staff session lasts at most."""
+        return timedelta(hours=self.session_hours)
 
     @property
     def provisional_span(self) -> timedelta:

@@ -108,5 +108,5 @@ class ReleaseRoutes:
             size=release.size,
             notes=Notes(zh=release.notes_zh, en=release.notes_en),
             published_at=release.published_at,
-            manifest=manifests.sign(manifest, key=keyring.signer(Purpose.RELEASE)),
+            manifest=manifests.sign(manifest, key=keyring.signer(Purpose.RELEASE, now=now)),
         )

@@ -135,6 +135,10 @@ class MaintainedLicense(Protocol):
     def expires_at(self) -> datetime | None:
         """Its last moment; None when it never ends."""
 
+    @property
+    def maintenance_until(self) -> datetime | None:
+        """The last moment set for this license alone; None when its product's rule holds."""
+
 
 def maintenance_end(license: MaintainedLicense, months: int | None) -> datetime | None:
     """Return the last moment at which a version may have been published to be for this license; None: there is none.
@@ -143,6 +147,8 @@ def maintenance_end(license: MaintainedLicense, months: int | None) -> datetime 
         license: A provisional one counts from when it became known here.
         months: What the product gives from the activation on; None: new versions as long as the license lasts.
     """
+    if license.maintenance_until is not None:
+        return license.maintenance_until
     if months is None:
         return license.expires_at
     return add_months(license.activated_at or license.created_at, months)

@@ -34,6 +34,7 @@ _PRESENTED = (
         _licenses.provisional_until,
         _licenses.refused_reason,
         _licenses.expires_at,
+        _licenses.maintenance_until,
         _licenses.frozen_at,
         _licenses.revoked_at,
         _licenses.revoked_reason,
@@ -129,6 +130,14 @@ def presented(session: Session, digest: str) -> Presented | None:
 def maintenance_end(session: Session, license: LicenseOfProduct) -> datetime | None:
     """Return the last moment at which a version may have been published to be for this license; None: there is none."""
     return rules.maintenance_end(license, maintenance_months(session, license.product_id))
+
+
+def maintenance_limit(session: Session, license: LicenseOfProduct) -> datetime | None:
+    """Return what a license says of the releases that it covers; None where neither it nor the product has a rule."""
+    months = maintenance_months(session, license.product_id)
+    if months is None and license.maintenance_until is None:
+        return None
+    return rules.maintenance_end(license, months)
 
 
 def maintenance_months(session: Session, product_id: str) -> int | None:

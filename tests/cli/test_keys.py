@@ -104,3 +104,55 @@ def test_a_damaged_folder_is_told_in_one_sentence(sqlite_house: FurnishedHouse, 
 
     assert (ran.exit_code, ran.err.count("\n")) == (1, 1)
     assert "is damaged: restore it from a backup." in ran.err
+
+
+def test_a_second_key_is_made_listed_and_retired(house: FurnishedHouse, licsrv: Run) -> None:
+    before = signing(licsrv, "lease")
+
+    made = licsrv("keys", "new", "--purpose", "license", "--algorithm", "ml-dsa-65", "--json").document["key"]
+
+    assert (made["algorithm"], made["state"]) == ("ML-DSA-65", "signing")
+    states = [key["state"] for key in licsrv("keys", "list", "--json").document["keys"] if key["purpose"] == "license"]
+    assert states == ["signing", "signing"]
+    assert signing(licsrv, "lease") == before
+    entry = licsrv("audit", "list", "--of", made["id"], "--json").document["entries"][0]
+    assert entry["detail"] == {"purpose": "license", "algorithm": "ML-DSA-65"}
+
+    licsrv("products", "set", "OFFI1", "--second-signature")
+    refused = licsrv("keys", "retire", made["id"], "--yes")
+    licsrv("products", "set", "OFFI1", "--no-second-signature")
+    retired = licsrv("keys", "retire", made["id"], "--yes")
+
+    assert (refused.exit_code, "--no-second-signature" in refused.err) == (1, True)
+    assert (retired.exit_code, "second signature that it made stops counting" in retired.out) == (0, True)
+
+
+def test_a_key_can_wait_for_its_moment(house: FurnishedHouse, licsrv: Run) -> None:
+    before = signing(licsrv, "lease")
+
+    ran = licsrv("keys", "new", "lease", "--from", "2999-01-31", "--json")
+
+    made = ran.document["key"]
+    assert (made["state"], made["signs_from"]) == ("waiting", "2999-01-31T00:00:00Z")
+    assert signing(licsrv, "lease") == before
+    assert (
+        "2999-01-31 00:00 UTC on and is published already" in licsrv("keys", "new", "lease", "--from", "2999-01-31").out
+    )
+    assert licsrv("keys", "retire", before, "--yes").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code"),
+    [
+        ((), 2), (("license", "--purpose", "license"), 2), (("license", "--algorithm", "RSA"), 2),
+        (("license", "--from", "soon"), 2), (("license", "--from", "2020-01-01"), 1),
+        (("lease", "--algorithm", "ML-DSA-65"), 1),
+    ],
+)  # fmt: skip
+def test_a_key_that_cannot_be_is_not_made(
+    sqlite_house: FurnishedHouse, licsrv: Run, options: tuple[str, ...], exit_code: int
+) -> None:
+    before = state(licsrv)
+
+    assert licsrv("keys", "new", *options).exit_code == exit_code
+    assert state(licsrv) == before

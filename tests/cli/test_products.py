@@ -15,7 +15,7 @@ def test_a_product_is_described_and_listed(house: FurnishedHouse, licsrv: Run) -
 
     product = {
         "product_id": "OFFI1", "name": "Office One", "device_limit": 2, "amount_is_places": True,
-        "features": ["cad", "dwg"],
+        "features": ["cad", "dwg"], "second_signature": False, "deliver_as": "auto",
     }  # fmt: skip
     assert (ran.exit_code, ran.document["product"]) == (0, product)
     assert ran.document["changes"]["name"] == {"before": None, "after": "Office One"}
@@ -78,8 +78,33 @@ def test_a_description_that_no_license_string_could_carry_is_refused(sqlite_hous
     [
         ("--name", ""), ("--name", "x" * 65), ("--name", "a\x1bb"), ("--device-limit", 0), ("--feature", " "),
         ("--feature", "x" * 65), ("--feature", "a", "--no-features"), ("--device-limit", 1, "--no-device-limit"),
+        ("--deliver-as", "pigeon"), ("--deliver-as", ""),
     ],
 )  # fmt: skip
 def test_wrong_options_are_usage_errors(sqlite_house: FurnishedHouse, licsrv: Run, options: tuple[object, ...]) -> None:
     assert licsrv("products", "set", "OFFI1", *options).exit_code == 2
     assert licsrv("products", "list").err.startswith("No product is described yet")
+
+
+def test_a_product_that_travels_as_a_file_may_have_more_features(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    features = [word for number in range(20) for word in ("--feature", f"feature-{number:02}" * 4)]
+
+    ran = licsrv("products", "set", "OFFI1", *features, "--deliver-as", "file", "--json")
+
+    assert (ran.exit_code, ran.document["product"]["deliver_as"]) == (0, "file")
+    back = licsrv("products", "set", "OFFI1", "--deliver-as", "auto")
+    assert (back.exit_code, "--deliver-as file" in back.err) == (1, True)
+
+
+def test_a_second_signature_without_a_key_for_it_says_what_to_do(house: FurnishedHouse, licsrv: Run) -> None:
+    ran = licsrv("products", "set", "OFFI1", "--second-signature")
+
+    assert (ran.exit_code, "second_signature" in ran.out) == (0, True)
+    assert "`licsrv keys new license --algorithm ML-DSA-65`" in ran.err
+    doctor = licsrv("doctor", "--offline")
+    assert (doctor.exit_code, "--algorithm ML-DSA-65" in doctor.out.replace("\n", " ")) == (1, True)
+    licsrv("keys", "new", "license", "--algorithm", "ML-DSA-65")
+    assert licsrv("products", "set", "OFFI1", "--second-signature").err == ""
+    assert (
+        licsrv("products", "set", "OFFI1", "--no-second-signature").out.splitlines()[1] == "second_signature  yes -> no"
+    )

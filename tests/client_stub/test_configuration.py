@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +69,26 @@ def test_every_other_address_is_refused(configuration: Configuration, url: str) 
 def test_a_field_that_cannot_work_is_named(configuration: Configuration, change: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(change))):
         replace(configuration, **change)
+
+
+def test_iscdesk_can_take_the_place_of_the_license_server(configuration: Configuration) -> None:
+    at_desk = replace(configuration, server_url="", iscdesk_url="http://127.0.0.1:8001")
+
+    assert at_desk.iscdesk_url == "http://127.0.0.1:8001"
+    with pytest.raises(ConfigurationError, match="server_url"):
+        replace(at_desk, server_url="http://license.example")
+    with pytest.raises(ConfigurationError, match="iscdesk_url"):
+        replace(at_desk, iscdesk_url="http://desk.example")
+
+
+def test_files_and_lists_go_next_to_the_store_unless_told_otherwise(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    assert configuration.license_files_at == configuration.stored_at.parent
+    assert configuration.revocations_stored_at.parent == configuration.stored_at.parent
+    assert replace(configuration, license_folder=tmp_path).license_files_at == tmp_path
+
+
+def test_the_platform_is_this_computers_unless_told_otherwise(configuration: Configuration) -> None:
+    assert re.fullmatch(r"[a-z]+[0-9]*-[a-z0-9_]+", configuration.platform_name)
+    assert replace(configuration, platform="windows-x86_64").platform_name == "windows-x86_64"

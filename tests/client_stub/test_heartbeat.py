@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from client_stub.claims import Lease, read_lease
-from client_stub.heartbeat import LONGEST_SLICE, Alarm, Heartbeat, next_delay
+from client_stub.heartbeat import LONGEST_SLICE, Heartbeat, next_delay
 from client_stub.problems import Problem
 from client_stub.session import CheckIn
+from client_stub.threads import Alarm
 from client_stub.tokens import Token
 from tests.client_stub.fakes import FakeClock
 from tests.client_stub.signing import NOW, lease_claims, unix

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
-from client_stub.keys import KeyPurpose, PinnedKeys, PinnedKeysError, key_id
-from tests.client_stub.signing import SigningKey, Vendor, base64url
+from client_stub.keys import Algorithm, KeyPurpose, PinnedKeys, PinnedKeysError, key_id
+from tests.client_stub.signing import SecondKey, SigningKey, Vendor, base64url
+
+
+def id_of(x: str) -> str:
+    return key_id({"crv": "Ed25519", "kty": "OKP", "x": x})
+
 
 KEY = SigningKey("license")
 
@@ -22,7 +28,7 @@ def test_every_key_is_pinned_for_its_purpose(vendor: Vendor) -> None:
 
 def test_the_key_id_is_the_beginning_of_the_published_thumbprint() -> None:
     """RFC 8037 appendix A.3."""
-    assert key_id("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo") == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"[:16]
+    assert id_of("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo") == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"[:16]
 
 
 @pytest.mark.parametrize("purpose", ["something-newer", None, 7, ["license"]])
@@ -51,12 +57,57 @@ SHORT = base64url(bytes(31))
         {"keys": [KEY.jwk | {"kid": "0" * 16}]},
         {"keys": [KEY.jwk | {"x": SigningKey("license").x}]},
         {"keys": [KEY.jwk | {"x": 7}]},
-        {"keys": [KEY.jwk | {"x": SHORT, "kid": key_id(SHORT)}]},
-        {"keys": [KEY.jwk | {"x": KEY.x + "=", "kid": key_id(KEY.x + "=")}]},
-        {"keys": [KEY.jwk | {"x": "é", "kid": key_id("é")}]},
-        {"keys": [KEY.jwk | {"x": "A", "kid": key_id("A")}]},
+        {"keys": [KEY.jwk | {"x": SHORT, "kid": id_of(SHORT)}]},
+        {"keys": [KEY.jwk | {"x": KEY.x + "=", "kid": id_of(KEY.x + "=")}]},
+        {"keys": [KEY.jwk | {"x": "é", "kid": id_of("é")}]},
+        {"keys": [KEY.jwk | {"x": "A", "kid": id_of("A")}]},
     ],
 )
 def test_a_damaged_or_unsafe_key_set_is_refused(jwks: dict[str, Any]) -> None:
     with pytest.raises(PinnedKeysError):
         PinnedKeys.from_jwks(jwks)
+
+
+# -- ML-DSA-65 -----------------------------------------------------------------------------------------------------
+
+SECOND = SecondKey()
+
+
+def test_a_second_key_is_pinned_by_its_algorithm(vendor: Vendor) -> None:
+    pinned = PinnedKeys.from_jwks(vendor.jwks_with_second)
+
+    assert pinned.by_id[vendor.second_key.kid].algorithm is Algorithm.ML_DSA_65
+    assert pinned.has(Algorithm.ML_DSA_65, KeyPurpose.LICENSE)
+    assert not pinned.has(Algorithm.ML_DSA_65, KeyPurpose.LEASE)
+    assert not PinnedKeys.from_jwks(vendor.jwks).has(Algorithm.ML_DSA_65, KeyPurpose.LICENSE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alg": "ML-DSA-44"},
+        {"alg": "EdDSA"},
+        {"use": "enc"},
+        {"kty": "OKP"},
+        {"kid": KEY.kid},
+        {"pub": SecondKey().pub},
+        {"pub": None},
+        {"pub": SECOND.pub[:-4]},
+        {"priv": "AAAA"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_second_key_that_is_damaged_or_private_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(PinnedKeysError):
+        PinnedKeys.from_jwks({"keys": [KEY.jwk, SECOND.jwk | changes]})
+
+
+def test_a_library_without_ml_dsa_leaves_second_keys_out(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.mldsa", None)
+
+    pinned = PinnedKeys.from_jwks(vendor.jwks_with_second)
+
+    assert vendor.second_key.kid not in pinned.by_id
+    assert vendor.license_key.kid in pinned.by_id
+    with pytest.raises(PinnedKeysError, match="no key"):
+        PinnedKeys.from_jwks({"keys": [SECOND.jwk]})

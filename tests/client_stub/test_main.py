@@ -10,10 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from client_stub.__main__ import main
-from client_stub.cad import Terminal
-from tests.client_stub.fakes import FakeServer, problem, serving
-from tests.client_stub.signing import DEVICE, SigningKey, Vendor, license_claims
+from client_stub import devices, events
+from client_stub.__main__ import main, this_device
+from client_stub.terminal import Terminal
+from tests.client_stub.fakes import FakeIscdesk, FakeServer, problem, serving
+from tests.client_stub.signing import DEVICE, SigningKey, Vendor, license_claims, list_entry
 
 
 @pytest.fixture
@@ -161,3 +162,114 @@ def test_colours_are_for_people() -> None:
 
     assert screen.getvalue() == "\x1b[32mIt works.\x1b[0m\n"
     assert file.getvalue() == "It works.\n"
+
+
+# -- files, versions and the cloud ---------------------------------------------------------------------------------
+
+
+def test_a_license_file_is_asked_for_and_verified(live_server: FakeServer, tmp_path: Path) -> None:
+    with serving(live_server) as url:
+        code, output = play(
+            tmp_path, "--server", url, "--trust-server-keys", "--file", "cad.lic", "--folder", str(tmp_path), "--once"
+        )
+
+    assert code == 0, output
+    assert f"The license file is {tmp_path / 'cad.lic'}." in output
+    assert "License for cad verified on this computer" in output
+    assert "Lease: ACTIVE" in output
+
+
+def test_a_file_name_that_cannot_be_is_named(live_server: FakeServer, tmp_path: Path) -> None:
+    with serving(live_server) as url:
+        code, output = play(tmp_path, "--server", url, "--trust-server-keys", "--file", "../x", "--once")
+
+    assert code == 1
+    assert "INVALID_ARGUMENT" in output
+
+
+def test_every_call_of_the_sdk_can_be_tried(live_server: FakeServer, tmp_path: Path) -> None:
+    live_server.on_version = lambda body: httpx2.Response(
+        200, json={"available": True, "manifest": live_server.vendor.manifest(platform=body["platform"])}
+    )
+
+    with serving(live_server) as url:
+        code, output = play(
+            tmp_path,
+            "--server",
+            url,
+            "--trust-server-keys",
+            "--product",
+            "cad",
+            commands=[f"{command}\n" for command in ("y", "u", "n", "y", "f", "o", "w", "g")],
+        )
+
+    assert code == 0, output
+    assert "No new version was offered." in output
+    assert "There is version 4.0.0: y to take it, n to leave it." in output
+    assert "SHA-256 0000" in output
+    assert "It is not installed." in output
+    assert "It is installed after the program closes." in output
+    assert "license.lic" in output
+    for done in ("opened", "saved", "computed"):
+        assert f"Nothing was {done} in the cloud." in output
+
+
+def test_a_forced_version_is_taken(live_server: FakeServer, tmp_path: Path) -> None:
+    live_server.on_version = lambda body: httpx2.Response(
+        200, json={"available": True, "manifest": live_server.vendor.manifest(platform=body["platform"], forced=True)}
+    )
+
+    with serving(live_server) as url:
+        _, output = play(tmp_path, "--server", url, "--trust-server-keys", "--product", "cad", commands=["u", "n"])
+
+    assert "it has to be installed; save your work" in output
+    assert "The vendor leaves no choice" in output
+
+
+def test_without_a_new_version_it_says_so(live_server: FakeServer, tmp_path: Path) -> None:
+    with serving(live_server) as url:
+        _, output = play(tmp_path, "--server", url, "--trust-server-keys", commands=["u"])
+
+    assert "There is no new version to be had." in output
+
+
+def test_a_revocation_list_stops_the_program(live_server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "list.jws"
+    late = int(datetime.now(UTC).timestamp()) + 60
+    path.write_text(live_server.vendor.revocation_list([list_entry("license:lic_1")], iat=late))
+
+    with serving(live_server) as url:
+        code, output = play(
+            tmp_path, "--server", url, "--trust-server-keys", "--revocations", str(path), "--file", "--once"
+        )
+
+    assert code == 1
+    assert "revoked" in output
+
+
+def test_a_license_comes_through_iscdesk(live_server: FakeServer, tmp_path: Path) -> None:
+    keys = tmp_path / "jwks.json"
+    keys.write_text(json.dumps(live_server.vendor.jwks))
+    iscdesk = FakeIscdesk()
+    iscdesk.on_apply = lambda _: iscdesk.happen(
+        "EVENT_LICENSE_VERIFY", events.license_arrived(live_server.vendor.license_string(datetime.now(UTC)))
+    )
+
+    with serving(iscdesk) as url:
+        code, output = play(tmp_path, "--iscdesk", url, "--instance", "RA0001", "--keys", str(keys), "--once")
+
+    assert code == 0, output
+    assert "License for cad verified on this computer" in output
+    assert iscdesk.bodies("verdicts") == [{"result": True, "error": ""}]
+    assert iscdesk.sessions == set()
+
+
+def test_some_way_to_a_license_has_to_be_named(tmp_path: Path) -> None:
+    code, output = play(tmp_path, "--keys", "jwks.json", "--once")
+
+    assert code == 2
+    assert "--iscdesk" in output
+
+
+def test_this_computer_has_a_device_text() -> None:
+    assert not devices.parse(this_device()).identifies_nothing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -15,32 +14,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from client_stub import events
 from client_stub.configuration import Configuration
-from client_stub.events import EventType
-from client_stub.heartbeat import Alarm
+from client_stub.events import EventType, LicenseType
 from client_stub.sdk import ResultStatus, SdkInvoker
 from client_stub.session import LicenseSession
-from client_stub.transport import DirectTransport, IssuedString
+from client_stub.threads import Alarm
+from client_stub.transport import DirectTransport, FetchedList, IssuedString, VersionAnswer, VersionQuestion
 from client_stub.verdict import Reason, Verdict
 from tests.client_stub.fakes import FakeClock, FakeServer, problem
+from tests.client_stub.programs import PATIENCE, Program
 from tests.client_stub.signing import DEVICE, Vendor
-
-PATIENCE = 10.0
-
-
-class Program:
-    """The example class of the SDK's pages: it is told of events."""
-
-    def __init__(self) -> None:
-        self.heard: queue.Queue[tuple[EventType, dict[str, Any], str]] = queue.Queue()
-
-    def EventRecall(self, event: EventType, message: str) -> None:  # noqa: N802
-        self.heard.put((event, json.loads(message), threading.current_thread().name))
-
-    def next_status(self) -> str:
-        _, message, _ = self.heard.get(timeout=PATIENCE)
-        return str(message["params"]["Status"])
 
 
 @pytest.fixture
@@ -72,21 +55,18 @@ def invoker(make: Callable[[], SdkInvoker], program: Program) -> SdkInvoker:
     return made
 
 
-# -- messages ------------------------------------------------------------------------------------------------------
-
-
-def test_the_message_of_a_license_is_the_published_one_byte_for_byte() -> None:
-    assert events.license_arrived("0078369f54-a3ce-4dc7-8a62-904555416f9000") == (
-        '{"operate":"LicenseVerify","params":{"Status":"success",'
-        '"LicenseContent":"0078369f54-a3ce-4dc7-8a62-904555416f9000","LicenseType":"string"},"comeBackParams":{}}'
-    )
-
-
-def test_the_message_of_a_failure_keeps_the_type_and_has_no_content() -> None:
-    assert events.license_failed() == (
-        '{"operate":"LicenseVerify","params":{"Status":"failed","LicenseContent":"","LicenseType":"string"},'
-        '"comeBackParams":{}}'
-    )
+OTHER_CALLS: list[Callable[[SdkInvoker], ResultStatus]] = [
+    lambda invoker: invoker.GetLicenseFileRequest("", DEVICE),
+    lambda invoker: invoker.GetLicenseFileRequest("../unsafe", DEVICE),
+    lambda invoker: invoker.TrialExpirationAndGetLicense(LicenseType.LICENSE_TYPE_FILE, DEVICE, ""),
+    lambda invoker: invoker.CheckNewVersions(),
+    lambda invoker: invoker.UpgradeNotify(True),
+    lambda invoker: invoker.OpenCloudFile(),
+    lambda invoker: invoker.Save("flange.dwg"),
+    lambda invoker: invoker.Save(""),
+    lambda invoker: invoker.SelectSaveAsPath("flange.dwg"),
+    lambda invoker: invoker.GetSolution("flange.dwg"),
+]
 
 
 # -- order of calls ------------------------------------------------------------------------------------------------
@@ -98,6 +78,7 @@ def test_calls_before_init_are_refused(make: Callable[[], SdkInvoker], program: 
     assert invoker.RegisterEventRecall(program, Program.EventRecall) is ResultStatus.NOT_INITIALISED
     assert invoker.GetLicenseStringRequest(DEVICE) is ResultStatus.NOT_INITIALISED
     assert invoker.LicenseVerifyNotify(True, "") is ResultStatus.NOT_INITIALISED
+    assert all(call(invoker) is ResultStatus.NOT_INITIALISED for call in OTHER_CALLS)
     assert invoker.ShutOut() is ResultStatus.NOT_INITIALISED
     assert invoker.IscdeskFactory().Init() is ResultStatus.SUCCESS
 
@@ -125,6 +106,7 @@ def test_calls_after_shut_out_are_refused(invoker: SdkInvoker, program: Program)
     assert invoker.RegisterEventRecall(program, Program.EventRecall) is ResultStatus.SHUT_OUT
     assert invoker.GetLicenseStringRequest(DEVICE) is ResultStatus.SHUT_OUT
     assert invoker.LicenseVerifyNotify(True, "") is ResultStatus.SHUT_OUT
+    assert all(call(invoker) is ResultStatus.SHUT_OUT for call in OTHER_CALLS)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +217,15 @@ def test_a_bug_behind_the_call_still_ends_in_an_event(
         def request_license(self, device_info: str, nonce: str) -> IssuedString:
             raise ZeroDivisionError
 
+        def request_license_file(self, device_info: str, nonce: str, file_name: str) -> bytes:
+            raise ZeroDivisionError
+
+        def fetch_revocations(self, since: int, etag: str) -> FetchedList | None:
+            raise ZeroDivisionError
+
+        def check_version(self, question: VersionQuestion, license_string: str) -> VersionAnswer:
+            raise ZeroDivisionError
+
         def send_heartbeat(self, license_string: str, device_info: str, nonce: str) -> str:
             raise ZeroDivisionError
 
@@ -248,6 +239,10 @@ def test_a_bug_behind_the_call_still_ends_in_an_event(
     invoker.GetLicenseStringRequest(DEVICE)
 
     assert program.next_status() == "failed"
+    invoker.GetLicenseFileRequest("", DEVICE)
+    assert program.next_event()[1] == {"Status": "failed", "LicenseFilePath": "", "LicenseType": "file"}
+    invoker.CheckNewVersions()
+    assert program.next_event()[1] == {"available": "false"}
     assert "unexpected error" in caplog.text
     invoker.ShutOut()
 

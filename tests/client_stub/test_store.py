@@ -91,6 +91,8 @@ def test_a_damaged_file_is_like_a_new_store(store: LicenseStore, content: bytes)
         lambda content: content["record"].update(highest_seen_at=True),
         lambda content: content["record"].update(highest_seen_at=10**30),
         lambda content: content["record"].update(refresh_after="soon"),
+        lambda content: content["record"].update(license_file="x"),
+        lambda content: content["record"].update(license_file=None),
         lambda content: content["record"].update(more=1),
         lambda content: content["record"].pop("obtained_at"),
         lambda content: content.update(record=[]),
@@ -179,3 +181,18 @@ def test_the_default_path_is_the_users_own_and_does_not_name_the_code(
     assert path.name != default_path("PL0002").name
     if sys.platform != "darwin":
         assert path.is_relative_to(tmp_path)
+
+
+def test_a_license_file_is_remembered_too(store: LicenseStore) -> None:
+    record = Record(license_string="", obtained_at=1_000, highest_seen_at=2_000, license_file="# 许可证\n" * 2000)
+
+    store.save(record, MACHINE)
+
+    assert store.load(MACHINE).record == record
+
+
+def test_a_store_written_before_there_were_license_files_is_still_good(store: LicenseStore) -> None:
+    store.save(RECORD, MACHINE)
+
+    assert "license_file" not in json.loads(store.path.read_text())["record"]
+    assert store.load(MACHINE).record == RECORD

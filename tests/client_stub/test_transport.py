@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,13 +15,15 @@ from client_stub.configuration import Configuration, ConfigurationError
 from client_stub.transport import (
     MAXIMUM_ANSWER_BYTES,
     DirectTransport,
+    FetchedList,
     IssuedString,
     RefusedError,
     UnansweredError,
+    VersionQuestion,
     fetch_keys_for_development,
     read_retry_after,
 )
-from tests.client_stub.fakes import FakeClock, FakeServer, problem, serving
+from tests.client_stub.fakes import FakeClock, FakeServer, file_answer, problem, serving
 from tests.client_stub.signing import DEVICE, NOW
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -254,3 +258,109 @@ def test_a_server_that_is_gone_is_no_answer(configuration: Configuration, server
     with pytest.raises(UnansweredError):
         transport.request_license(DEVICE, "n")
     transport.close()
+
+
+# -- files, lists and versions -------------------------------------------------------------------------------------
+
+
+def test_a_file_request_says_what_the_contract_asks_for(connect: Connect, server: FakeServer) -> None:
+    raw = connect(server.handle).request_license_file(DEVICE, "nonce-7", "cad.lic")
+
+    assert raw == server.vendor.license_file()
+    path, body, _ = server.requests[0]
+    assert path == "/v1/licenses/file"
+    assert (body["code"], body["device_info"], body["nonce"], body["file_name"]) == (
+        "PL0001",
+        DEVICE,
+        "nonce-7",
+        "cad.lic",
+    )
+
+
+def test_a_file_request_without_a_name_sends_none(connect: Connect, server: FakeServer) -> None:
+    connect(server.handle).request_license_file(DEVICE, "n", "")
+
+    assert "file_name" not in server.requests[0][1]
+
+
+def digest_of(raw: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(raw).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("digest", "is_good"),
+    [
+        (f"sha-256=:{digest_of(b'file')}:", True),
+        (f"sha-512=:AAAA:, sha-256=:{digest_of(b'file')}:", True),
+        (f"sha-256=:{digest_of(b'file')}:,sha-512=:AAAA:", True),
+        ("", True),
+        ("sha-512=:AAAA:", True),
+        (f"sha-256=:{digest_of(b'other')}:", False),
+        ("sha-256=::", False),
+        (f"sha-512=:AAAA:, sha-256=:{digest_of(b'other')}:", False),
+    ],
+)
+def test_a_file_damaged_on_the_way_is_no_answer(connect: Connect, digest: str, is_good: bool) -> None:
+    transport = connect(lambda _: file_answer(b"file", digest))
+
+    if is_good:
+        assert transport.request_license_file(DEVICE, "n", "") == b"file"
+    else:
+        with pytest.raises(UnansweredError) as caught:
+            transport.request_license_file(DEVICE, "n", "")
+        assert caught.value.problem.code == problems.DAMAGED_ON_THE_WAY
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end(connect: Connect) -> None:
+    with pytest.raises(UnansweredError):
+        connect(lambda _: file_answer(b"x" * (MAXIMUM_ANSWER_BYTES + 1))).request_license_file(DEVICE, "n", "")
+
+
+def test_a_refused_file_is_a_refusal(connect: Connect) -> None:
+    with pytest.raises(RefusedError):
+        connect(lambda _: problem(403, "LICENSE_FROZEN")).request_license_file(DEVICE, "n", "")
+
+
+def test_a_list_of_a_megabyte_is_fetched(connect: Connect) -> None:
+    text = b"x" * 2_000_000
+
+    fetched = connect(lambda _: httpx2.Response(200, content=text, headers={"ETag": '"e"'})).fetch_revocations(0, "")
+
+    assert fetched == FetchedList(text, '"e"')
+
+
+QUESTION = VersionQuestion("cad", "3.2.1", "stable", "linux-x86_64")
+
+
+def test_a_version_question_says_what_the_contract_asks_for(connect: Connect, server: FakeServer) -> None:
+    assert not connect(server.handle).check_version(QUESTION, "a.b.c").is_available
+
+    assert server.requests == [
+        (
+            "/v1/versions/check",
+            {"product": "cad", "version": "3.2.1", "channel": "stable", "platform": "linux-x86_64"},
+            "Bearer a.b.c",
+        )
+    ]
+
+
+def test_a_version_question_needs_no_license(connect: Connect, server: FakeServer) -> None:
+    connect(server.handle).check_version(QUESTION, "")
+
+    assert server.requests[0][2] == ""
+
+
+def test_notes_of_a_version_are_read_by_language(connect: Connect) -> None:
+    answer = {"available": True, "manifest": "a.b.c", "notes": {"zh": "新", "en": "new", "de": 7}}
+
+    read = connect(lambda _: httpx2.Response(200, json=answer)).check_version(QUESTION, "")
+
+    assert (read.manifest, read.notes) == ("a.b.c", {"zh": "新", "en": "new"})
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"available": "true"}, {"available": True}, {"available": True, "manifest": None}]
+)
+def test_a_version_answer_that_makes_no_sense_is_none(connect: Connect, answer: dict[str, object]) -> None:
+    with pytest.raises(UnansweredError):
+        connect(lambda _: httpx2.Response(200, json=answer)).check_version(QUESTION, "")

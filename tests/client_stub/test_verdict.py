@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,3 +166,51 @@ def test_the_latest_possible_ends_do_not_overflow() -> None:
     evidence = evidence_with(lease_with(exp=last, next=32503679999, license_exp=last))
 
     assert verdicts.decide(license_with(exp=last), evidence, now=NOW).is_allowed
+
+
+# -- without contact, and with a list ------------------------------------------------------------------------------
+
+
+def test_where_no_contact_is_needed_the_license_alone_decides() -> None:
+    alone = replace(evidence_with(), needs_contact=False)
+
+    for since in (timedelta(0), 300 * DAY):
+        verdict = verdicts.decide(license_with(), alone, now=NOW + since)
+        assert (verdict.permission, verdict.until) == (Permission.ALLOWED, NOW + 365 * DAY)
+    assert verdicts.decide(license_with(), alone, now=NOW + 366 * DAY).reason is Reason.EXPIRED
+    assert verdicts.decide(license_with(exp=None), alone, now=NOW + 9000 * DAY).until is None
+
+
+def test_where_no_contact_is_needed_an_overdue_check_in_is_told_and_forgiven() -> None:
+    alone = replace(evidence_with(lease_with()), needs_contact=False)
+
+    verdict = verdicts.decide(license_with(), alone, now=NOW + 30 * DAY)
+
+    assert verdict.permission is Permission.ALLOWED_OFFLINE
+
+
+@pytest.mark.parametrize(
+    ("listed_after", "lease_after", "reason"),
+    [
+        (timedelta(0), None, Reason.REVOKED),
+        (DAY, None, Reason.REVOKED),
+        (-SECOND, None, Reason.LICENSED),
+        (DAY, timedelta(0), Reason.REVOKED),
+        (DAY, DAY, Reason.REVOKED),
+        (DAY, DAY + SECOND, Reason.LICENSED),
+    ],
+    ids=["issued together", "listed later", "issued anew", "older lease", "same moment", "younger lease"],
+)
+def test_the_youngest_signed_word_tells_whether_a_license_is_revoked(
+    listed_after: timedelta, lease_after: timedelta | None, reason: Reason
+) -> None:
+    lease = None if lease_after is None else lease_with(iat=unix(NOW + lease_after))
+    evidence = replace(evidence_with(lease), listed_at=NOW + listed_after)
+
+    assert verdicts.decide(license_with(), evidence, now=NOW + 2 * DAY).reason is reason
+
+
+def test_a_lease_that_refuses_is_not_lifted_by_its_age() -> None:
+    evidence = replace(evidence_with(lease_with(status="FROZEN")), listed_at=NOW - DAY)
+
+    assert verdicts.decide(license_with(), evidence, now=NOW).reason is Reason.FROZEN

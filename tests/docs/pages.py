@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+DESKTOP = ROOT / "docs" / "desktop-integration.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "keys" / "README.md"]
 
 _CODE_SPAN = re.compile(r"`([^`\n]+)`")
@@ -24,10 +25,14 @@ def code_spans(page: Path) -> list[str]:
     return _CODE_SPAN.findall(_FENCE.sub("", text(page)))
 
 
-def sample(name: str) -> str:
-    """Return the README's sample of this name."""
-    found: dict[str, str] = dict(_SAMPLE.findall(text(README)))
-    return found[name]
+def sample(name: str, page: Path = README) -> str:
+    """Return a page's sample of this name."""
+    return samples(page)[name]
+
+
+def samples(page: Path) -> dict[str, str]:
+    """Return the samples of a page by their names."""
+    return dict(_SAMPLE.findall(text(page)))
 
 
 def between(page: Path, begin: str, end: str) -> str:

@@ -83,10 +83,20 @@ def test_the_table_of_commands_is_complete() -> None:
 def test_every_make_target_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", text(ROOT / "Makefile"), re.MULTILINE))
 
-    named = {name for span in code_spans(page) for name in re.findall(r"^make ([a-z-]+)", span)}
-    named |= set(re.findall(r"^(?:LICSRV\S+ )*make ([a-z-]+)", text(page), re.MULTILINE))
+    named = {name for span in code_spans(page) for name in re.findall(r"^make ([a-z][a-z-]*)", span)}
+    named |= set(re.findall(r"^(?:LICSRV\S+ )*make ([a-z][a-z-]*)", text(page), re.MULTILINE))
 
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_of_another_folder_exists(page: Path) -> None:
+    for folder, target in re.findall(r"make -C (\S+)(?: ([a-z]+)$)?", text(page).replace("`", "\n"), re.MULTILINE):
+        makefile = ROOT / folder.rstrip(",") / "Makefile"
+
+        targets = re.findall(r"^([a-z-]+):", text(makefile), re.MULTILINE)
+
+        assert not target or target in targets
 
 
 def test_both_commands_of_a_newcomer_are_named() -> None:

@@ -60,8 +60,9 @@ def read_file(content: bytes, jwks: Jwks) -> ReadFile:
     headers = [_verified(entry, document["payload"], jwks) for entry in document["signatures"]]
     first, *others = headers
     if others:
-        value = decoded(document["signatures"][1]["signature"])
-        digest = base64.urlsafe_b64encode(hashlib.sha256(value).digest()).rstrip(b"=").decode()
+        entry = document["signatures"][1]
+        said = f"{entry['protected']}.{entry['signature']}".encode()
+        digest = base64.urlsafe_b64encode(hashlib.sha256(said).digest()).rstrip(b"=").decode()
         assert first == {"alg": "EdDSA", "kid": first["kid"], "typ": "license-file+jwt", "second": digest}
         assert others == [{"alg": "ML-DSA-65", "kid": others[0]["kid"], "typ": "license-file+jwt"}]
     else:

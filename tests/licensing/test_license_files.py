@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import shutil
@@ -135,6 +136,21 @@ async def test_asking_again_gives_the_same_file_and_costs_no_place(
     with reading(runtime.database) as session:
         assert session.exec(select(License)).one().places_taken == 1
         assert len(session.exec(select(IssuedLicense)).all()) == 2
+
+
+async def test_one_device_that_asks_32_times_at_once_gets_one_file(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    add_product(runtime, second_signature=True)
+    add_license(runtime, "C-1", product_id="P1", device_limit=5)
+    await second_key(runtime)
+
+    answers = await asyncio.gather(*(client.post("/v1/licenses/file", json=body("C-1")) for _ in range(32)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    with reading(runtime.database) as session:
+        assert session.exec(select(License)).one().places_taken == 1
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def terms(**changes: object) -> LicenseTerms:
     values: dict[str, object] = {
         "issuer": "licsrv", "issued_id": "j" * 23, "license_id": "l" * 23, "code": "PL0000000001", "product": "CAD",
         "features": ["export"], "amount": 2, "is_test": False, "is_provisional": False, "issued_at": NOW,
-        "starts_at": NOW, "ends_at": NOW + timedelta(days=1),
+        "ends_at": NOW + timedelta(days=1),
     }  # fmt: skip
     return LicenseTerms(**(values | changes))  # type: ignore[arg-type]
 

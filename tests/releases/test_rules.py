@@ -139,6 +139,7 @@ class Facts:
     created_at: datetime = NOW
     activated_at: datetime | None = NOW + DAY
     expires_at: datetime | None = None
+    maintenance_until: datetime | None = None
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,7 @@ class Facts:
     [
         (Facts(), None, None),
         (Facts(expires_at=NOW + 9 * DAY), None, NOW + 9 * DAY),
+        (Facts(expires_at=NOW + 9 * DAY, maintenance_until=NOW + 5 * DAY), 12, NOW + 5 * DAY),
         (Facts(expires_at=NOW + 9 * DAY), 12, datetime(2027, 3, 2, 9, 30, tzinfo=UTC)),
         (Facts(), 1, datetime(2026, 4, 2, 9, 30, tzinfo=UTC)),
         (Facts(activated_at=None), 12, datetime(2027, 3, 1, 9, 30, tzinfo=UTC)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from sqlmodel import Session
 from licsrv import audit, migrations
 from licsrv.cli import moments, queries, workplace
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
-from licsrv.errors import LicsrvError
+from licsrv.errors import KeyringError, LicsrvError
+from licsrv.licensing import issuing
+from licsrv.licensing import store as licenses
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.guarded import key_pair_id
 from licsrv.outbox import store as outbox
@@ -82,6 +84,7 @@ def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[D
         yield _audit(session)
         yield from _outbox(session, now)
         yield from _gate(session, settings, now)
+        yield from _second_signature(session, settings, now)
 
 
 def _whole(session: Session) -> Iterator[Diagnosis]:
@@ -147,3 +150,15 @@ def _gate(session: Session, settings: Settings, now: datetime) -> Iterator[Diagn
             f"The key pair was refused {gate.failures} time(s); calls are paused until {until}: {gate.reason}",
             "Check LICSRV_MARKETPLACE_AK and _SK, that the pair is active, and this machine's clock.",
         )
+
+
+def _second_signature(session: Session, settings: Settings, now: datetime) -> Iterator[Diagnosis]:
+    """Look for the key that a product's license files need; a folder that cannot be read is told with the keys."""
+    products = licenses.products_with_second_signature(session)
+    if not products:
+        return
+    with suppress(KeyringError, OSError):
+        keyring = workplace.key_folder(settings).read()
+        missing = issuing.missing_keys(session, keyring, now=now)
+        if missing is not None:
+            yield problem("keys", f"License files of {', '.join(products[:5])} cannot be issued.", missing)

@@ -35,7 +35,7 @@ def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
 
 def _signing(keyring: Keyring, purpose: Purpose, now: datetime) -> Diagnosis:
     try:
-        key_id = keyring.signer(purpose).key_id
+        key_id = keyring.signer(purpose, now=now).key_id
     except KeyringError as error:
         return problem(AREA, str(error))
     record = _record(keyring, key_id)

@@ -1,0 +1,1 @@
+"""The support desk: people and programs, what each of them may do, and the same powers for both."""

@@ -1,0 +1,71 @@
+"""When signing in has to wait: the back-off after failures. Pure.
+
+Each limit lets a few failures pass; every further one doubles the wait, up to a longest one, so that somebody who
+does not know the password cannot keep its owner out for good. Failures are forgotten after a while without any.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_MOST_DOUBLINGS = 20
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many failures are free, and how the wait grows from there."""
+
+    free: int
+    first: timedelta
+    longest: timedelta
+    forgotten_after: timedelta
+
+
+ACCOUNT = Limit(5, timedelta(seconds=30), timedelta(minutes=15), timedelta(hours=24))
+# An office has one address for many people, so it may fail more often; who tries many names is found by it.
+ADDRESS = Limit(20, timedelta(minutes=1), timedelta(hours=1), timedelta(hours=24))
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How often it failed, and when it did last."""
+
+    count: int
+    last_at: datetime
+
+
+def remembered(limit: Limit, failures: Failures | None, *, now: datetime) -> int:
+    """Return how many failures still count."""
+    if failures is None or now - failures.last_at >= limit.forgotten_after:
+        return 0
+    return failures.count
+
+
+def waits_until(limit: Limit, failures: Failures | None, *, now: datetime) -> datetime | None:
+    """Return until when nothing is tried; None when trying is free."""
+    count = remembered(limit, failures, now=now)
+    if failures is None or count < limit.free:
+        return None
+    doublings = min(count - limit.free, _MOST_DOUBLINGS)
+    until = failures.last_at + min(limit.first * 2**doublings, limit.longest)
+    return until if until > now else None
+
+
+def is_locked_by(limit: Limit, count: int) -> bool:
+    """Whether this many failures make the next one wait."""
+    return count >= limit.free
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: an IPv6 customer has a whole /64 of them."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((int(found), 64), strict=False))
+    return str(found)

@@ -1,0 +1,187 @@
+"""Signing in: name, password and second factor become a session.
+
+Numbered as the code is:
+
+1. The try is counted, or refused because it has to wait (:mod:`licsrv.admin.lockout`).
+2. The password is compared, with nobody's hash where there is no such account: unknown names take as long.
+3. In one transaction: the account as it is now, the second factor, the session, the audit. Whatever was wrong, the
+   answer is one and the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.admin import accounts, credentials, lockout, passwords, second_factor, sessions, store
+from licsrv.admin.accounts import subject_of
+from licsrv.admin.desk import Desk
+from licsrv.admin.lockout import Keys
+from licsrv.admin.second_factor import FactorKeys
+from licsrv.admin.sessions import Browser, Opened
+from licsrv.admin.tables import Account
+from licsrv.audit import Action, Cause
+from licsrv.errors import ForbiddenError, UnauthenticatedError
+
+UNKNOWN_SUBJECT = "account:?"
+_LOCKOUT, _TOTP, _RECOVERY = "sign-in", "totp", "recovery"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What somebody brings who wants to sign in.
+
+    Args:
+        name: As typed.
+        code: Of the authenticator app, or a recovery code; empty where none is set up.
+        replaced: The token of the session that the browser had before; it ends.
+    """
+
+    name: str
+    password: str
+    code: str
+    browser: Browser
+    request_id: str = ""
+    replaced: str = ""
+
+
+def factor_keys(desk: Desk) -> FactorKeys:
+    """Return the keys of the second factor."""
+    return FactorKeys(desk.key_for(_TOTP), desk.key_for(_RECOVERY))
+
+
+def lockout_key(desk: Desk, name: str) -> str:
+    """Return the key under which the failures of an account count."""
+    return lockout.account_key(accounts.normal_name(name), key=desk.key_for(_LOCKOUT))
+
+
+async def sign_in(desk: Desk, attempt: Attempt) -> Opened:
+    """Open a session for whoever proves who they are.
+
+    Raises:
+        TooManyRequestsError: It failed too often, for this name or from this address.
+        UnauthenticatedError: Something of it is wrong; it is not told what.
+    """
+    name = accounts.normal_name(attempt.name)
+    keys = lockout.keys_of(name, attempt.browser.address, key=desk.key_for(_LOCKOUT))
+    await _count_try(desk, keys)  # 1
+
+    phc = await desk.read(lambda session: _password_of(session, name))  # 2
+    is_right = await desk.is_password(attempt.password, phc)
+    renewed = await desk.hash_password(attempt.password) if phc and is_right and passwords.is_outdated(phc) else None
+
+    now = desk.clock.now()
+    seen = phc if is_right else None
+
+    def use_case(session: Session) -> Opened | None:  # 3
+        return _finish(session, desk, attempt, name=name, keys=keys, seen=seen, renewed=renewed, now=now)
+
+    opened = await desk.writer.run(use_case)
+    if opened is None:
+        raise UnauthenticatedError(
+            "Name, password or code is wrong.", action="Try again; each code of the authenticator app counts once."
+        )
+    return opened
+
+
+async def prove_password(desk: Desk, account: str, password: str, *, browser: Browser, cause: Cause) -> None:
+    """Make sure that whoever uses a session also knows its password, as before the password or the factor changes.
+
+    Raises:
+        TooManyRequestsError: It failed too often.
+        ForbiddenError: It is wrong.
+    """
+    keys = lockout.keys_of(account, browser.address, key=desk.key_for(_LOCKOUT))
+    await _count_try(desk, keys)
+    phc = await desk.read(lambda session: _password_of(session, account))
+    is_right = await desk.is_password(password, phc)
+    now = desk.clock.now()
+
+    def use_case(session: Session) -> None:
+        if is_right:
+            lockout.forgive(session, keys, now=now)
+        else:
+            _note_failure(session, account, "password", keys, browser, cause, now)
+
+    await desk.writer.run(use_case)
+    if not is_right:
+        raise ForbiddenError("The password is wrong.")
+
+
+async def _count_try(desk: Desk, keys: Keys) -> None:
+    now = desk.clock.now()
+    until = await desk.writer.run(lambda session: lockout.count_try(session, keys, now=now))
+    if until is not None:
+        raise lockout.must_wait(until, now=now)
+
+
+def _password_of(session: Session, name: str) -> str | None:
+    account = store.account(session, name) if accounts.is_name(name) else None
+    return account.password if account else None
+
+
+def _finish(
+    session: Session,
+    desk: Desk,
+    attempt: Attempt,
+    *,
+    name: str,
+    keys: Keys,
+    seen: str | None,
+    renewed: str | None,
+    now: datetime,
+) -> Opened | None:
+    account = store.account_for_update(session, name) if accounts.is_name(name) else None
+    cause = Cause(f"staff:{account.name}" if account else "anonymous", attempt.request_id)
+    wrong = _objection(account, seen, now)
+    if account is not None and wrong is None:
+        keys_of_factor = factor_keys(desk)
+        if not second_factor.is_proved(session, account, attempt.code, keys=keys_of_factor, cause=cause, now=now):
+            wrong = "code"
+    if account is None or wrong is not None:
+        stranger = Cause("anonymous", attempt.request_id)
+        _note_failure(session, account.name if account else None, wrong, keys, attempt.browser, stranger, now)
+        return None
+
+    lockout.forgive(session, keys, now=now)
+    account.last_sign_in_at = now
+    account.password = renewed or account.password
+    session.add(account)
+    if attempt.replaced:
+        store.end_session_of_digest(session, credentials.digest_of(attempt.replaced))
+    opened = sessions.open_session(session, account, attempt.browser, settings=desk.settings, now=now)
+    detail = {"session": opened.id, "address": attempt.browser.address}
+    audit.record(session, Action.SIGNED_IN, subject=subject_of(name), cause=cause, detail=detail, now=now)
+    return opened
+
+
+def _objection(account: Account | None, seen: str | None, now: datetime) -> str | None:
+    """Return what stands against an account before its second factor; ``seen`` is the hash that the password fits."""
+    if account is None:
+        return "name"
+    if seen is None or account.password != seen:  # changed since it was compared
+        return "password"
+    if account.disabled_at is not None:
+        return "disabled"
+    if account.temporary_until is not None and account.temporary_until <= now:
+        return "temporary password ran out"
+    return None
+
+
+def _note_failure(
+    session: Session,
+    name: str | None,
+    wrong: str | None,
+    keys: Keys,
+    browser: Browser,
+    cause: Cause,
+    now: datetime,
+) -> None:
+    """Write a failure into the audit; a name that is no account's is not written anywhere: it may be a password."""
+    subject = subject_of(name) if name else UNKNOWN_SUBJECT
+    detail = {"why": wrong or "name", "address": browser.address}
+    audit.record(session, Action.SIGN_IN_FAILED, subject=subject, cause=cause, detail=detail, now=now)
+    lockout.note_lock(session, keys, subject=subject, cause=cause, now=now)

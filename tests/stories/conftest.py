@@ -1,0 +1,40 @@
+"""Server and marketplace joined both ways, on both databases in turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from licsrv import app as application
+from licsrv.emulator.app import create_app as create_emulator
+from licsrv.emulator.emulator import Emulator
+from licsrv.emulator.settings import EmulatorSettings
+from licsrv.platform.config import Settings
+from tests.conftest import ACCESS_KEY, AK, SK, StandingClock
+from tests.stories.faults import NO_FAULT
+from tests.stories.world import Road, World
+
+_NEVER_BY_ITSELF = 1e-6  # two minutes between two tries become four years: a turn of the story ends them
+
+
+@pytest.fixture
+async def world(settings: Settings, clock: StandingClock) -> AsyncIterator[World]:
+    road = Road(httpx2.MockTransport(lambda _: httpx2.Response(503)))
+    shop_settings = EmulatorSettings(
+        callback_url="http://licsrv.test/marketplace/callback", access_key=ACCESS_KEY, ak=AK, sk=SK,
+        speed=_NEVER_BY_ITSELF,
+    )  # fmt: skip
+    shop_app = create_emulator(shop_settings, transport=road, now=clock.now)
+    emulator: Emulator = shop_app.state.emulator
+    to_shop = httpx2.ASGITransport(app=shop_app)
+    runtime = application.build_runtime(settings, clock=clock, transport=to_shop)
+    road.server = httpx2.ASGITransport(app=application.create_app(runtime))
+    async with (
+        httpx2.AsyncClient(transport=road.server, base_url="http://licsrv.test") as client,
+        httpx2.AsyncClient(transport=to_shop, base_url="http://shop.test") as shop,
+    ):
+        yield World(runtime, emulator, clock, road, client, shop, NO_FAULT)
+    await emulator.aclose()
+    await runtime.close()
