@@ -1,38 +1,33 @@
 """The revocation list with a hundred thousand entries: how large it is, what it costs to make and to check.
 
-It is read from a database and signed by the project's own code, and checked as a client would, with code of the
-benchmark's own.
+It is read from a database and signed by the server's code, and checked by the client's.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import insert, update
 
 from benchmarks import house, seeding
 from benchmarks.errors import BenchmarkError
 from benchmarks.house import ISSUER, House
 from benchmarks.report import Figure, at_most
+from client_stub import PinnedKeys, VerificationError
+from client_stub import revocations as client
 from licsrv.licensing import revocation_lists, revocations
 from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
 from licsrv.licensing.tables import RevocationChange, RevocationHead
 from licsrv.platform.db import Database, open_database, reading, table_of
 
 NAME = "revocations"
-_ENTRY = 7
 Result = TypeVar("Result")
 
 
@@ -55,9 +50,9 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
         since = scale.entries - scale.delta
         deltas = [_timed(lambda: _make(database, keyring, since)) for _ in range(scale.rounds)]
     whole, delta = made[0][1], deltas[0][1]
-    present = bytes.fromhex(revocations.license_entry("1"))
-    checked = [_timed(lambda: is_listed(whole, keyring.jwks(), present)) for _ in range(scale.rounds)]
-    if not all(found for _, found in checked) or is_listed(whole, keyring.jwks(), bytes(_ENTRY)):
+    keys = PinnedKeys.from_jwks(dict(keyring.jwks()))
+    checked = [_timed(lambda: is_listed(whole, keys, "license:1")) for _ in range(scale.rounds)]
+    if not all(found for _, found in checked) or is_listed(whole, keys, "license:0"):
         raise BenchmarkError("The list does not say what was put on it.")
     times = [[seconds for seconds, _ in measured] for measured in (made, deltas, checked)]
     return figures(len(whole), len(delta), times, scale)
@@ -107,34 +102,17 @@ def _timed(work: Callable[[], Result]) -> tuple[float, Result]:
     return (perf_counter() - started) * 1000, result
 
 
-def is_listed(text: str, jwks: Mapping[str, Any], entry: bytes) -> bool:
-    """Verify a whole list by a published key and look an entry up, as a client does that was just started.
+def is_listed(text: str, keys: PinnedKeys, owner: str) -> bool:
+    """Verify a whole list and look an owner up with the code of the client, as one that was just started does.
 
     Raises:
-        BenchmarkError: It is not signed by a published key, or not whole.
+        BenchmarkError: The client does not take the list.
     """
-    protected, payload, signature = text.split(".")
-    header = json.loads(_decoded(protected))
-    keys = {key["kid"]: key for key in jwks["keys"] if key["purpose"] == "license"}
-    public = Ed25519PublicKey.from_public_bytes(_decoded(keys[header["kid"]]["x"]))
     try:
-        public.verify(_decoded(signature), f"{protected}.{payload}".encode("ascii"))
-    except InvalidSignature as error:
-        raise BenchmarkError("The list's signature does not verify.") from error
-    line, _, entries = _decoded(payload).partition(b"\n")
-    if len(entries) != json.loads(line)["add"] * _ENTRY:
-        raise BenchmarkError("The list is not whole.")
-    return _found(entries, entry)
-
-
-def _found(entries: bytes, entry: bytes) -> bool:
-    count = len(entries) // _ENTRY
-    place = bisect_left(range(count), entry, key=lambda n: entries[n * _ENTRY : (n + 1) * _ENTRY])
-    return entries[place * _ENTRY : (place + 1) * _ENTRY] == entry
-
-
-def _decoded(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        held, _ = client.apply(client.RevocationList(), client.open_update(text, keys))
+    except VerificationError as error:
+        raise BenchmarkError(f"The client does not take the list: {error}") from error
+    return held.holds(owner)
 
 
 def figures(whole: int, delta: int, times: list[list[float]], scale: Scale) -> list[Figure]:

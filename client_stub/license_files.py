@@ -50,7 +50,7 @@ def open_file(raw: bytes, keys: PinnedKeys, *, require_both: bool = False) -> To
     1. The armour is whole (``armour.open_armour``).
     2. It holds ``payload`` and one or two ``signatures`` in their one spelling, and nothing else.
     3. The protected headers are exactly those of the format: EdDSA first, ML-DSA-65 second.
-    4. The first header's ``second`` is the digest of the second signature with its header; both are there or neither is.
+    4. The first header's ``second`` is the digest of the second signature and its header; both are there or neither.
     5. Every signature of an algorithm that a license key is pinned for is good; at least one is.
     6. With ``require_both``, both are.
     7. The claims are one JSON object, and their ``txt`` is the digest of the comment.

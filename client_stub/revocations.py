@@ -64,9 +64,11 @@ class RevocationList:
     def names(self, license: License) -> bool:
         """Return True when the license is revoked, or this very string or file."""
         owners = (f"license:{license.license_id}", f"string:{license.string_id}")
-        return any(self._holds(entry(owner)) for owner in owners)
+        return any(self.holds(owner) for owner in owners)
 
-    def _holds(self, wanted: bytes) -> bool:
+    def holds(self, owner: str) -> bool:
+        """Return True when the list names ``license:<id>`` or ``string:<jti>``."""
+        wanted = entry(owner)
         position = bisect_left(range(len(self)), wanted, key=self._at)
         return position < len(self) and self._at(position) == wanted
 
