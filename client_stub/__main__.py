@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from client_stub.transport import UnansweredError, fetch_keys_for_development
 SAMPLE_DEVICE = "02:00:5E:10:00:01|CAD-DISK-0001|CAD-BOARD-0001|CAD-CPU-0001"
 VERSION = "3.2.1"
 _ISCDESK_PATIENCE = 120.0  # seconds; there the vendor decides on an application before anything arrives
+_READER_GONE = 141  # what a shell says of a program that SIGPIPE ended
 
 
 class _CannotStartError(Exception):
@@ -128,5 +130,16 @@ def _keys(options: argparse.Namespace) -> PinnedKeys:
     return verify_command.read_keys(options.keys)
 
 
+def _run() -> int:
+    """Play; a reader that goes away (``| head``) ends it without a word."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_GONE
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

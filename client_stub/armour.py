@@ -23,6 +23,7 @@ MAXIMUM_BYTES = 64 * 1024
 LINE_CHARACTERS = 64
 _BEGIN = b"-----BEGIN LICENSE-----"
 _END = b"-----END LICENSE-----"
+_STRING, _STRING_DOTS = b"eyJ", 2  # how every signed string begins, and what separates its parts
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def open_armour(raw: bytes) -> ArmouredText:
     """
     if len(raw) > MAXIMUM_BYTES:  # 1
         raise MalformedError(f"The file is larger than {MAXIMUM_BYTES} bytes.")
+    if raw.startswith(_STRING) and raw.count(b".") == _STRING_DOTS:
+        raise MalformedError("This is a license string or a lease, not a license file.")
     lines = _lines(raw)  # 2
     begin = next((number for number, line in enumerate(lines) if not _is_comment(line)), len(lines))  # 3
     if lines[begin : begin + 1] != [_BEGIN] or lines[-1] != _END or len(lines) < begin + 3:

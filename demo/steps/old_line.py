@@ -17,12 +17,13 @@ HANAS_MACHINE = "3C:52:82:00:77:10|WD-HANA-0001|BOARD-HANA|178BFBFF00870F10"
 def buy(scene: Scene) -> str:
     """Buy; the answer carries what the buyer types in, and a signature that the marketplace checks."""
     callback = scene.marketplace.order("/license-v1/orders", product_id="CAD-2019", amount=1)
-    _expect_signed_success(scene, callback)
     license = json.loads(last_answer(callback))["license"]
     hana = scene.desktop(HANA, HANAS_MACHINE, license)
     answer = expect_kind(hana.ask(), License, "answer to what the buyer typed in")
     scene.old_order = _shown(scene, license)["order_id"]
-    scene.tell(f"Sold the old way: getLicense is a GET, its answer holds the license, {license}. Hana types it in:")
+    scene.tell("Sold the old way: the marketplace asks for the license itself, by a GET with a token.")
+    _expect_signed_success(scene, callback)
+    scene.tell(f"It checks the signature of the answer (Body-Sign): right. Hana types the license in, {license}:")
     scene.expect_lease(hana, "ACTIVE", "ALLOWED")
     return f"answer signed; license until {when(answer.expires_at)}"
 
@@ -31,7 +32,7 @@ def live(scene: Scene) -> str:
     """Ask again, renew, release."""
     hana, one = scene.desktops[HANA], f"/license-v1/orders/{scene.old_order}"
     before = scene.marketplace.show(one)
-    scene.tell("The same order asked about again gives the same license. Then it is renewed, and released.")
+    scene.tell("Asked again, the same license; then it is renewed, and released. Every answer is signed right.")
     for verb, status, permission in (
         ("ask", "ACTIVE", "ALLOWED"), ("renew", "ACTIVE", "ALLOWED"), ("release", "RELEASED", "DENIED"),
     ):  # fmt: skip

@@ -83,6 +83,7 @@ def renew(scene: Scene) -> str:
     scene.expect_success(callback)
     lease = scene.expect_lease(scene.desktops[EMMA], "ACTIVE", "ALLOWED")
     expect(lease.license_expires_at, _shop_ends(scene), "end of the license in the lease")
+    scene.tell(f"Emma's program learns it at its next check-in: the license ends {when(lease.license_expires_at)}.")
     return f"ends {when(lease.license_expires_at)}"
 
 
@@ -102,6 +103,7 @@ def upgrade(scene: Scene) -> str:
     expect(getattr(path, "name", path), "cad.lic", "answer to the second device after the upgrade")
     shown = _license(scene)
     expect((shown["places_taken"], shown["places"]), (2, 2), "places taken and places")
+    scene.tell("Finn's program asks again, and gets its file: 2 of 2 places are taken.")
     return "refused with 000900; 2 of 2 places after the upgrade"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from demo.story import STEPS
+from demo.story import ACTS, STEPS
 from tests.docs.pages import README, ROOT, text
 
 _DEMO = [sys.executable, "-m", "demo"]
@@ -23,7 +23,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return os.environ | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 def test_the_demo_plays_the_whole_story_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         _DEMO,
@@ -31,12 +31,13 @@ def test_the_demo_plays_the_whole_story_and_leaves_nothing(tmp_path: Path) -> No
         env=_environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"All {len(STEPS)} steps were as told" in done.stdout
+    assert all(act.title in done.stdout for act in ACTS)
     assert done.stderr == ""
     assert "Traceback" not in done.stdout
     assert "\x1b" not in done.stdout

@@ -9,6 +9,9 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 DESKTOP = ROOT / "docs" / "desktop-integration.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PRODUCT_LINES_PAGE = ROOT / "docs" / "product-lines.md"
+CALLBACKS = ROOT / "docs" / "callbacks.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "keys" / "README.md"]
 
 _CODE_SPAN = re.compile(r"`([^`\n]+)`")

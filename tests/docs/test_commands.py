@@ -12,7 +12,7 @@ import typer.main
 from licsrv.cli import app
 from tests.docs.pages import PAGES, README, ROOT, code_spans, text
 
-_TABLE_ROW = re.compile(r"^\| `licsrv (\w+)(?: (\w+))?`(.*?) \|", re.MULTILINE)
+_TABLE_ROW = re.compile(r"^\| `licsrv (\w+)(?: ([\w-]+))?`(.*?) \|", re.MULTILINE)
 _TOPLEVEL = {"emulator"}  # hands everything behind it over
 
 
@@ -38,7 +38,7 @@ def _words(span: str) -> list[str]:
     """Return the command words of ``licsrv …``, without options and arguments."""
     words = []
     for word in span.split()[1:]:
-        if not re.fullmatch(r"[a-z]+", word):
+        if not re.fullmatch(r"[a-z][a-z-]*", word):
             break
         words.append(word)
     return words
@@ -73,7 +73,7 @@ def test_the_table_of_commands_is_complete() -> None:
 
     named = set()
     for noun, first, rest in _TABLE_ROW.findall(text(README)):
-        parts = [first, *re.findall(r"`(\w+)`", rest)]
+        parts = [first, *re.findall(r"`([\w-]+)`", rest)]
         named |= {(noun, part if noun not in _TOPLEVEL else "") for part in parts}
 
     assert named == existing

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, text
+from tests.docs.pages import ARCHITECTURE, PAGES, PRODUCT_LINES_PAGE, ROOT, text
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -35,8 +35,8 @@ def test_every_link_inside_the_repository_resolves(page: Path) -> None:
         assert not anchor or anchor in _anchors(target), link
 
 
-def test_every_module_that_the_architecture_names_exists() -> None:
-    page = ROOT / "docs" / "architecture.md"
+@pytest.mark.parametrize("page", [ARCHITECTURE, PRODUCT_LINES_PAGE], ids=lambda page: page.name)
+def test_every_module_that_a_page_about_the_code_names_exists(page: Path) -> None:
     named = set(re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text(page)))
 
     missing = {name for name in named if not (ROOT / "licsrv" / name).exists() and not (ROOT / name).exists()}
@@ -46,7 +46,7 @@ def test_every_module_that_the_architecture_names_exists() -> None:
 
 
 def test_every_room_that_the_architecture_names_exists() -> None:
-    rooms = text(ROOT / "docs" / "architecture.md").split("| Room | Holds |")[1].split("\n\n")[0]
+    rooms = text(ARCHITECTURE).split("| Room | Holds |")[1].split("\n\n")[0]
     named = [name for row in rooms.splitlines() for name in re.findall(r"`([a-z_./]+)`", row.split(" | ")[0])]
 
     existing = {path.name for path in (ROOT / "licsrv").iterdir()}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import get_args
 
 import httpx2
 import pytest
@@ -12,11 +14,12 @@ import pytest
 from licsrv import errors
 from licsrv.app import build_runtime, create_app
 from licsrv.marketplace import open_api_codes
-from licsrv.marketplace.commands import ResultCode
+from licsrv.marketplace.commands import Command, ResultCode
+from licsrv.marketplace.product_lines import PRODUCT_LINES
 from licsrv.platform.config import PREFIX, Settings
 from licsrv.platform.metrics import Metrics
 from tests.conftest import make_settings
-from tests.docs.pages import OPERATIONS, PAGES, README, between, code_spans, text
+from tests.docs.pages import CALLBACKS, OPERATIONS, PAGES, PRODUCT_LINES_PAGE, README, between, code_spans, text
 from tests.docs.settings_table import settings_table
 
 DEPLOY = README.parent / "deploy"
@@ -90,13 +93,35 @@ def test_the_gateway_codes_explained_are_authentication_failures() -> None:
     assert all(open_api_codes.is_authentication_failure(code, 200) for code in gateway)
 
 
+@pytest.mark.parametrize("page", [CALLBACKS, PRODUCT_LINES_PAGE], ids=lambda page: page.name)
+def test_every_activity_of_a_product_line_is_explained(page: Path) -> None:
+    activities = {activity for line in PRODUCT_LINES for activity in line.ACTIVITIES}
+
+    assert activities <= set(code_spans(page))
+
+
+def test_every_product_line_and_command_stands_in_their_page() -> None:
+    modules = {f"{line.__name__.replace('.', '/').removeprefix('licsrv/')}.py" for line in _modules(PRODUCT_LINES)}
+    words = {command.__name__ for command in get_args(Command)}
+
+    named = _first_cells(text(PRODUCT_LINES_PAGE))
+
+    assert modules | words <= named
+
+
+def _modules(lines: Sequence[object]) -> list[ModuleType]:
+    return [line for line in lines if isinstance(line, ModuleType)]
+
+
 async def test_the_routes_named_are_the_routes_served(sqlite_url: str, keys_dir: Path) -> None:
     runtime = build_runtime(make_settings(sqlite_url, keys_dir, ALLOW_TEST_CLOCK="1"))
     transport = httpx2.ASGITransport(app=create_app(runtime))
     async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
     await runtime.close()
-    served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    # The desk has its own pages, which its own tests hold to it.
+    outside = {path: methods for path, methods in paths.items() if not path.startswith("/admin")}
+    served = {f"{method.upper()} {path}" for path, methods in outside.items() for method in methods}
 
     named = {span for span in code_spans(README) if re.fullmatch(r"(GET|POST|PUT|DELETE) /\S+", span)}
 

@@ -29,6 +29,9 @@ FAULTS = (
     ),
     Fault("marketplace's clock behind", clock=_BEHIND),
     Fault("marketplace's clock ahead", clock=_AHEAD),
+    Fault(
+        "marketplace's clock ahead and callbacks reversed", ((CALLBACKS, FaultKind.REORDER, 1000, None),), clock=_AHEAD
+    ),
     Fault("open API answers 5xx", ((OPEN_API, FaultKind.STATUS, 503, 3),)),
     Fault("open API's answers lost", ((OPEN_API, FaultKind.LOSE_ANSWER, "502", 2),)),
     Fault("open API breaks connections off", ((OPEN_API, FaultKind.LOSE_ANSWER, "close", 2),)),

@@ -249,3 +249,16 @@ async def test_an_undone_renewal_stays_undone_in_either_reading(world: World, na
     world.emulator.change_settings(unsubscribe_names=names)
 
     await world.live(LIFE[:4], FAULTS[0])
+
+
+async def renew_and_upgrade_for_longer(world: World) -> None:
+    await world.emulator.online.renew(ORDER, Change(expires_at=SECOND_END))
+    world.clock.advance(minutes=1)
+    await world.emulator.online.upgrade(ORDER, Change(linear_value=3, expires_at=THIRD_END))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_an_upgrade_counts_beside_a_renewal(world: World, fault: Fault) -> None:
+    upgraded = Chapter("upgraded", renew_and_upgrade_for_longer, look, Seen(ends_at=THIRD_END, amount=3))
+
+    await world.live((LIFE[0], upgraded), fault)
