@@ -25,6 +25,7 @@ LONGEST_CLIENT_ID = 256
 _INFO = "license_code_info"
 _FAILURES_PREFIX = "check_fail_"  # GAP: the page cuts the member's name off after this
 _WORD = re.compile(r"""[^\s,;:'"\[\]{}]+""")
+_LONGEST_PRODUCT, _LONGEST_ORDER = 128, 64
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -92,8 +93,8 @@ def activation(data: object) -> Activation:
     return Activation(
         status=_status(info),
         expires_at=_moment(info, "expire_time"),
-        product_id=_text(info, "product_id"),
-        order_id=_text(info, "order_id"),
+        product_id=_id(info, "product_id", _LONGEST_PRODUCT),
+        order_id=_id(info, "order_id", _LONGEST_ORDER),
         amount=_amount(info),
         raw=given if isinstance(given, str) else _rendered(given),
     )
@@ -111,8 +112,8 @@ def code_state(data: object) -> CodeState:
         status=_status(info),
         expires_at=_moment(info, "expire_time"),
         activated_at=_moment(info, "activate_time"),
-        product_id=_text(info, "product_id"),
-        order_id=_text(info, "order_id"),
+        product_id=_id(info, "product_id", _LONGEST_PRODUCT),
+        order_id=_id(info, "order_id", _LONGEST_ORDER),
         amount=_amount(info),
         raw=raw,
     )
@@ -179,6 +180,12 @@ def _text(info: Mapping[str, object], name: str) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() or None if isinstance(value, str) else None
+
+
+def _id(info: Mapping[str, object], name: str, longest: int) -> str | None:
+    """Take an id that has room where it is kept; a longer one than any page knows is read as not given."""
+    text = _text(info, name)
+    return text if text is None or (len(text) <= longest and text.isprintable()) else None
 
 
 def _amount(info: Mapping[str, object]) -> int | None:

@@ -172,3 +172,10 @@ def test_no_success_is_too_odd_to_be_read(data: object) -> None:
     assert activation(data).status in ReportedStatus
     assert code_state(data).status in ReportedStatus
     assert set(usage_result(data, ["PL1"]).failed_codes) <= {"PL1"}
+
+
+@pytest.mark.parametrize("product", ["P" * 129, "P\x00", "P\n1"])
+def test_an_id_that_no_table_has_room_for_is_not_given(product: str) -> None:
+    state = code_state({"status": "ALIVE", "product_id": product, "order_id": "o" * 65})
+
+    assert (state.product_id, state.order_id) == (None, None)
