@@ -167,13 +167,17 @@ def lease_payload(granted: Granted, nonce: str, *, issuer: str) -> bytes:
     Written out by hand, every text through the JSON library: this runs for every answer, and a dictionary costs thrice.
     """
     terms: LeaseTerms = granted.terms
-    expiry = f',"license_exp":{strings.seconds(terms.license_expires_at)}' if terms.license_expires_at else ""
+    expiry = f',"license_exp":{_seconds(terms.license_expires_at)}' if terms.license_expires_at else ""
     return (
-        f'{{"iss":{_quoted(issuer)},"sub":"{granted.license_id}","jti":"{granted.issued_id}",'
-        f'"status":"{terms.status}","reason":{_quoted(terms.reason)},"iat":{strings.seconds(terms.issued_at)},'
-        f'"exp":{strings.seconds(terms.lease_until)},"next":{strings.seconds(terms.next_at)},'
+        f'{{"iss":{_quoted_again(issuer)},"sub":"{granted.license_id}","jti":"{granted.issued_id}",'
+        f'"status":"{terms.status}","reason":{_quoted_again(terms.reason)},"iat":{_seconds(terms.issued_at)},'
+        f'"exp":{_seconds(terms.lease_until)},"next":{_seconds(terms.next_at)},'
         f'"nonce":{_quoted(nonce)}{expiry}}}'
     ).encode("ascii")
+
+
+_seconds = lru_cache(maxsize=4096)(strings.seconds)
+_quoted_again = lru_cache(maxsize=256)(_quoted)
 
 
 @lru_cache(maxsize=4096)

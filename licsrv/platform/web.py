@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -31,6 +31,7 @@ from licsrv.platform.clock import stopwatch
 from licsrv.platform.logs import REQUEST_ID
 from licsrv.platform.metrics import Metrics
 
+Headers = Sequence[tuple[bytes, bytes]]
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_TYPE = "urn:licsrv:problem:"
 MAX_BODY_BYTES = 64 * 1024
@@ -39,11 +40,12 @@ _DRAIN_BYTES = 4 * 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
 )
+_HOT_HEADERS = _SECURITY_HEADERS[:2]  # the others say something of pages only, and each costs a little
 _QUIET_ROUTES = frozenset({"/v1/heartbeats", "/healthz", "/readyz", "/metrics"})
 _log = logs.logger(__name__)
 
@@ -70,10 +72,10 @@ class Gateway:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         token = REQUEST_ID.set(request_id)
-        exchange = _Exchange(send, request_id)
+        hot = self._hot.get((scope["method"], scope["path"]))
+        exchange = _Exchange(send, request_id, _SECURITY_HEADERS if hot is None else _HOT_HEADERS)
         started = stopwatch()
         try:
-            hot = self._hot.get((scope["method"], scope["path"]))
             if hot is not None:
                 scope["matched_path"] = scope["path"]
             await (hot or self._app)(scope, receive, exchange.send)
@@ -101,9 +103,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class _Exchange:
     """One answer under way: remembers its status and adds our headers to its start."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, headers: Headers) -> None:
         self._send = send
         self._request_id = request_id.encode("ascii")
+        self._headers = headers
         self.started = False
         self.status = 500
 
@@ -114,7 +117,7 @@ class _Exchange:
             self.status = message["status"]
             headers = list(message.get("headers", ()))
             given = {name for name, _ in headers}
-            headers += [pair for pair in _SECURITY_HEADERS if pair[0] not in given]
+            headers += [pair for pair in self._headers if pair[0] not in given]
             headers.append((b"x-request-id", self._request_id))
             message["headers"] = headers
         await self._send(message)

@@ -27,6 +27,7 @@ class Facts:
     activated_at: datetime | None = NOW - timedelta(days=30)
     provisional_until: datetime | None = None
     expires_at: datetime | None = NOW + timedelta(days=30)
+    grace_until: datetime | None = None
     frozen_at: datetime | None = None
     revoked_at: datetime | None = None
     revoked_reason: str | None = None
@@ -43,6 +44,11 @@ STATUS = [
     ("without an end", replace(ACTIVE, expires_at=None), Status.ACTIVE),
     ("a moment before its end", replace(ACTIVE, expires_at=NOW + MOMENT), Status.ACTIVE),
     ("at its end", replace(ACTIVE, expires_at=NOW), Status.EXPIRED),
+    ("expired, a moment before its grace ends", replace(ACTIVE, expires_at=NOW, grace_until=NOW + MOMENT), Status.ACTIVE),
+    ("expired, at the end of its grace", replace(ACTIVE, expires_at=NOW - MOMENT, grace_until=NOW), Status.EXPIRED),
+    ("frozen in its grace", replace(ACTIVE, expires_at=NOW, grace_until=NOW + MOMENT, frozen_at=NOW), Status.FROZEN),
+    ("revoked in its grace", replace(ACTIVE, expires_at=NOW, grace_until=NOW + MOMENT, revoked_at=NOW), Status.REVOKED),
+    ("released in its grace", replace(ACTIVE, expires_at=NOW, grace_until=NOW + MOMENT, released_at=NOW), Status.RELEASED),
     ("provisional, a moment before its end", replace(NEW, provisional_until=NOW + MOMENT), Status.ACTIVE),
     ("provisional, at its end", replace(NEW, provisional_until=NOW), Status.NOT_ACTIVATED),
     ("frozen and expired", replace(ACTIVE, expires_at=NOW, frozen_at=NOW), Status.FROZEN),

@@ -7,6 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import KeySet, OKPKey
 
@@ -16,7 +19,7 @@ from licsrv.heartbeats.rules import LeaseTerms
 from licsrv.heartbeats.service import Granted
 from licsrv.licensing import fingerprints, strings
 from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
-from licsrv.licensing.strings import LicenseTerms
+from licsrv.licensing.strings import LicenseTerms, SigningKey
 from tests.conftest import DEVICE, NOW
 
 REGISTRY = jws.JWSRegistry(algorithms=["EdDSA"], strict_check_header=False)
@@ -80,3 +83,19 @@ def test_a_product_with_too_many_features_is_refused_with_something_to_do(keys_d
 
     with pytest.raises(InvalidRequestError, match="1024"):
         strings.sign_license(terms(features=["f" * 30] * 40), fingerprints.parse(DEVICE), salt=b"s" * 12, key=key)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=700))
+def test_both_libraries_make_the_same_signature(seed: bytes, payload: bytes) -> None:
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+
+    text = SigningKey.make("k" * 16, private, typ="lease+jwt").sign(payload)
+
+    body, _, signature = text.rpartition(".")
+    assert signature == strings.b64(private.sign(body.encode("ascii")))
+
+
+def test_a_key_does_not_show_its_secret() -> None:
+    key = SigningKey.make("k" * 16, Ed25519PrivateKey.from_private_bytes(b"\x01" * 32), typ="lease+jwt")
+
+    assert "\\x01" not in repr(key)
