@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import activation, callback, heartbeat, releases, revocations, startup
+from benchmarks import activation, bulk, callback, desk, heartbeat, releases, revocations, startup
 from benchmarks.report import Figure
 
 Measurement = Callable[[Path], list[Figure]]
@@ -37,6 +37,16 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         "callbacks while the marketplace is slow",
         partial(callback.measure, scale=callback.Scale()),
         partial(callback.measure, scale=callback.Scale(callbacks=600, warm_up=60)),
+    ),
+    desk.NAME: Benchmark(
+        "searches and the license page of the support desk, among very many licenses",
+        partial(desk.measure, scale=desk.Scale()),
+        partial(desk.measure, scale=desk.Scale(licenses=20_000, rounds=5)),
+    ),
+    bulk.NAME: Benchmark(
+        "very many licenses revoked at once, with their audit entries and the revocation list",
+        partial(bulk.measure, scale=bulk.Scale()),
+        partial(bulk.measure, scale=bulk.Scale(licenses=5_000)),
     ),
     startup.NAME: Benchmark(
         "start to ready",

@@ -21,11 +21,20 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
 from licsrv import audit, migrations
+from licsrv.admin import api as admin_api
+from licsrv.admin import idempotency
+from licsrv.admin import store as admin_store
+from licsrv.admin.bulk.runner import BulkRunner
+from licsrv.admin.desk import Desk, DeskSettings
+from licsrv.admin.operations import SECURITY_SCHEMES
+from licsrv.admin.support.tools import SupportTools
+from licsrv.admin.web.console import Console
+from licsrv.admin.web.pages import all_pages
 from licsrv.errors import KeyringError, StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
 from licsrv.heartbeats.rules import Spans, day_of
-from licsrv.licensing import issuing
+from licsrv.licensing import issuing, refusals
 from licsrv.licensing.keyring import KeyFolder, Keyring
 from licsrv.licensing.revocation_routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes
@@ -60,6 +69,7 @@ _KEPT_DAYS = 400
 _UNSIGNED_KEPT = 10_000
 _STOP_SECONDS = 10.0
 _OLDEST_GOOD = timedelta(hours=6)
+_FAILURES_KEPT = timedelta(days=2)
 
 
 def package_version() -> str:
@@ -110,6 +120,7 @@ class Runtime:
     api: GuardedOpenApi
     worker: Worker
     reconciler: Reconciler
+    bulk: BulkRunner
     background: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:
@@ -119,6 +130,7 @@ class Runtime:
             with suppress(asyncio.CancelledError):
                 await task
         await self.reconciler.close()
+        await self.bulk.close()
         await self.worker.finish(_STOP_SECONDS)
         await asyncio.to_thread(self.writer.close)
         await self.http.aclose()
@@ -156,7 +168,8 @@ def build_runtime(
     worker = _worker(settings, writer, api, Issuer(_terms(settings), keyring), clock, metrics)
     writer.add_hooks(transaction_hooks(worker))
     reconciler = _reconciler(settings, api, database, writer, clock)
-    return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker, reconciler)
+    bulk = BulkRunner(database, writer, clock=clock, owner=secrets.token_hex(8))
+    return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker, reconciler, bulk)
 
 
 def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> OpenApi:
@@ -212,7 +225,9 @@ def create_app(runtime: Runtime) -> ASGIApp:
         for operation in operations
         if operation.raw
     }
-    document = openapi.document(operations, title="licsrv", version=package_version())
+    document = openapi.document(
+        operations, title="licsrv", version=package_version(), security_schemes=SECURITY_SCHEMES
+    )
     page = docs_page.render(document)
 
     async def openapi_json(_: Request) -> Response:
@@ -226,7 +241,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
         Operation("GET", "/docs", "This API, for people", "operations", docs, media_type="text/html"),
     ]
     app = Starlette(
-        routes=openapi.routes([*operations, *documentation]),
+        routes=[*openapi.routes([*operations, *documentation]), *Console(operations, all_pages()).routes()],
         exception_handlers=exception_handlers(runtime.metrics),
         lifespan=partial(_lifespan, runtime),
     )
@@ -269,10 +284,42 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         *releases.operations(),
         *callbacks.operations(),
         *health.operations(),
+        *admin_api.operations(build_desk(runtime)),
     ]
     if settings.allow_test_clock:
         operations.append(_test_clock(clock))
     return operations
+
+
+def build_desk(runtime: Runtime) -> Desk:
+    """Return the support desk of a process."""
+    settings = runtime.settings
+    return Desk(
+        runtime.database,
+        runtime.writer,
+        keyring=runtime.keyring,
+        settings=DeskSettings(
+            settings.session_idle,
+            settings.session_span,
+            settings.admin_calls_per_minute,
+            settings.totp_required,
+            settings.issuer,
+            settings.public_url,
+            settings.bulk_approval_above,
+            settings.marketplace_timezone,
+        ),
+        clock=runtime.clock,
+        support=_support_tools(runtime),
+    )
+
+
+def _support_tools(runtime: Runtime) -> SupportTools:
+    terms, key_pair = _terms(runtime.settings), runtime.api.key_pair
+    if not runtime.api.is_configured:
+        return SupportTools(runtime.keyring, terms)
+    return SupportTools(
+        runtime.keyring, terms, runtime.reconciler.compare, key_pair, lambda: runtime.api.last_clock_difference
+    )
 
 
 def _authority(runtime: Runtime) -> MarketplaceAuthority:
@@ -331,6 +378,7 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
         Job("prune", timedelta(minutes=5), partial(_prune, runtime)),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
+        Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
     )
 
 
@@ -358,6 +406,14 @@ async def _prune(runtime: Runtime) -> None:
         )
         outbox_store.prune(session, before=now - timedelta(days=30))
         heartbeat_store.prune(session, before=first_day)
+        refusals.prune(session, before=first_day)
+        admin_store.prune(
+            session,
+            answers_before=now - idempotency.KEPT,
+            seen_before=now - runtime.settings.session_idle,
+            failed_before=now - _FAILURES_KEPT,
+            now=now,
+        )
 
     await runtime.writer.run(use_case)
 

@@ -24,6 +24,15 @@ RANKS = (
 )
 OUTSIDERS = {"licsrv.emulator", "client_stub"}
 PURE = (
+    "admin/actors",
+    "admin/lockout_rules",
+    "admin/pages",
+    "admin/roles",
+    "admin/totp",
+    "admin/web/forms",
+    "admin/web/pictures",
+    "admin/web/sentences",
+    "admin/web/targets",
     "audit/entries",
     "outbox/rules",
     "licensing/files",
@@ -41,6 +50,7 @@ PURE = (
     "marketplace/product_lines/__init__",
     "marketplace/product_lines/authorization_code",
     "marketplace/product_lines/fields",
+    "marketplace/reconciliation_rules",
     "platform/strict_json",
     "releases/manifests",
     "releases/publication",

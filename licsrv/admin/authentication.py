@@ -40,13 +40,18 @@ async def authenticate(request: Request, desk: Desk, *, now: datetime) -> Actor:
     token = session_token_of(request)
     known = await _session(token, desk, now) if token else None
     if known is None:
-        raise UnauthenticatedError(
-            "You are not signed in, or your session is over.",
-            action="Sign in, or send an API token as Authorization: Bearer lsat_….",
-        )
+        raise not_signed_in()
     if request.method not in SAFE_METHODS:
         require_own_page(request, desk, token)
     return known.actor()
+
+
+def not_signed_in() -> UnauthenticatedError:
+    """Return the refusal of whoever brings no session that is good."""
+    return UnauthenticatedError(
+        "You are not signed in, or your session is over.",
+        action="Sign in, or send an API token as Authorization: Bearer lsat_….",
+    )
 
 
 async def _bearer(authorization: str, desk: Desk, now: datetime) -> Actor:
@@ -155,5 +160,3 @@ def browser_of(request: Request) -> Browser:
     address = request.client.host if request.client else ""
     client = request.headers.get("user-agent", "")
     return Browser(address, "".join(character for character in client if character.isprintable()))
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from sqlmodel import Session
 
 from licsrv.admin import credentials, passwords
+from licsrv.admin.support.tools import SupportTools
 from licsrv.errors import TooManyRequestsError
 from licsrv.licensing.keyring import Keyring
 from licsrv.platform.clock import Clock
@@ -39,6 +40,8 @@ class DeskSettings:
         totp_required: Whether everybody needs a second factor.
         issuer: How the authenticator app calls us.
         public_url: The address under which browsers reach us; empty where it is the one they name.
+        bulk_approval_above: Bulk work on more licenses than this waits for a second person.
+        day_zone: Whose days the reports count in.
     """
 
     idle: timedelta
@@ -47,6 +50,8 @@ class DeskSettings:
     totp_required: bool
     issuer: str
     public_url: str = ""
+    bulk_approval_above: int = 100
+    day_zone: tzinfo = UTC
 
 
 class Desk:
@@ -60,7 +65,9 @@ class Desk:
         keyring: Callable[[], Keyring],
         settings: DeskSettings,
         clock: Clock,
+        support: SupportTools,
     ) -> None:
+        self.support = support
         self.database = database
         self.writer = writer
         self.settings = settings

@@ -37,7 +37,7 @@ from licsrv.errors import (
 from licsrv.platform.openapi import Operation, SecurityScheme, parse_model
 from licsrv.platform.web import MAX_BODY_BYTES, read_body, request_id_of, require_json
 
-TOKEN_SCHEME, COOKIE_SCHEME, CSRF_SCHEME = "staff_token", "staff_session", "csrf_token"  # noqa: S105 - names
+TOKEN_SCHEME, COOKIE_SCHEME, CSRF_SCHEME = "staff_token", "staff_session", "csrf_token"
 SECURITY_SCHEMES: dict[str, SecurityScheme] = {
     TOKEN_SCHEME: {"type": "http", "scheme": "bearer", "description": "an API token of the support desk, lsat_…"},
     COOKIE_SCHEME: {
@@ -129,6 +129,8 @@ class AdminOperation:
         refusals: What it can answer besides the refusals of all operations.
         query: Names of its query parameters.
         most: The longest body in bytes.
+        takes: Media types of a body that is no JSON; the handler reads it.
+        also: Further media types of the 200 answer.
     """
 
     method: str
@@ -143,6 +145,8 @@ class AdminOperation:
     tag: str = "support desk"
     media_type: str = "application/json"
     most: int = MAX_BODY_BYTES
+    takes: Sequence[str] = ()
+    also: Sequence[str] = ()
 
     @property
     def is_unsafe(self) -> bool:
@@ -170,6 +174,8 @@ def guarded(operation: AdminOperation, desk: Desk) -> Operation:
         handler,
         body=operation.body,
         reads_body=True,
+        takes=operation.takes,
+        also=operation.also,
         result=operation.result,
         media_type=operation.media_type,
         refusals=tuple(dict.fromkeys((*_OF_THE_WAY, *conflict, *operation.refusals))),

@@ -19,7 +19,7 @@ from licsrv.errors import InvalidRequestError
 DEFAULT_LIMIT, MOST = 50, 200
 PARAMETERS = ("after", "limit")
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
-_LONGEST_CURSOR = 400
+_LONGEST_CURSOR = 2000  # a name of 200 characters, four bytes each
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Row = TypeVar("Row")
@@ -75,8 +75,8 @@ def page_of(
 
 def cursor(keys: tuple[str, ...]) -> str:
     """Return the cursor of a row."""
-    text = json.dumps(keys, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode("ascii")).decode("ascii").rstrip("=")
+    text = json.dumps(keys, separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode("ascii").rstrip("=")
 
 
 def _keys(text: str, count: int) -> tuple[str, ...]:

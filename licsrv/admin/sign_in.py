@@ -27,7 +27,8 @@ from licsrv.audit import Action, Cause
 from licsrv.errors import ForbiddenError, UnauthenticatedError
 
 UNKNOWN_SUBJECT = "account:?"
-_LOCKOUT, _TOTP, _RECOVERY = "sign-in", "totp", "recovery"
+LOCKOUT_USE = "sign-in"
+_TOTP, _RECOVERY = "totp", "recovery"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def factor_keys(desk: Desk) -> FactorKeys:
 
 def lockout_key(desk: Desk, name: str) -> str:
     """Return the key under which the failures of an account count."""
-    return lockout.account_key(accounts.normal_name(name), key=desk.key_for(_LOCKOUT))
+    return lockout.account_key(accounts.normal_name(name), key=desk.key_for(LOCKOUT_USE))
 
 
 async def sign_in(desk: Desk, attempt: Attempt) -> Opened:
@@ -66,8 +67,7 @@ async def sign_in(desk: Desk, attempt: Attempt) -> Opened:
         UnauthenticatedError: Something of it is wrong; it is not told what.
     """
     name = accounts.normal_name(attempt.name)
-    keys = lockout.keys_of(name, attempt.browser.address, key=desk.key_for(_LOCKOUT))
-    await _count_try(desk, keys)  # 1
+    keys = await count_try(desk, name, attempt.browser)  # 1
 
     phc = await desk.read(lambda session: _password_of(session, name))  # 2
     is_right = await desk.is_password(attempt.password, phc)
@@ -94,8 +94,7 @@ async def prove_password(desk: Desk, account: str, password: str, *, browser: Br
         TooManyRequestsError: It failed too often.
         ForbiddenError: It is wrong.
     """
-    keys = lockout.keys_of(account, browser.address, key=desk.key_for(_LOCKOUT))
-    await _count_try(desk, keys)
+    keys = await count_try(desk, account, browser)
     phc = await desk.read(lambda session: _password_of(session, account))
     is_right = await desk.is_password(password, phc)
     now = desk.clock.now()
@@ -111,11 +110,18 @@ async def prove_password(desk: Desk, account: str, password: str, *, browser: Br
         raise ForbiddenError("The password is wrong.")
 
 
-async def _count_try(desk: Desk, keys: Keys) -> None:
+async def count_try(desk: Desk, name: str, browser: Browser) -> Keys:
+    """Count a try to prove something; who succeeds takes it back by :func:`licsrv.admin.lockout.forgive`.
+
+    Raises:
+        TooManyRequestsError: It failed too often.
+    """
     now = desk.clock.now()
+    keys = lockout.keys_of(name, browser.address, key=desk.key_for(LOCKOUT_USE))
     until = await desk.writer.run(lambda session: lockout.count_try(session, keys, now=now))
     if until is not None:
         raise lockout.must_wait(until, now=now)
+    return keys
 
 
 def _password_of(session: Session, name: str) -> str | None:

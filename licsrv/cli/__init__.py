@@ -14,8 +14,10 @@ from collections.abc import Sequence
 import typer
 
 from licsrv.cli import (
+    accounts,
     audit,
     backup,
+    bulk,
     callbacks,
     devices,
     doctor,
@@ -25,9 +27,13 @@ from licsrv.cli import (
     licenses,
     outbox,
     products,
+    reconcile,
     releases,
+    reports,
     revocations,
+    search,
     serve,
+    tokens,
 )
 from licsrv.errors import LicsrvError, RefusalError
 
@@ -43,7 +49,24 @@ app = typer.Typer(
 app.command("serve", short_help="Serve until stopped.")(serve.serve)
 app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
 app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
-for _noun in (licenses, devices, products, releases, revocations, keys, outbox, callbacks, audit, backup):
+app.command("search", short_help="Find licenses by whatever is at hand.")(search.search)
+for _noun in (
+    licenses,
+    devices,
+    products,
+    releases,
+    revocations,
+    keys,
+    outbox,
+    callbacks,
+    reconcile,
+    bulk,
+    reports,
+    audit,
+    backup,
+    accounts,
+    tokens,
+):
     app.add_typer(_noun.app)
 app.command(
     "emulator",

@@ -42,6 +42,8 @@ def license(row: License, *, places: int, now: datetime) -> Document:
         "places": places,
         "places_taken": row.places_taken,
         "expires_at": rfc3339(row.expires_at),
+        "grace_until": rfc3339(row.grace_until),
+        "maintenance_until": rfc3339(row.maintenance_until),
         "created_at": rfc3339(row.created_at),
         "activated_at": rfc3339(row.activated_at),
         "provisional_until": rfc3339(row.provisional_until),

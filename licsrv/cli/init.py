@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -14,18 +15,22 @@ def init(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing when there is nothing to do.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make what is missing: the database with the newest schema, and the signing keys."""
+    """Make what is missing: the database with the newest schema, and the signing keys; a link for the first account."""
     from licsrv import migrations
-    from licsrv.cli.workplace import key_folder, place_of, upgraded
+    from licsrv.cli.workplace import base_url, key_folder, place_of, setup_link, upgraded
     from licsrv.platform import config
     from licsrv.platform.clock import Clock
 
     settings = config.load()
     made = key_folder(settings).ensure(now=Clock().now())
     is_upgraded = upgraded(settings)
+    # Quiet is for whoever serves next, which prints a link of its own.
+    link = None if quiet else setup_link(settings, base_url(settings, settings.host, settings.port))
     if as_json:
         keys = [{"id": record.key_id, "purpose": str(record.purpose)} for record in made]
-        terminal.show_document({"keys_made": keys, "is_upgraded": is_upgraded, "schema_step": migrations.HEAD})
+        terminal.show_document(
+            {"keys_made": keys, "is_upgraded": is_upgraded, "schema_step": migrations.HEAD, "setup_url": link}
+        )
         return
     for record in made:
         terminal.say(f"Made key {record.key_id} for {record.purpose} in {settings.keys_dir}/")
@@ -33,3 +38,6 @@ def init(
         terminal.say(f"Database {place_of(settings)} is at schema step {migrations.HEAD}")
     if not made and not is_upgraded and not quiet:
         terminal.say("Nothing to do: keys and database are ready.")
+    if link is not None:
+        terminal.warn("There is no account yet. Open this within a day, once the service runs, to make the first one:")
+        print(link, file=sys.stderr)  # as it is: a terminal must not break it

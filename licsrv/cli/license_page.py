@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from licsrv.admin.support import sentences
 from licsrv.audit.tables import AuditEntry
 from licsrv.cli import documents, moments, queries, terminal
 from licsrv.cli.terminal import Column
@@ -15,7 +16,6 @@ from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import lifecycle, store
 from licsrv.licensing.changes import MARKETPLACE
-from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.tables import Device, License, Product
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.tables import LicenseOrder, MarketplaceView
@@ -103,16 +103,7 @@ def gather(session: Session, name: str, *, default_places: int, now: datetime) -
 
 def summary(license: License, *, places: int, now: datetime) -> str:
     """Return one sentence on what the license is and may do now. Pure."""
-    status = lifecycle.status(license, now)
-    taken = f"{license.places_taken} of {places} place{'s' if places > 1 else ''} taken"
-    if status is not Status.ACTIVE:
-        return f"It may not be used: {lifecycle.reason(license, now)}"
-    ends_at = lifecycle.end_of_use(license)
-    if lifecycle.is_provisional(license, now):
-        until = moments.both(ends_at, now)
-        return f"It may be used provisionally until {until}, {taken}: the marketplace has not confirmed it yet."
-    until = f"until {moments.both(ends_at, now)}" if ends_at else "without an end"
-    return f"It may be used {until}, {taken}."
+    return sentences.license_is(license, places_taken=license.places_taken, places=places, now=now).en
 
 
 def render(page: Page) -> None:
@@ -136,6 +127,8 @@ def _facts(page: Page) -> list[tuple[str, object]]:
         ("Test license", "yes" if license.is_test else ""),
         ("Activated", moments.both(license.activated_at, now)),
         ("Expires", moments.both(license.expires_at, now) or "never"),
+        ("Grace until", moments.both(license.grace_until, now)),
+        ("Updates until", moments.both(license.maintenance_until, now)),
         ("Frozen", moments.both(license.frozen_at, now)),
         ("Refused", license.refused_reason),
         ("Revoked", _tombstone(license, now)),

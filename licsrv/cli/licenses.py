@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import license_actions, moments, staff, terminal
 from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes
 from licsrv.cli.terminal import Column
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from licsrv.cli.workplace import Workplace
     from licsrv.licensing.tables import License, Product
 
-app = typer.Typer(name="licenses", help="Licenses: look up, add, revoke, reinstate.", no_args_is_help=True)
+app = typer.Typer(
+    name="licenses", help="Licenses: look up, add, revoke, reinstate, a grace, notes.", no_args_is_help=True
+)
 
 _COLUMNS = (
     Column("Code"),
@@ -270,3 +272,7 @@ def _decide(
             license = queries.locked_license_named(session, code)
             changed = change(session, license, cause=cause, now=now)
             return _document(place, license, store.product(session, license.product_id), now), changed
+
+
+for _action in (license_actions.grace, license_actions.maintenance, license_actions.note, license_actions.reissue):
+    app.command()(_action)

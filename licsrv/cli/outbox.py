@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.audit import Cause
-    from licsrv.errors import NotFoundError
     from licsrv.outbox.tables import OutboxRow
 
 app = typer.Typer(name="outbox", help="Deliveries to the marketplace: list, show, retry, drop.", no_args_is_help=True)
@@ -112,6 +110,7 @@ def _row(row: OutboxRow, codes: dict[str, str]) -> list[object]:
 @app.command()
 def show(delivery_id: DeliveryId, as_json: AsJson = False) -> None:
     """Show one delivery with what it says and why it failed last."""
+    from licsrv.admin.support import deliveries as decisions
     from licsrv.cli import documents, queries
     from licsrv.cli.workplace import open_workplace
     from licsrv.outbox.tables import OutboxRow
@@ -119,7 +118,7 @@ def show(delivery_id: DeliveryId, as_json: AsJson = False) -> None:
     with open_workplace() as place, place.reading() as session:
         row = session.get(OutboxRow, delivery_id)
         if row is None:
-            raise _unknown(delivery_id)
+            raise decisions.unknown(delivery_id)
         code = queries.codes_of(session, [row.ordering_key]).get(row.ordering_key)
         session.expunge_all()
         now = place.clock.now()
@@ -155,6 +154,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Try deliveries again now, as if they were new; all of those named, or none."""
+    from licsrv.admin.support import deliveries as decisions
     from licsrv.audit import Cause
     from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
@@ -166,32 +166,11 @@ def retry(
         now = place.clock.now()
         with place.writing() as session:
             ids = queries.parked_ids(session) if all_parked else list(dict.fromkeys(delivery_ids or ()))
-            retried = [row_id for row_id in ids if _retry(session, row_id, cause, now)]
+            retried = [row_id for row_id in ids if decisions.retry(session, row_id, cause=cause, now=now)]
     if as_json:
         terminal.show_document({"retried": retried})
     else:
         terminal.say(f"{len(retried)} of {len(ids)} will be tried again now." if ids else "Nothing is parked.")
-
-
-def _retry(session: Session, row_id: int, cause: Cause, now: datetime) -> bool:
-    """Make a row due now; one that a worker holds at this moment is being tried already and stays as it is."""
-    from licsrv import audit
-    from licsrv.audit import Action
-    from licsrv.errors import ConflictError
-    from licsrv.outbox import store
-    from licsrv.outbox.rules import State
-
-    row = store.row_by_id(session, row_id)
-    if row is None:
-        raise _unknown(row_id)
-    if row.state == State.DELIVERED:
-        raise ConflictError(f"Delivery {row_id} has arrived; there is nothing to retry. Nothing was changed.")
-    if _is_held(row, now):
-        return False
-    store.reopen(session, row_id, now=now)
-    detail = {"row": row_id, "kind": row.kind, "was": row.state, "error": row.last_error}
-    audit.record(session, Action.DELIVERY_RETRIED, subject=row.ordering_key, cause=cause, detail=detail, now=now)
-    return True
 
 
 @app.command()
@@ -199,6 +178,7 @@ def drop(
     delivery_id: DeliveryId, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Give a delivery up for good: the marketplace is never told."""
+    from licsrv.admin.support import deliveries as decisions
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
 
@@ -207,41 +187,8 @@ def drop(
         staff.confirm(f"Give delivery {delivery_id} up?", yes=yes)
         now = place.clock.now()
         with place.writing() as session:
-            changed = _drop(session, delivery_id, cause, now)
+            changed = decisions.drop(session, delivery_id, cause=cause, now=now)
     if as_json:
         terminal.show_document({"changed": changed, "id": delivery_id})
     else:
         terminal.say(f"Dropped {delivery_id}." if changed else f"{delivery_id} was dropped already. Nothing changed.")
-
-
-def _drop(session: Session, row_id: int, cause: Cause, now: datetime) -> bool:
-    from licsrv import audit
-    from licsrv.audit import Action
-    from licsrv.errors import ConflictError
-    from licsrv.outbox import store
-    from licsrv.outbox.rules import State
-
-    row = store.row_by_id(session, row_id)
-    if row is None:
-        raise _unknown(row_id)
-    if row.state == State.DROPPED:
-        return False
-    if row.state == State.DELIVERED:
-        raise ConflictError(f"Delivery {row_id} has arrived; it cannot be taken back.")
-    if _is_held(row, now):
-        raise ConflictError(f"Delivery {row_id} is under way at this moment.", action="Try again in two minutes.")
-    store.settle(session, row_id, state=State.DROPPED, error=row.last_error, now=now)
-    detail = {"row": row_id, "kind": row.kind, "was": row.state, "error": row.last_error}
-    audit.record(session, Action.DELIVERY_DROPPED, subject=row.ordering_key, cause=cause, detail=detail, now=now)
-    return True
-
-
-def _is_held(row: OutboxRow, now: datetime) -> bool:
-    """Whether a worker is delivering it: taking it away now could deliver it twice."""
-    return row.settled_at is None and row.claimed_until is not None and row.claimed_until >= now
-
-
-def _unknown(row_id: int) -> NotFoundError:
-    from licsrv.errors import NotFoundError
-
-    return NotFoundError(f"There is no delivery {row_id}; nothing was changed.", action="See `licsrv outbox list`.")

@@ -12,8 +12,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from licsrv.admin.support import lists, page
 from licsrv.audit.tables import AuditEntry, AuditHead
-from licsrv.errors import LicenseNotFoundError
 from licsrv.licensing import lifecycle, store
 from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.tables import Device, IssuedLicense, License
@@ -31,12 +31,7 @@ def license_named(session: Session, name: str) -> License:
     Raises:
         LicenseNotFoundError: There is none.
     """
-    license = store.license_by_code(session, name.strip()) or session.get(License, name.strip())
-    if license is None:
-        raise LicenseNotFoundError(
-            f"No license has the code or id {name!r}.", action="`licsrv licenses list TEXT` finds it by its beginning."
-        )
-    return license
+    return page.license_of(session, name)
 
 
 def locked_license_named(session: Session, name: str) -> License:
@@ -45,9 +40,7 @@ def locked_license_named(session: Session, name: str) -> License:
     Raises:
         LicenseNotFoundError: There is none.
     """
-    found = license_named(session, name)
-    session.expire(found)
-    return store.license_by_id_for_update(session, found.id) or found
+    return page.locked_license(session, name)
 
 
 def licenses_in(session: Session, status: Status, *, text: str | None, limit: int, now: datetime) -> list[License]:
@@ -123,9 +116,7 @@ def codes_of(session: Session, license_ids: Sequence[str]) -> dict[str, str]:
     wanted = list(dict.fromkeys(license_ids))
     codes: dict[str, str] = {}
     for start in range(0, len(wanted), _PAGE):
-        part = wanted[start : start + _PAGE]
-        rows = session.execute(select(col(License.id), col(License.code)).where(col(License.id).in_(part)))
-        codes.update((row.id, row.code) for row in rows)
+        codes.update(lists.codes_of(session, wanted[start : start + _PAGE]))
     return codes
 
 

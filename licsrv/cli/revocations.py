@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from licsrv.cli import moments, terminal
-from licsrv.cli.options import AsJson, Limit
+from licsrv.cli import moments, staff, terminal
+from licsrv.cli.options import AsJson, Limit, ShownReason, Staff, Yes
 from licsrv.cli.terminal import Column
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from licsrv.licensing.tables import RevocationChange
 
-app = typer.Typer(name="revocations", help="The revocation list: show, export.", no_args_is_help=True)
+app = typer.Typer(
+    name="revocations", help="The revocation list: show, export, move on after a restore.", no_args_is_help=True
+)
 
 _COLUMNS = (
     Column("Number", number=True),
@@ -130,6 +132,24 @@ def export(
     else:
         what = f"what changed from {since} to {number}" if since else f"list {number}"
         terminal.say(f"Wrote {what} to {file} ({len(text)} bytes).")
+
+
+@app.command("after-restore")
+def after_restore(reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Move the list's number far ahead, once, after an older backup was put back."""
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.licensing import revocation_lists
+
+    with open_workplace() as place:
+        staff.confirm("Was an older backup put back, so that the list's number fell?", yes=yes)
+        now = place.clock.now()
+        with place.writing() as session:
+            number = revocation_lists.leap(session, cause=Cause(staff.actor(staff_name), reason=reason), now=now)
+    if as_json:
+        terminal.show_document({"number": number})
+    else:
+        terminal.say(f"The list goes on from {number}. Revoke again what was revoked since the backup.")
 
 
 def _signed(session: Session, since: int, *, key: Any, issuer: str, now: datetime) -> tuple[int, str]:

@@ -104,6 +104,8 @@ def application() -> ASGIApp:
 
 
 def _greet(settings: Settings, host: str, port: int) -> None:
+    from licsrv.cli.workplace import base_url, setup_link
+
     base = f"http://{host}:{port}"
     lines = [
         f"licsrv serves on {base}",
@@ -114,6 +116,9 @@ def _greet(settings: Settings, host: str, port: int) -> None:
         else "  open API           not connected (set LICSRV_MARKETPLACE_AK and _SK)",
         f"  documentation      {base}/docs",
         f"  readiness          {base}/readyz",
-        "  staff              licsrv licenses --help   (on this machine; there is no web sign-in yet)",
+        f"  support desk       {base}/admin/api   (API tokens: licsrv tokens new)",
     ]
+    link = setup_link(settings, base_url(settings, host, port))
+    if link is not None:
+        lines.append(f"  first account      {link}   (once, within a day)")
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlmodel import Session
 
 from licsrv import audit, migrations
+from licsrv.audit import Cause
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.licensing.keyring import KeyFolder
 from licsrv.platform import config
@@ -67,6 +68,26 @@ def open_workplace() -> Iterator[Workplace]:
     settings = config.load()
     with open_ready(settings) as database:
         yield Workplace(settings, database, Clock())
+
+
+def setup_link(settings: Settings, base_url: str) -> str | None:
+    """Return a link by which a browser makes the first account; None where there is one.
+
+    Raises:
+        StorageError: The database is not ready or out of reach.
+    """
+    from licsrv.admin import setup
+
+    with open_ready(settings) as database, transaction(database, [audit.seal]) as session:
+        return setup.make_link(session, base_url, cause=Cause("terminal"), now=Clock().now())
+
+
+def base_url(settings: Settings, host: str, port: int) -> str:
+    """Return the address under which a browser reaches us, as far as we know it."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reached}:{port}"
 
 
 def upgraded(settings: Settings) -> bool:

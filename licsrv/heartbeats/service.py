@@ -1,7 +1,7 @@
 """The use case of heartbeats: a whole batch of devices checks in, in one transaction.
 
 Read → decide → write, each once for the batch; a device that is refused (unknown string, another machine) is an
-answer among the others and writes nothing.
+answer among the others and writes nothing, except that another machine on a known license is counted for support.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from licsrv.errors import RefusalError
+from licsrv.errors import DeviceMismatchError, RefusalError
 from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.store import Presented
-from licsrv.licensing import fingerprints
+from licsrv.licensing import fingerprints, refusals
 from licsrv.licensing import service as licensing
 from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.refusals import Refused
 from licsrv.outbox import store as outbox
 
 QUERY_KIND = "query_license"
@@ -72,14 +73,19 @@ def check_in(
 
     answers: list[Answer] = []
     granted: list[_CheckIn] = []
+    refused: list[Refused] = []
     for beat in beats:
         row = known.get(beat.digest)
         answer = _decide(row, beat, spans, keyring, now)
         answers.append(answer)
         if row is not None and isinstance(answer, Granted):
             granted.append(_CheckIn(row, beat, answer.terms))
+        elif row is not None and isinstance(answer, DeviceMismatchError):
+            refused.append(Refused(row.license_id, row.device_id, answer.code))
 
     _write(session, granted, day, now)
+    for one in refused:
+        refusals.note(session, one, now=now)
     return answers
 
 

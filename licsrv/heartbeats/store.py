@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, select, type_coerce, update
+from sqlalchemy import bindparam, delete, func, select, type_coerce, update
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
@@ -36,6 +36,7 @@ class Presented(NamedTuple):
     provisional_until: datetime | None
     refused_reason: str | None
     expires_at: datetime | None
+    grace_until: datetime | None
     frozen_at: datetime | None
     revoked_at: datetime | None
     revoked_reason: str | None
@@ -55,7 +56,8 @@ _PRESENTED = (
         _devices.id, _devices.text_hash, _unread(_devices.parts), _unread(_devices.released_at.is_(None)),
         _licenses.id, _licenses.code, _licenses.source,
         _unread(_licenses.activated_at), _unread(_licenses.provisional_until), _licenses.refused_reason,
-        _unread(_licenses.expires_at), _unread(_licenses.frozen_at), _unread(_licenses.revoked_at),
+        _unread(_licenses.expires_at), _unread(_licenses.grace_until), _unread(_licenses.frozen_at),
+        _unread(_licenses.revoked_at),
         _licenses.revoked_reason, _unread(_licenses.released_at),
         _unread(_check_ins.day.is_not(None)),
     )
@@ -69,12 +71,14 @@ _PRESENTED = (
 def _read(row: Any) -> Presented:
     (
         digest, issued_id, key_id, device_id, text_hash, parts, has_place, license_id, code, source, activated_at,
-        provisional_until, refused_reason, expires_at, frozen_at, revoked_at, revoked_reason, released_at, seen,
+        provisional_until, refused_reason, expires_at, grace_until, frozen_at, revoked_at, revoked_reason, released_at,
+        seen,
     ) = row  # fmt: skip
     return Presented(
         digest, issued_id, key_id, device_id, text_hash, parts, bool(has_place),
         license_id, code, source, moment(activated_at), moment(provisional_until), refused_reason,
-        moment(expires_at), moment(frozen_at), moment(revoked_at), revoked_reason, moment(released_at), bool(seen),
+        moment(expires_at), moment(grace_until), moment(frozen_at), moment(revoked_at), revoked_reason,
+        moment(released_at), bool(seen),
     )  # fmt: skip
 
 
@@ -125,8 +129,16 @@ def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[st
 
 def last_contacts(session: Session, license_id: str) -> dict[str, CheckIn]:
     """Return each device's last day of contact."""
-    rows = session.scalars(select(CheckIn).where(col(CheckIn.license_id) == license_id).order_by(col(CheckIn.day)))
-    return {row.device_id: row for row in rows}
+    ids = session.scalars(select(col(Device.id)).where(col(Device.license_id) == license_id)).all()
+    return last_contacts_of(session, ids)
+
+
+def last_contacts_of(session: Session, device_ids: Sequence[str]) -> dict[str, CheckIn]:
+    """Return the last day of contact of each of these devices: one seek for each, however long they were here."""
+    last_day = select(func.max(_check_ins.day)).where(_check_ins.device_id == _devices.id).scalar_subquery()
+    last = select(_devices.id, last_day.label("day")).where(_devices.id.in_(device_ids)).subquery()
+    same = (col(CheckIn.device_id) == last.c.id) & (col(CheckIn.day) == last.c.day)
+    return {row.device_id: row for row in session.scalars(select(CheckIn).join(last, same))}
 
 
 def prune(session: Session, *, before: date) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
+
+_IS_REFUSED = text("status <> 'ACTIVE'")
 
 
 class CheckIn(SQLModel, table=True):
     """A device's day: first and last contact, and what it was last told."""
 
     __tablename__ = "check_ins"
-    __table_args__ = (Index("ix_check_ins_license_day", "license_id", "day"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("ix_check_ins_license_day", "license_id", "day"),
+        # Of those that were told no; a device that may work costs it nothing.
+        Index("ix_check_ins_refused", "day", sqlite_where=_IS_REFUSED, postgresql_where=_IS_REFUSED),
+        {"sqlite_with_rowid": False},
+    )
 
     device_id: str = Field(primary_key=True, max_length=23)
     day: date = Field(primary_key=True)

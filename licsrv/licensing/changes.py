@@ -6,14 +6,15 @@ Each use case that finds the license as it should be already changes nothing, no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.errors import ConflictError
+from licsrv.errors import ConflictError, InvalidRequestError
 from licsrv.licensing import lifecycle, revocation_lists, store
 from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.tables import License
@@ -21,6 +22,8 @@ from licsrv.platform.ids import new_id
 
 MARKETPLACE = "marketplace"
 MANUAL = "manual"
+LONGEST_GRACE = timedelta(days=90)
+_NAMED = 50
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,77 @@ def change_amount(session: Session, license: License, amount: int, *, cause: Cau
     return True
 
 
+def change_grace(session: Session, license: License, until: datetime | None, *, cause: Cause, now: datetime) -> bool:
+    """Let an expired license be used until a moment all the same, or no longer (None).
+
+    It never overrides a freeze, a revocation or a release, and a renewal beyond it makes it meaningless.
+
+    Raises:
+        ConflictError: The license is released, never ends, or was never confirmed.
+        InvalidRequestError: The moment has passed, lies before the license's own end, or more than 90 days ahead.
+    """
+    if license.grace_until == until:
+        return False
+    if until is not None:
+        require_grace_possible(license, until, now)
+    detail = {"grace_until": {"before": _text(license.grace_until), "after": _text(until)}}
+    license.grace_until = until
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.GRACE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
+
+
+def require_grace_possible(license: License, until: datetime, now: datetime) -> None:
+    """Refuse a grace that cannot be; see :func:`change_grace`."""
+    if license.released_at is not None:
+        raise ConflictError("The license is released; nothing brings it back.")
+    if license.expires_at is None or license.activated_at is None:
+        raise ConflictError("Only a confirmed license that ends can have a grace.")
+    if until <= max(now, license.expires_at) or until > now + LONGEST_GRACE:
+        raise InvalidRequestError(
+            f"The grace must end later than now and than the license, and at most {LONGEST_GRACE.days} days from now.",
+            latest=(now + LONGEST_GRACE).isoformat(),
+        )
+
+
+def change_maintenance(
+    session: Session, license: License, until: datetime | None, *, cause: Cause, now: datetime
+) -> bool:
+    """Set the last release date that a license covers; None leaves it to its product.
+
+    Raises:
+        ConflictError: The license is released.
+    """
+    if license.maintenance_until == until:
+        return False
+    if license.released_at is not None:
+        raise ConflictError("The license is released; there is nothing left to maintain.")
+    detail = {"maintenance_until": {"before": _text(license.maintenance_until), "after": _text(until)}}
+    license.maintenance_until = until
+    license.facts_changed_at = now
+    session.add(license)
+    audit.record(session, Action.MAINTENANCE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
+    return True
+
+
+def reissue(session: Session, license: License, device_ids: Sequence[str], *, cause: Cause, now: datetime) -> int:
+    """Put what devices were handed out on the revocation list; the next time they ask they get a new license.
+
+    They keep their places, and a lease goes on until they ask. Returns how many strings and files are called back.
+
+    Raises:
+        ConflictError: The license is released.
+    """
+    if license.released_at is not None:
+        raise ConflictError("The license is released; nothing is issued any more.")
+    called_back = sum(revocation_lists.list_given_back(session, device_id, now=now) for device_id in device_ids)
+    if called_back:
+        detail = {"devices": list(device_ids)[:_NAMED], "called_back": called_back}
+        audit.record(session, Action.LICENSE_REISSUED, subject=license.id, cause=cause, detail=detail, now=now)
+    return called_back
+
+
 def set_frozen(
     session: Session, license: License, frozen: bool, *, stated_at: datetime, cause: Cause, now: datetime
 ) -> bool:
@@ -224,6 +298,22 @@ def revoke(session: Session, license: License, *, cause: Cause, now: datetime) -
     Raises:
         ConflictError: It is released: there is nothing left to revoke.
     """
+    return bool(revoke_many(session, [license], cause=cause, now=now))
+
+
+def revoke_many(session: Session, licenses: Sequence[License], *, cause: Cause, now: datetime) -> list[License]:
+    """Take licenses back as :func:`revoke` does, with a few statements for all; return those that it changed.
+
+    Raises:
+        ConflictError: One of them is released.
+    """
+    revoked = [license for license in licenses if _mark_revoked(session, license, cause, now)]
+    if revoked:
+        revocation_lists.list_licenses(session, revoked, now=now)
+    return revoked
+
+
+def _mark_revoked(session: Session, license: License, cause: Cause, now: datetime) -> bool:
     if lifecycle.status(license, now) is Status.RELEASED:
         raise ConflictError("The license is released; there is nothing left to revoke.")
     if license.revoked_at is not None:
@@ -233,21 +323,31 @@ def revoke(session: Session, license: License, *, cause: Cause, now: datetime) -
     license.revoked_reason = cause.reason
     license.facts_changed_at = now
     session.add(license)
-    revocation_lists.list_license(session, license, now=now)
     audit.record(session, Action.LICENSE_REVOKED, subject=license.id, cause=cause, detail=_facts(license), now=now)
     return True
 
 
 def reinstate(session: Session, license: License, *, cause: Cause, now: datetime) -> bool:
     """Undo a revocation; the audit keeps both."""
+    return bool(reinstate_many(session, [license], cause=cause, now=now))
+
+
+def reinstate_many(session: Session, licenses: Sequence[License], *, cause: Cause, now: datetime) -> list[License]:
+    """Undo revocations as :func:`reinstate` does, with a few statements for all; return the licenses it changed."""
+    reinstated = [license for license in licenses if _mark_reinstated(session, license, cause, now)]
+    listed = [license for license in reinstated if license.released_at is None]  # what is gone for good stays listed
+    if listed:
+        revocation_lists.unlist_licenses(session, listed, now=now)
+    return reinstated
+
+
+def _mark_reinstated(session: Session, license: License, cause: Cause, now: datetime) -> bool:
     if license.revoked_at is None:
         return False
     detail = {"revoked_by": license.revoked_by, "revoked_reason": license.revoked_reason}
     license.revoked_at = license.revoked_by = license.revoked_reason = None
     license.facts_changed_at = now
     session.add(license)
-    if license.released_at is None:  # what is gone for good stays on the list
-        revocation_lists.unlist_license(session, license, now=now)
     audit.record(session, Action.LICENSE_REINSTATED, subject=license.id, cause=cause, detail=detail, now=now)
     return True
 

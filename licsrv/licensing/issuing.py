@@ -29,6 +29,7 @@ from licsrv.platform.ids import new_id
 
 STRING = "string"
 FILE = "file"
+_SALT_OF = "salt_of"  # stands with what is kept of a file, never in what is signed
 _OF_ONE_ISSUE = frozenset({"jti", "iat", "nbf", "dev", "txt"})  # differ between two licenses that say the same
 
 
@@ -175,6 +176,51 @@ def issue_file(
     signed = files.sign_file(issue.terms, details, recipient.facts, salt=issue.salt, key=issue.key, second=second)
 
     return _keep(session, issue, FILE, signed.text, signed.claims, signed.second)
+
+
+def issue_file_again(
+    session: Session,
+    license: IssuableLicense,
+    *,
+    device_id: str,
+    device_name: str,
+    wording: Wording,
+    keyring: Keyring,
+    now: datetime,
+) -> Issued | None:
+    """Return a license file for a device that is not there to say what it is; None when it was handed out nothing.
+
+    Its facts are known as the hashes that it was handed out before, so the file carries these, with their salt.
+
+    Raises:
+        KeyringError: As :func:`issue_file`.
+    """
+    recipient = Recipient(device_id, DeviceFacts({}), is_new=False, name=device_name)
+    before = _before(session, recipient, FILE) or _before(session, recipient, STRING)
+    if before is None:
+        return None
+    issue = _begin(license, recipient, wording, keyring, now)
+    details = FileDetails(license.order_id, None, device_name)
+    comments = files.comment_lines(issue.terms, details)
+    claims = files.file_claims(issue.terms, details) | {
+        "dev": _device_again(before, keyring),
+        "txt": files.comments_digest(comments),
+    }
+    payload = strings.payload(claims)
+    wants_second = wording.product is not None and wording.product.second_signature
+    second = keyring.second_signer(now=now).sign(payload) if wants_second else None
+    text = files.armoured(comments, payload, key=issue.key, second=second)
+    return _keep(session, issue, FILE, text, claims | {_SALT_OF: _salt_of(before)}, second)
+
+
+def _device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
+    device: dict[str, Any] = json.loads(before.claims)["dev"]
+    return {"v": device["v"], "s": strings.b64(salt(keyring.device_key, _salt_of(before))), **device}
+
+
+def _salt_of(before: Any) -> str:
+    """Return the id of the license whose salt the hashes of one have: mostly its own."""
+    return str(json.loads(before.claims).get(_SALT_OF, before.id))
 
 
 def issue_for_delivery(

@@ -57,6 +57,10 @@ class LicenseFacts(Protocol):
         """Its last moment; None when it never ends."""
 
     @property
+    def grace_until(self) -> datetime | None:
+        """Until when it may be used although it has expired: the vendor's word, past its last moment."""
+
+    @property
     def frozen_at(self) -> datetime | None:
         """Since when it is frozen."""
 
@@ -78,14 +82,15 @@ class LicenseFacts(Protocol):
 
 
 def status(license: LicenseFacts, now: datetime) -> Status:
-    """Return what the license is at ``now``. At the very moment of ``expires_at`` it is over."""
+    """Return what the license is at ``now``. At the very moment of its end (or of its grace's) it is over."""
     if license.released_at is not None:
         return Status.RELEASED
     if license.revoked_at is not None:
         return Status.REVOKED
     if license.frozen_at is not None:
         return Status.FROZEN
-    if license.expires_at is not None and now >= license.expires_at:
+    over_at = _over_at(license)
+    if over_at is not None and now >= over_at:
         return Status.EXPIRED
     if license.activated_at is not None or is_provisional(license, now):
         return Status.ACTIVE
@@ -101,7 +106,18 @@ def end_of_use(license: LicenseFacts) -> datetime | None:
     """Return the last moment that may be promised to a device; None when there is none."""
     if license.activated_at is None and license.provisional_until is not None:
         return min(license.provisional_until, license.expires_at or license.provisional_until)
-    return license.expires_at
+    return _over_at(license)
+
+
+def is_in_grace(license: LicenseFacts, now: datetime) -> bool:
+    """Whether it may be used only because the vendor lets it go on after its last moment."""
+    return status(license, now) is Status.ACTIVE and license.expires_at is not None and now >= license.expires_at
+
+
+def _over_at(license: LicenseFacts) -> datetime | None:
+    if license.expires_at is None or license.grace_until is None:
+        return license.expires_at
+    return max(license.expires_at, license.grace_until)
 
 
 def reason(license: LicenseFacts, now: datetime) -> str:

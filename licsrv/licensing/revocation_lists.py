@@ -8,13 +8,15 @@ and how it is signed is decided in ``revocations``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, case, func, insert, select, update
 from sqlmodel import Session, col
 
+from licsrv import audit
+from licsrv.audit import Cause
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import revocations, store
 from licsrv.licensing.revocations import Action, Change, Edition
@@ -44,6 +46,9 @@ _AFTER = (
     .order_by(_changes.c.number)
 )
 
+LEAP = 1_000_000
+"""How far a list's number moves after a restore: further than changes can have been made since any backup."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -55,19 +60,29 @@ class Head:
 
 def list_license(session: Session, license: License, *, now: datetime) -> None:
     """Put a license on the list, with everything that was handed out for it. Doing it again changes nothing."""
-    ends = [license.expires_at, *map(_end, store.claims_of_license(session, license.id))]
-    known = [moment for moment in ends if moment is not None]
-    ends_at = max(known) if len(known) == len(ends) else None
-    _record(session, {revocations.license_entry(license.id): ends_at}, Action.ADD, now=now)
+    list_licenses(session, [license], now=now)
 
 
-def unlist_license(session: Session, license: License, *, now: datetime) -> None:
-    """Take a license off the list; what single devices gave back stays on it."""
-    _record(session, {revocations.license_entry(license.id): None}, Action.REMOVE, now=now)
+def list_licenses(session: Session, licenses: Sequence[License], *, now: datetime) -> None:
+    """Put licenses on the list, with a few statements for all of them; see :func:`list_license`."""
+    ends: dict[str, list[datetime | None]] = {license.id: [license.expires_at] for license in licenses}
+    for row in store.claims_of_licenses(session, list(ends)):
+        ends[row.license_id].append(_end(row.claims))
+    entries = {revocations.license_entry(license_id): _last(moments) for license_id, moments in ends.items()}
+    _record(session, entries, Action.ADD, now=now)
 
 
-def list_given_back(session: Session, device_id: str, *, now: datetime) -> None:
-    """Put what a device was handed out on the list, as far as it has not ended; it is never handed out again."""
+def unlist_licenses(session: Session, licenses: Sequence[License], *, now: datetime) -> None:
+    """Take licenses off the list; what single devices gave back stays on it."""
+    entries = {revocations.license_entry(license.id): None for license in licenses}
+    _record(session, entries, Action.REMOVE, now=now)
+
+
+def list_given_back(session: Session, device_id: str, *, now: datetime) -> int:
+    """Put what a device was handed out on the list, as far as it has not ended; it is never handed out again.
+
+    Returns how many strings and files it had still to give.
+    """
     ends = {row.id: _end(row.claims) for row in store.give_back_issued(session, device_id, now)}
     entries = {
         revocations.string_entry(issued_id): ends_at
@@ -75,6 +90,13 @@ def list_given_back(session: Session, device_id: str, *, now: datetime) -> None:
         if ends_at is None or ends_at > now
     }
     _record(session, entries, Action.ADD, now=now)
+    return len(ends)
+
+
+def _last(moments: Sequence[datetime | None]) -> datetime | None:
+    """Return the last of several ends; None when one of them never comes."""
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if len(known) == len(moments) else None
 
 
 def _end(claims: str) -> datetime | None:
@@ -102,6 +124,18 @@ def _listed(session: Session, entries: Iterable[str]) -> set[str]:
     rows = execute(session, _LISTED, {"entries": json.dumps(list(entries))}).all()
     last = {row.entry: row.action for row in rows}
     return {entry for entry, action in last.items() if action == Action.ADD}
+
+
+def leap(session: Session, *, cause: Cause, now: datetime) -> int:
+    """Move the number of the list far ahead and return it; for the time after an older backup was put back.
+
+    A client may hold a list of a number that is handed out a second time now, and would take later changes for known.
+    """
+    number: int = execute(session, _LOCKED_HEAD).one().number + LEAP
+    execute(session, _MOVE_HEAD, {"new_number": number, "moved_at": now})
+    detail = {"number": number}
+    audit.record(session, audit.Action.REVOCATIONS_MOVED, subject="revocations", cause=cause, detail=detail, now=now)
+    return number
 
 
 def is_listed(session: Session, entry: str) -> bool:

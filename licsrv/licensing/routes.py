@@ -24,6 +24,7 @@ from licsrv.errors import (
     LicenseReleasedError,
     LicenseRevokedError,
     MarketplaceUnavailableError,
+    RefusalError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthenticatedError,
@@ -46,6 +47,18 @@ _BEARER = "bearer "
 _CHUNK = 16 * 1024
 _KEY_SECONDS = 60  # the operator has to make or restore a key
 _log = logs.logger(__name__)
+
+_COUNTED = frozenset(
+    error.code
+    for error in (
+        LicenseExpiredError,
+        LicenseFrozenError,
+        LicenseRevokedError,
+        LicenseReleasedError,
+        LicenseNotReceivedError,
+        DeviceLimitError,
+    )
+)
 
 LICENSE_REFUSALS = (
     LicenseNotFoundError,
@@ -211,12 +224,29 @@ class LicenseRoutes:
             return activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)
 
         try:
-            issued = await self._run(use_case)
-        except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked
-            await self._introduce(body.code, facts, request, cause, now)
-            issued = await self._run(use_case)
+            try:
+                issued = await self._run(use_case)
+            except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked
+                await self._introduce(body.code, facts, request, cause, now)
+                issued = await self._run(use_case)
+        except RefusalError as refusal:
+            await self._note_refusal(activation, facts, refusal, now)
+            raise
         self.metrics.licenses_issued.inc()
         return issued
+
+    async def _note_refusal(
+        self, activation: Activation, facts: DeviceFacts, refusal: RefusalError, now: datetime
+    ) -> None:
+        """Count the refusal of a known license, after the transaction that was undone."""
+        if refusal.code not in _COUNTED:
+            return
+        keyring = self.keyring()
+        await self.writer.run(
+            lambda session: service.note_refusal(
+                session, activation, facts, refusal.code, device_key=keyring.device_key, now=now
+            )
+        )
 
     async def _run(self, use_case: Callable[[Session], LicenseForDevice]) -> LicenseForDevice:
         try:

@@ -16,11 +16,12 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
-from licsrv.licensing import fingerprints, issuing, lifecycle, revocation_lists, store, strings
-from licsrv.licensing.fingerprints import HashedParts
+from licsrv.licensing import fingerprints, issuing, lifecycle, refusals, revocation_lists, store, strings
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
 from licsrv.licensing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.lifecycle import Admission
+from licsrv.licensing.refusals import Refused
 from licsrv.licensing.tables import Device, IssuedLicense
 from licsrv.platform.ids import new_id
 
@@ -195,6 +196,20 @@ def _activate(
     ends_at = lifecycle.end_of_use(license)
     refresh_after = _earlier(now + terms.lease_grace, ends_at)
     return LicenseForDevice(issued.text, issued.form, license.id, issued.issued_id, ends_at, refresh_after)
+
+
+def note_refusal(
+    session: Session, request: Activation, facts: DeviceFacts, code: str, *, device_key: bytes, now: datetime
+) -> None:
+    """Count that a device was refused, where the license is one that we know: support is asked about it."""
+    license = store.license_by_code(session, request.code)
+    if license is None:
+        return
+    parts = fingerprints.hash_parts(facts, key=device_key)
+    like = store.devices_like(session, license.id, parts)
+    known = next((one.id for one in like if fingerprints.is_same_device(one.parts, parts)), None)
+    device = known or fingerprints.fingerprint(parts)
+    refusals.note(session, Refused(license.id, device, code, request.device_name), now=now)
 
 
 def unknown_code() -> LicenseNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from sqlmodel import Session, col
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.lifecycle import KnownDevice
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
-from licsrv.platform.db import execute, table_of
+from licsrv.platform.db import execute, is_member, table_of
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued = table_of(DevicePart).c, table_of(IssuedLicense).c
@@ -64,6 +65,14 @@ _LATEST_ISSUED = (
 # A locked row is read anew even where the session has seen it before: what it was without the lock may be old.
 _ANEW = {"populate_existing": True}
 _LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update().execution_options(**_ANEW)
+_LOCKED_MANY = (
+    select(License)
+    .where(is_member(col(License.id), "of_licenses"))
+    .order_by(col(License.id))  # one order everywhere: no deadlocks
+    .with_for_update()
+    .execution_options(**_ANEW)
+)
+_CLAIMS = select(_issued.license_id, _issued.claims).where(is_member(_issued.license_id, "of_licenses"))
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
 
@@ -109,6 +118,11 @@ def license_by_id_for_update(session: Session, license_id: str) -> License | Non
     """Return a license, locked until the end of the transaction."""
     query = select(License).where(col(License.id) == license_id).with_for_update()
     return session.scalars(query.execution_options(**_ANEW)).one_or_none()
+
+
+def licenses_by_ids_for_update(session: Session, license_ids: Sequence[str]) -> Sequence[License]:
+    """Return licenses in the order of their ids, all locked until the end of the transaction."""
+    return session.scalars(_LOCKED_MANY, {"of_licenses": json.dumps(list(license_ids))}).all()
 
 
 def find_licenses(session: Session, *, text: str | None = None, limit: int = 50) -> Sequence[License]:
@@ -197,10 +211,10 @@ def give_back_issued(session: Session, device_id: str, now: datetime) -> Sequenc
     return rows
 
 
-def claims_of_license(session: Session, license_id: str) -> Sequence[str]:
-    """Return the claims of everything that was handed out for a license."""
-    query = select(_issued.claims).where(_issued.license_id == license_id)
-    return session.scalars(query).all()
+def claims_of_licenses(session: Session, license_ids: Sequence[str]) -> Sequence[Any]:
+    """Return ``license_id`` and ``claims`` of everything that was handed out for licenses."""
+    found: Sequence[Any] = execute(session, _CLAIMS, {"of_licenses": json.dumps(list(license_ids))}).all()
+    return found
 
 
 def products_with_second_signature(session: Session) -> Sequence[str]:

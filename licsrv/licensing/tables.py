@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
+
+from licsrv.platform.db import Folded
+
+_NOT_RELEASED = Column("released_at").is_(None)
+_IS_FROZEN = Column("frozen_at").is_not(None)
 
 
 class Product(SQLModel, table=True):
@@ -31,9 +36,14 @@ class License(SQLModel, table=True):
 
     ``freeze_stated_at`` and ``expiry_stated_at`` hold the moment at which the authority (not we) stated the fact, so
     that a late message cannot undo a newer one; ``facts_changed_at`` is our own clock at the last such change.
+    ``grace_until`` is the vendor's word: until then it may be used although it has expired.
     """
 
     __tablename__ = "licenses"
+    __table_args__ = (
+        Index("ix_licenses_ending", "expires_at", sqlite_where=_NOT_RELEASED, postgresql_where=_NOT_RELEASED),
+        Index("ix_licenses_frozen", "frozen_at", sqlite_where=_IS_FROZEN, postgresql_where=_IS_FROZEN),
+    )
 
     id: str = Field(primary_key=True, max_length=23)
     code: str = Field(max_length=64, unique=True)
@@ -53,6 +63,7 @@ class License(SQLModel, table=True):
     expires_at: datetime | None = None
     expiry_stated_at: datetime | None = None
     maintenance_until: datetime | None = None
+    grace_until: datetime | None = None
     frozen_at: datetime | None = None
     freeze_stated_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -92,7 +103,28 @@ class DevicePart(SQLModel, table=True):
     part_hash: str = Field(primary_key=True, max_length=32)
     license_id: str = Field(max_length=23)
 
-    __table_args__ = (Index("ix_device_parts_license_part", "license_id", "part_hash"),)
+    __table_args__ = (
+        Index("ix_device_parts_license_part", "license_id", "part_hash"),
+        Index("ix_device_parts_part", "part_hash"),
+    )
+
+
+class RefusedDevice(SQLModel, table=True):
+    """How often a device of a license was refused on a day (UTC), and by which code.
+
+    ``device`` is its id where it is known here, else its fingerprint; empty for those that are too many to be named.
+    """
+
+    __tablename__ = "refused_devices"
+    __table_args__ = (Index("ix_refused_devices_last_at", "last_at"), {"sqlite_with_rowid": False})
+
+    license_id: str = Field(primary_key=True, max_length=23)
+    day: date = Field(primary_key=True)
+    device: str = Field(primary_key=True, max_length=43)
+    code: str = Field(primary_key=True, max_length=40)
+    name: str = Field(default="", max_length=100)
+    count: int
+    last_at: datetime
 
 
 class IssuedLicense(SQLModel, table=True):
@@ -138,3 +170,9 @@ class RevocationHead(SQLModel, table=True):
     id: int = Field(primary_key=True)
     number: int
     changed_at: datetime | None = None
+
+
+# What people type is looked up whatever its case, by its beginning.
+Index("ix_licenses_code_folded", Folded(License.__table__.c.code))  # type: ignore[attr-defined]
+Index("ix_licenses_customer_folded", Folded(License.__table__.c.customer))  # type: ignore[attr-defined]
+Index("ix_devices_name_folded", Folded(Device.__table__.c.name))  # type: ignore[attr-defined]

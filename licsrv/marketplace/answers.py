@@ -57,11 +57,21 @@ def apply_state(
         return
     expires_at = _expiry(state, license, now)
     if expires_at != license.expires_at:
-        changes.change_expiry(session, license, expires_at, stated_at=asked_at, may_shorten=True, cause=cause, now=now)
+        stated_at = _newest(asked_at, license.expiry_stated_at)
+        changes.change_expiry(session, license, expires_at, stated_at=stated_at, may_shorten=True, cause=cause, now=now)
     if state.status is ReportedStatus.ALIVE and alive_unfreezes and license.frozen_at is not None:
-        changes.set_frozen(session, license, False, stated_at=asked_at, cause=cause, now=now)
+        stated_at = _newest(asked_at, license.freeze_stated_at)
+        changes.set_frozen(session, license, False, stated_at=stated_at, cause=cause, now=now)
     if state.product_id:
         changes.change_product(session, license, state.product_id, cause=cause, now=now)
+
+
+def _newest(asked_at: datetime, stated_at: datetime | None) -> datetime:
+    """Return when an answer counts as stated: not before any statement that was here when the question was asked.
+
+    Callbacks carry the time of the marketplace's clock, which may go before ours.
+    """
+    return asked_at if stated_at is None else max(asked_at, stated_at)
 
 
 def _expiry(found: Activation | CodeState, license: License | None, now: datetime) -> datetime | None:

@@ -126,6 +126,11 @@ class GuardedOpenApi:
             _log.error("marketplace refuses our key pair; calls are paused", error=error.message)
         await self._writer.run(lambda session: gate.leave(session, self.key_pair, entered, error, now=now))
 
+    @property
+    def last_clock_difference(self) -> timedelta | None:
+        """How far the marketplace's clock was ahead of ours at the last answer; None before the first."""
+        return self._api.last_clock_difference
+
     def _note_clock(self) -> None:
         difference = self._api.last_clock_difference
         if difference is not None:

@@ -163,14 +163,22 @@ def _purchase(license: License, order: Order) -> Purchase:
 def _change(
     session: Session, license: License, order: Order, *, asked_at: datetime, cause: Cause, now: datetime
 ) -> None:
-    if order.product_id:
+    # An answer says what held after that order: one that is told late must not undo what a later order bought.
+    is_latest = not _is_older(order, store.latest_order_placed_at(session, license.id))
+    if order.product_id and is_latest:
         changes.change_product(session, license, order.product_id, cause=cause, now=now)
-    if order.amount is not None:
+    if order.amount is not None and is_latest:
         changes.change_amount(session, license, order.amount, cause=cause, now=now)
     if order.expires_at is not None:
+        # Callbacks carry the time of the marketplace's clock, which may go before ours; this answer is newer than them.
+        stated_at = max(asked_at, license.expiry_stated_at or asked_at)
         changes.change_expiry(
-            session, license, order.expires_at, stated_at=asked_at, may_shorten=False, cause=cause, now=now
+            session, license, order.expires_at, stated_at=stated_at, may_shorten=False, cause=cause, now=now
         )
+
+
+def _is_older(order: Order, latest_placed_at: datetime | None) -> bool:
+    return order.placed_at is not None and latest_placed_at is not None and order.placed_at < latest_placed_at
 
 
 def _keep(session: Session, order: Order, asked_at: datetime) -> None:
@@ -184,6 +192,7 @@ def _keep(session: Session, order: Order, asked_at: datetime) -> None:
             product_id=order.product_id,
             amount=order.amount,
             expires_at=order.expires_at,
+            placed_at=order.placed_at,
             asked_at=asked_at,
         ),
     )

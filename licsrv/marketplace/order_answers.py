@@ -50,6 +50,7 @@ class Order:
     expires_at: datetime | None
     customer: str
     end_is_worked_out: bool = False
+    placed_at: datetime | None = None
 
 
 def order(members: Mapping[str, object], order_line_id: str) -> Order:
@@ -72,6 +73,7 @@ def order(members: Mapping[str, object], order_line_id: str) -> Order:
         amount=_amount(product.get("linearValue")),
         expires_at=_expiry(line, _moment(info.get("createTime"))),
         customer=_customer(info.get("buyerInfo")),
+        placed_at=_moment(info.get("createTime")),
         end_is_worked_out=line.get("chargingMode") == PERIOD and _moment(line.get("expireTime")) is None,
     )
 

@@ -202,8 +202,10 @@ def _take_order_over(
         changes.change_product(session, license, word.product_id, cause=cause, now=now)
     _take_amount_over(session, license, word, cause, now)
     if word.expires_at is not None:
+        # The marketplace's clock may go before ours: what it stated in a callback is no newer than its answer.
+        stated_at = max(asked_at, license.expiry_stated_at or asked_at)
         changes.change_expiry(
-            session, license, word.expires_at, stated_at=asked_at, may_shorten=True, cause=cause, now=now
+            session, license, word.expires_at, stated_at=stated_at, may_shorten=True, cause=cause, now=now
         )
 
 
@@ -219,7 +221,7 @@ def _close(
     """Close every difference of the license that is gone now.
 
     Raises:
-        ConflictError: The one that was to be repaired is not: something newer than this word is known.
+        ConflictError: The one that was to be repaired is not: the answer does not hold any more.
     """
     ours = reconciliation_runs.ours_of(license)
     left = rules.compare(ours, said, alive_unfreezes=alive_unfreezes, now=now)
@@ -232,7 +234,7 @@ def _close(
             session.add(other)
             _record(session, Action.DIFFERENCE_REPAIRED, other, cause, now)
     if difference.closed_at is None:
-        raise ConflictError("Something newer is known here than this answer.", action=_COMPARE_AGAIN)
+        raise ConflictError("This answer does not hold any more.", action=_COMPARE_AGAIN)
 
 
 def _record(session: Session, action: Action, difference: Difference, cause: Cause, now: datetime) -> None:

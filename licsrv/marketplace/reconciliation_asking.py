@@ -93,6 +93,36 @@ class _Round:
         return not self.waiting or bool(self.closed) or (self.in_a_row >= _IN_A_ROW and not self.is_patient)
 
 
+@dataclass
+class _Page:
+    """A page of questions on its way to be answered."""
+
+    left: list[Question]
+    answers: dict[str, Answered] = field(default_factory=dict)
+    tries: Counter[str] = field(default_factory=Counter)
+
+    def take(self, done: _Round) -> None:
+        """Take over what a round brought."""
+        self.answers |= done.answers
+        self.tries.update(list(done.silent))
+        self._forget_answered()
+
+    def give_up(self, done: _Round, now: datetime) -> None:
+        """Call those silent that were often enough, in a round in which others were not."""
+        for question in self.left:
+            reason = done.silent.get(question.license_id)
+            if reason is not None and self.tries[question.license_id] >= TRIES:
+                self.answers[question.license_id] = Answered(question, Silent(reason), now)
+        self._forget_answered()
+
+    def broken_off(self, trouble: str, until: datetime | None = None) -> Asked:
+        """Return what there is, and why it is not all."""
+        return Asked(list(self.answers.values()), trouble, until)
+
+    def _forget_answered(self) -> None:
+        self.left = [question for question in self.left if question.license_id not in self.answers]
+
+
 class Inquiry:
     """Asks pages of questions.
 
@@ -125,26 +155,21 @@ class Inquiry:
             known: One that the marketplace has answered before: where a whole round is silent, it tells whether the
                 marketplace is there at all.
         """
-        answers: dict[str, Answered] = {}
-        tries: Counter[str] = Counter()
-        left, is_there = list(questions), False
-        while left:
-            done = await self._ask_round(left, is_patient=is_there)
-            answers |= done.answers
-            tries.update(done.silent)
+        page = _Page(list(questions))
+        is_there = known is None  # without one that answers, only a whole round can tell
+        while page.left:
+            done = await self._ask_round(page.left, is_patient=is_there)
+            page.take(done)
             if done.closed:
-                return Asked(list(answers.values()), done.closed, done.until)
+                return page.broken_off(done.closed, done.until)
+            known = next((answered.question for answered in done.answers.values()), known)
             is_there = bool(done.answers) or not done.silent or await self._is_there(known)
             if not is_there:
-                return Asked(list(answers.values()), next(iter(done.silent.values())))
-            for question in left:
-                if tries[question.license_id] >= TRIES and question.license_id in done.silent:
-                    said = Silent(done.silent[question.license_id])
-                    answers[question.license_id] = Answered(question, said, self._clock.now())
-            left = [question for question in left if question.license_id not in answers]
-            if left and done.silent:
-                await self._sleep(delay(max(tries.values()), 1.0))
-        return Asked(list(answers.values()))
+                return page.broken_off(next(iter(done.silent.values())))
+            page.give_up(done, self._clock.now())
+            if page.left and done.silent:
+                await self._sleep(delay(max(page.tries.values()), 1.0))
+        return Asked(list(page.answers.values()))
 
     async def _is_there(self, known: Question | None) -> bool:
         if known is None:

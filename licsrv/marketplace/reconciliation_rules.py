@@ -28,6 +28,7 @@ NOT_ACTIVATED, NOT_RECEIVED = "NOT_ACTIVATED", "NOT_RECEIVED"
 _SAME_SECOND = timedelta(seconds=1)
 _MOST = 10**9  # more than any column of ours holds is no amount
 _LONGEST_PRODUCT = 128
+_NO_STATUS = frozenset({"", "UNKNOWN"})  # an order states none; a new word says nothing that we understand
 _REFUSED_STATES = {
     open_api_codes.NOT_ACTIVATED: NOT_ACTIVATED,
     open_api_codes.NOT_RECEIVED: NOT_RECEIVED,
@@ -60,6 +61,7 @@ class Ours:
     is_revoked: bool = False
     provisional_until: datetime | None = field(default=None, init=False)
     refused_reason: str | None = field(default=None, init=False)
+    grace_until: datetime | None = field(default=None, init=False)  # the vendor's word: no business of the marketplace
     revoked_at: datetime | None = field(default=None, init=False)
     revoked_reason: str | None = field(default=None, init=False)
 
@@ -135,7 +137,7 @@ def compare(ours: Ours, said: Said, *, alive_unfreezes: bool, now: datetime) -> 
 
 def _stated(ours: Ours, word: Word, now: datetime) -> Iterator[Kind]:
     """Yield the kinds of which the marketplace says something that can be meant."""
-    if word.status not in {"", ReportedStatus.UNKNOWN}:
+    if word.status not in _NO_STATUS:
         yield Kind.STATUS
     if _end_counts(ours, word, now):
         yield Kind.EXPIRY
@@ -162,7 +164,7 @@ def _terms(ours: Ours, word: Word) -> list[Found]:
 
 def _status(ours: Ours, word: Word, alive_unfreezes: bool, now: datetime) -> list[Found]:
     known = lifecycle.status(ours, now)
-    if not word.status or _agree(known, word.status, alive_unfreezes) or _is_turning(ours, word, now):
+    if word.status in _NO_STATUS or _agree(known, word.status, alive_unfreezes) or _is_turning(ours, word, now):
         return []
     explained = _STATUS_SENTENCES.get((known, word.status)) or _STATUS_SENTENCES[word.status]
     return [Found(Kind.STATUS, known, word.status, explained)]

@@ -219,6 +219,7 @@ class Reconciler:
         if not questions:
             now, owner = self._clock.now(), self._owner
             await self._writer.run(lambda session: runs.finish(session, run_id, owner, now=now))
+            _log.info("comparison with the marketplace is over", run=run_id)
             return False
         asked = await inquiry.ask(questions, known)
         cursor = questions[-1].license_id if not asked.trouble else None
@@ -243,12 +244,15 @@ class Reconciler:
     async def _postpone(self, run_id: str, asked: Asked) -> None:
         now, owner = self._clock.now(), self._owner
         jitter = random.random()  # noqa: S311 - it spreads tries and guards nothing
-        _log.warning("comparison with the marketplace waits", reason=asked.trouble)
-        await self._writer.run(
+        waits = await self._writer.run(
             lambda session: runs.postpone(
                 session, run_id, owner, until=asked.until, reason=asked.trouble, jitter=jitter, now=now
             )
         )
+        if waits:
+            _log.warning("comparison with the marketplace waits", reason=asked.trouble)
+        else:
+            _log.error("comparison with the marketplace given up", reason=asked.trouble)
 
 
 def _detached(run: ReconciliationRun | None, is_new: bool) -> tuple[ReconciliationRun | None, bool]:

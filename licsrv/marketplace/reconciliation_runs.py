@@ -190,8 +190,8 @@ def keep(
 
 def postpone(
     session: Session, run_id: str, owner: str, *, until: datetime | None, reason: str, jitter: float, now: datetime
-) -> None:
-    """Let the run wait because the marketplace does not answer; given up when that goes on for too long.
+) -> bool:
+    """Let the run wait because the marketplace does not answer; False when it is given up after too long.
 
     Args:
         until: When the way is free again, where that is known; else the wait doubles from try to try.
@@ -199,16 +199,17 @@ def postpone(
     """
     run = store.run_for_update(session, run_id)
     if run is None or run.owner != owner:
-        return
+        return True
     run.failing_since = run.failing_since or now
     if now - run.failing_since >= PATIENCE:
         _end(session, run, RunState.FAILED, reason, now)
-        return
+        return False
     run.failures += 1
     run.waits_until = until or now + outbox_rules.delay(run.failures, jitter)
     run.note = reason[:_NOTE]
     run.owner = run.lease_until = None
     session.add(run)
+    return True
 
 
 def finish(session: Session, run_id: str, owner: str, *, now: datetime) -> None:

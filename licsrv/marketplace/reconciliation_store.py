@@ -167,7 +167,7 @@ def _meant(which: Filter) -> list[Any]:
 def count_open(session: Session) -> Mapping[str, int]:
     """Count the open differences of each kind."""
     query = select(col(Difference.kind), func.count()).where(*_meant(Filter())).group_by(col(Difference.kind))
-    return dict(session.execute(query).tuples().all())
+    return {str(kind): int(count) for kind, count in session.execute(query)}
 
 
 def prune(session: Session, *, before: datetime) -> None:

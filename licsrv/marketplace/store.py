@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, func, insert, select
 from sqlmodel import Session, col
 
 from licsrv.marketplace.tables import (
@@ -94,6 +94,17 @@ def save_order(session: Session, order: OrderRecord) -> None:
 def order(session: Session, order_id: str, order_line_id: str) -> OrderRecord | None:
     """Return what the marketplace said of an order line."""
     return session.get(OrderRecord, (order_id, order_line_id))
+
+
+def latest_order_placed_at(session: Session, license_id: str) -> datetime | None:
+    """Return when the latest of a license's orders was placed, as far as the marketplace has been asked about them."""
+    same_line = and_(
+        col(LicenseOrder.order_id) == col(OrderRecord.order_id),
+        col(LicenseOrder.order_line_id) == col(OrderRecord.order_line_id),
+    )
+    query = select(col(OrderRecord.placed_at)).join(LicenseOrder, same_line)
+    of_license = query.where(col(LicenseOrder.license_id) == license_id, col(OrderRecord.placed_at).is_not(None))
+    return session.scalar(of_license.order_by(col(OrderRecord.placed_at).desc()).limit(1))
 
 
 def application(session: Session, event_id: str, fingerprint: str) -> Application | None:

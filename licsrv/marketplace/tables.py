@@ -54,7 +54,11 @@ class LicenseOrder(SQLModel, table=True):
     """An order that touched a license: the first purchase and every renewal have an order of their own."""
 
     __tablename__ = "license_orders"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        Index("ix_license_orders_order", "order_id"),
+        Index("ix_license_orders_line", "order_line_id"),
+        {"sqlite_with_rowid": False},
+    )
 
     license_id: str = Field(primary_key=True, max_length=23)
     order_id: str = Field(primary_key=True, max_length=64)
@@ -87,6 +91,7 @@ class OrderRecord(SQLModel, table=True):
     product_id: str = Field(default="", max_length=128)
     amount: int | None = None
     expires_at: datetime | None = None
+    placed_at: datetime | None = None
     asked_at: datetime
 
 

@@ -13,6 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 from licsrv.admin import tables as admin_tables
+from licsrv.admin.bulk import tables as bulk_tables
+from licsrv.admin.support import tables as support_tables
 from licsrv.audit import tables as audit_tables
 from licsrv.heartbeats import tables as heartbeat_tables
 from licsrv.licensing import tables as licensing_tables
@@ -31,9 +33,11 @@ ROOMS = (
     marketplace_tables,
     reconciliation_tables,
     admin_tables,
+    bulk_tables,
+    support_tables,
 )
 METADATA = SQLModel.metadata
-HEAD = "0006"
+HEAD = "0008"
 _LOCK = 0x11C5
 _FOLDER = Path(__file__).parent
 

@@ -32,4 +32,5 @@ class OutboxRow(SQLModel, table=True):
         Index("ix_outbox_due", "kind", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_outbox_order", "ordering_key", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_outbox_settled", "state", "settled_at"),
+        Index("ix_outbox_key", "ordering_key", "id"),
     )

@@ -123,6 +123,9 @@ class Settings(BaseModel):
     admin_calls_per_minute: int = Field(
         600, ge=10, le=100_000, description="calls of the support desk's API that one person or token may make"
     )
+    bulk_approval_above: int = Field(
+        100, ge=0, le=100_000, description="bulk work on more licenses than this waits for a second person"
+    )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")

@@ -46,14 +46,23 @@ def _groups(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"<h2>{escape(tag)}</h2>" + "".join(rendered)
 
 
+def _credentials(document: Mapping[str, Any], operation: Mapping[str, Any]) -> str:
+    """Return which credentials an operation asks for, in the words of their schemes."""
+    schemes = document["components"]["securitySchemes"]
+    sets = [" + ".join(schemes[name]["description"] for name in names) for names in operation.get("security", [])]
+    return f"<p class=s>Credentials: {escape('; or '.join(sets))}</p>" if sets else ""
+
+
 def _operation(document: Mapping[str, Any], method: str, path: str, operation: Mapping[str, Any]) -> str:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     rows = "".join(
         f"<tr><td><code>{escape(status)}</code><td>{escape(answer['description'])}"
         for status, answer in operation["responses"].items()
     )
-    bearer = "<p class=s>Authorization: Bearer &lt;license string&gt;</p>" if "security" in operation else ""
-    query = ", ".join(f"<code>{escape(p['name'])}</code>" for p in operation.get("parameters", []))
+    bearer = _credentials(document, operation)
+    query = ", ".join(
+        f"<code>{escape(p['name'])}</code>" for p in operation.get("parameters", []) if p["in"] == "query"
+    )
     return (
         f"<details><summary><span class='m {method}'>{method.upper()}</span><code>{escape(path)}</code>"
         f"<span>{escape(operation['summary'])}</span></summary>{bearer}"

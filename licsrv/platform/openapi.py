@@ -19,7 +19,10 @@ from licsrv.platform.web import PROBLEM_JSON, read_body, require_json
 
 Handler = Callable[..., Awaitable[Any]]
 Model = TypeVar("Model", bound=BaseModel)
+SecurityScheme = Mapping[str, str]
 BEARER = "bearer"
+_BEARER_SCHEME: SecurityScheme = {"type": "http", "scheme": "bearer", "description": "the license string"}
+_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class Problem(BaseModel):
@@ -46,6 +49,11 @@ class Operation:
         optional_body: Model of a JSON body that may be left out; the handler reads it.
         result: Model of the 200 answer; None where ``media_type`` says what it is instead.
         refusals: Every refusal this operation can answer besides those of reading its body.
+        security: The name of the scheme that it asks for, or several sets of schemes of which one is enough.
+        headers: Names of the optional request headers that it knows.
+        reads_body: The handler reads the body itself, because something else comes first.
+        takes: Media types of a body that is no JSON; the handler reads it.
+        also: Further media types of the 200 answer.
     """
 
     method: str
@@ -58,8 +66,12 @@ class Operation:
     result: type[BaseModel] | None = None
     media_type: str = "application/json"
     refusals: Sequence[type[RefusalError]] = ()
-    security: str | None = None
+    security: str | Sequence[Sequence[str]] | None = None
     query: Sequence[str] = ()
+    headers: Sequence[str] = ()
+    reads_body: bool = False
+    takes: Sequence[str] = ()
+    also: Sequence[str] = ()
     responses: Mapping[str, str] = field(default_factory=dict)
     raw: bool = False
 
@@ -119,7 +131,7 @@ class _Named:
 
 async def _call(operation: Operation, request: Request) -> Response:
     arguments: list[Any] = [request]
-    if operation.body is not None:
+    if operation.body is not None and not operation.reads_body:
         require_json(request.scope)
         arguments.append(parse_model(operation.body, await read_body(request.receive)))
     handler: Any = operation.handler
@@ -129,8 +141,14 @@ async def _call(operation: Operation, request: Request) -> Response:
     return Response(result.model_dump_json(), media_type="application/json")
 
 
-def document(operations: Sequence[Operation], *, title: str, version: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the operations."""
+def document(
+    operations: Sequence[Operation],
+    *,
+    title: str,
+    version: str,
+    security_schemes: Mapping[str, SecurityScheme] | None = None,
+) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the operations; ``security_schemes`` are those besides the bearer's."""
     models = sorted(
         {m for o in operations for m in (o.body, o.optional_body, o.result) if m} | {Problem}, key=lambda m: m.__name__
     )
@@ -145,7 +163,7 @@ def document(operations: Sequence[Operation], *, title: str, version: str) -> di
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
-            "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer", "description": "the license string"}},
+            "securitySchemes": {BEARER: _BEARER_SCHEME, **(security_schemes or {})},
         },
     }
 
@@ -157,22 +175,35 @@ def _describe(operation: Operation, references: Any) -> dict[str, Any]:
         "operationId": f"{operation.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', operation.path.lower()).strip('_')}",
         "responses": {"200": _success(operation, references), **_refusals(operation, references)},
     }
-    if operation.query:
-        described["parameters"] = [
-            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in operation.query
-        ]
+    if parameters := _parameters(operation):
+        described["parameters"] = parameters
     if body := operation.body or operation.optional_body:
         schema = references[(body, "validation")]
         required = operation.body is not None
         described["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
-    if operation.security is not None:
-        described["security"] = [{operation.security: []}]
+    if operation.takes:
+        content = {media_type: {"schema": {"type": "string"}} for media_type in operation.takes}
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.security:
+        sets = [[operation.security]] if isinstance(operation.security, str) else operation.security
+        described["security"] = [{scheme: [] for scheme in schemes} for schemes in sets]
     return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = _PATH_PARAMETER.findall(operation.path)
+    places = (("path", in_path), ("query", operation.query), ("header", operation.headers))
+    return [
+        {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+        for place, names in places
+        for name in names
+    ]
 
 
 def _success(operation: Operation, references: Any) -> dict[str, Any]:
     schema = references[(operation.result, "serialization")] if operation.result else {}
-    return {"description": operation.responses.get("200", "OK"), "content": {operation.media_type: {"schema": schema}}}
+    content = {media_type: {"schema": schema} for media_type in (operation.media_type, *operation.also)}
+    return {"description": operation.responses.get("200", "OK"), "content": content}
 
 
 def _refusals(operation: Operation, references: Any) -> dict[str, Any]:

@@ -34,6 +34,7 @@ _PRESENTED = (
         _licenses.provisional_until,
         _licenses.refused_reason,
         _licenses.expires_at,
+        _licenses.grace_until,
         _licenses.maintenance_until,
         _licenses.frozen_at,
         _licenses.revoked_at,

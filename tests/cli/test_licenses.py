@@ -19,7 +19,8 @@ from tests.cli.furnishing import HOSTILE
 
 LICENSE_MEMBERS = {
     "id", "code", "status", "reason", "is_provisional", "is_test", "source", "product_id", "order_id",
-    "order_line_id", "customer", "amount", "device_limit", "places", "places_taken", "expires_at", "created_at",
+    "order_line_id", "customer", "amount", "device_limit", "places", "places_taken", "expires_at", "grace_until",
+    "maintenance_until", "created_at",
     "activated_at", "provisional_until", "refused_reason", "frozen_at", "revoked_at", "revoked_by",
     "revoked_reason", "released_at",
 }  # fmt: skip

@@ -74,3 +74,20 @@ def test_a_folder_that_is_not_there_is_one_sentence(sqlite_house: FurnishedHouse
     ran = licsrv("revocations", "export", tmp_path / "nowhere" / "x.jose")
 
     assert (ran.exit_code, ran.err.count("\n")) == (1, 1)
+
+
+def test_after_a_restore_the_number_goes_on_beyond_every_list_handed_out(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path
+) -> None:
+    before = licsrv("revocations", "export", tmp_path / "list.jose", "--json").document["number"]
+
+    moved = licsrv("revocations", "after-restore", "--reason", "Backup put back.", "--yes", "--json").document["number"]
+    licsrv("licenses", "revoke", house.codes.used, "--reason", "Charged back.", "--yes")
+    licsrv("revocations", "export", tmp_path / "delta.jose", "--since", before + 7)
+
+    jwks = KeyFolder(tmp_path / "keys").read().jwks()
+    delta = read_list((tmp_path / "delta.jose").read_text(), jwks)
+    assert moved > before + 999_999
+    assert (delta.head["since"], delta.head["number"]) == (before + 7, moved + 1)
+    assert delta.add == [license_entry(house.license(house.codes.used).id)]
+    assert licsrv("audit", "verify").exit_code == 0

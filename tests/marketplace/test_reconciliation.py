@@ -27,7 +27,6 @@ from tests.marketplace.reconciling import (
     DELETED,
     ENDS,
     Shop,
-    change,
     compact,
     differences,
     found,

@@ -75,11 +75,19 @@ def test_there_is_nothing_to_do_the_second_time(empty: Database) -> None:
     assert migrations.upgrade(empty) is False
 
 
+def is_comparable(_: object, name: str | None, *__: object) -> bool:
+    """Whether the library can read it back: not an index of an expression, which each engine spells in its own way."""
+    return not (name or "").endswith("_folded")
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 def test_the_schema_is_that_of_the_code(empty: Database) -> None:
     migrations.upgrade(empty)
 
+    options = {"compare_type": True, "compare_server_default": True, "include_object": is_comparable}
     with empty.write.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, migrations.METADATA) == []
 
 

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("product_id", Text(128), nullable=False),
         sa.Column("amount", sa.Integer(), nullable=True),
         sa.Column("expires_at", Moment(), nullable=True),
+        sa.Column("placed_at", Moment(), nullable=True),
         sa.Column("asked_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("order_id", "order_line_id"),
     )

@@ -1,0 +1,24 @@
+"""Types of what people type, and what the desk's answers have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from licsrv.admin import passwords
+from licsrv.admin.accounts import NAME_PATTERN
+from licsrv.platform.fields import PRINTABLE, Body
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500, pattern=PRINTABLE)]
+AccountName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
+DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=PRINTABLE)]
+TokenName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=PRINTABLE)]
+# Typed passwords are compared, never stored: anything goes, up to a length that costs nothing to hash.
+Typed = Annotated[str, StringConstraints(max_length=passwords.LONGEST)]
+
+
+class Reasoned(Body):
+    """Something that a person does for a reason."""
+
+    reason: Reason = Field(description="why; the audit keeps it", examples=["Left the company."])

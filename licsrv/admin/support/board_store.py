@@ -1,0 +1,96 @@
+"""The SQL of the desk's lists: bounded, by index, newest or most urgent first."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from licsrv.heartbeats.tables import CheckIn
+from licsrv.licensing.tables import Device, License, RefusedDevice
+from licsrv.marketplace.tables import CallbackRecord
+from licsrv.outbox.rules import State
+from licsrv.outbox.tables import OutboxRow
+
+_SUCCESS = "000000"
+_ID_BYTES = 8
+
+
+def ending(session: Session, *, after: datetime, before: datetime, limit: int) -> Sequence[License]:
+    """Return licenses that end in a span and that nobody has revoked, the first to end first."""
+    query = select(License).where(
+        col(License.released_at).is_(None),
+        col(License.expires_at) >= after,
+        col(License.expires_at) < before,
+        col(License.revoked_at).is_(None),
+    )
+    return session.scalars(query.order_by(col(License.expires_at)).limit(limit)).all()
+
+
+def frozen(session: Session, limit: int) -> Sequence[License]:
+    """Return frozen licenses that are not over, the last frozen first."""
+    query = select(License).where(col(License.frozen_at).is_not(None), col(License.released_at).is_(None))
+    return session.scalars(query.order_by(col(License.frozen_at).desc()).limit(limit)).all()
+
+
+def refused_since(session: Session, since: datetime, limit: int) -> Sequence[RefusedDevice]:
+    """Return refusals since a moment, the last first."""
+    query = select(RefusedDevice).where(col(RefusedDevice.last_at) >= since)
+    return session.scalars(query.order_by(col(RefusedDevice.last_at).desc()).limit(limit)).all()
+
+
+def told_no(session: Session, day: date, limit: int) -> Sequence[CheckIn]:
+    """Return devices whose lease of a day says that they may not work."""
+    query = select(CheckIn).where(col(CheckIn.day) == day, col(CheckIn.status) != "ACTIVE")
+    return session.scalars(query.limit(limit)).all()
+
+
+def device_names(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """Return the names of devices by their ids."""
+    rows = session.execute(select(col(Device.id), col(Device.name)).where(col(Device.id).in_(set(ids))))
+    return {row[0]: row[1] for row in rows}
+
+
+def standing_still(session: Session, *, before: datetime, limit: int) -> Sequence[OutboxRow]:
+    """Return deliveries that are parked, or have waited since before a moment; the oldest first."""
+    parked = select(OutboxRow).where(col(OutboxRow.state) == str(State.PARKED))
+    rows = list(session.scalars(parked.order_by(col(OutboxRow.settled_at).desc()).limit(limit)))
+    waiting = select(OutboxRow).where(col(OutboxRow.settled_at).is_(None), col(OutboxRow.created_at) < before)
+    return [*rows, *session.scalars(waiting.order_by(col(OutboxRow.id)).limit(limit))]
+
+
+def failed_callbacks(session: Session, since: datetime, limit: int) -> Sequence[CallbackRecord]:
+    """Return signed callbacks that were refused and did not succeed since, the last first."""
+    later = aliased(CallbackRecord)
+    succeeded = exists().where(
+        col(later.code) == col(CallbackRecord.code),
+        col(later.activity) == col(CallbackRecord.activity),
+        col(later.result_code) == _SUCCESS,
+        col(later.is_signed),
+        col(later.id) > col(CallbackRecord.id),
+    )
+    query = select(CallbackRecord).where(
+        col(CallbackRecord.is_signed),
+        col(CallbackRecord.id) > first_id(since),
+        col(CallbackRecord.result_code) != _SUCCESS,
+        or_(~succeeded, col(CallbackRecord.code) == ""),
+    )
+    return session.scalars(query.order_by(col(CallbackRecord.id).desc()).limit(limit)).all()
+
+
+def count_unsigned(session: Session, since: datetime) -> int:
+    """Count callbacks with a wrong signature since a moment; only the newest are kept, so there are not many."""
+    query = select(func.count()).where(
+        col(CallbackRecord.is_signed).is_(False), col(CallbackRecord.id) > first_id(since)
+    )
+    return session.scalar(query) or 0
+
+
+def first_id(at: datetime) -> str:
+    """Return an id before all that were made from a moment on; see :func:`licsrv.platform.ids.new_id`."""
+    raw = int(at.timestamp() * 1000).to_bytes(6, "big") + bytes(_ID_BYTES)
+    return base64.b32hexencode(raw).decode("ascii").rstrip("=").lower()

@@ -1,0 +1,24 @@
+"""Columns of support: what people noted about a license. A note is added, never changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Column, Index, Text
+from sqlmodel import Field, SQLModel
+
+LONGEST_NOTE = 2000
+
+
+class LicenseNote(SQLModel, table=True):
+    """What somebody noted about a license."""
+
+    __tablename__ = "license_notes"
+
+    id: str = Field(primary_key=True, max_length=23)
+    license_id: str = Field(foreign_key="licenses.id", max_length=23)
+    at: datetime
+    author: str = Field(max_length=100)
+    text: str = Field(sa_column=Column(Text, nullable=False))
+
+    __table_args__ = (Index("ix_license_notes_license", "license_id", "id"),)

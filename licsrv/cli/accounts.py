@@ -1,0 +1,253 @@
+"""``licsrv accounts``: the people of the support desk, from the server's own terminal.
+
+Who can run a command here has the database anyway, so nothing is refused for want of a role; that one operator
+remains and that everything is audited holds here, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from licsrv.cli import moments, staff, terminal
+from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
+from licsrv.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sqlmodel import Session
+
+    from licsrv.admin.accounts import Password
+    from licsrv.admin.tables import Account
+    from licsrv.cli.workplace import Workplace
+
+app = typer.Typer(
+    name="accounts", help="People of the support desk: add, disable, new passwords, sessions.", no_args_is_help=True
+)
+
+_ROLES = ("viewer", "support", "supervisor", "operator", "auditor")
+_LANGUAGES = ("zh", "en")
+_COLUMNS = (
+    Column("Name"),
+    Column("Role"),
+    Column("Called", flexible=True),
+    Column("State", styled=True),
+    Column("Second factor"),
+    Column("Last sign-in (UTC)", from_width=terminal.WIDE),
+)
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
+    def check(word: str) -> str:
+        if word not in words:
+            raise typer.BadParameter(f"One of {', '.join(words)}.")
+        return word
+
+    return check
+
+
+def _display_name(name: str) -> str:
+    name = name.strip()
+    if len(name) > 100 or not (name.isprintable() or not name):
+        raise typer.BadParameter("At most 100 printable characters.")
+    return name
+
+
+AccountName = Annotated[str, typer.Argument(metavar="NAME", help="The name that they sign in with.")]
+
+
+@app.command("list")
+def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
+    """List accounts by name, disabled ones included."""
+    from licsrv.admin import store
+    from licsrv.admin.pages import Window
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place, place.reading() as session:
+        documents = [_document(row) for row in store.accounts(session, Window(limit))[:limit]]
+    if as_json:
+        terminal.show_document({"accounts": documents})
+        return
+    terminal.show_table(_COLUMNS, [_row(document) for document in documents])
+    if not documents:
+        terminal.warn("There is no account yet: `licsrv init` prints a set-up link for the first one.")
+
+
+def _document(row: Account) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "display_name": row.display_name,
+        "role": row.role,
+        "language": row.language,
+        "has_second_factor": row.totp_sealed is not None,
+        "has_temporary_password": row.temporary_until is not None,
+        "created_at": moments.rfc3339(row.created_at),
+        "created_by": row.created_by,
+        "last_sign_in_at": moments.rfc3339(row.last_sign_in_at),
+        "disabled_at": moments.rfc3339(row.disabled_at),
+    }
+
+
+def _row(document: Mapping[str, Any]) -> list[object]:
+    from datetime import datetime
+
+    last = document["last_sign_in_at"]
+    return [
+        document["name"],
+        document["role"],
+        document["display_name"],
+        "disabled" if document["disabled_at"] else "enabled",
+        "yes" if document["has_second_factor"] else "no",
+        moments.short(datetime.fromisoformat(last)) if last else "never",
+    ]
+
+
+@app.command()
+def add(
+    name: AccountName,
+    role: Annotated[str, typer.Option("--role", metavar="WORD", callback=_one_of(_ROLES), help=", ".join(_ROLES))],
+    display_name: Annotated[
+        str, typer.Option("--called", metavar="TEXT", callback=_display_name, help="Their name as others read it.")
+    ] = "",
+    language: Annotated[
+        str, typer.Option("--language", metavar="WORD", callback=_one_of(_LANGUAGES), help="zh or en.")
+    ] = "zh",
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a person; prints a password to be passed on, which has to be changed at the first sign-in."""
+    from licsrv.admin import accounts
+    from licsrv.admin.accounts import Language, NewAccount
+    from licsrv.admin.actors import at_the_terminal
+    from licsrv.admin.roles import Role
+    from licsrv.cli.workplace import open_workplace
+
+    actor = at_the_terminal(staff.actor(staff_name))
+    new = NewAccount(accounts.normal_name(name), Role(role), display_name, Language(language))
+    with open_workplace() as place:
+        now = place.clock.now()
+        text, password = _temporary(now)
+        with place.writing() as session:
+            row = accounts.add(session, new, password, actor=actor, cause=actor.cause(), now=now)
+            document = _document(row)
+    _hand_out(f"Added {new.name} as {role}.", document, text, password, as_json=as_json)
+
+
+@app.command()
+def disable(
+    name: AccountName, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
+) -> None:
+    """Let a person in no more: their sessions end, and their API tokens fall silent. `enable` undoes it."""
+    from licsrv.admin import accounts
+
+    staff.confirm(f"Disable {terminal.printable(name)}?", yes=yes)
+
+    def change(session: Session, place: Workplace, **how: Any) -> bool:
+        return accounts.disable(session, accounts.normal_name(name), **how)
+
+    document, changed = _decide(name, reason, staff_name, change)
+    sentence = "Disabled {}. Their sessions are over." if changed else "{} is disabled already. Nothing was changed."
+    _tell(sentence.format(document["name"]), {"changed": changed, "account": document}, as_json=as_json)
+
+
+@app.command()
+def enable(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Let a person in again, and forget how often signing in failed."""
+    from licsrv.admin import accounts
+
+    def change(session: Session, place: Workplace, **how: Any) -> bool:
+        return accounts.enable(session, accounts.normal_name(name), lockout_key=_lockout_key(place, name), **how)
+
+    document, changed = _decide(name, reason, staff_name, change)
+    sentence = "Enabled {}." if changed else "{} was not disabled; failures to sign in are forgotten."
+    _tell(sentence.format(document["name"]), {"changed": changed, "account": document}, as_json=as_json)
+
+
+@app.command("reset-password")
+def reset_password(
+    name: AccountName,
+    reason: KeptReason,
+    second_factor: Annotated[
+        bool, typer.Option("--second-factor", help="Take the second factor and its recovery codes away, too.")
+    ] = False,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a person a temporary password; their sessions end."""
+    from licsrv.admin import accounts
+    from licsrv.cli.workplace import open_workplace
+
+    staff.confirm(f"Give {terminal.printable(name)} a new password, and end their sessions?", yes=yes)
+    with open_workplace() as place:
+        text, password = _temporary(place.clock.now())
+
+    def change(session: Session, place: Workplace, **how: Any) -> Account:
+        key = _lockout_key(place, name)
+        return accounts.reset_password(
+            session, accounts.normal_name(name), password, second_factor=second_factor, lockout_key=key, **how
+        )
+
+    document, _ = _decide(name, reason, staff_name, change)
+    _hand_out(f"{document['name']} has a new password.", document, text, password, as_json=as_json)
+
+
+@app.command("end-sessions")
+def end_sessions(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Sign a person out everywhere."""
+    from licsrv.admin import accounts
+
+    def change(session: Session, place: Workplace, **how: Any) -> int:
+        return accounts.end_sessions(session, accounts.normal_name(name), **how)
+
+    document, ended = _decide(name, reason, staff_name, change)
+    _tell(f"Ended {ended} session(s) of {document['name']}.", {"ended": ended, "account": document}, as_json=as_json)
+
+
+def _decide(name: str, reason: str, staff_name: str | None, change: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
+    """Change one account; return it as it is afterwards, and what the change says of itself."""
+    from licsrv.admin import accounts
+    from licsrv.admin.actors import at_the_terminal
+    from licsrv.cli.workplace import open_workplace
+
+    actor = at_the_terminal(staff.actor(staff_name))
+    with open_workplace() as place:
+        now = place.clock.now()
+        with place.writing() as session:
+            result = change(session, place, actor=actor, cause=actor.cause(reason=reason), now=now)
+            return _document(accounts.named(session, accounts.normal_name(name))), result
+
+
+def _lockout_key(place: Workplace, name: str) -> str:
+    from licsrv.admin import accounts, credentials, lockout
+    from licsrv.admin.sign_in import LOCKOUT_USE
+
+    key = credentials.key_for(LOCKOUT_USE, server_secret=place.keys.read().device_key)
+    return lockout.account_key(accounts.normal_name(name), key=key)
+
+
+def _temporary(now: datetime) -> tuple[str, Password]:
+    from licsrv.admin import passwords
+    from licsrv.admin.accounts import TEMPORARY_SPAN, Password
+
+    text = passwords.one_time_password()
+    return text, Password(passwords.hash_password(text), now + TEMPORARY_SPAN)
+
+
+def _hand_out(sentence: str, document: dict[str, Any], text: str, password: Password, *, as_json: bool) -> None:
+    until = password.temporary_until
+    if as_json:
+        terminal.show_document({"account": document, "password": text, "valid_until": moments.rfc3339(until)})
+        return
+    terminal.say(f"{sentence} The password, shown this once and good until {moments.full(until)}:")
+    terminal.say(text)
+
+
+def _tell(sentence: str, document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        terminal.show_document(document)
+    else:
+        terminal.say(sentence)

@@ -1,0 +1,299 @@
+"""``licsrv bulk``: one action on many listed licenses: prepare it, look, start it, agree to somebody else's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from licsrv.cli import moments, staff, terminal
+from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes
+from licsrv.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from licsrv.admin.actors import Actor
+    from licsrv.admin.bulk.work import Progress
+    from licsrv.cli.workplace import Workplace
+
+app = typer.Typer(
+    name="bulk",
+    help="Bulk work: prepare, list, show, start, approve, reject, stop, run, result.",
+    no_args_is_help=True,
+)
+
+Result = TypeVar("Result")
+_JOBS = (
+    Column("Id"),
+    Column("Action"),
+    Column("State", styled=True),
+    Column("Lines", number=True),
+    Column("Done", number=True),
+    Column("Changed", number=True),
+    Column("Made (UTC)", from_width=terminal.VERY_WIDE),
+    Column("By", from_width=terminal.VERY_WIDE),
+    Column("Why", flexible=True),
+)
+
+
+def _action(word: str) -> str:
+    from licsrv.admin.bulk.rules import BulkAction
+
+    word = word.replace("-", "_")
+    if word not in list(BulkAction):
+        raise typer.BadParameter(f"One of {', '.join(BulkAction)}.")
+    return word
+
+
+def _moment(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            moments.parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return text
+
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="As `licsrv bulk list` shows it.")]
+
+
+@app.command()
+def prepare(
+    action: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACTION", callback=_action, help="One of revoke, reinstate, extend_grace, set_maintenance."
+        ),
+    ],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Codes or license ids, text or CSV.")],
+    reason: ShownReason,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="MOMENT", callback=_moment, help="For extend_grace and set_maintenance."),
+    ] = None,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read a list and say what would become of each line; nothing is changed until `licsrv bulk start`."""
+    from licsrv.admin.bulk import rules
+    from licsrv.admin.bulk.rules import BulkAction
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place:
+        actor, now = _actor(staff_name), place.clock.now()
+        task = rules.task_of(BulkAction(action), moments.parse(until) if until else None, now=now)
+        document = asyncio.run(_prepared(place, task, file, actor, reason, now))
+    _show(document, as_json=as_json)
+
+
+async def _prepared(
+    place: Workplace, task: Any, file: Path, actor: Actor, reason: str, now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    from licsrv.admin.bulk import intake, jobs
+
+    storage = _Storage(place)
+    raw = await intake.body_of(_pieces(file))
+    cause = actor.cause(reason=reason)
+    job_id = await storage.change(lambda session: jobs.make(session, task, actor=actor, cause=cause, now=now).id)
+    await intake.take_in(storage, job_id, raw, actor=actor, clock=place.clock)
+    return _document(place, job_id)
+
+
+async def _pieces(file: Path) -> Any:
+    with file.open("rb") as opened:
+        while piece := opened.read(1024 * 1024):
+            yield piece
+
+
+class _Storage:
+    """Where the intake of a command reads and writes."""
+
+    def __init__(self, place: Workplace) -> None:
+        self._place = place
+
+    async def read(self, use_case: Callable[[Session], Result]) -> Result:
+        with self._place.reading() as session:
+            return use_case(session)
+
+    async def change(self, use_case: Callable[[Session], Result]) -> Result:
+        with self._place.writing() as session:
+            return use_case(session)
+
+
+@app.command("list")
+def list_jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List bulk jobs, newest first."""
+    from licsrv.admin.bulk import store
+    from licsrv.admin.pages import Window
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place, place.reading() as session:
+        found = store.jobs(session, Window(limit))[:limit]
+        documents = [job.model_dump(mode="json", exclude={"owner", "lease_until", "upload"}) for job in found]
+        rows = [
+            [job.id, job.action, job.state, job.total, job.cursor, job.changed, moments.short(job.created_at),
+             job.created_by, job.reason]
+            for job in found
+        ]  # fmt: skip
+    if as_json:
+        terminal.show_document({"jobs": documents})
+        return
+    terminal.show_table(_JOBS, rows)
+    if not rows:
+        terminal.warn("There is no bulk job: `licsrv bulk prepare revoke LIST --reason TEXT`.")
+
+
+@app.command()
+def show(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show a job: what it would do, or how far it is."""
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place:
+        document = _document(place, job_id)
+    _show(document, as_json=as_json)
+
+
+@app.command()
+def start(job_id: JobId, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Let a job begin, or ask for a second person where it is large; a server (or `licsrv bulk run`) carries it out."""
+    from licsrv.admin.bulk import jobs
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place:
+        actor, before = _actor(staff_name), _document(place, job_id)
+        staff.confirm(f"{before['action']} {before['licenses']} license(s)?", yes=yes)
+        now, above = place.clock.now(), place.settings.bulk_approval_above
+        cause = actor.cause(reason=before["reason"])
+        with place.writing() as session:
+            jobs.start(session, before["id"], actor=actor, approval_above=above, cause=cause, now=now)
+        document = _document(place, job_id)
+    _show(document, as_json=as_json)
+
+
+@app.command()
+def approve(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Agree to a job that somebody else made; it begins."""
+    _decide("approve", job_id, reason, staff_name, as_json=as_json)
+
+
+@app.command()
+def reject(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Turn a job down that somebody else made; nothing of it happens."""
+    _decide("reject", job_id, reason, staff_name, as_json=as_json)
+
+
+@app.command()
+def stop(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """End a job; what was carried out stays so."""
+    _decide("stop", job_id, reason, staff_name, as_json=as_json)
+
+
+def _decide(word: str, job_id: str, reason: str, staff_name: str | None, *, as_json: bool) -> None:
+    from licsrv.admin.bulk import jobs
+    from licsrv.cli.workplace import open_workplace
+
+    decide = {"approve": jobs.approve, "reject": jobs.reject, "stop": jobs.stop}[word]
+    with open_workplace() as place:
+        actor, now = _actor(staff_name), place.clock.now()
+        with place.writing() as session:
+            decide(session, job_id.strip(), actor=actor, cause=actor.cause(reason=reason), now=now)
+        document = _document(place, job_id)
+    _show(document, as_json=as_json)
+
+
+@app.command()
+def run(as_json: AsJson = False) -> None:
+    """Carry out what was started, in this process, until nothing is left that no server works on."""
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place:
+        done = asyncio.run(_run(place, quiet=as_json))
+        documents = [_document(place, job_id) for job_id in done]
+    if as_json:
+        terminal.show_document({"jobs": documents})
+    elif not documents:
+        terminal.say("There is no job to carry out.")
+    for document in [] if as_json else documents:
+        terminal.say(f"{document['id']}: {document['state']}, {document['changed']} license(s) changed.")
+
+
+async def _run(place: Workplace, *, quiet: bool) -> list[str]:
+    import secrets
+
+    from licsrv import audit
+    from licsrv.admin.bulk.runner import BulkRunner
+    from licsrv.platform.writer import Writer
+
+    def tell(progress: Progress) -> None:
+        if not quiet:
+            terminal.warn(f"{progress.done} of {progress.total}, {progress.changed} changed")
+
+    writer = Writer(place.database, hooks=(audit.seal,))
+    runner = BulkRunner(place.database, writer, clock=place.clock, owner=secrets.token_hex(8))
+    done: list[str] = []
+    try:
+        while (job_id := await runner.work(tell)) is not None:
+            done.append(job_id)
+    finally:
+        await asyncio.to_thread(writer.close)
+    return done
+
+
+@app.command()
+def result(
+    job_id: JobId,
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to; its ending, .csv or .xlsx, says how.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write what became of each line to a file in which no cell is a formula."""
+    from licsrv.admin.bulk import api
+    from licsrv.cli import reports
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place:
+        known = str(_document(place, job_id)["id"])
+        reports.write_file(place, file, lambda session: api.sheet(session, known))
+    reports.told_of(file, as_json=as_json)
+
+
+def _actor(name: str | None) -> Actor:
+    from licsrv.admin.actors import at_the_terminal
+
+    return at_the_terminal(staff.actor(name))
+
+
+def _document(place: Workplace, job_id: str) -> dict[str, Any]:
+    from licsrv.admin.bulk import api
+
+    with place.reading() as session:
+        found = api.answer(session, api.known(session, job_id.strip()), above=place.settings.bulk_approval_above)
+    return found.model_dump(mode="json")
+
+
+def _show(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        terminal.show_document({"job": document})
+        return
+    terminal.show_heading(f"{document['action']} {document['id']}", document["state"])
+    terminal.show_facts(
+        [
+            ("Reason", document["reason"]),
+            ("Made by", document["created_by"]),
+            ("Lines", document["lines"]),
+            ("Licenses", document["licenses"]),
+            ("Dry run", _counts(document["planned"])),
+            ("Done", f"{document['done']}: {_counts(document['outcomes'])}" if document["done"] else ""),
+            ("Decided by", document["decided_by"]),
+        ]
+    )
+    if document["state"] == "WAITING":
+        terminal.warn("A second person has to agree: `licsrv bulk approve ID --reason TEXT --as NAME`.")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in sorted(counts.items()))

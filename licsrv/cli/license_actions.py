@@ -1,0 +1,109 @@
+"""``licsrv licenses grace``, ``maintenance``, ``note``, ``reissue``: what support does, as the console does it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from licsrv.cli import moments, staff, terminal
+from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
+
+_NEVER = "none"
+
+
+def _until(text: str) -> str:
+    if text.strip().lower() != _NEVER:
+        try:
+            moments.parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"{error} `{_NEVER}` takes it away.") from error
+    return text.strip()
+
+
+Until = Annotated[
+    str,
+    typer.Option(
+        "--until", metavar="MOMENT", callback=_until,
+        help="2027-01-31 (00:00 UTC of that day) or RFC 3339; `none` takes it away.",
+    ),
+]  # fmt: skip
+
+
+def grace(
+    code: LicenseName, until: Until, reason: KeptReason, yes: Yes = False, staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Let an expired license be used for a while all the same, at most 90 days from now; a freeze counts as before."""
+    _act("extend_grace", code, {"until": _moment(until)}, reason, staff_name, yes=yes, as_json=as_json)
+
+
+def maintenance(
+    code: LicenseName, until: Until, reason: KeptReason, yes: Yes = False, staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Set the last publication date that a license covers; `--until none` leaves it to its product."""
+    _act("set_maintenance", code, {"until": _moment(until)}, reason, staff_name, yes=yes, as_json=as_json)
+
+
+def note(
+    code: LicenseName,
+    text: Annotated[str, typer.Argument(help="What there is to know; at most 2000 characters.")],
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a note to a license's timeline; the license stays as it is."""
+    if len(text) > 2000:
+        raise typer.BadParameter("At most 2000 characters.")
+    _act("add_note", code, {"text": text}, "", staff_name, yes=True, as_json=as_json)
+
+
+def reissue(
+    code: LicenseName,
+    reason: KeptReason,
+    device: Annotated[str | None, typer.Option("--device", metavar="ID", help="Only for this device.")] = None,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a license anew: what its devices hold goes onto the revocation list, and they ask for a new one."""
+    _act("reissue", code, {"device_id": device}, reason, staff_name, yes=yes, as_json=as_json)
+
+
+def _moment(text: str) -> object:
+    return None if text.lower() == _NEVER else moments.parse(text)
+
+
+def _act(
+    name: str,
+    code: str,
+    arguments: dict[str, Any],
+    reason: str,
+    staff_name: str | None,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Say what will change, ask, and do it through the use case that the console goes through."""
+    from licsrv.admin.support import actions
+    from licsrv.admin.support.actions import ActionRequest
+    from licsrv.admin.support.showing import View
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+
+    action, cause = actions.ACTIONS[name], Cause(staff.actor(staff_name), reason=reason)
+    request = ActionRequest.model_construct(
+        **{"device_id": None, "until": None, "text": None, "state": None} | arguments
+    )
+    with open_workplace() as place:
+        view = View(place.settings.device_limit, place.clock.now())
+        with place.reading() as session:
+            preview = actions.preview(session, code, action, request, view=view)
+        staff.confirm(f"{terminal.printable(preview.says.en)} Do it?", yes=yes)
+        with place.writing() as session:
+            done = actions.do(session, code, action, request, cause=cause, view=view)
+    if as_json:
+        terminal.show_document(done.model_dump(mode="json"))
+        return
+    terminal.say(done.says.en)
+    terminal.say(done.license.says.en)

@@ -1,0 +1,39 @@
+"""``docs/people.md`` says what the table of roles and the operations are."""
+
+from __future__ import annotations
+
+import re
+
+from licsrv.admin import api_accounts, api_session, api_tokens
+from licsrv.admin.roles import GRANTABLE, GRANTED, Permission, Role
+from tests.docs.pages import ROOT, text
+
+PAGE = ROOT / "docs" / "people.md"
+ASKED = {
+    Permission.SIGN_IN: {"nothing", "the link's token"},
+    Permission.WHO_AM_I: {"any credential"},
+    Permission.OWN_ACCOUNT: {"a session"},
+}
+
+
+def test_every_call_is_named_with_what_it_asks_for() -> None:
+    rows = re.findall(r"^\| `([A-Z]+ /admin/api\S*)` \| `?([^|`]+?)`? \|", text(PAGE), re.MULTILINE)
+    operations = [*api_session.operations(), *api_accounts.operations(), *api_tokens.operations()]
+    found = {f"{operation.method} {operation.path}": operation.permission for operation in operations}
+
+    assert {call for call, _ in rows} == set(found)
+    for call, asked in rows:
+        assert asked in ASKED.get(found[call], {str(found[call])}), call
+
+
+def test_the_table_of_roles_is_the_code() -> None:
+    table = text(PAGE).split("## Who may do what")[1].split("\n\n")[1].splitlines()
+    roles = [Role(word.strip()) for word in table[0].split("|")[2:-1]]
+    said: dict[Role, set[str]] = {role: set() for role in roles}
+    for line in table[2:]:
+        cells = line.split("|")
+        for role, cell in zip(roles, cells[2:-1], strict=True):
+            said[role] |= set(re.findall(r"`(\w+)`", cells[1])) if cell.strip() == "yes" else set()
+
+    assert said == {role: {str(permission) for permission in GRANTED[role]} for role in Role}
+    assert set().union(*said.values()) == {str(permission) for permission in GRANTABLE}

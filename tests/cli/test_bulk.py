@@ -1,0 +1,96 @@
+"""``licsrv bulk``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FurnishedHouse, Run
+
+REASON = ("--reason", "Charged back.")
+
+
+def test_a_list_is_tried_dry_started_carried_out_and_told(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    codes, result = tmp_path / "codes.csv", tmp_path / "result.csv"
+    codes.write_text(f"code\n{house.codes.used}\n=1+1\n")
+
+    job = licsrv("bulk", "prepare", "revoke", codes, *REASON, "--json").document["job"]
+    before = house.license(house.codes.used).revoked_at
+    started = licsrv("bulk", "start", job["id"], "--yes", "--json").document["job"]
+    ran = licsrv("bulk", "run", "--json").document["jobs"]
+    wrote = licsrv("bulk", "result", job["id"], result)
+
+    assert (job["state"], job["planned"]) == ("CHECKED", {"CHANGE": 1, "UNKNOWN": 1})
+    assert before is None
+    assert started["state"] == "RUNNING"
+    assert [(one["id"], one["state"], one["changed"]) for one in ran] == [(job["id"], "FINISHED", 1)]
+    assert house.license(house.codes.used).revoked_by == "staff:ann"
+    assert wrote.exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(result.read_text(encoding="utf-8-sig"))))
+    assert [(row["given"], row["outcome"]) for row in rows] == [(house.codes.used, "CHANGED"), ("'=1+1", "")]
+    assert licsrv("audit", "verify").exit_code == 0
+
+
+def test_somebody_else_has_to_agree_above_the_limit(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LICSRV_BULK_APPROVAL_ABOVE", "0")
+    codes = tmp_path / "codes.txt"
+    codes.write_text(house.codes.used)
+    job_id = licsrv("bulk", "prepare", "revoke", codes, *REASON, "--json").document["job"]["id"]
+
+    waiting = licsrv("bulk", "start", job_id, "--yes", "--json").document["job"]
+    nothing = licsrv("bulk", "run")
+    own = licsrv("bulk", "approve", job_id, *REASON)
+    other = licsrv("bulk", "approve", job_id, *REASON, "--as", "bob", "--json").document["job"]
+
+    assert waiting["state"] == "WAITING"
+    assert "no job" in nothing.out
+    assert (own.exit_code, "cannot decide" in own.err) == (1, True)
+    assert (other["state"], other["decided_by"]) == ("RUNNING", "staff:bob")
+    assert f"{job_id}: FINISHED, 1 license(s) changed." in licsrv("bulk", "run").out
+
+
+def test_jobs_are_listed_shown_rejected_and_stopped(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    codes = tmp_path / "codes.txt"
+    codes.write_text(house.codes.used)
+    prepared = licsrv("bulk", "prepare", "set-maintenance", codes, *REASON, "--until", "2030-01-31")
+    job_id = licsrv("bulk", "list", "--json").document["jobs"][0]["id"]
+
+    shown = licsrv("bulk", "show", job_id)
+    rejected = licsrv("bulk", "reject", job_id, *REASON, "--as", "bob")
+    stopped = licsrv("bulk", "stop", job_id, *REASON)
+
+    assert "1 CHANGE" in prepared.out
+    assert job_id in licsrv("bulk", "list").out
+    assert "set_maintenance" in shown.out
+    assert (rejected.exit_code, "CHECKED" in rejected.err) == (1, True)
+    assert "STOPPED" in stopped.out
+    assert house.license(house.codes.used).maintenance_until is None
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code"),
+    [
+        (("show", "nobody"), 1),
+        (("start", "nobody", "--yes"), 1),
+        (("result", "nobody", "x.csv"), 1),
+        (("prepare", "delete", "LIST", *REASON), 2),
+        (("prepare", "revoke", "none.csv", *REASON), 2),
+        (("prepare", "extend_grace", "LIST", *REASON, "--until", "soon"), 2),
+        (("prepare", "extend_grace", "LIST", *REASON), 1),
+    ],
+)
+def test_what_cannot_be_is_refused_with_one_sentence(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path, words: tuple[str, ...], exit_code: int
+) -> None:
+    (tmp_path / "list.txt").write_text("x")
+
+    ran = licsrv("bulk", *(str(tmp_path / "list.txt") if word == "LIST" else word for word in words))
+
+    assert ran.exit_code == exit_code
+    assert ran.err
+    assert "Traceback" not in ran.err
