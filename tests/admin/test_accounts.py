@@ -11,6 +11,8 @@ from licsrv.audit import Action
 from tests.admin.conftest import PASSWORD, House, Visitor
 from tests.conftest import StandingClock
 
+_NOWHERE = {404, 405}  # a slash makes a path of its own, which pages are looked for at
+
 PATH = "/admin/api/accounts"
 WHY = {"reason": "It is time."}
 ME = "/admin/api/session"
@@ -245,8 +247,8 @@ async def test_there_is_no_such_account(house: House, name: str) -> None:
     house.hire("ann", Role.VIEWER)
 
     assert (await boss.call("GET", f"{PATH}/{name}")).status_code == 404
-    assert (await boss.call("POST", f"{PATH}/{name}/enable", WHY)).status_code == 404
-    assert (await boss.call("POST", f"{PATH}/{name}/disable", WHY)).status_code == 404
+    assert (await boss.call("POST", f"{PATH}/{name}/enable", WHY)).status_code in _NOWHERE
+    assert (await boss.call("POST", f"{PATH}/{name}/disable", WHY)).status_code in _NOWHERE
 
 
 async def test_an_operator_sees_and_ends_the_sessions_of_others(house: House) -> None:

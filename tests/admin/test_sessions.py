@@ -14,6 +14,8 @@ from licsrv.platform.db import reading
 from tests.admin.conftest import BASE, PASSWORD, House
 from tests.conftest import StandingClock
 
+_NOWHERE = {404, 405}  # a slash makes a path of its own, which pages are looked for at
+
 ME = "/admin/api/session"
 NEW = "a different long password"
 
@@ -173,7 +175,7 @@ async def test_people_see_and_end_their_own_sessions_and_nobody_elses(house: Hou
 async def test_no_session_has_a_naughty_id(house: House, session_id: str) -> None:
     house.hire("ann")
 
-    assert (await house.signed_in("ann").call("DELETE", f"/admin/api/sessions/{session_id}")).status_code == 404
+    assert (await house.signed_in("ann").call("DELETE", f"/admin/api/sessions/{session_id}")).status_code in _NOWHERE
 
 
 # password and second factor

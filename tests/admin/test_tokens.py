@@ -14,6 +14,8 @@ from licsrv.platform.db import reading
 from tests.admin.conftest import House, Visitor
 from tests.conftest import NOW, StandingClock
 
+_NOWHERE = {404, 405}  # a slash makes a path of its own, which pages are looked for at
+
 PATH = "/admin/api/tokens"
 ME = "/admin/api/session"
 READ = Permission.READ_LICENSES
@@ -164,7 +166,7 @@ async def test_there_is_no_such_token(house: House, token_id: str) -> None:
 
     answer = await house.signed_in("ann").call("POST", f"{PATH}/{token_id}/revoke", {"reason": "Leaked."})
 
-    assert answer.status_code == 404
+    assert answer.status_code in _NOWHERE
 
 
 async def test_when_a_token_was_used_is_known_to_five_minutes(house: House, clock: StandingClock) -> None:

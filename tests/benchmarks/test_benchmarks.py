@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import activation, bulk, callback, heartbeat, releases, revocations, startup
+from benchmarks import activation, bulk, callback, desk, heartbeat, releases, revocations, startup
 from benchmarks.__main__ import main
 from benchmarks.errors import BenchmarkError
 from benchmarks.house import House
@@ -30,9 +30,10 @@ TINY = {
     releases.NAME: partial(releases.measure, scale=releases.Scale(versions=40, devices=10, rounds=2, publications=2)),
     revocations.NAME: partial(revocations.measure, scale=revocations.Scale(entries=200, delta=10, rounds=2)),
     bulk.NAME: partial(bulk.measure, scale=bulk.Scale(licenses=900)),
+    desk.NAME: partial(desk.measure, scale=desk.Scale(licenses=60, devices_each=2, rounds=2)),
 }
 TARGETS = {
-    bulk.NAME: 1,
+    bulk.NAME: 1, desk.NAME: 9,
     heartbeat.NAME: 3, activation.NAME: 5, callback.NAME: 1, startup.NAME: 1, releases.NAME: 1, revocations.NAME: 2,
 }  # fmt: skip
 
