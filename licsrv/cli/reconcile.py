@@ -126,10 +126,10 @@ def _logs_on_standard_error() -> Iterator[None]:
     """Keep what a server would log away from what the command prints."""
     import structlog
 
-    if structlog.is_configured():  # then records go to standard error already
+    before = structlog.get_config()
+    if isinstance(before["logger_factory"], structlog.stdlib.LoggerFactory):  # they go to standard error already
         yield
         return
-    before = structlog.get_config()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         yield
