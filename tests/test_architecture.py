@@ -50,6 +50,7 @@ PURE = (
     "marketplace/product_lines/__init__",
     "marketplace/product_lines/authorization_code",
     "marketplace/product_lines/fields",
+    "marketplace/product_lines/shared_messages",
     "marketplace/reconciliation_rules",
     "platform/strict_json",
     "releases/manifests",

@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 from licsrv.errors import CallbackError
 from licsrv.marketplace.commands import ChangeExpiry, ChangeStatus, Command, Outcome, Probe, ReleaseLicense
-from licsrv.marketplace.product_lines import fields
+from licsrv.marketplace.product_lines import fields, shared_messages
 
 METHOD = "POST"
+_NAMED_BY = "license"
 _STATUS = {"FREEZE": True, "UNFREEZE": False}
 
 Body: TypeAlias = Mapping[str, object]
@@ -47,31 +48,18 @@ def answer(result: Outcome | CallbackError) -> dict[str, object]:
 
 
 def _change_expiry(body: Body, timezone: tzinfo) -> ChangeExpiry:
-    """§5.3. Scenes that are not documented are taken: the sample knows TRIAL_TO_FORMAL, and more may come."""
-    return ChangeExpiry(
-        code=fields.required_id(body, "license"),
-        scene=fields.required_id(body, "scene"),
-        order_id=fields.required_id(body, "orderId"),
-        order_line_id=fields.required_id(body, "orderLineId"),
-        product_id=fields.optional_id(body, "productId"),
-        expires_at=fields.required_moment(body, "expireTime", timezone=timezone),
-    )
+    """§5.3."""
+    return shared_messages.change_expiry(body, _NAMED_BY, timezone)
 
 
 def _change_status(body: Body, _timezone: tzinfo) -> ChangeStatus:
     """§5.4."""
-    return ChangeStatus(
-        code=fields.required_id(body, "license"), frozen=fields.required_choice(body, "status", _STATUS)
-    )
+    return shared_messages.change_status(body, _NAMED_BY, _STATUS)
 
 
 def _release(body: Body, _timezone: tzinfo) -> ReleaseLicense:
     """§5.5."""
-    return ReleaseLicense(
-        code=fields.required_id(body, "license"),
-        order_id=fields.optional_id(body, "orderId"),
-        order_line_id=fields.optional_id(body, "orderLineId"),
-    )
+    return shared_messages.release(body, _NAMED_BY)
 
 
 _PARSERS: dict[str, Callable[[Body, tzinfo], Command]] = {

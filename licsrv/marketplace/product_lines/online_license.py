@@ -24,9 +24,10 @@ from licsrv.marketplace.commands import (
     QueryInstances,
     ReleaseLicense,
 )
-from licsrv.marketplace.product_lines import fields
+from licsrv.marketplace.product_lines import fields, shared_messages
 
 METHOD = "POST"
+_NAMED_BY = "instanceId"
 
 # NORMAL is the word of an older generation (§3.4, §9).
 _STATUS = {"FREEZE": True, "UNFREEZE": False, "NORMAL": False}
@@ -107,31 +108,18 @@ def _codes(body: Body) -> tuple[str, ...]:
 
 
 def _change_expiry(body: Body, timezone: tzinfo) -> ChangeExpiry:
-    """§3.3. Scenes that are not documented are taken as they are."""
-    return ChangeExpiry(
-        code=fields.required_id(body, "instanceId"),
-        scene=fields.required_id(body, "scene"),
-        order_id=fields.required_id(body, "orderId"),
-        order_line_id=fields.required_id(body, "orderLineId"),
-        product_id=fields.optional_id(body, "productId"),
-        expires_at=fields.required_moment(body, "expireTime", timezone=timezone),
-    )
+    """§3.3."""
+    return shared_messages.change_expiry(body, _NAMED_BY, timezone)
 
 
 def _change_status(body: Body, _timezone: tzinfo) -> ChangeStatus:
     """§3.4."""
-    return ChangeStatus(
-        code=fields.required_id(body, "instanceId"), frozen=fields.required_choice(body, "status", _STATUS)
-    )
+    return shared_messages.change_status(body, _NAMED_BY, _STATUS)
 
 
 def _release(body: Body, _timezone: tzinfo) -> ReleaseLicense:
     """§3.5."""
-    return ReleaseLicense(
-        code=fields.required_id(body, "instanceId"),
-        order_id=fields.optional_id(body, "orderId"),
-        order_line_id=fields.optional_id(body, "orderLineId"),
-    )
+    return shared_messages.release(body, _NAMED_BY)
 
 
 def _apply(body: Body, _timezone: tzinfo) -> ApplyForLicense:
