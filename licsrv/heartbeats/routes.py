@@ -137,12 +137,12 @@ class HeartbeatEndpoint:
         now = self._clock.now()
         day = rules.day_of(now, self._settings.zone)
         keyring, spans = self._keyring(), self._settings.spans
+        key = keyring.signer(Purpose.LEASE, now=now)  # first: without a key nothing may be written
 
         def use_case(session: Session) -> Sequence[Answer]:
             return service.check_in(session, beats, day=day, spans=spans, keyring=keyring, now=now)
 
         answers = await self._writer.run(use_case)
-        key = keyring.signer(Purpose.LEASE, now=now)
         return [
             self._render(answer, nonce, key) if isinstance(answer, Granted) else answer
             for answer, (_, nonce) in zip(answers, asked, strict=True)
