@@ -65,10 +65,12 @@ def apply(session: Session, command: ApplyForLicense, issuer: Issuer, *, cause: 
         raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This instance is not known here.")
     fingerprint = _fingerprint(command, issuer)
     known = store.application(session, command.event_id, fingerprint)
-    if known is not None:
+    if known is not None and known.code != command.code:
+        raise CallbackError(ResultCode.INVALID_PARAMETER, "eventId is that of another instance's application.")
+    if known is not None and (known.sealed or known.issued_id is not None):
         return _answer(known)
 
-    application = Application(
+    application = known or Application(
         event_id=command.event_id,
         fingerprint=fingerprint,
         code=command.code,
@@ -87,25 +89,23 @@ def apply(session: Session, command: ApplyForLicense, issuer: Issuer, *, cause: 
 def issue_waiting(session: Session, license: License, issuer: Issuer, *, cause: Cause, now: datetime) -> None:
     """Issue what was applied for before the license was confirmed.
 
-    One that cannot be issued is given up: nobody waits for an answer any more, the desktop's user asks again.
+    One that cannot be issued waits no longer: a repeated callback tries it anew and says why not.
     """
     for application in store.waiting_applications(session, license.code):
-        device_info = sealing.unseal(application.sealed, device_key=issuer.keyring().device_key)
-        application.sealed = ""
+        sealed, application.sealed = application.sealed, ""
         session.add(application)
         try:
+            device_info = sealing.unseal(sealed, device_key=issuer.keyring().device_key)
             with session.begin_nested():
                 _issue(session, license, application, device_info, issuer, cause=cause, now=now)
         except CallbackError as error:
             _log.warning("an application cannot be granted", result_code=error.result_code, why=error.message)
+        except KeyringError as error:  # the order's facts must not be lost over it
+            _log.error("an application cannot be read any more", why=str(error))
 
 
 def _answer(application: Application) -> Outcome:
-    if application.sealed:
-        return Outcome(_PROCESSING, ResultCode.IN_PROGRESS)
-    if application.issued_id is None:
-        raise CallbackError(ResultCode.OUTSIDE_PERIOD, "This application could not be granted; apply again.")
-    return Outcome()
+    return Outcome(_PROCESSING, ResultCode.IN_PROGRESS) if application.sealed else Outcome()
 
 
 def _fingerprint(command: ApplyForLicense, issuer: Issuer) -> str:

@@ -130,7 +130,7 @@ def _log(
         "is_signed": signed,
         "key_digest": callback.verified.key_digest if callback.verified else "",
         "activity": _short(body.get("activity")),
-        "code": _short(body.get("license") or body.get("instanceId")),
+        "code": _short(body.get("license") or body.get("instanceId") or document.get("instanceId")),
         "is_probe": is_probe,
         "result_code": str(document["resultCode"]),
         "message": str(document.get("resultMsg", "")),

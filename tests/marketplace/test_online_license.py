@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from licsrv import app as application_
@@ -23,7 +23,7 @@ from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
 from licsrv.licensing.tables import Device, License, Product
 from licsrv.marketplace import store
-from licsrv.marketplace.tables import CallbackRecord, Instance
+from licsrv.marketplace.tables import Application, CallbackRecord, Instance
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
@@ -323,6 +323,63 @@ async def test_an_application_before_its_order_is_answered_by_the_upload(
 
     assert (early["resultCode"], again["resultCode"], late["resultCode"]) == ("000004", "000004", "000000")
     assert [event for event, _, _ in shop.uploads] == ["evt-1"]
+
+
+async def test_a_waiting_application_that_cannot_be_granted_is_tried_anew_when_it_comes_again(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    shop.sell(amount=1)
+    code = str((await told(client, opening()))["instanceId"])
+    await told(client, application(code))
+    await told(client, application(code, "evt-2", OTHER_DEVICE))
+    await runtime.worker.drain()
+
+    refused = await told(client, application(code, "evt-2", OTHER_DEVICE))
+    shop.sell("CS2", "CHANGE", amount=2)
+    await told(client, about_instance(code, "upgradeInstance", orderId="CS2", orderLineId="CS2-000001"))
+    await runtime.worker.drain()
+    granted = await told(client, application(code, "evt-2", OTHER_DEVICE))
+    await runtime.worker.drain()
+
+    assert (refused["resultCode"], granted["resultCode"]) == ("000900", "000000")
+    assert sorted(event for event, _, _ in shop.uploads) == ["evt-1", "evt-2"]
+
+
+async def test_a_sealed_application_that_cannot_be_read_does_not_keep_the_license_from_opening(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    shop.sell()
+    code = str((await told(client, opening()))["instanceId"])
+    await told(client, application(code))
+    with transaction(runtime.database) as session:
+        session.execute(update(Application).values(sealed="damaged"))
+
+    await runtime.worker.drain()
+
+    assert license_of(runtime, code).activated_at is not None
+    assert (await told(client, application(code)))["resultCode"] == "000000"
+
+
+async def test_an_event_is_one_instances(client: httpx2.AsyncClient, runtime: Runtime, shop: Shop) -> None:
+    code = await opened(client, runtime, shop)
+    shop.sell("CS2")
+    other = str((await told(client, opening("CS2", "business-2")))["instanceId"])
+    await runtime.worker.drain()
+    await told(client, application(code))
+
+    answer = await told(client, application(other))
+
+    assert answer["resultCode"] == "000002"
+    assert count(runtime, Device) == 1
+
+
+async def test_support_finds_the_opening_of_an_instance_by_its_code(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    code = (await told(client, opening()))["instanceId"]
+
+    with reading(runtime.database) as session:
+        assert [row.activity for row in store.callbacks(session, code=code)] == ["newInstance"]
 
 
 async def test_no_device_fact_reaches_the_database(client: httpx2.AsyncClient, runtime: Runtime, shop: Shop) -> None:
