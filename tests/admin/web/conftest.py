@@ -51,7 +51,9 @@ def reader(house: House, name: str | None = None, *, language: str = "en") -> Re
 @contextmanager
 def listening(app: ASGIApp) -> Iterator[str]:
     """Serve an application on a loopback port, without its work in the background."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_level="error"))
+    # Without a log_config uvicorn would give its loggers handlers of their own, for every test that comes after.
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
