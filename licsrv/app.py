@@ -17,7 +17,6 @@ from pydantic import AwareDatetime, Field
 from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp
 
 from licsrv import audit, migrations
@@ -50,10 +49,11 @@ from licsrv.marketplace.reconciliation_runner import Reconciler, ReconciliationS
 from licsrv.marketplace.routes import CallbackRoutes
 from licsrv.outbox import store as outbox_store
 from licsrv.outbox.worker import Worker
-from licsrv.platform import docs_page, logs, openapi, scheduler
+from licsrv.platform import logs, openapi, scheduler
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, Hook, open_database, reading
+from licsrv.platform.documentation import Documentation
 from licsrv.platform.fields import Body
 from licsrv.platform.health import Finding, HealthRoutes
 from licsrv.platform.metrics import Metrics
@@ -225,23 +225,14 @@ def create_app(runtime: Runtime) -> ASGIApp:
         for operation in operations
         if operation.raw
     }
-    document = openapi.document(
+    documentation = Documentation(
         operations, title="licsrv", version=package_version(), security_schemes=SECURITY_SCHEMES
     )
-    page = docs_page.render(document)
-
-    async def openapi_json(_: Request) -> Response:
-        return JSONResponse(document)
-
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(page, headers={"Content-Security-Policy": docs_page.CONTENT_SECURITY_POLICY})
-
-    documentation = [
-        Operation("GET", "/openapi.json", "This API, OpenAPI 3.1", "operations", openapi_json),
-        Operation("GET", "/docs", "This API, for people", "operations", docs, media_type="text/html"),
-    ]
     app = Starlette(
-        routes=[*openapi.routes([*operations, *documentation]), *Console(operations, all_pages()).routes()],
+        routes=[
+            *openapi.routes([*operations, *documentation.operations()]),
+            *Console(operations, all_pages()).routes(),
+        ],
         exception_handlers=exception_handlers(runtime.metrics),
         lifespan=partial(_lifespan, runtime),
     )

@@ -159,7 +159,7 @@ def document(
         paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": __doc__ and title},
+        "info": {"title": title, "version": version, "description": "License server of a software vendor."},
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
