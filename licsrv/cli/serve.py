@@ -106,7 +106,7 @@ def application() -> ASGIApp:
 def _greet(settings: Settings, host: str, port: int) -> None:
     from licsrv.cli.workplace import base_url, setup_link
 
-    base = f"http://{host}:{port}"
+    base, public = f"http://{host}:{port}", base_url(settings, host, port)
     lines = [
         f"licsrv serves on {base}",
         f"  callback address   {base}/marketplace/callback"
@@ -116,9 +116,9 @@ def _greet(settings: Settings, host: str, port: int) -> None:
         else "  open API           not connected (set LICSRV_MARKETPLACE_AK and _SK)",
         f"  documentation      {base}/docs",
         f"  readiness          {base}/readyz",
-        f"  support desk       {base}/admin/api   (API tokens: licsrv tokens new)",
+        f"  support desk       {public}/admin   (for programs {public}/admin/api: licsrv tokens new)",
     ]
-    link = setup_link(settings, base_url(settings, host, port))
+    link = setup_link(settings, public)
     if link is not None:
         lines.append(f"  first account      {link}   (once, within a day)")
     print("\n".join(lines), file=sys.stderr, flush=True)
