@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from licsrv.admin.web import bulk_pages
 from licsrv.marketplace.routes import PATH
 from licsrv.platform.config import load
+from licsrv.platform.web import MAX_BODY_BYTES
 from tests.docs.pages import ROOT, text
 
 DEPLOY = ROOT / "deploy"
@@ -47,10 +49,19 @@ def test_every_command_of_the_unit_is_one_of_ours() -> None:
 def test_the_proxy_passes_callbacks_and_hides_what_is_ours() -> None:
     proxy = text(DEPLOY / "nginx.conf.example")
 
-    hidden = re.findall(r"location (?:=|\^~) (\S+) ", proxy)
+    hidden = re.findall(r"location (?:=|\^~) (\S+) { return 404; }", proxy)
 
     assert hidden == ["/metrics", "/readyz", "/v1/test/"]
     assert not any(PATH.startswith(path) for path in hidden)
+
+
+def test_the_proxy_lets_through_what_the_service_reads() -> None:
+    proxy = text(DEPLOY / "nginx.conf.example")
+    everywhere, desk = re.findall(r"client_max_body_size (\d+)([km]);", proxy)
+    unit = {"k": 1024, "m": 1024 * 1024}
+
+    assert int(everywhere[0]) * unit[everywhere[1]] > MAX_BODY_BYTES
+    assert int(desk[0]) * unit[desk[1]] > max(page.most for page in bulk_pages.pages())
 
 
 @pytest.mark.parametrize("value", ["plain", "a b  c", "$HOME `id` \"'", "x=y=z", "秘密"])
