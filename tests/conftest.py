@@ -137,7 +137,7 @@ def settings(database_url: str, keys_dir: Path) -> Settings:
 async def emulator(clock: StandingClock) -> AsyncIterator[Emulator]:
     app = create_emulator(
         EmulatorSettings(
-            callback_url="http://licsrv.test/marketplace/callback", access_key=ACCESS_KEY, ak=AK, sk=SK, speed=100_000
+            callback_url="http://127.0.0.1:9/marketplace/callback", access_key=ACCESS_KEY, ak=AK, sk=SK, speed=100_000
         ),
         now=clock.now,
     )

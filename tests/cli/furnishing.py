@@ -61,7 +61,7 @@ async def house(url: str, keys_dir: Path) -> AsyncIterator[House]:
     later = Later()
     marketplace = create_emulator(
         EmulatorSettings(
-            callback_url="http://licsrv.test/marketplace/callback", access_key=ACCESS_KEY, ak=AK, sk=SK, speed=100_000
+            callback_url="http://127.0.0.1:9/marketplace/callback", access_key=ACCESS_KEY, ak=AK, sk=SK, speed=100_000
         ),
         now=clock.now,
         transport=httpx2.ASGITransport(app=later),

@@ -87,7 +87,7 @@ async def test_a_whole_life_leaves_no_secret_and_no_device_fact(
     log: Log, client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator, clock: StandingClock
 ) -> None:
     configure_into(log, "DEBUG", "json")
-    emulator.change_settings(callback_url="http://licsrv.test/marketplace/callback")
+    emulator.change_settings(callback_url="http://127.0.0.1:9/marketplace/callback")
     code = emulator.codes.buy(days=30).code
     ask = {"code": code, "device_info": DEVICE, "nonce": "n-1", "client": {"version": "3.2.1", "name": "CAD-WS-07"}}
 
