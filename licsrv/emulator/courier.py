@@ -9,10 +9,12 @@ Source: protocol/authorization-code.md §5.1 and §5.7.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from itertools import count
 
 import httpx2
@@ -39,6 +41,12 @@ class Answer:
     failure: str = ""
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return the certificate authorities that are believed; reading them takes longer than a dozen callbacks."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class Courier:
     """Sends callbacks until they are delivered or every try has failed.
 
@@ -59,7 +67,9 @@ class Courier:
         self._settings = settings
         self._clock = clock
         self._faults = faults
-        self._http = httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False, follow_redirects=False)
+        self._http = httpx2.AsyncClient(
+            transport=transport, timeout=None, trust_env=False, follow_redirects=False, verify=_authorities()
+        )
         self._numbers = count(1)
         self._deliveries: dict[str, Delivery] = {}
         self._held: list[Delivery] = []
