@@ -26,6 +26,13 @@ from licsrv.platform.db import add_missing, execute, table_of
 _RECEIPT = select(table_of(CallbackReceipt).c.message).where(
     table_of(CallbackReceipt).c.digest == bindparam("of_digest")
 )
+_orders = table_of(LicenseOrder).c
+_HAS_ORDER = select(_orders.license_id).where(
+    _orders.license_id == bindparam("of_license"),
+    _orders.order_id == bindparam("of_order"),
+    _orders.order_line_id == bindparam("of_line"),
+    _orders.scene == bindparam("of_scene"),
+)
 _LOG = insert(table_of(CallbackRecord))
 
 
@@ -62,7 +69,8 @@ def add_order(
 
 def has_order(session: Session, license_id: str, order_id: str, order_line_id: str, scene: str) -> bool:
     """Whether an order line was named for a license in this scene."""
-    return session.get(LicenseOrder, (license_id, order_id, order_line_id, scene)) is not None
+    key = {"of_license": license_id, "of_order": order_id, "of_line": order_line_id, "of_scene": scene}
+    return execute(session, _HAS_ORDER, key).first() is not None
 
 
 def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:
