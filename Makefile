@@ -32,7 +32,7 @@ lint: setup-dev             ## Format, lint and types only
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup                ## Benchmarks, as ratios against a bare Starlette app measured in the same run
+bench: setup-dev            ## Benchmarks, as ratios against a bare Starlette app measured in the same run
 	$(BIN)/python -m benchmarks
 
 format: setup-dev           ## Format the code and repair what the linter can

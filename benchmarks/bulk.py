@@ -18,7 +18,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlmodel import Session
 
-from benchmarks import house, seeding
+from benchmarks import house, postgresql, seeding
 from benchmarks.errors import BenchmarkError
 from benchmarks.report import Figure, at_most
 from licsrv import audit
@@ -35,7 +35,7 @@ from licsrv.platform.clock import Clock
 from licsrv.platform.db import Database, open_database, reading, table_of
 from licsrv.platform.writer import Writer
 
-NAME = "bulk"
+NAME, NAME_ON_POSTGRESQL = "bulk", "bulk-postgresql"
 MUST_TAKE_AT_MOST = 60.0  # seconds for 100,000 licenses
 _FULL = 100_000
 _ACTOR = at_the_terminal("staff:benchmark")
@@ -74,10 +74,19 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
     home = house.build(folder)
     seeding.add_licenses(home, 0, scale.licenses, at=seeding.now())
-    return measure_on(f"sqlite:///{home.database}", scale)
+    return measure_on(f"sqlite:///{home.database}", scale, path=NAME)
 
 
-def measure_on(url: str, scale: Scale) -> list[Figure]:
+def measure_on_postgresql(_: Path, scale: Scale) -> list[Figure]:
+    """Carry it out on a PostgreSQL server of its own; nothing is measured where there is none."""
+    with postgresql.empty_database() as url:
+        if url is None:
+            return []
+        seeding.add_licenses_by_row(url, scale.licenses, at=seeding.now())
+        return measure_on(url, scale, path=NAME_ON_POSTGRESQL)
+
+
+def measure_on(url: str, scale: Scale, *, path: str) -> list[Figure]:
     """Revoke every license of a database."""
     database = open_database(url)
     writer = Writer(database, hooks=(audit.seal,))
@@ -90,9 +99,9 @@ def measure_on(url: str, scale: Scale) -> list[Figure]:
     many = f"{scale.licenses:,} licenses"
     most = MUST_TAKE_AT_MOST * scale.licenses / _FULL
     return [
-        Figure(NAME, f"{many} revoked", worked, "s", at_most(most)),
-        Figure(NAME, f"list of {many} uploaded and tried dry", uploaded, "s"),
-        Figure(NAME, "longest group, for which others wait", longest * 1000, "ms"),
+        Figure(path, f"{many} revoked", worked, "s", at_most(most)),
+        Figure(path, f"list of {many} uploaded and tried dry", uploaded, "s"),
+        Figure(path, "longest group, for which others wait", longest * 1000, "ms"),
     ]
 
 

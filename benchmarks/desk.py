@@ -15,8 +15,9 @@ from time import perf_counter
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import Session, SQLModel
 
-from benchmarks import house, seeding
+from benchmarks import house, postgresql, seeding
 from benchmarks.errors import BenchmarkError
+from benchmarks.house import House
 from benchmarks.report import Figure, at_most
 from licsrv.admin.pages import Window
 from licsrv.admin.support import actions, board, page, search, timeline
@@ -30,7 +31,7 @@ from licsrv.licensing.service import Activation, Terms
 from licsrv.licensing.tables import Device, DevicePart, License
 from licsrv.platform.db import Database, open_database, reading, table_of, transaction
 
-NAME = "desk"
+NAME, NAME_ON_POSTGRESQL = "desk", "desk-postgresql"
 _CODE, _CUSTOMER, _WORKSTATION = "PLWANTED01", "Wanted Works", "WANTED-WS"
 _DEVICES_OF_ONE, _DAYS = 10, 365
 _INFO = "04:7C:16:5E:E3:{0:02X}|DISK-{0}|BOARD-{0}|BFEBFBFF00090672"
@@ -49,31 +50,46 @@ class Scale:
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own, on SQLite."""
     home = house.build(folder)
-    database = open_database(f"sqlite:///{home.database}")
+    return _measure_at(f"sqlite:///{home.database}", home, scale, path=NAME)
+
+
+def measure_on_postgresql(folder: Path, scale: Scale) -> list[Figure]:
+    """Carry it out on a PostgreSQL server of its own; nothing is measured where there is none."""
+    home = house.build(folder)
+    with postgresql.empty_database() as url:
+        return _measure_at(url, home, scale, path=NAME_ON_POSTGRESQL) if url is not None else []
+
+
+def _measure_at(url: str, home: House, scale: Scale, *, path: str) -> list[Figure]:
+    database = open_database(url)
     try:
-        return measure_on(database, KeyFolder(home.keys).read(), scale)
+        return measure_on(database, KeyFolder(home.keys).read(), scale, path=path)
     finally:
         database.dispose()
 
 
-def measure_on(database: Database, keyring: Keyring, scale: Scale) -> list[Figure]:
+def measure_on(database: Database, keyring: Keyring, scale: Scale, *, path: str) -> list[Figure]:
     """Fill a database that is at the newest step and empty, and measure on it."""
     at = seeding.now()
     _fill(database.write, scale, at)
     license_string = _add_wanted(database, keyring, at)
     tasks = _tasks(database, keyring, license_string, at)
     size = f"{scale.licenses:,} licenses, {scale.licenses * scale.devices_each:,} devices"
-    return [_figure(name, work, most, size, scale) for name, (work, most) in tasks.items()]
+    return [
+        Figure(path, f"{name}, {size} (median)", _median_of(name, work, scale.rounds), "ms", at_most(most))
+        for name, (work, most) in tasks.items()
+    ]
 
 
-def _figure(name: str, work: Callable[[], bool], most: float, size: str, scale: Scale) -> Figure:
+def _median_of(name: str, work: Callable[[], bool], rounds: int) -> float:
+    """Return how many milliseconds a task takes."""
     times = []
-    for _ in range(scale.rounds):
+    for _ in range(rounds):
         started = perf_counter()
         if not work():
             raise BenchmarkError(f"{name} does not find what it should.")
         times.append((perf_counter() - started) * 1000)
-    return Figure(NAME, f"{name}, {size} (median)", median(times), "ms", at_most(most))
+    return median(times)
 
 
 def _tasks(

