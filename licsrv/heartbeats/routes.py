@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from licsrv.errors import (
     DeviceMismatchError,
+    KeyringError,
     RefusalError,
     ServiceUnavailableError,
     StorageError,
@@ -106,7 +107,7 @@ class HeartbeatEndpoint:
         """Serve one check-in."""
         try:
             body = await self._answer(scope, receive)
-        except (RefusalError, StorageError) as error:
+        except (RefusalError, StorageError, KeyringError) as error:
             refusal = as_refusal(error)
             if refusal is None:
                 raise

@@ -16,7 +16,6 @@ from licsrv.audit import Cause
 from licsrv.errors import (
     DeviceLimitError,
     DeviceMismatchError,
-    KeyringError,
     LicenseExpiredError,
     LicenseFrozenError,
     LicenseNotFoundError,
@@ -33,7 +32,6 @@ from licsrv.licensing import files, fingerprints, service
 from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.service import Activation, LicenseForDevice, Terms
-from licsrv.platform import logs
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Code, Name, Nonce, Version
 from licsrv.platform.metrics import Metrics
@@ -45,8 +43,6 @@ MAX_DEVICE_INFO = fingerprints.MAX_BYTES
 FILE_MEDIA_TYPE = "application/octet-stream"
 _BEARER = "bearer "
 _CHUNK = 16 * 1024
-_KEY_SECONDS = 60  # the operator has to make or restore a key
-_log = logs.logger(__name__)
 
 _COUNTED = frozenset(
     error.code
@@ -225,10 +221,10 @@ class LicenseRoutes:
 
         try:
             try:
-                issued = await self._run(use_case)
+                issued = await self.writer.run(use_case)
             except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked
                 await self._introduce(body.code, facts, request, cause, now)
-                issued = await self._run(use_case)
+                issued = await self.writer.run(use_case)
         except RefusalError as refusal:
             await self._note_refusal(activation, facts, refusal, now)
             raise
@@ -247,17 +243,6 @@ class LicenseRoutes:
                 session, activation, facts, refusal.code, device_key=keyring.device_key, now=now
             )
         )
-
-    async def _run(self, use_case: Callable[[Session], LicenseForDevice]) -> LicenseForDevice:
-        try:
-            return await self.writer.run(use_case)
-        except KeyringError as error:
-            _log.exception("a license cannot be signed")
-            raise ServiceUnavailableError(
-                "The service cannot sign this license now; nothing was changed.",
-                action="Try again later, or ask the vendor's support.",
-                retry_after=_KEY_SECONDS,
-            ) from error
 
     async def _introduce(self, code: str, facts: DeviceFacts, request: Request, cause: Cause, now: datetime) -> None:
         parts = fingerprints.hash_parts(facts, key=self.keyring().device_key)

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, 
 from licsrv.errors import (
     BodyTooLargeError,
     InvalidRequestError,
+    KeyringError,
     MethodNotAllowedError,
     NotFoundError,
     RefusalError,
@@ -36,6 +37,7 @@ PROBLEM_JSON = "application/problem+json"
 PROBLEM_TYPE = "urn:licsrv:problem:"
 MAX_BODY_BYTES = 64 * 1024
 _DRAIN_BYTES = 4 * 1024 * 1024
+_KEY_SECONDS = 60  # the operator has to make or restore a key
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = (
@@ -224,9 +226,19 @@ def internal_problem(request_id: str) -> Response:
 
 
 def as_refusal(error: Exception) -> RefusalError | None:
-    """Return how an error is told to the outside, or None where it is a fault of ours."""
+    """Return how an error is told to the outside, or None where it is a fault of ours.
+
+    Which key is missing is the operator's business: that is logged here.
+    """
     if isinstance(error, RefusalError):
         return error
+    if isinstance(error, KeyringError):
+        _log.error("something cannot be signed", exc_info=error)
+        return ServiceUnavailableError(
+            "The service cannot sign its answer now; nothing was changed.",
+            action="Try again later, or ask the vendor's support.",
+            retry_after=_KEY_SECONDS,
+        )
     if isinstance(error, StorageError):
         return ServiceUnavailableError(
             "The service is too busy to answer; nothing was changed.", action="Try again in a moment.", retry_after=2
@@ -262,4 +274,5 @@ def exception_handlers(metrics: Metrics) -> dict[Any, ExceptionHandler]:
     async def fail(request: Request, _: Exception) -> Response:
         return internal_problem(request_id_of(request.scope))  # the gateway hears of it too, and logs it
 
-    return {RefusalError: handle, StorageError: handle, HTTPException: handle, Exception: fail}
+    told = (RefusalError, StorageError, KeyringError, HTTPException)
+    return {**dict.fromkeys(told, handle), Exception: fail}
