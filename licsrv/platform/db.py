@@ -86,6 +86,8 @@ class Database:
 def open_database(url: str, *, writers: int = 4) -> Database:
     """Make the engines for a database URL; nothing is connected yet, an SQLite file's folder is made.
 
+    Their errors name statements without the values: errors are logged whole, and values are people's and secrets.
+
     Raises:
         StorageError: It is no address of a database that keeps what it was given.
     """
@@ -93,8 +95,8 @@ def open_database(url: str, *, writers: int = 4) -> Database:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
     options: dict[str, Any] = {"connect_args": {"options": _POSTGRES_OPTIONS}, "pool_pre_ping": True}
-    write = create_engine(parsed, pool_size=writers, max_overflow=4, **options)
-    read = create_engine(parsed, pool_size=8, max_overflow=8, **options)
+    write = create_engine(parsed, pool_size=writers, max_overflow=4, hide_parameters=True, **options)
+    read = create_engine(parsed, pool_size=8, max_overflow=8, hide_parameters=True, **options)
     event.listen(read, "begin", lambda connection: connection.exec_driver_sql(_READ_ONLY))
     return Database(write, read)
 
@@ -115,8 +117,8 @@ def _open_sqlite(url: URL) -> Database:
     if not path or path == ":memory:" or "uri" in url.query:  # file:…?mode=memory&uri=true is no file either
         raise StorageError("An SQLite database must be a file: what is acknowledged has to be on disk.")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write = create_engine(url, pool_size=4)
-    read = create_engine(url, pool_size=8, max_overflow=8)
+    write = create_engine(url, pool_size=4, hide_parameters=True)
+    read = create_engine(url, pool_size=8, max_overflow=8, hide_parameters=True)
     event.listen(write, "connect", lambda connection, _: _prepare_sqlite(connection, _SQLITE_PRAGMAS))
     event.listen(
         read, "connect", lambda connection, _: _prepare_sqlite(connection, (*_SQLITE_PRAGMAS, "query_only=ON"))
@@ -313,6 +315,18 @@ def translate(error: SQLAlchemyError) -> StorageError:
     if is_locked or is_busy or isinstance(error, ConnectionWaitError):
         return StorageBusyError("The database is busy; nothing was changed.")
     return StorageError(f"The database failed ({type(error).__name__}); nothing was changed.")
+
+
+def facts_of(error: SQLAlchemyError) -> dict[str, str]:
+    """Return of an error what may be logged: the statement and the database's first line, which name no values."""
+    orig = getattr(error, "orig", None)
+    said = str(orig or error).partition("\n")[0]
+    return {
+        "error": type(orig or error).__name__,
+        "state": _state(error) or "",
+        "said": said[:300],
+        "statement": str(getattr(error, "statement", None) or "")[:500],
+    }
 
 
 def is_retryable(error: BaseException) -> bool:

@@ -10,10 +10,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from licsrv.errors import ServiceUnavailableError
-from licsrv.platform import metrics
+from licsrv.errors import ServiceUnavailableError, StorageError
+from licsrv.platform import logs, metrics
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import Operation
+
+_log = logs.logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,12 @@ class HealthRoutes:
         raise ServiceUnavailableError(f"Not ready: {names}.", retry_after=5, checks=document)
 
     async def read_metrics(self, _: Request) -> Response:
-        """Answer ``GET /metrics``."""
-        await self.before_metrics()
+        """Answer ``GET /metrics``; without the database too, for then somebody looks at them."""
+        try:
+            async with asyncio.timeout(self.check_seconds):
+                await self.before_metrics()
+        except (StorageError, TimeoutError):
+            _log.warning("gauges are as they were: the database does not answer")
         return Response(self.metrics.text(), media_type=metrics.CONTENT_TYPE)
 
 

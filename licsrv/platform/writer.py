@@ -22,10 +22,12 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from licsrv.errors import StorageError
+from licsrv.errors import StorageBusyError, StorageError
+from licsrv.platform import logs
 from licsrv.platform.db import (
     Database,
     Hook,
+    facts_of,
     forget_notes_after,
     is_retryable,
     notes_of,
@@ -37,6 +39,7 @@ Result = TypeVar("Result")
 UseCase = Callable[[Session], Result]
 
 _ATTEMPTS = 4
+_log = logs.logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class Writer:
                 if len(jobs) > 1:  # one of them spoiled the transaction: alone, only that one fails
                     return [outcome for job in jobs for outcome in self._run_group([job])]
                 if attempt == _ATTEMPTS or not is_retryable(error):
-                    return [_Outcome(error=translate(error))]
+                    return [_Outcome(error=_told(error))]
             except Exception as error:  # a hook failed: nothing was committed, every caller must hear of it
                 return [_Outcome(error=error)] * len(jobs)
         raise AssertionError  # the loop always returns
@@ -180,6 +183,14 @@ def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]
         outcome = _Outcome(error=error)
     session.expunge_all()
     return outcome
+
+
+def _told(error: SQLAlchemyError) -> StorageError:
+    """Return what the caller is told; what the database said stays in the log, unless it was only busy."""
+    told = translate(error)
+    if not isinstance(told, StorageBusyError):
+        _log.error("the database refused a transaction", **facts_of(error))
+    return told
 
 
 def _answer(jobs: list[_Job], outcomes: list[_Outcome[Any]]) -> None:

@@ -132,6 +132,7 @@ def test_a_broken_rule_is_told_without_statement_and_values(database: Database) 
 
     assert str(raised.value) == "The database failed (IntegrityError); nothing was changed."
     assert not isinstance(raised.value, StorageBusyError)
+    assert "[parameters" not in str(raised.value.__cause__), "whoever logs it with its cause logs no values"
 
 
 def test_a_missing_table_is_told_in_our_words(database: Database) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx2
 import pytest
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from licsrv import migrations
 from licsrv.app import Runtime
+from licsrv.errors import StorageError
 from licsrv.outbox import store as outbox
 from licsrv.platform.db import transaction
 from licsrv.platform.health import Check, Finding, HealthRoutes
@@ -42,9 +43,15 @@ async def nothing() -> None:
     return None
 
 
-def client_of(*, check_seconds: float = 10, **checks: Check) -> httpx2.AsyncClient:
+async def no_database() -> None:
+    raise StorageError("The database failed.")
+
+
+def client_of(
+    *, check_seconds: float = 10, before_metrics: Callable[[], Awaitable[None]] = nothing, **checks: Check
+) -> httpx2.AsyncClient:
     metrics = Metrics()
-    operations = HealthRoutes("1.2.3", checks, metrics, nothing, check_seconds).operations()
+    operations = HealthRoutes("1.2.3", checks, metrics, before_metrics, check_seconds).operations()
     app = Starlette(routes=routes(operations), exception_handlers=exception_handlers(metrics))
     transport = httpx2.ASGITransport(app=Gateway(app, metrics=metrics))
     return httpx2.AsyncClient(transport=transport, base_url="http://test")
@@ -95,6 +102,18 @@ async def test_metrics_are_in_the_form_of_prometheus(all_good: httpx2.AsyncClien
 
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'licsrv_requests_total{method="GET",route="/healthz",status="200"} 1.0' in answer.text
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("before_metrics", [no_database, never])
+async def test_metrics_are_told_while_the_database_is_gone(before_metrics: Callable[[], Awaitable[None]]) -> None:
+    async with client_of(check_seconds=0.05, before_metrics=before_metrics) as http:
+        answer = await http.get("/metrics")
+
+    assert (answer.status_code, "licsrv_requests" in answer.text) == (200, True)
 
 
 async def test_the_whole_service_is_ready_and_says_what_waits(

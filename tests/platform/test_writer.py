@@ -14,7 +14,7 @@ from sqlmodel import Session
 from licsrv.errors import ConflictError, StorageError
 from licsrv.platform.db import Database, after_commit
 from licsrv.platform.writer import Writer
-from tests.platform.conftest import write_row, written
+from tests.platform.conftest import Log, write_row, written
 
 SECONDS = 20
 
@@ -157,6 +157,18 @@ async def test_a_use_case_that_fails_fails_alone(writer: Writer, database: Datab
 
     assert [kind(outcome) for outcome in outcomes] == ["a", error, "b", error, "c"]
     assert written(database) == ["a", "b", "c"]
+
+
+async def test_what_the_database_refused_is_in_the_log_without_the_values(writer: Writer, log: Log) -> None:
+    await writer.run(writing("secret-name"))
+
+    with pytest.raises(StorageError):
+        await writer.run(writing("secret-name"))
+
+    [logged] = log.named("the database refused a transaction")
+    assert "INSERT INTO license_days" in logged["statement"]
+    assert "unique" in logged["said"].lower()
+    assert "secret-name" not in log.text
 
 
 async def test_one_of_two_that_want_the_same_gets_it(writer: Writer, database: Database) -> None:
