@@ -142,9 +142,16 @@ class CallbackRoutes:
             async with asyncio.timeout(_SECONDS):
                 return await self.writer.run(use_case)
         except (StorageError, TimeoutError):
-            _log.error("callback could not be stored", request_id=callback.request_id)
-            error = CallbackError(ResultCode.INTERNAL_ERROR, "The service is busy; nothing was changed.")
-            return Answered("", product_lines.answer(None, error), error.result_code)
+            _log.error("callback could not be stored in time", request_id=callback.request_id)
+            return _failed("The service is busy; send the message again.")  # it may yet be carried out, once
+        except Exception:  # a fault of ours has a result code too: the marketplace reads no other answer
+            _log.exception("callback failed", request_id=callback.request_id)
+            return _failed("The service could not carry the message out; nothing was changed.")
+
+
+def _failed(message: str) -> Answered:
+    error = CallbackError(ResultCode.INTERNAL_ERROR, message)
+    return Answered("", product_lines.answer(None, error), error.result_code)
 
 
 def _query(query_string: bytes) -> CallbackQuery:

@@ -8,19 +8,25 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 from sqlmodel import select
+from starlette.applications import Starlette
 
 from licsrv import audit
 from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing.changes import MARKETPLACE, Purchase
+from licsrv.licensing.service import Terms
 from licsrv.licensing.tables import License
+from licsrv.marketplace.applications import Issuer
+from licsrv.marketplace.routes import CallbackRoutes
 from licsrv.marketplace.tables import CallbackRecord, LicenseOrder
 from licsrv.outbox.tables import OutboxRow
+from licsrv.platform import openapi
 from licsrv.platform.db import reading, transaction
-from tests.conftest import NOW, StandingClock
-from tests.marketplace.sending import release, renewal, send, sign, status
+from tests.conftest import ACCESS_KEY, NOW, StandingClock
+from tests.marketplace.sending import application, release, renewal, send, sign, status
 
 CODE = "PL0000000001"
 END = NOW + timedelta(days=30)
@@ -272,3 +278,23 @@ async def test_an_unsorted_body_signed_over_its_sorted_form_is_believed(
 
     assert result(answer) == "000000"
     assert stored(runtime).frozen_at is not None
+
+
+async def test_a_fault_of_ours_is_answered_with_its_code_too(runtime: Runtime) -> None:
+    """The marketplace reads no other answer than HTTP 200 with a result code."""
+
+    def broken() -> Any:
+        raise ZeroDivisionError
+
+    terms = Terms("licsrv", 1, timedelta(days=7))
+    routes = CallbackRoutes(
+        runtime.writer, [SecretStr(ACCESS_KEY)], UTC, Issuer(terms, broken), runtime.clock, runtime.metrics
+    )
+    app = Starlette(routes=openapi.routes(routes.operations()))
+    transport = httpx2.ASGITransport(app=app)
+
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as http:
+        answer = await send(http, application(CODE), at=NOW)
+
+    assert result(answer) == "000005"
+    assert rows(runtime, OutboxRow) == []
