@@ -152,7 +152,8 @@ def _require_inside_period(session: Session, license: License, application: Appl
     if ends_at is None:
         return
     asked_until = application.expires_at or application.effective_at
-    if application.effective_at >= ends_at or asked_until > ends_at + TOLERANCE or now >= ends_at:
+    # Taken off on this side of the comparison: a license may end with the last year that there is.
+    if application.effective_at >= ends_at or asked_until - ends_at > TOLERANCE or now >= ends_at:
         raise CallbackError(ResultCode.OUTSIDE_PERIOD, "The order in force does not cover the time applied for.")
 
 

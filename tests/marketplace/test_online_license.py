@@ -664,3 +664,22 @@ async def test_an_old_license_of_staff_is_not_reopened_by_a_callback(
     answer = await told(client, application(code))
 
     assert (answer["resultCode"], answer["resultMsg"]) == ("000005", "Refunded.")
+
+
+async def test_a_license_that_ends_with_the_last_of_all_years_is_issued(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    """Some sellers write "never" that way; nothing may be added to such a moment."""
+    code = await opened(client, runtime, shop, expireTime="99991231235959")
+
+    answer = await told(client, application(code, expireTime="9999-12-31 23:59:59 z"))
+    await runtime.worker.drain()
+
+    assert answer["resultCode"] == "000000"
+    string = json_part(shop.uploads[0])["characters"]
+    beat = await client.post(
+        "/v1/heartbeats",
+        json={"nonce": "n", "device_info": DEVICE},
+        headers={"Authorization": f"Bearer {string}"},
+    )
+    assert (beat.json()["status"], beat.json()["expires_at"]) == ("ACTIVE", "9999-12-31T23:59:59Z")
