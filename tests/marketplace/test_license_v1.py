@@ -192,7 +192,11 @@ async def test_an_unknown_instance_has_its_code(client: httpx2.AsyncClient, acti
         {"amount": "many"},
         {"amount": "-1"},
         {"amount": "1e9"},
-        {"customerName": "c" * 201},
+        {"customerId": ""},
+        {"customerId": "c" * 101},
+        {"customerName": "c" * 65},
+        {"skuCode": "s" * 65},
+        {"periodType": "p" * 11},
         {"activity": "newInstance"},
         {"activity": "releaseLicenseCode"},
         {"activity": ""},
@@ -207,6 +211,30 @@ async def test_a_parameter_that_breaks_its_rule_is_named(
     assert answer["resultCode"] == "000002"
     assert answer["resultMsg"].startswith(next(iter(change)))
     assert count(runtime) == 0
+
+
+async def test_values_of_exactly_the_documented_length_are_taken(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    longest = {"customerId": 100, "customerName": 64, "businessId": 64, "orderId": 64, "skuCode": 64, "productId": 64}
+
+    answer = await ask(
+        client, purchase(**{name: "😀" * length for name, length in longest.items()}, periodType="y" * 10)
+    )
+
+    assert answer["resultCode"] == "000000"
+    assert license_of(runtime, answer["license"]).customer == "😀" * 64
+
+
+@pytest.mark.parametrize("change", [{"periodType": "p" * 11}, {"periodNumber": "two"}])
+async def test_a_period_of_a_renewal_that_breaks_its_rule_is_named(
+    client: httpx2.AsyncClient, runtime: Runtime, change: dict[str, str]
+) -> None:
+    code = (await ask(client, purchase()))["license"]
+
+    answer = await ask(client, later("refreshLicense", code, expireTime="20280301000000", **change))
+
+    assert answer["resultCode"] == "000002"
+    assert answer["resultMsg"].startswith(next(iter(change)))
+    assert license_of(runtime, code).expires_at == ENDS
 
 
 async def test_a_debug_request_gives_a_license_and_changes_nothing(

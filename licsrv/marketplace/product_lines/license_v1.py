@@ -24,7 +24,8 @@ from licsrv.marketplace.product_lines import fields
 
 METHOD = "GET"
 _RENEWAL = "RENEWAL"
-_LONGEST_CUSTOMER = 200
+_LONGEST_CUSTOMER_ID = 100
+_LONGEST_PERIOD = 10
 _TYPED_IN = "debug-license"
 
 Body: TypeAlias = Mapping[str, object]
@@ -57,19 +58,24 @@ def answer(result: Outcome | CallbackError) -> dict[str, object]:
 
 
 def _open(body: Body, timezone: tzinfo) -> OpenLicense:
-    """§7.1 getLicense."""
+    """§7.1 getLicense. Who the buyer is there, the SKU and the period are checked and not kept."""
+    fields.required_text(body, "customerId", max_length=_LONGEST_CUSTOMER_ID)
+    fields.optional_id(body, "skuCode")
+    fields.optional_text(body, "periodType", max_length=_LONGEST_PERIOD)
     return OpenLicense(
         order_id=fields.required_id(body, "orderId"),
         business_id=fields.required_id(body, "businessId"),
         product_id=fields.required_id(body, "productId"),
-        customer=fields.optional_text(body, "customerName", max_length=_LONGEST_CUSTOMER) or "",
+        customer=fields.optional_id(body, "customerName") or "",
         amount=fields.optional_count(body, "amount") or None,
         expires_at=fields.optional_moment(body, "expireTime", timezone=timezone),
     )
 
 
 def _change_expiry(body: Body, timezone: tzinfo) -> ChangeExpiry:
-    """§7.1 refreshLicense."""
+    """§7.1 refreshLicense. The period says nothing that the end does not: it is checked and not kept."""
+    fields.optional_text(body, "periodType", max_length=_LONGEST_PERIOD)
+    fields.optional_count(body, "periodNumber")
     return ChangeExpiry(
         code=fields.required_id(body, "instanceId"),
         scene=_RENEWAL,
