@@ -23,6 +23,7 @@ MOST_FAILURES = 5
 LOCK_TIME = timedelta(minutes=6)  # the documented five, and one because clocks differ
 _PAUSES = (timedelta(seconds=10), timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=2), LOCK_TIME)
 _MOMENT = timedelta(milliseconds=250)
+_LONGEST_CALL = timedelta(minutes=10)
 _CAUSE = Cause("marketplace")
 
 
@@ -53,11 +54,14 @@ def pause(failures: int, *, locked: bool) -> timedelta:
 
 
 def enter(session: Session, key_pair: str, *, span: timedelta, now: datetime) -> Entered | Closed:
-    """Ask to make a call that takes at most ``span``."""
+    """Ask to make a call that takes at most ``span``.
+
+    What lies further ahead than a pause or a call can last was written while the clock was wrong, and is over.
+    """
     gate = store.gate_for_update(session, key_pair)
-    if gate.paused_until is not None and now < gate.paused_until:
+    if gate.paused_until is not None and now < gate.paused_until <= now + 2 * LOCK_TIME:
         return Closed(gate.paused_until, True, gate.reason)
-    if store.calls_under_way(session, key_pair, now=now) >= room(gate.failures):
+    if store.calls_under_way(session, key_pair, now=now, latest=now + _LONGEST_CALL) >= room(gate.failures):
         return Closed(now + _MOMENT, False, "as many calls as are safe are under way")
 
     call = CallUnderWay(id=new_id(now), key_pair=key_pair, ends_at=now + span)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select
 from sqlmodel import Session, col
 
 from licsrv.marketplace.tables import (
@@ -159,9 +159,10 @@ def gate(session: Session, key_pair: str) -> Gate | None:
     return session.get(Gate, key_pair)
 
 
-def calls_under_way(session: Session, key_pair: str, *, now: datetime) -> int:
-    """Count the calls under way, without those whose process must have died."""
-    session.execute(delete(CallUnderWay).where(col(CallUnderWay.ends_at) < now))
+def calls_under_way(session: Session, key_pair: str, *, now: datetime, latest: datetime) -> int:
+    """Count the calls under way, without those that must be over: their end has passed, or comes after ``latest``."""
+    over = or_(col(CallUnderWay.ends_at) < now, col(CallUnderWay.ends_at) > latest)
+    session.execute(delete(CallUnderWay).where(over))
     query = select(func.count()).where(col(CallUnderWay.key_pair) == key_pair)
     return session.scalar(query) or 0
 

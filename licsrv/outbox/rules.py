@@ -11,6 +11,8 @@ from sqlmodel import Session
 
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=10)
+LONGEST_WAIT = timedelta(hours=1)
+"""Further ahead nothing here is ever put off: a row that is has its moment from a clock that was wrong, and is due."""
 _LONGEST_DOUBLING = 12  # 2 s * 2**12 is past the longest delay; more would only overflow
 
 
@@ -71,7 +73,7 @@ def delay(attempts: int, jitter: float) -> timedelta:
 def next_try_at(verdict: Again | Postponed, *, attempts: int, jitter: float, now: datetime) -> datetime:
     """Return when the row is due again."""
     if isinstance(verdict, Postponed):
-        return max(verdict.until, now)
+        return min(max(verdict.until, now), now + LONGEST_WAIT)
     return now + delay(attempts, jitter)
 
 

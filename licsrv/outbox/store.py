@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, exists, func, insert, or_, select, true, up
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from licsrv.outbox.rules import State
+from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import after_commit, execute, table_of
 
@@ -70,9 +70,12 @@ def claim_due(
     are delivered ``together`` in one call, those right behind each other may be taken at once.
 
     Rows whose worker died are due again when its lease has run out. On PostgreSQL rows that another replica is
-    claiming at this moment are skipped, not waited for.
+    claiming at this moment are skipped, not waited for: there, two replicas may each deliver some rows of one key at
+    the same time where the kind is delivered ``together``, so such a kind must not mind its order.
+
+    A moment that lies further ahead than anybody here sets one was set while the clock was wrong, and counts as past.
     """
-    query = _due(kind, together, now).limit(limit).with_for_update(skip_locked=True, of=OutboxRow)
+    query = _due(kind, together, lease, now).limit(limit).with_for_update(skip_locked=True, of=OutboxRow)
     ids = session.scalars(query).all()
     if not ids:
         return []
@@ -88,27 +91,35 @@ def claim_due(
     return [Claimed(row.id, row.kind, row.ordering_key, row.payload, row.attempts) for row in rows]
 
 
-def _due(kind: str, together: bool, now: datetime) -> Any:
+def _due(kind: str, together: bool, lease: timedelta, now: datetime) -> Any:
     earlier = aliased(OutboxRow)
     is_behind = exists().where(
         col(earlier.ordering_key) == col(OutboxRow.ordering_key),
         col(earlier.settled_at).is_(None),
         col(earlier.id) < col(OutboxRow.id),
-        or_(col(earlier.kind) != kind, col(earlier.due_at) > now, col(earlier.claimed_until) >= now)
-        if together
-        else true(),
+        or_(col(earlier.kind) != kind, ~_is_due(earlier, now), ~_is_free(earlier, lease, now)) if together else true(),
     )
     return (
         select(col(OutboxRow.id))
         .where(
             col(OutboxRow.settled_at).is_(None),
             col(OutboxRow.kind) == kind,
-            col(OutboxRow.due_at) <= now,
-            or_(col(OutboxRow.claimed_until).is_(None), col(OutboxRow.claimed_until) < now),
+            _is_due(OutboxRow, now),
+            _is_free(OutboxRow, lease, now),
             ~is_behind,
         )
         .order_by(col(OutboxRow.id))
     )
+
+
+def _is_due(row: type[OutboxRow], now: datetime) -> Any:
+    return or_(col(row.due_at) <= now, col(row.due_at) > now + LONGEST_WAIT)
+
+
+def _is_free(row: type[OutboxRow], lease: timedelta, now: datetime) -> Any:
+    # Twice the lease: replicas' clocks differ a little.
+    claimed_until = col(row.claimed_until)
+    return or_(claimed_until.is_(None), claimed_until < now, claimed_until > now + 2 * lease)
 
 
 def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
@@ -179,11 +190,6 @@ def depth(session: Session) -> Depth:
     ).one()
     parked = session.scalar(select(func.count()).where(col(OutboxRow.state) == str(State.PARKED))) or 0
     return Depth(waiting, parked, oldest)
-
-
-def next_due_at(session: Session) -> datetime | None:
-    """Return when the next waiting row is due, whether or not somebody holds it."""
-    return session.scalar(select(func.min(OutboxRow.due_at)).where(col(OutboxRow.settled_at).is_(None)))
 
 
 def prune(session: Session, *, before: datetime) -> None:

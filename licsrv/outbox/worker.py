@@ -119,7 +119,7 @@ class Worker:
             free = self._concurrency - len(self._tasks)
             if free <= 0:
                 break
-            if self._closed_until.get(kind, _LONG_AGO) > self._clock.now():
+            if self._is_closed(kind):
                 continue
             for group in await self._claim(kind, deliverer.batch, free):
                 task = asyncio.create_task(self._deliver(deliverer, group))
@@ -127,6 +127,11 @@ class Worker:
                 task.add_done_callback(self._done)
                 started += 1
         return started
+
+    def _is_closed(self, kind: str) -> bool:
+        """Whether the kind's way is closed; one closed for too long was closed while the clock was wrong."""
+        now = self._clock.now()
+        return now < self._closed_until.get(kind, _LONG_AGO) <= now + rules.LONGEST_WAIT
 
     def _in_turn(self) -> Sequence[tuple[str, Deliverer]]:
         """Return the kinds, each time another one first: many rows of one kind must not keep the others waiting."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from licsrv.outbox import store
-from licsrv.outbox.rules import State
+from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.store import Claimed
 from licsrv.platform.db import Database, reading, transaction
 from tests.conftest import NOW
@@ -121,6 +121,37 @@ def test_a_row_comes_back_when_its_lease_is_over(database: Database, after: time
     assert [each.attempts for each in again] == [2] * found
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_what_was_written_while_the_clock_was_wrong_does_not_wait_for_that_moment(
+    database: Database, together: bool
+) -> None:
+    put(database, ("query", "k"), ("query", "k"), now=NOW + timedelta(days=365))
+    claim(database, "query", owner="dead", limit=1, now=NOW + timedelta(days=365))
+
+    found = claim(database, "query", owner="alive", together=together)
+
+    assert [each.attempts for each in found] == [2, 1][: 1 + together]
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(LONGEST_WAIT, 0), (LONGEST_WAIT + A_MOMENT, 1)])
+def test_a_row_waits_for_its_moment_as_long_as_anybody_may_let_it_wait(
+    database: Database, ahead: timedelta, found: int
+) -> None:
+    put(database, ("query", "k"), now=NOW + ahead)
+
+    assert len(claim(database, "query")) == found
+
+
+@pytest.mark.parametrize(("before", "found"), [(LEASE, 0), (LEASE + A_MOMENT, 1)])
+def test_a_claim_counts_although_the_claimers_clock_is_a_lease_ahead(
+    database: Database, before: timedelta, found: int
+) -> None:
+    put(database, ("query", "k"), now=NOW - before)
+    claim(database, "query", owner="ahead", now=NOW)
+
+    assert len(claim(database, "query", owner="behind", now=NOW - before)) == found
+
+
 def is_mine(database: Database, claimed: Claimed, owner: str) -> bool:
     with transaction(database) as session:
         return store.still_mine(session, claimed, owner)
@@ -218,7 +249,6 @@ def test_waiting_rows_are_shown_oldest_first_and_others_newest_first(database: D
 def test_the_depth_tells_what_waits_and_since_when(database: Database) -> None:
     with reading(database) as session:
         assert store.depth(session) == store.Depth(0, 0, None)
-        assert store.next_due_at(session) is None
 
     put(database, ("query", "a"), now=NOW)
     put(database, ("query", "b"), ("query", "c"), now=NOW + timedelta(minutes=1))
@@ -227,7 +257,6 @@ def test_the_depth_tells_what_waits_and_since_when(database: Database) -> None:
 
     with reading(database) as session:
         assert store.depth(session) == store.Depth(2, 1, NOW + timedelta(minutes=1))
-        assert store.next_due_at(session) == NOW + timedelta(minutes=1)
 
 
 def test_pruning_forgets_what_is_done_and_keeps_what_somebody_must_see(database: Database) -> None:
