@@ -14,14 +14,11 @@ of bytes: 100,000 of them are 700 KB, and a look-up reads 17 of them.
 from __future__ import annotations
 
 import hashlib
-import sys
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import islice
-from operator import lt
 
 from client_stub import claim_values, tokens
 from client_stub.claims import License
@@ -32,7 +29,7 @@ from client_stub.tokens import TokenKind
 ENTRY_BYTES = 7
 MAXIMUM_CHARACTERS = 16 * 1024 * 1024
 LIST = TokenKind("revocations", KeyPurpose.LICENSE, MAXIMUM_CHARACTERS)
-_WORD_BYTES = 8
+_ENTRY_BITS = 8 * ENTRY_BYTES
 _VERSION = 1
 _LARGEST_NUMBER = 2**53 - 1
 _LARGEST_COUNT = MAXIMUM_CHARACTERS // ENTRY_BYTES
@@ -151,17 +148,23 @@ def _read(head: Mapping[str, object], entries: bytes) -> RevocationUpdate:
 
 
 def _check_order(entries: bytes) -> None:
-    """Compare neighbours as numbers: sliced by column into machine words, three times as fast as entry by entry."""
-    words = bytearray(len(entries) // ENTRY_BYTES * _WORD_BYTES)
-    for column in range(ENTRY_BYTES):
-        words[_word_place(column) :: _WORD_BYTES] = entries[column::ENTRY_BYTES]
-    numbers = memoryview(words).cast("Q").tolist()
-    if not all(map(lt, numbers, islice(numbers, 1, None))):
+    """Compare every entry with the one before it, all of them at once and without taking them apart.
+
+    Two very long numbers are subtracted in one step, the entries without the first minus the entries without the last.
+    An entry that is smaller than the one before it borrows from its neighbour; after that, taking 1 from every
+    difference borrows where two are equal. A borrow shows in the lowest bit of the neighbour. One by one, this was
+    half of what a list of a hundred thousand costs to check.
+    """
+    count = len(entries) // ENTRY_BYTES
+    if count < 2:
+        return
+    ones = int.from_bytes((b"\0" * (ENTRY_BYTES - 1) + b"\1") * (count - 1))
+    neighbours = ones << _ENTRY_BITS
+    earlier = int.from_bytes(entries) >> _ENTRY_BITS
+    later = int.from_bytes(memoryview(entries)[ENTRY_BYTES:])
+    differences = later - earlier
+    if (later ^ earlier ^ differences) & neighbours or (differences ^ ones ^ (differences - ones)) & neighbours:
         raise BadClaimsError("The entries of the list are not in ascending order.")
-
-
-def _word_place(column: int) -> int:
-    return ENTRY_BYTES - 1 - column if sys.byteorder == "little" else column + _WORD_BYTES - ENTRY_BYTES
 
 
 def _split(entries: bytes) -> list[bytes]:

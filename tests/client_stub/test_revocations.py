@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from tests.client_stub.signing import (
     list_payload,
 )
 
+VENDOR = Vendor()
+KEYS = PinnedKeys.from_jwks(VENDOR.jwks)
 ENTRIES = [list_entry(f"license:lic_{number}") for number in range(50)]
 
 
@@ -230,6 +233,22 @@ def test_the_order_is_looked_at_byte_by_byte(vendor: Vendor, keys: PinnedKeys, p
         assert open_list(vendor.sign_list(list_payload([], add=2) + b"".join(pair)), keys).added == b"".join(pair)
     with pytest.raises(errors.BadClaimsError, match="ascending"):
         open_list(vendor.sign_list(list_payload([], add=2) + b"".join(reversed(pair))), keys)
+
+
+BYTES_THAT_BORROW = st.sampled_from([0, 1, 127, 128, 255])
+
+
+@given(st.lists(st.lists(BYTES_THAT_BORROW, min_size=7, max_size=7).map(bytes), max_size=6), st.booleans())
+def test_the_order_is_that_of_the_entries_compared_one_by_one(entries: list[bytes], is_sorted: bool) -> None:
+    chosen = sorted(entries) if is_sorted else entries
+    is_ascending = all(earlier < later for earlier, later in pairwise(chosen))
+    text = VENDOR.sign_list(list_payload([], add=len(chosen)) + b"".join(chosen))
+
+    if is_ascending:
+        assert open_list(text, KEYS).added == b"".join(chosen)
+    else:
+        with pytest.raises(errors.BadClaimsError, match="ascending"):
+            open_list(text, KEYS)
 
 
 @pytest.mark.parametrize(
