@@ -72,6 +72,11 @@ class Marketplace:
         """Send any callback, correctly signed, and return it when it was tried."""
         return self._tried(self._post("/callbacks", body=body)["id"], 1)
 
+    def probe(self) -> dict[str, Any]:
+        """Replay every saved debug case, and return what is known of the probes when all were answered."""
+        self._post("/probes")
+        return wait_for(lambda: self.show("/probes"), lambda seen: seen["rounds"][-1]["complete"], "the end of a probe")
+
     def callback(self, callback_id: str) -> dict[str, Any]:
         """Return one callback with all its tries."""
         return self.show(f"/callbacks/{callback_id}")

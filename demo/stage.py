@@ -23,6 +23,7 @@ from typing import Any
 import httpx2
 
 from client_stub import PinnedKeys
+from demo.commands import Commands
 from demo.expectations import UnexpectedError, wait_for
 from demo.marketplace import Marketplace
 from demo.workstation import StoryClock, Surroundings, Workstation
@@ -32,7 +33,6 @@ AK, SK, ACCESS_KEY = "DEMOAK", "demo-secret-key", "demo-callback-access-key"
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
-_COMMAND_SECONDS = 30.0
 _TRIES = 3
 
 
@@ -42,6 +42,7 @@ class Stage:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="licsrv-demo-"))
         self.clock = StoryClock()
+        self._commands = Commands(_ROOT, self.folder)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._workstations: list[Workstation] = []
         self._ports = {"server": 0, "marketplace": 0}
@@ -58,8 +59,8 @@ class Stage:
         """End everything that was started, and remove the folder."""
         for workstation in self._workstations:
             workstation.close()
-        for name in list(self._processes):
-            self._end(name)
+        self._commands.close()
+        self._end_all()
         if self._marketplace is not None:
             self._marketplace.close()
         self._http.close()
@@ -85,19 +86,23 @@ class Stage:
     def set_up(self) -> str:
         """Make keys and database, start both processes, and return what the commands said."""
         said = ""
+        self._commands.warm_up()
         for _ in range(_TRIES):  # somebody else may take a port between looking and listening
             self._ports = {name: free_port() for name in self._ports}
+            self._launch_marketplace()
             said = said or self.command("init") + self.command("keys", "new", "license", "--algorithm", "ML-DSA-65")
-            if self._start_marketplace() and self.start_server():
+            self._launch_server()
+            if self._is_marketplace_up() and self._is_server_up():
                 self._marketplace = Marketplace(self.marketplace_url)
                 self.set_clocks(story_begins_at())
                 return said
+            self._end_all()
         raise UnexpectedError("No free ports were found.")
 
     def start_server(self) -> bool:
         """Start the server on its port and wait until it is ready; False when the port was taken meanwhile."""
-        self._launch("server", ["-m", "licsrv", "serve", "--port", str(self._ports["server"])])
-        return self._wait_until_up("server", f"{self.server_url}/readyz")
+        self._launch_server()
+        return self._is_server_up()
 
     def kill_server(self) -> None:
         """Kill the server as ``kill -9`` does: it gets no chance to finish anything."""
@@ -144,13 +149,10 @@ class Stage:
         keys = self.folder / "public-keys.json"
         keys.write_text(self.public_keys(), encoding="utf-8")
         words = [str(file), "--keys", str(keys), "--device", device_info, "--at", self.clock.now().isoformat()]
-        done = subprocess.run(
-            [sys.executable, "-m", "client_stub", "verify", *words, *options, "--json"],
-            cwd=_ROOT, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-        if done.returncode not in {0, 1}:
-            raise UnexpectedError(f"The license file was not looked at: {(done.stderr or done.stdout).strip()[:500]}")
-        return done.returncode == 0, json.loads(done.stdout)
+        done = self._commands.run("client_stub", ["verify", *words, *options, "--json"], {})
+        if done.code not in {0, 1}:
+            raise UnexpectedError(f"The license file was not looked at: {done.last_words}")
+        return done.code == 0, json.loads(done.output)
 
     def pass_time(self, span: timedelta) -> None:
         """Let time pass for the server, the marketplace and every desktop alike."""
@@ -174,13 +176,10 @@ class Stage:
         Raises:
             UnexpectedError: It failed.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "licsrv", *words],
-            cwd=_ROOT, env=self._environment(), capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise UnexpectedError(f"`licsrv {' '.join(words)}` failed: {(done.stderr or done.stdout).strip()[:500]}")
-        return done.stdout
+        done = self._commands.run("licsrv", words, self._environment())
+        if done.code != 0:
+            raise UnexpectedError(f"`licsrv {' '.join(words)}` failed: {done.last_words}")
+        return done.output
 
     def command_json(self, *words: str) -> Any:
         """Run ``licsrv`` with ``--json`` and return the document it printed."""
@@ -192,13 +191,19 @@ class Stage:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         return [line[:300] for line in lines if '"level": "info"' not in line][-most:]
 
-    def _start_marketplace(self) -> bool:
-        if "marketplace" in self._processes:  # from a try that failed
-            self._end("marketplace")
+    def _launch_server(self) -> None:
+        self._launch("server", ["-m", "licsrv", "serve", "--port", str(self._ports["server"])])
+
+    def _is_server_up(self) -> bool:
+        return self._wait_until_up("server", f"{self.server_url}/readyz")
+
+    def _launch_marketplace(self) -> None:
         port, callback = str(self._ports["marketplace"]), f"{self.server_url}/marketplace/callback"
         words = ["serve", "--port", port, "--callback-url", callback, "--quiet"]
         keys = ["--access-key", ACCESS_KEY, "--ak", AK, "--sk", SK]
         self._launch("marketplace", ["-m", "licsrv.emulator", *words, *keys])
+
+    def _is_marketplace_up(self) -> bool:
         return self._wait_until_up("marketplace", f"{self.marketplace_url}/control/clock")
 
     def _launch(self, name: str, words: Sequence[str]) -> None:
@@ -227,14 +232,16 @@ class Stage:
         except httpx2.HTTPError:
             return False
 
-    def _end(self, name: str) -> None:
-        process = self._processes.pop(name)
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def _end_all(self) -> None:
+        processes = [self._processes.pop(name) for name in list(self._processes)]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def _environment(self) -> Mapping[str, str]:
         """Return the environment of our processes: the user's own, without settings and proxies of theirs."""

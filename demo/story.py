@@ -9,14 +9,26 @@ from collections.abc import Iterator
 from demo.narrator import Narrator, Told, ToldAct
 from demo.scene import Act, Scene, Step
 from demo.stage import Stage
-from demo.steps import books, ending, everyday, files, notification, old_line, online, purchase, trouble, versions
+from demo.steps import (
+    books,
+    ending,
+    everyday,
+    files,
+    notification,
+    old_line,
+    online,
+    probes,
+    purchase,
+    trouble,
+    versions,
+)
 
 ACTS: tuple[Act, ...] = (
     Act("Authorization code", (*purchase.STEPS, *everyday.STEPS, *trouble.STEPS, *ending.STEPS)),
     Act("Online license", online.STEPS),
     Act("License file and revocation list, without network", files.STEPS),
     Act("License 1.0", old_line.STEPS),
-    Act("Order notification", notification.STEPS),
+    Act("Order notification and probes", (*notification.STEPS, *probes.STEPS)),
     Act("New versions", versions.STEPS),
     Act("The books", books.STEPS),
 )

@@ -46,7 +46,7 @@ def marketplace_back(scene: Scene) -> str:
 def kill(scene: Scene) -> str:
     """Kill the server while deliveries are under way and a callback's answer is lost."""
     scene.stage.pass_time(timedelta(days=1))
-    scene.marketplace.misbehave("open_api", "delay_seconds", 25)
+    scene.marketplace.misbehave("open_api", "delay_seconds", 10)
     scene.marketplace.misbehave("callbacks", "lose_answer", 1)
     renewal = scene.marketplace.do(scene.code, "renew", days=365)
     expect(renewal["attempts"][-1]["http_status"], 200, "HTTP status of the answer that gets lost")

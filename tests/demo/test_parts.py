@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import httpx2
 import pytest
 from rich.console import Console
 
+from demo.commands import Commands
 from demo.expectations import UnexpectedError, expect, expect_kind, wait_for
 from demo.narrator import Narrator, Told, ToldAct
 from demo.stage import Stage
+from tests.docs.pages import ROOT
 
 
 def test_what_is_as_expected_passes() -> None:
@@ -97,3 +100,26 @@ def _urls(stage: Stage) -> list[str]:
 def test_a_command_that_fails_is_told_in_one_sentence() -> None:
     with Stage() as stage, pytest.raises(UnexpectedError, match="`licsrv licenses nonsense` failed"):
         stage.command("licenses", "nonsense")
+
+
+def test_a_prompt_that_is_gone_fails_the_command_and_is_no_broken_pipe_of_ours(tmp_path: Path) -> None:
+    commands = Commands(ROOT, tmp_path)
+    prompt = commands.warm_up()
+    prompt.kill()
+    prompt.wait()
+
+    with pytest.raises(UnexpectedError, match="`licsrv --help` did not end"):
+        commands.run("licsrv", ["--help"], {})
+    commands.close()
+
+
+def test_a_command_sees_its_own_environment_and_says_how_it_ended(tmp_path: Path) -> None:
+    commands = Commands(ROOT, tmp_path)
+
+    listed = commands.run("licsrv", ["keys", "list"], {"LICSRV_KEYS_DIR": str(tmp_path / "elsewhere")})
+    mistyped = commands.run("licsrv", ["nonsense"], {})
+    commands.close()
+
+    assert (listed.code, listed.output) == (0, "")
+    assert "elsewhere" in listed.last_words
+    assert mistyped.code == 2
