@@ -26,7 +26,7 @@ from client_stub.admission import NO_DEVICE_INFO, Admission, machine_of
 from client_stub.claims import Lease, License
 from client_stub.clock import Clock, ConfirmedTime, best_estimate
 from client_stub.configuration import Configuration
-from client_stub.errors import ForeignLeaseError, VerificationError
+from client_stub.errors import ForeignLeaseError, NonceMismatchError, VerificationError
 from client_stub.events import LicenseType
 from client_stub.holding import Holding, Machine, is_outdated, is_same_license, unix
 from client_stub.problems import Problem
@@ -90,6 +90,7 @@ class LicenseSession:
         self._denial = verdicts.NO_LICENSE
         self._confirmed: ConfirmedTime | None = None
         self._time_saved = 0
+        self._asked = self._answered = 0
         self._last_problem: Problem | None = None
 
     @property
@@ -190,7 +191,7 @@ class LicenseSession:
 
     def check_in(self) -> CheckIn:
         """Send one heartbeat with a new nonce, and believe the answer only if it proves itself."""
-        holding = self._note_sent()
+        holding, question = self._note_sent()
         if holding is None:
             return CheckIn(problem=problems.from_verdict(self._denial))
         if holding.string is None:
@@ -205,7 +206,7 @@ class LicenseSession:
             return self._not_checked_in(error.problem, getattr(error, "retry_after", None))
         except VerificationError as error:
             return self._not_checked_in(problems.from_error(error), None)
-        return self._believe(lease, text, holding.string)
+        return self._believe(lease, text, holding.string, question)
 
     def verdict(self) -> Verdict:
         """Say what the program may do now, and remember the time."""
@@ -386,24 +387,35 @@ class LicenseSession:
         except VerificationError as error:
             _LOG.warning("the renewed license is not believed: %s", error.code)
 
-    def _note_sent(self) -> Holding | None:
+    def _note_sent(self) -> tuple[Holding | None, int]:
+        """Return what checks in, and the number of this question: a held-back answer is known by it."""
         with self._lock:
+            self._asked += 1
             if self._holding is not None:
                 record = replace(self._holding.record, heartbeat_sent_at=unix(self.now()))
                 self._holding = replace(self._holding, record=record)
-            return self._holding
+            return self._holding, self._asked
 
     def _not_checked_in(self, problem: Problem, retry_after: timedelta | None) -> CheckIn:
         _LOG.info("the check-in did not succeed: %s", problem.code)
         self._last_problem = problem
         return CheckIn(problem=problem, retry_after=retry_after)
 
-    def _believe(self, lease: Lease, text: str, license: License) -> CheckIn:
-        """Take over a fresh lease; with it the server has told the time, so what our clock showed before is void."""
+    def _believe(self, lease: Lease, text: str, license: License, question: int) -> CheckIn:
+        """Take over a fresh lease; with it the server has told the time, so what our clock showed before is void.
+
+        The order of the questions counts, not the dates of the answers: the server's clock may have been set right.
+        """
         with self._lock:
+            if question < self._answered:
+                overtaken = NonceMismatchError(
+                    "The lease answers a question that was asked before the last answered one."
+                )
+                return CheckIn(problem=problems.from_error(overtaken))
             if self._holding is None or self._holding.string != license:
                 exchanged = ForeignLeaseError("The license was exchanged while the server answered.")
                 return CheckIn(problem=problems.from_error(exchanged))
+            self._answered = question
             self._confirmed = ConfirmedTime(lease.issued_at, self._clock.now(), self._clock.monotonic())
             record = replace(
                 self._holding.record, lease=text, lease_nonce=lease.nonce, highest_seen_at=unix(lease.issued_at)

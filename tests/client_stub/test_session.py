@@ -270,6 +270,25 @@ def test_an_answer_that_comes_after_the_license_was_exchanged_is_dropped(start: 
     assert session.verdict().is_allowed
 
 
+def test_an_answer_that_is_overtaken_by_a_later_one_does_not_lift_it(start: Start, server: FakeServer) -> None:
+    session = start()
+    session.obtain(DEVICE)
+
+    def held_back(body: dict[str, object]) -> httpx2.Response:
+        good = server.vendor.lease(nonce=body["nonce"])
+        server.on_heartbeat, server.lease_changes = None, {"status": "REVOKED", "reason": "Not paid."}
+        assert session.check_in().lease is not None
+        return httpx2.Response(200, json={"lease": good})
+
+    server.on_heartbeat = held_back
+
+    late = session.check_in()
+
+    assert late.problem is not None
+    assert session.verdict().reason is Reason.REVOKED
+    assert session.verdict().sentence == "Not paid."
+
+
 # -- outages -------------------------------------------------------------------------------------------------------
 
 
