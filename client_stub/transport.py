@@ -13,8 +13,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,9 @@ MAXIMUM_LIST_BYTES = MAXIMUM_CHARACTERS
 LONGEST_RETRY_AFTER = timedelta(days=1)
 _TRY_AGAIN_STATUSES = frozenset({408, 425, 429})
 _PLAIN_TIMEOUT = 5.0
+_LONGEST_ANSWER = 6
+"""How often the limit of one pause a whole answer may take, and what a long one has to bring in a second beyond it."""
+_LEAST_BYTES_PER_SECOND = 1024
 _SHA256_DIGEST = re.compile(r"(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]*):")
 
 
@@ -253,7 +257,8 @@ class DirectTransport:
         *,
         maximum: int = MAXIMUM_ANSWER_BYTES,
     ) -> tuple[httpx2.Response, bytes]:
-        return exchange(self._http, method, path, body, headers, maximum=maximum)
+        clock = self._clock.monotonic
+        return exchange(self._http, method, path, body, headers, maximum=maximum, monotonic=clock)
 
 
 def exchange(
@@ -265,18 +270,20 @@ def exchange(
     *,
     maximum: int = MAXIMUM_ANSWER_BYTES,
     timeout: float | None = None,
+    monotonic: Callable[[], float] | None = None,
 ) -> tuple[httpx2.Response, bytes]:
     """Ask, and return the answer with at most ``maximum`` bytes of its body, whatever its status.
 
     ``timeout`` in seconds takes the place of the client's own.
 
     Raises:
-        UnansweredError: No answer, or a longer one.
+        UnansweredError: No answer, a longer one, or one that trickles in.
     """
     try:
-        limit = http.timeout if timeout is None else timeout
+        limit = http.timeout if timeout is None else httpx2.Timeout(timeout)
         with http.stream(method, path, json=body, headers=headers, timeout=limit) as response:
-            return response, _read_limited(response, maximum)
+            pace = _Pace(monotonic or SystemClock().monotonic, (limit.read or math.inf) * _LONGEST_ANSWER)
+            return response, _read_limited(response, maximum, pace)
     # A closed client raises RuntimeError; a host name that IDNA refuses raises outside HTTPError too.
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, RuntimeError) as error:
         raise UnansweredError(_unreachable()) from error
@@ -296,18 +303,32 @@ def fetch_keys_for_development(server_url: str, *, transport: httpx2.BaseTranspo
     with httpx2.Client(timeout=_PLAIN_TIMEOUT, trust_env=trust_env, transport=transport) as http:
         try:
             with http.stream("GET", server_url.rstrip("/") + "/.well-known/jwks.json") as response:
-                raw = _read_limited(response)
+                raw = _read_limited(response, MAXIMUM_ANSWER_BYTES)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise UnansweredError(_unreachable()) from error
     return _read_object(response.status_code, raw)
 
 
-def _read_limited(response: httpx2.Response, maximum: int = MAXIMUM_ANSWER_BYTES) -> bytes:
+class _Pace:
+    """How slowly an answer may come in: the limit of the HTTP client begins anew with every byte, this one does not."""
+
+    def __init__(self, monotonic: Callable[[], float], patience: float) -> None:
+        self._monotonic = monotonic
+        self._ends_at = monotonic() + patience
+
+    def allows(self, received: int) -> bool:
+        """Return False when so many bytes should have been here long ago; a long answer may take longer."""
+        return self._monotonic() <= self._ends_at + received / _LEAST_BYTES_PER_SECOND
+
+
+def _read_limited(response: httpx2.Response, maximum: int, pace: _Pace | None = None) -> bytes:
     raw = bytearray()
     for chunk in response.iter_bytes():
         raw += chunk
         if len(raw) > maximum:
             raise UnansweredError(_unexpected(response.status_code))
+        if pace is not None and not pace.allows(len(raw)):
+            raise UnansweredError(_unreachable())
     return bytes(raw)
 
 

@@ -170,6 +170,40 @@ def test_every_network_error_is_no_answer(connect: Connect, error: Exception) ->
     assert caught.value.problem.action
 
 
+def test_an_answer_that_trickles_in_has_an_end(configuration: Configuration) -> None:
+    clock = FakeClock()
+
+    def trickle() -> Iterator[bytes]:
+        while clock.seconds < 10_000:
+            clock.pass_time(configuration.request_timeout / 2)
+            yield b" "
+
+    transport = DirectTransport(
+        configuration, transport=httpx2.MockTransport(lambda _: httpx2.Response(200, content=trickle())), clock=clock
+    )
+
+    with pytest.raises(UnansweredError) as caught:
+        transport.send_heartbeat("a.b.c", DEVICE, "n")
+
+    assert caught.value.problem.code == "SERVER_UNREACHABLE"
+    assert clock.seconds < 1000 + 8 * configuration.request_timeout.total_seconds()
+
+
+def test_a_long_list_over_a_thin_line_is_no_trickle(configuration: Configuration) -> None:
+    clock = FakeClock()
+
+    def thin_line() -> Iterator[bytes]:
+        for _ in range(100):
+            clock.pass_time(timedelta(seconds=2))
+            yield b"x" * 8192
+
+    transport = DirectTransport(
+        configuration, transport=httpx2.MockTransport(lambda _: httpx2.Response(200, content=thin_line())), clock=clock
+    )
+
+    assert transport.fetch_revocations(0, "") == FetchedList(b"x" * 819_200, "")
+
+
 def test_a_redirect_is_not_followed(connect: Connect) -> None:
     asked: list[str] = []
 
