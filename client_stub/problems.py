@@ -21,6 +21,8 @@ VERSION_NOT_SET = "VERSION_NOT_SET"
 ISCDESK_UNREACHABLE = "ISCDESK_UNREACHABLE"
 ISCDESK_REFUSED = "ISCDESK_REFUSED"
 LICENSE_NOT_GRANTED = "LICENSE_NOT_GRANTED"
+ROLLED_BACK = "ROLLED_BACK"
+NEEDS_FULL = "NEEDS_FULL"
 
 _KNOWN_MEMBERS = {"type", "title", "status", "detail", "code", "action", "request_id"}
 
@@ -67,6 +69,17 @@ NOT_WRITTEN = Problem(
     FILE_NOT_WRITTEN,
     "The license file could not be written where the program asked for it.",
     "Look at the folder's permissions and at the free space, then ask again.",
+)
+
+LIST_IS_OLDER = Problem(
+    ROLLED_BACK,
+    "The revocation list is older than the one that is here already; it was not used.",
+    "Carry the newest list to this computer.",
+)
+LIST_IS_INCOMPLETE = Problem(
+    NEEDS_FULL,
+    "The file holds what has changed since another revocation list than the one that is here; it was not used.",
+    "Carry the whole list to this computer.",
 )
 
 

@@ -24,6 +24,7 @@ from client_stub.transport import RefusedError, Transport, TransportError
 _LOG = logging.getLogger(__name__)
 _MOST_DELTAS = 32
 _ASK_EVERY = 3600.0
+_OF_NO_USE = {Outcome.OLDER: problems.LIST_IS_OLDER, Outcome.GAP: problems.LIST_IS_INCOMPLETE}
 
 
 class RevocationWatch:
@@ -90,14 +91,13 @@ class RevocationWatch:
     def take_carried(self, path: Path) -> Problem | None:
         """Take a list that was carried to this computer, and return what stands in the way, if anything."""
         try:
-            self.take_file(path)
+            problem = _OF_NO_USE.get(self.take_file(path))
         except OSError:
             problem = Problem(problems.NOT_AVAILABLE, "The revocation list cannot be read.", "Look at its path.")
         except VerificationError as error:
             problem = problems.from_error(error)
-        else:
-            return None
-        _LOG.warning("the revocation list that was carried here is not used: %s", problem.code)
+        if problem is not None:
+            _LOG.warning("the revocation list that was carried here is not used: %s", problem.code)
         return problem
 
     def refresh_when_due(self, transport: Transport, monotonic: float) -> None:

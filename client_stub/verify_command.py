@@ -17,7 +17,13 @@ from client_stub.keys import PinnedKeys, PinnedKeysError
 from client_stub.terminal import Terminal
 
 BELIEVED, NOT_BELIEVED, CANNOT_START = 0, 1, 2
+_Refusal = tuple[str, str, str]
 _REVOKED = ("REVOKED", "The license is on the vendor's list of revoked licenses.", "Ask the vendor's support.")
+_NOT_THE_WHOLE_LIST = (
+    "NEEDS_FULL",
+    "The revocation list holds changes only; whether the license stands in the list itself is not known.",
+    "Carry the whole list here.",
+)
 
 
 class KeysFileError(ValueError):
@@ -40,7 +46,7 @@ def main(arguments: Sequence[str], *, output: TextIO, this_device: Callable[[], 
         keys = read_keys(options.keys)
         raw = license_folder.read(options.file)
         believed = _believe(raw, keys, options, device_info, options.at or now)
-        refusal = _REVOKED if _is_listed(believed, keys, options) else None
+        refusal = _refusal_of_list(believed, keys, options)
     except VerificationError as error:
         believed, refusal = None, (error.code, str(error), error.action)
     except (OSError, KeysFileError) as error:
@@ -101,25 +107,25 @@ def _believe(raw: bytes, keys: PinnedKeys, options: argparse.Namespace, device_i
     )
 
 
-def _is_listed(believed: License, keys: PinnedKeys, options: argparse.Namespace) -> bool:
-    """Look the license up in the list. A delta names additions only, so it is looked at as it is."""
+def _refusal_of_list(believed: License, keys: PinnedKeys, options: argparse.Namespace) -> _Refusal | None:
+    """Look the license up in the list. Changes alone may name it, but that they do not name it says nothing."""
     if options.revocations is None:
-        return False
+        return None
     try:
         text = disk.read_file(options.revocations, revocations.MAXIMUM_CHARACTERS).rstrip(b"\r\n")
     except ValueError as error:
         raise KeysFileError(f"{options.revocations.name} is too large.") from error
     update = revocations.open_update(text, keys, issuer=options.issuer)
-    return revocations.RevocationList(update.number, update.issued_at, update.added).names(believed)
+    if revocations.RevocationList(update.number, update.issued_at, update.added).names(believed):
+        return _REVOKED
+    return _NOT_THE_WHOLE_LIST if update.since else None
 
 
 def _reason(error: Exception) -> str:
     return error.strerror or "the file cannot be read" if isinstance(error, OSError) else str(error)
 
 
-def _report(
-    terminal: Terminal, believed: License | None, refusal: tuple[str, str, str] | None, *, as_json: bool
-) -> None:
+def _report(terminal: Terminal, believed: License | None, refusal: _Refusal | None, *, as_json: bool) -> None:
     if as_json:
         terminal.say(json.dumps(_document(believed, refusal), ensure_ascii=False, indent=2))
     elif refusal is not None:
@@ -129,7 +135,7 @@ def _report(
         terminal.show_license(believed)
 
 
-def _document(believed: License | None, refusal: tuple[str, str, str] | None) -> Mapping[str, object]:
+def _document(believed: License | None, refusal: _Refusal | None) -> Mapping[str, object]:
     document: dict[str, object] = {"verified": refusal is None}
     if refusal is not None:
         document |= dict(zip(("code", "detail", "action"), refusal, strict=True))

@@ -263,3 +263,20 @@ def test_a_carried_list_that_is_of_no_use_is_a_problem(watch: Start, tmp_path: P
         found = watch().take_carried(place)
         assert found is not None
         assert found.code == code
+
+
+def test_a_carried_list_that_cannot_be_used_here_says_so(watch: Start, vendor: Vendor, tmp_path: Path) -> None:
+    started = watch()
+    started.take(vendor.revocation_list([A], number=5))
+    offered = {
+        "ROLLED_BACK": vendor.revocation_list([], number=4),
+        "NEEDS_FULL": vendor.revocation_list([], number=9, since=7),
+        "": vendor.revocation_list([], number=6, since=5),
+    }
+
+    for code, text in offered.items():
+        (tmp_path / "list.jws").write_text(text)
+        found = started.take_carried(tmp_path / "list.jws")
+        assert (found.code if found else "") == code
+
+    assert (started.number, started.listed_at(called("a")) is not None) == (6, True)

@@ -75,6 +75,18 @@ def test_a_list_that_is_not_believed_is_no_list(folder: Path) -> None:
     assert verify(folder, "cad.lic", "--revocations", str(folder / "cad.lic"))[0] == 1
 
 
+def test_changes_alone_are_no_list_unless_they_name_the_license(folder: Path, vendor: Vendor) -> None:
+    for name, entries in (("others", []), ("ours", [list_entry("string:lf_1")])):
+        (folder / name).write_text(vendor.revocation_list(entries, number=9, since=7))
+
+    silent = verify(folder, "cad.lic", "--revocations", str(folder / "others"))
+    naming = verify(folder, "cad.lic", "--revocations", str(folder / "ours"))
+
+    assert (silent[0], naming[0]) == (1, 1)
+    assert "(NEEDS_FULL)" in silent[1]
+    assert "(REVOKED)" in naming[1]
+
+
 def test_programs_get_json(folder: Path) -> None:
     good, bad = verify(folder, "cad.lic", "--json"), verify(folder, "string.lic", "--json")
 
