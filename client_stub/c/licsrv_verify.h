@@ -6,11 +6,12 @@
  * asks no clock, keeps no global state and allocates no memory of its own (libcrypto does, for the moment of a call):
  * every function may run on any thread, several at once.
  *
- * What it does not do: gather device facts, talk to a server, or verify the second (ML-DSA-65) signature that a license
- * file may carry. Of that one it checks form and digest: the Ed25519 signature covers the digest, so the second
- * signature can be neither taken away nor exchanged. A program that demands both signatures needs another verifier.
+ * What it does not do: gather device facts, or talk to a server.
  *
- * Needs C11 and libcrypto of OpenSSL 1.1.1 or newer.
+ * Needs C11 and libcrypto of OpenSSL 1.1.1 or newer. The second (ML-DSA-65) signature that a license file may carry is
+ * verified where second keys are pinned, which needs a libcrypto of 3.5 or newer when the program runs
+ * (licsrv_has_ml_dsa). Without second keys its form and digest are checked: the Ed25519 signature covers the digest, so
+ * the second signature can be neither taken away nor exchanged.
  *
  * ---------------------------------------------------------------------------------------------------------------
  *   static const licsrv_key KEYS[] = {{"<key id>", LICSRV_FOR_LICENSES, {0x1f, ...}}, {"...", LICSRV_FOR_LEASES, {...}}};
@@ -55,11 +56,12 @@ typedef enum licsrv_result {
     LICSRV_NEEDS_FULL = 13,   /* a change of another revocation list than the held one: get the full list */
     LICSRV_MEMORY = 14,       /* the workspace is too small */
     LICSRV_ARGUMENT = 15,     /* the program called wrongly: a null, a damaged pinned key, a moment out of range */
-    LICSRV_UNAVAILABLE = 16   /* libcrypto refuses Ed25519 or SHA-256, for instance under a policy of the machine */
+    LICSRV_UNAVAILABLE = 16   /* libcrypto has no Ed25519, SHA-256 or, with second keys, ML-DSA-65: too old, or a policy */
 } licsrv_result;
 
 #define LICSRV_KEY_ID_CHARACTERS 16
 #define LICSRV_PUBLIC_KEY_BYTES 32
+#define LICSRV_SECOND_KEY_BYTES 1952     /* of ML-DSA-65 (FIPS 204) */
 #define LICSRV_MAXIMUM_STRING 1024       /* characters of a license string */
 #define LICSRV_MAXIMUM_LEASE 8192        /* characters of a lease */
 #define LICSRV_MAXIMUM_FILE 65536        /* bytes of a license file */
@@ -93,6 +95,12 @@ typedef struct licsrv_key {
     unsigned char public_key[LICSRV_PUBLIC_KEY_BYTES];
 } licsrv_key;
 
+/* A pinned ML-DSA-65 key for the second signature of license files; `key_id` as above (licsrv_second_key_id). */
+typedef struct licsrv_second_key {
+    char key_id[LICSRV_KEY_ID_CHARACTERS + 1];
+    unsigned char public_key[LICSRV_SECOND_KEY_BYTES];
+} licsrv_second_key;
+
 /* UTF-8 inside the workspace; data[length] is NUL. An absent optional text has length 0. */
 typedef struct licsrv_text {
     const char *data;
@@ -107,6 +115,9 @@ typedef struct licsrv_expected {
     const char *device_info; /* MAC|disk|board|CPU in UTF-8, as it was sent to the server; needed for licenses */
     const char *issuer;
     const char *product;
+    const licsrv_second_key *second_keys; /* with any, every second signature has to be good and of one of them */
+    size_t second_key_count;
+    bool require_both; /* refuse files with one signature; needs second keys */
 } licsrv_expected;
 
 /* A license whose signature is good. Moments are Unix seconds; LICSRV_NEVER where there is no end. */
@@ -126,7 +137,7 @@ typedef struct licsrv_license {
     size_t feature_count;
     bool is_test;
     bool is_provisional;
-    bool has_second_signature; /* files only; its digest was checked, the signature itself was not */
+    bool has_second_signature; /* files only; verified where second keys are pinned, else its digest alone */
     struct {                   /* for this library only */
         const char *text;
         const void *nodes;
@@ -229,6 +240,11 @@ bool licsrv_has_feature(const licsrv_license *license, const char *feature);
 /* Write the key id that belongs to a key: 16 characters of its RFC 7638 thumbprint, and NUL. */
 licsrv_result licsrv_key_id(const unsigned char public_key[LICSRV_PUBLIC_KEY_BYTES],
                             char key_id[LICSRV_KEY_ID_CHARACTERS + 1]);
+
+/* The same for an ML-DSA-65 key, and whether the libcrypto that the program runs with can verify such signatures. */
+licsrv_result licsrv_second_key_id(const unsigned char public_key[LICSRV_SECOND_KEY_BYTES],
+                                   char key_id[LICSRV_KEY_ID_CHARACTERS + 1]);
+bool licsrv_has_ml_dsa(void);
 
 /* Return the name of a result without its prefix ("WRONG_DEVICE"), of a status ("ACTIVE"). Never NULL. */
 const char *licsrv_result_name(licsrv_result result);

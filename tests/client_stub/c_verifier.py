@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import os
 import shutil
@@ -34,10 +35,13 @@ class Tool:
 
     program: Path
     folder: Path
+    libraries: Path | None = None
+    """Where libcrypto is taken from instead of the system's place."""
 
     def ask(self, *arguments: str, text: bytes = b"") -> dict[str, Any]:
         """Run the tool with ``text`` as standard input and return what it prints."""
-        ended = subprocess.run([self.program, *arguments], input=text, capture_output=True, env=_ENVIRONMENT)
+        environment = _ENVIRONMENT | ({"LD_LIBRARY_PATH": str(self.libraries)} if self.libraries else {})
+        ended = subprocess.run([self.program, *arguments], input=text, capture_output=True, env=environment)
         assert not ended.stderr, ended.stderr.decode(errors="replace")
         answer: dict[str, Any] = json.loads(ended.stdout)
         assert ended.returncode == (0 if answer["verdict"] == "OK" else 1)
@@ -86,6 +90,21 @@ def make(tmp_path_factory: pytest.TempPathFactory, *targets: str) -> Path:
 
 def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
     return Tool(make(tmp_path_factory, "tool") / "licsrv-verify", tmp_path_factory.mktemp("tool"))
+
+
+def newer_libcrypto(folder: Path) -> Path:
+    """Return a folder with the libcrypto that comes with the PostgreSQL driver; skips where it has none to lend.
+
+    It is of 3.5 or newer and knows ML-DSA-65, which that of many systems does not. Programs that were built with the
+    headers of any 3.x run with it.
+    """
+    package = importlib.util.find_spec("psycopg_binary")
+    libraries = Path(package.origin).parent.with_name("psycopg_binary.libs") if package and package.origin else folder
+    found = sorted(libraries.glob("libcrypto*.so.3"))
+    if not found:
+        pytest.skip("ML-DSA-65 WAS NOT TESTED IN C: the PostgreSQL driver brings no libcrypto here.")
+    (folder / "libcrypto.so.3").symlink_to(found[0])
+    return folder
 
 
 def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -70,6 +70,9 @@ class SecondKey:
         thumbprint = f'{{"alg":"ML-DSA-65","kty":"AKP","pub":"{self.pub}"}}'.encode()
         return base64url(hashlib.sha256(thumbprint).digest())[:16]
 
+    def sign(self, message: bytes) -> bytes:
+        return self.private.sign(message)
+
     @property
     def jwk(self) -> dict[str, object]:
         fixed: dict[str, object] = {"kty": "AKP", "alg": "ML-DSA-65", "use": "sig"}
@@ -103,7 +106,7 @@ def file_document(
     header: dict[str, object] = {"alg": "EdDSA", "kid": key.kid, "typ": "license-file+jwt"}
     if second is not None:
         protected = encode({"alg": "ML-DSA-65", "kid": second.kid, "typ": "license-file+jwt"})
-        signature = second.private.sign(f"{protected}.{payload}".encode())
+        signature = second.sign(f"{protected}.{payload}".encode())
         signatures = [{"protected": protected, "signature": base64url(signature)}]
         header["second"] = base64url(hashlib.sha256(f"{protected}.{base64url(signature)}".encode()).digest())
     protected = encode(without_none(header | dict(first_header or {})))

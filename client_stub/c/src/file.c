@@ -125,17 +125,21 @@ static licsrv_result join(lsv_span one, lsv_span other, lsv_arena *arena, lsv_sp
     return LICSRV_OK;
 }
 
-/* The second signature itself is for verifiers that know ML-DSA; here it has to be the one that the first speaks of. */
-static licsrv_result check_second(const file_parts *parts, lsv_span digest, lsv_arena passing) {
-    lsv_span header, signature, key_id, entry;
+/* The second signature has to be the one that the first speaks of; with second keys, it has to be good as well. */
+static licsrv_result check_second(const file_parts *parts, lsv_span digest, const licsrv_expected *expected,
+                                  lsv_arena passing) {
+    lsv_span header, signature, key_id, entry, input;
     LSV_DEMAND((digest.data != NULL) == (parts->second_header.data != NULL));
-    if (digest.data == NULL) return LICSRV_OK;
+    if (digest.data == NULL) return expected->require_both ? LICSRV_INVALID : LICSRV_OK;
     LSV_TRY(lsv_decode_part(parts->second_header, &passing, &header));
     LSV_DEMAND(lsv_skip(&header, "{\"alg\":\"ML-DSA-65\",\"kid\":\"") && skip_key_id(&header, &key_id));
     LSV_DEMAND(lsv_skip(&header, KIND) && lsv_skip(&header, "}") && header.length == 0);
     LSV_TRY(lsv_decode_part(parts->second_signature, &passing, &signature));
     LSV_TRY(join(parts->second_header, parts->second_signature, &passing, &entry));
-    return check_digest(entry, digest);
+    LSV_TRY(check_digest(entry, digest));
+    if (expected->second_key_count == 0) return LICSRV_OK;
+    LSV_TRY(join(parts->second_header, parts->payload, &passing, &input));
+    return lsv_check_second_signature(expected, key_id, input, signature);
 }
 
 static licsrv_result check_signatures(const file_parts *parts, const licsrv_expected *expected, lsv_arena passing) {
@@ -145,7 +149,7 @@ static licsrv_result check_signatures(const file_parts *parts, const licsrv_expe
     LSV_TRY(lsv_decode_part(parts->signature, &passing, &signature));
     LSV_TRY(join(parts->protected_header, parts->payload, &passing, &input));
     LSV_TRY(lsv_check_signature(expected, key_id, LICSRV_FOR_LICENSES, input, signature));
-    return check_second(parts, second, passing);
+    return check_second(parts, second, expected, passing);
 }
 
 static licsrv_result check_comments(const lsv_json *json, lsv_span comments) {
@@ -176,6 +180,8 @@ licsrv_result licsrv_verify_file(const void *bytes, size_t length, const licsrv_
     *license = (licsrv_license){0};
     LSV_TRY(lsv_check_expected(expected));
     if (expected->device_info == NULL) return LICSRV_ARGUMENT;
+    if (expected->second_key_count > 0 && expected->second_keys == NULL) return LICSRV_ARGUMENT;
+    if (expected->require_both && expected->second_key_count == 0) return LICSRV_ARGUMENT;
     LSV_TRY(open_file((lsv_span){bytes, length}, expected, workspace, license));
     return lsv_judge_license(license, expected);
 }

@@ -63,6 +63,8 @@ licsrv_result lsv_hmac(lsv_span key, lsv_span message, unsigned char digest[LSV_
 bool lsv_equal_in_constant_time(lsv_span one, lsv_span other);
 licsrv_result lsv_check_signature(const licsrv_expected *expected, lsv_span key_id, licsrv_purpose purpose,
                                   lsv_span message, lsv_span signature);
+licsrv_result lsv_check_second_signature(const licsrv_expected *expected, lsv_span key_id, lsv_span message,
+                                         lsv_span signature); /* ML-DSA-65, with a pinned second key */
 
 /* compact.c */
 licsrv_result lsv_open_compact(lsv_span text, const lsv_kind *kind, const licsrv_expected *expected, lsv_arena *arena,

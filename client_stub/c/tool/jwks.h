@@ -13,6 +13,9 @@
 extern "C" {
 #endif
 
+/* Read up to `room` ML-DSA-65 keys for licenses; return how many, or -1 when the set is damaged. Keeps `text`. */
+int read_second_jwks(const char *text, size_t length, licsrv_second_key *keys, size_t room);
+
 /* Read up to `room` Ed25519 keys of known purposes; return how many, or -1 when the set is damaged. Changes `text`. */
 int read_jwks(char *text, size_t length, licsrv_key *keys, size_t room);
 

@@ -11,10 +11,11 @@
 #include <string.h>
 
 #define MAXIMUM_KEYS 64
+#define MAXIMUM_SECOND_KEYS 16
 
 static const char USAGE[] =
     "usage: licsrv-verify string|file FILE --keys JWKS --now SECONDS --device TEXT [--issuer NAME] [--product NAME]\n"
-    "                     [--revocations FILE]\n"
+    "                     [--revocations FILE] [--require-both]\n"
     "       licsrv-verify lease FILE --license FILE --nonce NONCE --keys JWKS --now SECONDS --device TEXT\n"
     "       licsrv-verify revocations FILE [--update FILE] --keys JWKS --now SECONDS [--issuer NAME]\n"
     "       licsrv-verify device TEXT\n"
@@ -31,6 +32,7 @@ typedef struct request {
     const char *revocations;
     const char *update;
     licsrv_key keys[MAXIMUM_KEYS];
+    licsrv_second_key second_keys[MAXIMUM_SECOND_KEYS];
     licsrv_expected expected;
 } request;
 
@@ -77,6 +79,11 @@ static void read_arguments(request *asked, int count, char **arguments) {
     asked->command = arguments[1];
     asked->subject = arguments[2];
     for (int index = 3; index < count; index += 2) {
+        if (strcmp(arguments[index], "--require-both") == 0) {
+            asked->expected.require_both = true;
+            index--; /* it has no value */
+            continue;
+        }
         const char **value = option(asked, arguments[index]);
         if (value == NULL || index + 1 == count) fail("an option is not known, or has no value.");
         *value = arguments[index + 1];
@@ -85,14 +92,19 @@ static void read_arguments(request *asked, int count, char **arguments) {
 
 static void read_expected(request *asked) {
     subject jwks = load(asked->jwks);
+    int second_count = read_second_jwks(jwks.bytes, jwks.length, asked->second_keys, MAXIMUM_SECOND_KEYS);
     int count = read_jwks(jwks.bytes, jwks.length, asked->keys, MAXIMUM_KEYS);
     char *end = NULL;
-    if (count <= 0) fail("the key set is damaged or holds no key for this program.");
+    if (count <= 0 || second_count < 0) fail("the key set is damaged or holds no key for this program.");
     if (asked->now == NULL) fail("--now is missing.");
     asked->expected.now = strtoll(asked->now, &end, 10);
     if (end == asked->now || *end != '\0') fail("--now is no number.");
     asked->expected.keys = asked->keys;
     asked->expected.key_count = (size_t)count;
+    /* As the client in Python: where this machine cannot verify them, files are believed without, unless both are due. */
+    bool is_second_used = licsrv_has_ml_dsa() || asked->expected.require_both;
+    asked->expected.second_keys = asked->second_keys;
+    asked->expected.second_key_count = is_second_used ? (size_t)second_count : 0;
 }
 
 static bool is_file(const subject *loaded) {
