@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -305,11 +305,14 @@ def build_desk(runtime: Runtime) -> Desk:
 
 
 def _support_tools(runtime: Runtime) -> SupportTools:
-    terms, key_pair = _terms(runtime.settings), runtime.api.key_pair
+    tools = SupportTools(runtime.keyring, _terms(runtime.settings), alive_unfreezes=runtime.settings.alive_unfreezes)
     if not runtime.api.is_configured:
-        return SupportTools(runtime.keyring, terms)
-    return SupportTools(
-        runtime.keyring, terms, runtime.reconciler.compare, key_pair, lambda: runtime.api.last_clock_difference
+        return tools
+    return replace(
+        tools,
+        compare=runtime.reconciler.compare,
+        key_pair=runtime.api.key_pair,
+        clock_difference=lambda: runtime.api.last_clock_difference,
     )
 
 

@@ -28,6 +28,7 @@ PURE = (
     "admin/lockout_rules",
     "admin/pages",
     "admin/roles",
+    "admin/support/repairing",
     "admin/totp",
     "admin/web/forms",
     "admin/web/pictures",

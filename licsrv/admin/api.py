@@ -8,6 +8,7 @@ from licsrv.admin import api_accounts, api_session, api_tokens
 from licsrv.admin.bulk import api as bulk_api
 from licsrv.admin.desk import Desk
 from licsrv.admin.operations import AdminOperation, guarded
+from licsrv.admin.reconciliation import api as reconciliation_api
 from licsrv.admin.reports import api as reports_api
 from licsrv.admin.support import api as support_api
 from licsrv.admin.support import lists_api
@@ -21,6 +22,7 @@ def admin_operations() -> Sequence[AdminOperation]:
         *api_accounts.operations(),
         *api_tokens.operations(),
         *bulk_api.operations(),
+        *reconciliation_api.operations(),
         *reports_api.operations(),
         *support_api.operations(),
         *lists_api.operations(),

@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_TOGETHER = 50  # repairs that share a transaction: callbacks and devices wait behind it
+_EVERY = 1_000_000
 _LOOK_AGAIN_SECONDS = 1.0
 _RUNS = (
     Column("Started (UTC)"),
@@ -106,12 +106,9 @@ def start(
 
 
 def _require_key_pair(place: Workplace) -> None:
-    from licsrv.errors import ConflictError
+    from licsrv.marketplace import reconciliation
 
-    if not place.settings.marketplace_ak:
-        raise ConflictError(
-            "No key pair (AK/SK) for the marketplace is configured.", action="Set LICSRV_MARKETPLACE_AK and _SK."
-        )
+    reconciliation.require_key_pair(is_configured=bool(place.settings.marketplace_ak))
 
 
 def _runtime(place: Workplace) -> Runtime:
@@ -365,36 +362,22 @@ def repair(
 
 
 def _open_ids(place: Workplace, kind: str | None) -> list[str]:
-    """Return what can be repaired: nothing that was not answered, and what is unknown only where it is meant."""
-    from licsrv.marketplace import reconciliation_store
+    from licsrv.marketplace import reconciliation
     from licsrv.marketplace.reconciliation_rules import Kind
-    from licsrv.marketplace.reconciliation_store import Filter
 
-    unasked = (Kind.STATUS, Kind.EXPIRY, Kind.PRODUCT, Kind.AMOUNT)
-    which = [Filter(kind=one) for one in ([Kind(kind)] if kind else unasked)]
+    kinds = [Kind(kind)] if kind else reconciliation.UNASKED
     with place.reading() as session:
-        pages = [reconciliation_store.differences(session, one, limit=1_000_000) for one in which]
-        return [row.id for page in pages for row, _ in page]
+        return [one for of in kinds for one in reconciliation.open_ids(session, of, limit=_EVERY)]
 
 
 def _repair(place: Workplace, ids: Sequence[str], cause: Cause, now: datetime) -> Repairs:
     from licsrv.marketplace import reconciliation
-    from licsrv.marketplace.reconciliation import Repairs
 
-    repaired: list[str] = []
-    left: dict[str, str] = {}
-    for first in range(0, len(ids), _TOGETHER):
+    done, alive_unfreezes = reconciliation.Repairs(), place.settings.alive_unfreezes
+    for portion in reconciliation.portions(ids):
         with place.writing() as session:
-            done = reconciliation.repair_many(
-                session,
-                ids[first : first + _TOGETHER],
-                cause=cause,
-                alive_unfreezes=place.settings.alive_unfreezes,
-                now=now,
-            )
-        repaired += done.repaired
-        left |= done.left
-    return Repairs(repaired, left)
+            done += reconciliation.repair_many(session, portion, cause=cause, alive_unfreezes=alive_unfreezes, now=now)
+    return done
 
 
 @app.command()

@@ -8,8 +8,8 @@ that take over its answers anyway. It refuses where that word may be out of date
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -29,12 +29,17 @@ from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.introduction import ACTIVATE_KIND
 from licsrv.marketplace.open_api_answers import CodeState, ReportedStatus
 from licsrv.marketplace.reconciliation_rules import Kind, Missing, Said, Word
+from licsrv.marketplace.reconciliation_store import Filter
 from licsrv.marketplace.reconciliation_tables import Difference, ReconciliationRun
 from licsrv.outbox import store as outbox
 from licsrv.platform.db import forget_notes_after, notes_of
 
 WORD_LASTS = timedelta(hours=36)
 """How long an answer may be taken over: nightly runs renew it."""
+TOGETHER = 50
+"""How many repairs share a transaction: callbacks and devices wait behind it."""
+UNASKED = (Kind.STATUS, Kind.EXPIRY, Kind.PRODUCT, Kind.AMOUNT)
+"""What "all" means: what was not answered cannot be repaired, and what is unknown is revoked only where it is meant."""
 TOLD_THE_CUSTOMER = "The marketplace does not know this license any more."
 _COMPARE_AGAIN = "Compare the license with the marketplace again, then decide."
 
@@ -56,8 +61,23 @@ class Summary:
 class Repairs:
     """What became of many repairs: the ids of those repaired, and why the others were left as they are."""
 
-    repaired: Sequence[str]
-    left: Mapping[str, str]
+    repaired: Sequence[str] = ()
+    left: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, more: Repairs) -> Repairs:
+        return Repairs([*self.repaired, *more.repaired], {**self.left, **more.left})
+
+
+def require_key_pair(*, is_configured: bool) -> None:
+    """Refuse to begin what nobody would work on.
+
+    Raises:
+        ConflictError: There is no key pair to ask the marketplace with.
+    """
+    if not is_configured:
+        raise ConflictError(
+            "No key pair (AK/SK) for the marketplace is configured.", action="Set LICSRV_MARKETPLACE_AK and _SK."
+        )
 
 
 def summary(session: Session, *, runs: int = 10) -> Summary:
@@ -110,6 +130,18 @@ def repair_many(
         else:
             repaired.append(difference_id)
     return Repairs(repaired, left)
+
+
+def portions(difference_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield many differences in portions; the entrance repairs each in a transaction of its own."""
+    for first in range(0, len(difference_ids), TOGETHER):
+        yield difference_ids[first : first + TOGETHER]
+
+
+def open_ids(session: Session, kind: Kind, *, after: str = "", limit: int) -> list[str]:
+    """Return the open differences of a kind, in the order in which they were found, behind the one that is named."""
+    rows = differences.differences(session, Filter(kind=kind), after=after, limit=limit)
+    return [row.id for row, _ in rows]
 
 
 def dismiss(session: Session, difference_id: str, *, cause: Cause, now: datetime) -> bool:

@@ -94,9 +94,16 @@ def run_for_update(session: Session, run_id: str | None = None) -> Reconciliatio
     return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
 
 
-def runs(session: Session, limit: int = 10) -> Sequence[ReconciliationRun]:
-    """Return the newest runs first."""
-    return session.scalars(select(ReconciliationRun).order_by(col(ReconciliationRun.id).desc()).limit(limit)).all()
+def runs(session: Session, limit: int = 10, *, before: str | None = None) -> Sequence[ReconciliationRun]:
+    """Return the newest runs first.
+
+    Args:
+        before: The id of the last one of the page before.
+    """
+    query = select(ReconciliationRun).order_by(col(ReconciliationRun.id).desc()).limit(limit)
+    if before is not None:
+        query = query.where(col(ReconciliationRun.id) < before)
+    return session.scalars(query).all()
 
 
 def not_closed(session: Session, license_ids: Sequence[str]) -> Sequence[Difference]:

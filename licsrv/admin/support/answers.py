@@ -126,7 +126,7 @@ class ViewShown(Body):
 
 
 class DifferenceShown(Body):
-    """In what a license differs from the marketplace's word."""
+    """In what a license differs from the marketplace's word, and what repairing it would change."""
 
     id: str
     license_id: str
@@ -138,6 +138,13 @@ class DifferenceShown(Body):
     asked_at: datetime
     found_at: datetime
     dismissed_at: datetime | None
+    dismissed_by: str | None
+    closed_at: datetime | None
+    closed_by: str | None = Field(description="who repaired it; null where it has vanished by itself")
+    reason: str = Field(description="why it was repaired or dismissed")
+    repairing: Sentence = Field(description="what repairing it changes, or why it cannot be repaired here")
+    is_repairable: bool
+    is_final: bool = Field(description="whether repairing it cannot be undone")
 
 
 class LicensePage(Body):

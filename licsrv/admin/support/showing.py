@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from licsrv.admin.support import sentences, store
+from licsrv.admin.support import repairing, sentences, store
 from licsrv.admin.support.answers import (
     DeviceLine,
     DifferenceShown,
@@ -112,8 +112,11 @@ def marketplace_view(row: MarketplaceView | None) -> ViewShown | None:
 
 
 def difference(row: Difference, code: str) -> DifferenceShown:
-    """Return a difference."""
-    shown: Mapping[str, Any] = row.model_dump() | {"code": code}
+    """Return a difference, with what repairing it would change."""
+    effect = repairing.effect_of(row.kind, row.theirs)
+    shown: Mapping[str, Any] = row.model_dump() | {
+        "code": code, "repairing": effect.says, "is_repairable": effect.is_possible, "is_final": effect.is_final,
+    }  # fmt: skip
     return DifferenceShown.model_validate(shown)
 
 

@@ -29,6 +29,7 @@ class SupportTools:
         compare: Asks the marketplace about a license, within a short time; what differs is written down.
         key_pair: The name of the key pair in the database; empty where there is none.
         clock_difference: How far the marketplace's clock is ahead of this process's, as far as it knows.
+        alive_unfreezes: Whether the marketplace's answer ALIVE means that a license is not frozen.
     """
 
     keyring: Callable[[], Keyring]
@@ -36,6 +37,7 @@ class SupportTools:
     compare: Callable[[str], Awaitable[None]] = nobody
     key_pair: str = ""
     clock_difference: Callable[[], timedelta | None] = lambda: None
+    alive_unfreezes: bool = True
 
     def view(self, now: datetime) -> View:
         """Return what is needed to show licenses."""
