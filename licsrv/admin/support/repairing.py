@@ -32,7 +32,7 @@ _OF_KIND: Mapping[Kind, Effect] = {
         Sentence(zh="许可证将采用云商店的到期时间。", en="The license will end when the marketplace says.")
     ),
     Kind.PRODUCT: Effect(
-        Sentence(zh="许可证将改为云商店的产品。", en="The license will be for the marketplace's product.")
+        Sentence(zh="许可证将改为云商店的商品。", en="The license will be for the marketplace's product.")
     ),
     Kind.AMOUNT: Effect(
         Sentence(zh="许可证将改为云商店的数量。", en="The license will be for as many as the marketplace says.")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
-from licsrv.admin.web import pictures
+from licsrv.admin.web import pictures, reconciliation_pages
 from licsrv.admin.web.visits import Page, Visit
 from licsrv.errors import RefusalError
 
@@ -27,6 +28,7 @@ def pages() -> Sequence[Page]:
     return (
         Page("GET", _PAGE, show),
         Page("POST", f"{_PAGE}/compare", compare),
+        Page("POST", f"{_PAGE}/differences/{{id}}/{{decision}}", settle),
         Page("POST", f"{_PAGE}/match", match),
         Page("POST", f"{_PAGE}/file", download),
     )
@@ -44,6 +46,15 @@ async def compare(visit: Visit) -> Response:
     except RefusalError as refusal:
         return await page(visit, refusal)
     return await page(visit, compared=compared)
+
+
+async def settle(visit: Visit) -> Response:
+    """Take the marketplace's word over, or leave a difference as it is."""
+    try:
+        said = await reconciliation_pages.settle(visit)
+    except RefusalError as refusal:
+        return await page(visit, refusal)
+    return visit.go(f"/admin/licenses/{quote(visit.at['license'], safe='')}", said=said)
 
 
 async def match(visit: Visit) -> Response:

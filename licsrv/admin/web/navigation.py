@@ -23,6 +23,7 @@ MENU = (
     Entry("Desk", "/admin", Permission.READ_LICENSES, "/admin/api/desk"),
     Entry("Outbox", "/admin/outbox", Permission.READ_OUTBOX, "/admin/api/outbox"),
     Entry("Callbacks", "/admin/callbacks", Permission.READ_OUTBOX, "/admin/api/callbacks"),
+    Entry("Reconciliation", "/admin/reconciliation", Permission.READ_LICENSES, "/admin/api/reconciliation"),
     Entry("Bulk", "/admin/bulk", Permission.START_BULK, "/admin/api/bulk"),
     Entry("Reports", "/admin/reports", Permission.READ_REPORTS, "/admin/api/reports"),
     Entry("Releases", "/admin/releases", Permission.READ_LICENSES, "/admin/api/releases"),

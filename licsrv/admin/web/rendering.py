@@ -45,7 +45,7 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": moment, "form_day": form_day, "shown_json": shown_json}
+    environment.filters |= {"moment": moment, "is_moment": is_moment, "form_day": form_day, "shown_json": shown_json}
     environment.globals["static"] = static_address
     return environment
 
@@ -63,6 +63,14 @@ def moment(value: str | datetime | None) -> str:
         return "–"
     shown = f"{found:%Y-%m-%d %H:%M} UTC"
     return Markup('<time datetime="{}">{}</time>').format(found.isoformat(), shown)
+
+
+def is_moment(value: str) -> bool:
+    """Whether a text is a moment that can be shown as one."""
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def form_day(value: str | datetime | None) -> str:

@@ -29,7 +29,7 @@ READ = {
     "/admin/reports/{name}": "/admin/api/reports/{name}",
     "/admin/bulk/{id}": "/admin/api/bulk/{id}",
     **{f"/admin/{name}": f"/admin/api/{name}" for name in (
-        "outbox", "callbacks", "audit", "releases", "keys", "bulk", "reports", "accounts", "tokens",
+        "outbox", "callbacks", "audit", "reconciliation", "releases", "keys", "bulk", "reports", "accounts", "tokens",
     )},
 }  # fmt: skip
 OPEN = {"/admin", "/admin/account", "/admin/search", "/admin/sign-in", "/admin/setup", "/admin/account/finish"}
