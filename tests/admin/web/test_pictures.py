@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 from licsrv.admin.roles import Role
+from licsrv.marketplace.reconciliation_rules import Kind
 from tests.admin.conftest import House
 from tests.admin.web import chromium
 from tests.admin.web.conftest import listening
 from tests.admin.web.furnishing import furnish
 from tests.admin.web.test_browser import sign_in
+from tests.marketplace.differing import differ, expiry
 
 PAGES = {
     "desk": "/admin", "license": "/admin/licenses/{id}", "search": "/admin/search", "outbox": "/admin/outbox",
-    "callbacks": "/admin/callbacks", "audit": "/admin/audit", "releases": "/admin/releases", "keys": "/admin/keys",
+    "callbacks": "/admin/callbacks", "reconciliation": "/admin/reconciliation",
+    "audit": "/admin/audit", "releases": "/admin/releases", "keys": "/admin/keys",
     "bulk": "/admin/bulk", "report": "/admin/reports/active-devices", "refusals": "/admin/reports/refusals",
     "accounts": "/admin/accounts", "account": "/admin/accounts/bob", "tokens": "/admin/tokens",
     "own-account": "/admin/account",
@@ -42,6 +45,8 @@ async def test_no_page_is_wider_than_its_screen(house: House, tmp_path: Path, fo
     house.hire("ann")
     house.hire("bob", Role.SUPPORT)
     found = await furnish(house)
+    expiry(house.runtime, found.license_id)
+    differ(house.runtime, found.license_id, Kind.UNKNOWN, "ACTIVE", "no such license", number=1)
     with listening(house.app) as site, chromium.running(tmp_path / "browser") as browser:
         browser.go(f"{site}/admin/sign-in")
         browser.picture(folder / "sign-in-zh-wide.png")
