@@ -10,7 +10,8 @@ from licsrv.admin import passwords
 from licsrv.admin.accounts import NAME_PATTERN
 from licsrv.platform.fields import PRINTABLE, Body
 
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500, pattern=PRINTABLE)]
+# Two characters are a whole word in Chinese: 退款.
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500, pattern=PRINTABLE)]
 AccountName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
 DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=PRINTABLE)]
 TokenName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=PRINTABLE)]
