@@ -27,7 +27,7 @@ from tests.docs.pages import DESKTOP, OPERATIONS, README, ROOT, code_spans, samp
 
 _README_URL = "http://127.0.0.1:8000"
 _MARKETPLACE_URL = "http://127.0.0.1:8001"
-_SECONDS = 30.0
+_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
