@@ -70,6 +70,8 @@ _UNSIGNED_KEPT = 10_000
 _STOP_SECONDS = 10.0
 _OLDEST_GOOD = timedelta(hours=6)
 _FAILURES_KEPT = timedelta(days=2)
+# License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
+_NONCES_KEPT = timedelta(hours=1)
 
 
 def package_version() -> str:
@@ -396,7 +398,7 @@ async def _prune(runtime: Runtime) -> None:
 
     def use_case(session: Session) -> None:
         marketplace_store.prune(
-            session, nonces_before=now - timedelta(minutes=10), signed_before=now - kept, unsigned_kept=_UNSIGNED_KEPT
+            session, nonces_before=now - _NONCES_KEPT, signed_before=now - kept, unsigned_kept=_UNSIGNED_KEPT
         )
         outbox_store.prune(session, before=now - timedelta(days=30))
         heartbeat_store.prune(session, before=first_day)

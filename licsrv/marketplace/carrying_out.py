@@ -112,9 +112,9 @@ def _change_license(
     if receipt is not None and (before := store.receipt(session, receipt)) is not None:
         return Outcome(before)
 
-    changed = _apply(session, license, command, stated_at=message.signed_at, cause=cause, now=now)
+    is_to_be_asked = _apply(session, license, command, stated_at=message.signed_at, cause=cause, now=now)
 
-    if changed and license.released_at is None:
+    if is_to_be_asked and license.released_at is None:
         _ask_afterwards(session, license, command, now=now)
     if receipt is not None:
         store.add_receipt(session, receipt, Outcome().message, now=now)
@@ -148,11 +148,14 @@ def _digest(body: Mapping[str, object]) -> str:
 def _apply(
     session: Session, license: License, command: LicenseCommand, *, stated_at: datetime, cause: Cause, now: datetime
 ) -> bool:
+    """Change the license; return whether the marketplace has to be asked for its own word afterwards."""
     match command:
         case ChangeExpiry():
             return _change_expiry(session, license, command, stated_at=stated_at, cause=cause, now=now)
         case ChangeStatus(frozen=frozen):
-            return changes.set_frozen(session, license, frozen, stated_at=stated_at, cause=cause, now=now)
+            changed = changes.set_frozen(session, license, frozen, stated_at=stated_at, cause=cause, now=now)
+            # Not what was asked for means late, by a clock that may be ours: the marketplace is asked.
+            return changed or (license.frozen_at is not None) is not frozen
         case ChangeOrder(order_id=order_id, order_line_id=line_id):
             store.add_order(session, license.id, order_id, line_id, _UPGRADE, now=now)
             return True

@@ -142,6 +142,19 @@ async def test_freezing_and_unfreezing_follow_the_signed_time(
     assert stored(runtime).frozen_at is not None, "the third message, equal to the first to the letter, counts"
 
 
+async def test_a_status_that_comes_too_late_to_count_has_the_marketplace_asked(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    """What was known may be our own clock's word, which ran ahead: the message must not be lost over it."""
+    await send(client, status(CODE, "UNFREEZE"), at=NOW + timedelta(seconds=40))
+    assert rows(runtime, OutboxRow) == [], "nothing is in doubt"
+
+    assert result(await send(client, status(CODE, "FREEZE"), at=NOW)) == "000000"
+
+    assert stored(runtime).frozen_at is None
+    assert [row.kind for row in rows(runtime, OutboxRow)] == ["query_license"]
+
+
 async def test_a_release_is_final_and_whatever_comes_later_changes_nothing(
     client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
 ) -> None:
