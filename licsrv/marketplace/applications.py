@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from licsrv.audit import Cause
+from licsrv.audit import Action, Cause, record
 from licsrv.errors import (
     CallbackError,
     DeviceLimitError,
@@ -33,6 +33,7 @@ from licsrv.marketplace.commands import ApplyForLicense, Outcome, ResultCode
 from licsrv.marketplace.order_answers import PERIOD
 from licsrv.marketplace.tables import Application
 from licsrv.outbox import store as outbox
+from licsrv.outbox.rules import State
 from licsrv.platform import logs
 
 UPLOAD_KIND = "upload_license"
@@ -68,6 +69,7 @@ def apply(session: Session, command: ApplyForLicense, issuer: Issuer, *, cause: 
     if known is not None and known.code != command.code:
         raise CallbackError(ResultCode.INVALID_PARAMETER, "eventId is that of another instance's application.")
     if known is not None and (known.sealed or known.issued_id is not None):
+        _try_refused_upload_again(session, license, known, cause=cause, now=now)
         return _answer(known)
 
     application = known or Application(
@@ -102,6 +104,20 @@ def issue_waiting(session: Session, license: License, issuer: Issuer, *, cause: 
             _log.warning("an application cannot be granted", result_code=error.result_code, why=error.message)
         except KeyringError as error:  # the order's facts must not be lost over it
             _log.error("an application cannot be read any more", why=str(error))
+
+
+def _try_refused_upload_again(
+    session: Session, license: License, known: Application, *, cause: Cause, now: datetime
+) -> None:
+    """Let the same license travel once more: who applies again after a broken transfer did not get it (§3.6).
+
+    What the marketplace took is not sent twice.
+    """
+    for row in outbox.rows(session, state=State.PARKED, key=license.id):
+        if row.kind == UPLOAD_KIND and row.payload["event_id"] == known.event_id and row.id is not None:
+            outbox.reopen(session, row.id, now=now)
+            detail = {"row": row.id, "kind": row.kind, "was": row.state, "error": row.last_error}
+            record(session, Action.DELIVERY_RETRIED, subject=license.id, cause=cause, detail=detail, now=now)
 
 
 def _answer(application: Application) -> Outcome:

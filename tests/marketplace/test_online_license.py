@@ -21,7 +21,7 @@ from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
-from licsrv.licensing.tables import Device, License, Product
+from licsrv.licensing.tables import Device, IssuedLicense, License, Product
 from licsrv.marketplace import store
 from licsrv.marketplace.tables import Application, CallbackRecord, Instance
 from licsrv.outbox.tables import OutboxRow
@@ -469,6 +469,22 @@ async def test_an_upload_that_is_refused_is_parked_with_the_reason(
 
     assert len(parked(runtime)) == 1
     assert code in parked(runtime)[0]
+
+
+async def test_who_applies_again_after_a_refused_upload_gets_the_same_license_and_later_nothing_more(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    instance = await opened(client, runtime, shop)
+    shop.planned = [(200, {"error_code": "91381034", "error_msg": "no"})]
+    await told(client, application(instance))
+    await runtime.worker.drain()
+
+    for _ in range(3):
+        assert (await told(client, application(instance)))["resultCode"] == "000000"
+        await runtime.worker.drain()
+
+    assert (len(shop.uploads), parked(runtime)) == (1, [])
+    assert (count(runtime, IssuedLicense), count(runtime, Device)) == (1, 1)
 
 
 async def test_an_upload_that_failed_is_tried_again(
