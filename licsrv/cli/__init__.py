@@ -92,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except BrokenPipeError:
         raise SystemExit(1) from None
+    except UnicodeEncodeError:  # bytes of an argument that are no text reach Python as half surrogates
+        _fail("A word of the command holds bytes that are not UTF-8; nothing was changed.")
     except OSError as error:
         _fail(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
     finally:

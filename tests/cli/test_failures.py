@@ -103,6 +103,14 @@ def test_hostile_words_do_not_reach_the_terminal(sqlite_house: FurnishedHouse, l
     assert "\x1b" not in ran.err
 
 
+@pytest.mark.parametrize("words", ["licenses show", "devices list", "callbacks list --code", "releases list"])
+def test_bytes_that_are_no_text_are_told_in_one_sentence(house: FurnishedHouse, licsrv: Run, words: str) -> None:
+    ran = licsrv(*words.split(), "\udcff\udcfe")
+
+    assert (ran.exit_code, ran.out) == (1, "")
+    assert ran.err == "licsrv: A word of the command holds bytes that are not UTF-8; nothing was changed.\n"
+
+
 def test_hostile_values_neither_colour_nor_break_the_output(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
     with sqlite_house.writing() as session:
         session.execute(
