@@ -35,6 +35,7 @@ from licsrv.marketplace.tables import Application
 from licsrv.outbox import store as outbox
 from licsrv.outbox.rules import State
 from licsrv.platform import logs
+from licsrv.platform.db import savepoint
 
 UPLOAD_KIND = "upload_license"
 # The marketplace's clock and ours, and a renewal whose refreshInstance is still on its way.
@@ -98,7 +99,7 @@ def issue_waiting(session: Session, license: License, issuer: Issuer, *, cause: 
         session.add(application)
         try:
             device_info = sealing.unseal(sealed, device_key=issuer.keyring().device_key)
-            with session.begin_nested():
+            with savepoint(session):
                 _issue(session, license, application, device_info, issuer, cause=cause, now=now)
         except CallbackError as error:
             _log.warning("an application cannot be granted", result_code=error.result_code, why=error.message)

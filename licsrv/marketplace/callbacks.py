@@ -31,6 +31,7 @@ from licsrv.marketplace.applications import Issuer
 from licsrv.marketplace.callback_signature import Verified
 from licsrv.marketplace.carrying_out import Message
 from licsrv.marketplace.commands import Command, Outcome, Probe, ResultCode
+from licsrv.platform.db import savepoint
 from licsrv.platform.ids import new_id
 from licsrv.platform.strict_json import MalformedJsonError, loads_object
 
@@ -78,7 +79,7 @@ def answer(
         command = product_lines.parse(body, callback_timezone=callback_timezone, method=callback.method)
         message = Message(command, body, verified.signed_at)
         cause = Cause("marketplace", callback.request_id)
-        with session.begin_nested():  # a refusal undoes what was written on the way to it
+        with savepoint(session):  # a refusal undoes what was written on the way to it
             result: Outcome | CallbackError = carrying_out.carry_out(session, message, issuer, cause=cause, now=now)
     except CallbackError as error:
         result = error

@@ -257,6 +257,18 @@ def forget_notes_after(session: Session, before: Mapping[str, int]) -> None:
             del value[before.get(name, 0) :]
 
 
+@contextmanager
+def savepoint(session: Session) -> Iterator[None]:
+    """Open a part of a transaction whose failure undoes that part alone, with what was noted in it."""
+    before = notes_of(session)
+    try:
+        with session.begin_nested():
+            yield
+    except BaseException:
+        forget_notes_after(session, before)
+        raise
+
+
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
     """Call ``callback`` once the transaction is on disk; if it is rolled back, never."""
     noted(session, AFTER_COMMIT).append(callback)

@@ -28,10 +28,9 @@ from licsrv.platform.db import (
     Database,
     Hook,
     facts_of,
-    forget_notes_after,
     is_retryable,
-    notes_of,
     run_after_commit,
+    savepoint,
     translate,
 )
 
@@ -171,15 +170,13 @@ def _run_alone(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
 
 def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
     """Run one use case so that its failure undoes its own changes and nothing else."""
-    before = notes_of(session)
     try:
-        with session.begin_nested():
+        with savepoint(session):
             outcome = _Outcome(value=use_case(session))
             session.flush()
     except SQLAlchemyError:
         raise  # the transaction itself may be lost (disk full, deadlock): _run_group decides
     except Exception as error:  # the caller gets it, whatever it is
-        forget_notes_after(session, before)
         outcome = _Outcome(error=error)
     session.expunge_all()
     return outcome

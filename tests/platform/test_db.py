@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlmodel import Session, select
 
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.heartbeats.tables import LicenseDay
-from licsrv.platform.db import Database, after_commit, open_database, reading, run_after_commit, transaction
+from licsrv.platform.db import Database, after_commit, open_database, reading, run_after_commit, savepoint, transaction
 from tests.platform.conftest import DAY, write_row, written
 
 
@@ -99,6 +100,20 @@ def test_what_follows_a_commit_is_called_once(database: Database) -> None:
         run_after_commit(session)
 
     assert heard == ["once"]
+
+
+def test_a_savepoint_undoes_what_was_written_and_noted_in_it_and_nothing_else(database: Database) -> None:
+    heard: list[str] = []
+
+    with transaction(database) as session:
+        write_row(session, "a")
+        after_commit(session, lambda: heard.append("a"))
+        with suppress(ZeroDivisionError), savepoint(session):
+            write_row(session, "b")
+            after_commit(session, lambda: heard.append("b"))
+            raise ZeroDivisionError
+
+    assert (written(database), heard) == (["a"], ["a"])
 
 
 def test_reading_cannot_write(database: Database) -> None:
