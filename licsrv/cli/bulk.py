@@ -117,10 +117,12 @@ class _Storage:
         self._place = place
 
     async def read(self, use_case: Callable[[Session], Result]) -> Result:
+        """Return what a use case reads."""
         with self._place.reading() as session:
             return use_case(session)
 
     async def change(self, use_case: Callable[[Session], Result]) -> Result:
+        """Return what a use case says once what it wrote is on disk."""
         with self._place.writing() as session:
             return use_case(session)
 

@@ -118,6 +118,7 @@ class _Issue:
 
     @property
     def salt(self) -> bytes:
+        """The salt of its device hashes."""
         return salt(self.keyring.device_key, self.terms.issued_id)
 
 
