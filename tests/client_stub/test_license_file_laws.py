@@ -42,9 +42,8 @@ def test_every_flipped_bit_of_a_file_is_noticed() -> None:
 
 def test_every_changed_byte_of_a_file_with_two_signatures_is_noticed() -> None:
     for position, byte in enumerate(DOUBLE_FILE):
-        for other in b"AaB\n":
-            if other != byte:
-                assert not is_believed(DOUBLE_FILE[:position] + bytes([other]) + DOUBLE_FILE[position + 1 :]), position
+        other = b"B" if byte == ord("A") else b"A"  # of the alphabet, so that most get as far as the signatures
+        assert not is_believed(DOUBLE_FILE[:position] + other + DOUBLE_FILE[position + 1 :]), position
 
 
 def test_every_removed_and_every_doubled_byte_is_noticed() -> None:
