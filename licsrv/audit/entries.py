@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 GENESIS = "0" * 64
+_MARK = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
 class Action(StrEnum):
@@ -89,6 +91,29 @@ class Cause:
     actor: str
     request_id: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An entry and its hash; as text ``SEQ:HASH``."""
+
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Mark:
+        """Read a mark.
+
+        Raises:
+            ValueError: It is none.
+        """
+        found = _MARK.fullmatch(text.strip())
+        if found is None:
+            raise ValueError("A mark is the number of an entry and its hash, as 120:9f86d081…, 64 digits of it.")
+        return cls(int(found[1]), found[2].lower())
 
 
 def canonical(detail: Mapping[str, object] | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, event, insert, select, update
 from sqlmodel import Session, col
 
-from licsrv.audit.entries import GENESIS, Action, Cause, canonical, entry_hash
+from licsrv.audit.entries import GENESIS, Action, Cause, Mark, canonical, entry_hash
 from licsrv.audit.tables import AuditEntry, AuditHead
 from licsrv.platform.db import execute, noted, table_of
 
@@ -95,9 +95,15 @@ def _fields(row: Mapping[str, Any], seq: int) -> Sequence[str]:
     )
 
 
-def verify(session: Session) -> str | None:
-    """Return the first thing wrong with the chain as a sentence, or None when every entry is as it was written."""
-    expected, last = 0, GENESIS
+def verify(session: Session, noted: Mark | None = None) -> str | None:
+    """Return the first thing wrong with the chain as a sentence, or None when every entry is as it was written.
+
+    Args:
+        session: What is read must be of one moment.
+        noted: An entry and its hash as :func:`mark` told them earlier. Whoever may write to the database can cut the
+            chain off, or write it anew, head and all; that the noted entry is still in it is what they cannot arrange.
+    """
+    expected, last, last_id = 0, GENESIS, 0
     for row in _sealed(session):
         expected += 1
         if row["seq"] != expected:
@@ -105,10 +111,22 @@ def verify(session: Session) -> str | None:
         last = entry_hash(last, _fields(row, row["seq"]))
         if row["hash"] != last:
             return f"Entry {row['seq']} is not what was written."
-    head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1)).one_or_none()
-    if head is None or head.seq != expected or head.hash != last:
+        if row["id"] <= last_id:  # lists go by it: an entry could hide behind the others
+            return f"Entry {row['seq']} is not in its place: its id is {row['id']}, after {last_id}."
+        last_id = row["id"]
+        if noted is not None and noted.seq == expected and noted.hash != last:
+            return f"Entry {expected} is another one than was noted: the chain was written anew."
+    if noted is not None and noted.seq > expected:
+        return f"The chain ends at entry {expected}, and entry {noted.seq} was noted: entries were cut off."
+    if mark(session) != Mark(expected, last):
         return f"The chain ends at entry {expected}, and its head says otherwise: entries were cut off."
     return _unsealed(session)
+
+
+def mark(session: Session) -> Mark | None:
+    """Return the end of the chain, to be noted outside the database; None where the head is gone."""
+    head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1)).one_or_none()
+    return Mark(head.seq, head.hash) if head is not None else None
 
 
 def _unsealed(session: Session) -> str | None:

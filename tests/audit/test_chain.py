@@ -86,6 +86,9 @@ TAMPERINGS = {
     "everything cut off": (["DELETE FROM audit_entries"], "ends at entry 0"),
     "the tail cut off and its number mended": (
         ["DELETE FROM audit_entries WHERE seq > 3", "UPDATE audit_head SET seq = 3"], "ends at entry 3"),
+    "ids exchanged": (
+        ["UPDATE audit_entries SET id = 99 WHERE seq = 2", "UPDATE audit_entries SET id = 2 WHERE seq = 3",
+         "UPDATE audit_entries SET id = 3 WHERE seq = 2"], "Entry 3 is not in its place"),
     "another head": (["UPDATE audit_head SET hash = '" + GENESIS + "'"], "ends at entry 5"),
     "no head": (["DELETE FROM audit_head"], "ends at entry 5"),
     "everything and the head cut off": (["DELETE FROM audit_entries", "DELETE FROM audit_head"], "ends at entry 0"),
@@ -101,6 +104,39 @@ def test_tampering_is_found_and_its_place_named(database: Database, tampering: s
     tamper(database, *statements)
 
     assert re.search(found, verdict(database) or "nothing found"), verdict(database)
+
+
+CUT_OFF = ("DELETE FROM audit_entries WHERE seq > 3", "UPDATE audit_head SET seq = 3, hash = '{hash}'")
+
+
+def test_a_noted_end_finds_what_was_cut_off_or_written_anew_head_and_all(database: Database) -> None:
+    write(database, *range(1, 6))
+    with reading(database) as session:
+        noted = audit.mark(session)
+        third = session.scalar(select(AuditEntry.hash).where(AuditEntry.seq == 3))
+    tamper(database, *(statement.format(hash=third) for statement in CUT_OFF))
+    assert verdict(database) is None  # nothing in the database itself can tell
+
+    assert "ends at entry 3, and entry 5 was noted" in (verdict(database, noted) or "")
+    write(database, 7, 8, 9)
+    assert verdict(database, noted) == "Entry 5 is another one than was noted: the chain was written anew."
+
+
+def test_a_noted_end_that_is_still_in_the_chain_is_no_trouble(database: Database) -> None:
+    write(database, 1, 2)
+    with reading(database) as session:
+        noted = audit.mark(session)
+    write(database, 3)
+
+    assert noted is not None
+    assert audit.Mark.parse(f" {noted} ") == noted
+    assert verdict(database, noted) is None
+
+
+@pytest.mark.parametrize("text", ["", "5", "5:", ":" + GENESIS, "-1:" + GENESIS, "5:" + GENESIS + "0", "५:" + GENESIS])
+def test_what_is_no_mark_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="A mark is"):
+        audit.Mark.parse(text)
 
 
 def test_an_entry_smuggled_in_is_not_chained_by_the_next_transaction(database: Database) -> None:
