@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
@@ -45,8 +48,40 @@ def test_an_intact_audit_says_so(house: FurnishedHouse, licsrv: Run) -> None:
     ran = licsrv("audit", "verify", "--json")
 
     assert ran.exit_code == 0
-    assert ran.document == {"is_intact": True, "entries": ran.document["entries"], "problem": None}
-    assert ran.document["entries"] > 5
+    entries, end = ran.document["entries"], ran.document["end"]
+    assert ran.document == {"is_intact": True, "entries": entries, "end": end, "problem": None}
+    assert entries > 5
+    assert end.startswith(f"{entries}:")
+    assert end in licsrv("audit", "verify", "--noted", end).out
+
+
+def test_an_end_that_was_noted_finds_what_the_database_cannot_tell(house: FurnishedHouse, licsrv: Run) -> None:
+    end = licsrv("audit", "verify", "--json").document["end"]
+    with house.writing() as session:
+        session.execute(text("DELETE FROM audit_entries WHERE seq > 4"))
+        session.execute(text("UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit_entries WHERE seq = 4)"))
+
+    ran = licsrv("audit", "verify", "--noted", end)
+
+    assert (ran.exit_code, "was noted: entries were cut off" in ran.out) == (1, True)
+    assert licsrv("audit", "verify", "--noted", "4").exit_code == 2
+
+
+def test_the_export_holds_every_entry_in_the_order_of_the_chain(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path
+) -> None:
+    file, rest = tmp_path / "audit.jsonl", tmp_path / "rest.jsonl"
+
+    ran = licsrv("audit", "export", file, "--json")
+    assert licsrv("audit", "export", rest, "--after", 3).exit_code == 0
+
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert ran.document == {"file": str(file), "entries": len(lines)}
+    end = licsrv("audit", "verify", "--json").document["end"]
+    assert end == f"{len(lines)}:{json.loads(lines[-1])['hash']}"
+    assert rest.read_text(encoding="utf-8").splitlines() == lines[3:]
+    assert sorted(path.name for path in tmp_path.glob("*.draft")) == []
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
+from pydantic import Field
 from sqlmodel import Session
 from starlette.responses import Response, StreamingResponse
 
+from licsrv import audit
 from licsrv.admin import pages
 from licsrv.admin.fields import Reasoned
 from licsrv.admin.operations import AdminOperation, Call
@@ -15,7 +17,7 @@ from licsrv.admin.roles import Permission
 from licsrv.admin.support import board, deliveries, lists, page
 from licsrv.admin.support.board import BoardAnswer
 from licsrv.admin.support.lists import Callbacks, Deliveries, Entries, Keys, Products, Releases
-from licsrv.audit import Cause
+from licsrv.audit import Cause, Mark
 from licsrv.errors import ConflictError, InvalidRequestError, LicenseNotFoundError, NotFoundError
 from licsrv.outbox.rules import State
 from licsrv.platform.fields import Body
@@ -31,6 +33,15 @@ class DecidedAnswer(Body):
 
     id: int
     changed: bool
+
+
+class AuditChecked(Body):
+    """Whether the audit's chain is whole."""
+
+    is_intact: bool
+    entries: int
+    end: str = Field(description="its last entry and that one's hash, to be noted elsewhere and sent as noted later")
+    problem: str | None
 
 
 def operations() -> Sequence[AdminOperation]:
@@ -64,6 +75,10 @@ def operations() -> Sequence[AdminOperation]:
         AdminOperation(
             "GET", "/admin/api/audit/export", "Export the audit, a line of JSON for each entry",
             Permission.EXPORT_AUDIT, export_audit, media_type=JSON_LINES, query=("after_seq",),
+        ),
+        AdminOperation(
+            "GET", "/admin/api/audit/check", "Check that no entry of the audit was changed, taken out or cut off",
+            Permission.EXPORT_AUDIT, check_audit, result=AuditChecked, query=("noted",),
         ),
         AdminOperation(
             "GET", "/admin/api/products", "List products", read, list_products,
@@ -179,6 +194,22 @@ async def _lines(call: Call, after: int) -> AsyncIterator[str]:
         from_here = last
         found, last = await call.read(lambda session: lists.audit_lines(session, from_here, _LINES_AT_ONCE))  # noqa: B023 - run before the next turn
         yield "".join(found)
+
+
+async def check_audit(call: Call) -> AuditChecked:
+    """Answer ``GET /admin/api/audit/check``: the whole chain is read, which takes a while where it is long."""
+    text = _parameter(call, "noted")
+    try:
+        noted = Mark.parse(text) if text is not None else None
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from None
+
+    def use_case(session: Session) -> AuditChecked:
+        problem, end = audit.verify(session, noted), audit.mark(session)
+        entries = end.seq if end is not None else 0
+        return AuditChecked(is_intact=problem is None, entries=entries, end=str(end or ""), problem=problem)
+
+    return await call.read(use_case)
 
 
 async def list_products(call: Call) -> Products:

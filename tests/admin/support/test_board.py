@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from sqlalchemy import text
+
 from licsrv.audit.entries import GENESIS, entry_hash
 from licsrv.licensing import refusals
 from licsrv.licensing.refusals import Refused
@@ -127,6 +129,32 @@ async def test_the_audit_is_listed_and_exported_so_that_anybody_can_check_the_ch
         last = entry_hash(last, (str(row["seq"]), at, *(row[name] for name in members)))
         assert last == row["hash"]
     assert len(lines) == first["items"][0]["seq"]
+
+
+async def test_the_audit_is_checked_against_an_end_that_was_noted(desk: Desk) -> None:
+    await desk.string(desk.buy())
+    whole = await desk.get("/audit/check")
+    with transaction(desk.house.runtime.database) as session:
+        session.execute(text("DELETE FROM audit_entries WHERE seq > 1"))
+        session.execute(text("UPDATE audit_head SET seq = 1, hash = (SELECT hash FROM audit_entries)"))
+
+    found = await desk.get(f"/audit/check?noted={whole['end']}")
+
+    assert (whole["is_intact"], whole["problem"], whole["entries"] > 1) == (True, None, True)
+    assert (found["is_intact"], "were cut off" in found["problem"]) == (False, True)
+    assert (await desk.visitor.call("GET", "/admin/api/audit/check?noted=5")).status_code == 422
+
+
+async def test_an_action_whose_audit_entry_cannot_be_written_does_not_happen(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    with transaction(desk.house.runtime.database) as session:
+        session.execute(text("DELETE FROM audit_head"))
+
+    answer = await desk.visitor.call("POST", f"/admin/api/licenses/{code}/actions/revoke/do", {"reason": "because"})
+
+    assert answer.status_code == 503
+    assert (await desk.get(f"/licenses/{code}"))["license"]["status"] == "ACTIVE"
 
 
 async def test_products_keys_and_releases_are_listed(desk: Desk) -> None:
