@@ -155,8 +155,11 @@ class AdminOperation:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether it takes an ``Idempotency-Key``; what gives out cookies does not."""
-        return self.is_unsafe and self.permission not in OF_EVERY_PERSON
+        """Whether it takes an ``Idempotency-Key``.
+
+        What gives out cookies does not, nor what takes a file: sent again it has the same effect anyway.
+        """
+        return self.is_unsafe and self.permission not in OF_EVERY_PERSON and not self.takes
 
 
 def guarded(operation: AdminOperation, desk: Desk) -> Operation:

@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from licsrv import app as application
 from licsrv.admin import store
+from licsrv.admin.api import admin_operations
 from licsrv.admin.roles import Permission
 from licsrv.admin.tables import ApiToken, StaffSession, StoredAnswer
 from licsrv.audit import Action
@@ -23,6 +24,13 @@ KEY = {"Idempotency-Key": "7f6a1c1e-0001"}
 def tokens_made(house: House) -> int:
     with reading(house.runtime.database) as session:
         return len(session.scalars(select(ApiToken).where(ApiToken.name == "nightly")).all())
+
+
+def test_no_key_is_promised_where_none_is_looked_at() -> None:
+    uploads = [operation for operation in admin_operations() if operation.takes]
+
+    assert uploads
+    assert not any(operation.is_repeatable for operation in uploads)  # their bodies are read as they come
 
 
 async def test_the_same_call_again_gets_the_same_answer_and_happens_once(house: House) -> None:
