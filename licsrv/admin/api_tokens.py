@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlmodel import Session
 
 from licsrv.admin import pages, store, tokens
-from licsrv.admin.fields import Reasoned, TokenName
+from licsrv.admin.fields import Moment, Reasoned, TokenName
 from licsrv.admin.operations import AdminOperation, Call
 from licsrv.admin.roles import Permission
 from licsrv.admin.tables import ApiToken
@@ -26,7 +26,7 @@ class NewTokenRequest(Reasoned):
 
     name: TokenName = Field(examples=["nightly report"])
     scopes: list[Permission] = Field(min_length=1, max_length=50, examples=[["read_licenses"]])
-    expires_at: AwareDatetime = Field(description=f"within {tokens.LONGEST_SPAN.days} days")
+    expires_at: Moment = Field(description=f"within {tokens.LONGEST_SPAN.days} days")
 
 
 class TokenAnswer(Body):

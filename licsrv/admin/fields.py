@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from licsrv.admin import passwords
 from licsrv.admin.accounts import NAME_PATTERN
@@ -17,6 +18,10 @@ DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length
 TokenName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=PRINTABLE)]
 # Typed passwords are compared, never stored: anything goes, up to a length that costs nothing to hash.
 Typed = Annotated[str, StringConstraints(max_length=passwords.LONGEST)]
+# Near the ends of the calendar a moment cannot be told in another zone, and some databases cannot keep it.
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(9000, 1, 1, tzinfo=UTC))
+]  # fmt: skip
 
 
 class Reasoned(Body):

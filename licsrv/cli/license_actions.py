@@ -10,14 +10,17 @@ from licsrv.cli import moments, staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 
 _NEVER = "none"
+_FIRST_YEAR, _END_YEAR = 2000, 9000  # as for programs, see licsrv.admin.fields.Moment
 
 
 def _until(text: str) -> str:
     if text.strip().lower() != _NEVER:
         try:
-            moments.parse(text)
+            moment = moments.parse(text)
         except ValueError as error:
             raise typer.BadParameter(f"{error} `{_NEVER}` takes it away.") from error
+        if not _FIRST_YEAR <= moment.year < _END_YEAR:
+            raise typer.BadParameter(f"Between the years {_FIRST_YEAR} and {_END_YEAR}.")
     return text.strip()
 
 
@@ -100,6 +103,7 @@ def _act(
         with place.reading() as session:
             preview = actions.preview(session, code, action, request, view=view)
         staff.confirm(f"{terminal.printable(preview.says.en)} Do it?", yes=yes)
+        request = request.model_copy(update={"state": preview.state})  # what was read is what is done
         with place.writing() as session:
             done = actions.do(session, code, action, request, cause=cause, view=view)
     if as_json:

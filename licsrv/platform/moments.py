@@ -56,5 +56,8 @@ def parse(text: str) -> datetime:
     if _DAY.fullmatch(text):
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     if _MOMENT.fullmatch(text):
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        try:
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        except OverflowError:  # in UTC it lies outside the calendar
+            raise ValueError("This moment is out of bounds.") from None
     raise ValueError("Write a day such as 2027-01-31 or a moment such as 2027-01-31T16:00:00Z.")

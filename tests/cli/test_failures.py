@@ -7,12 +7,16 @@ import pty
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from licsrv.audit import Cause
+from licsrv.licensing import changes, store
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
 
@@ -150,13 +154,19 @@ def test_an_interrupted_command_is_quiet(monkeypatch: pytest.MonkeyPatch, enviro
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def at_a_terminal(words: list[str], typed: str) -> tuple[int, str]:
+def at_a_terminal(
+    words: list[str], typed: str, *, before_the_answer: Callable[[], None] | None = None
+) -> tuple[int, str]:
     """Run a command as a person does, typing an answer; return its exit code and what stood on the screen."""
     controller, terminal = pty.openpty()
     process = subprocess.Popen([*LICSRV, *words], stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
-    os.write(controller, typed.encode())
     screen = b""
+    if before_the_answer is not None:
+        while b"[y/N]" not in screen:
+            screen += os.read(controller, 4096)
+        before_the_answer()
+    os.write(controller, typed.encode())
     while True:
         try:
             read = os.read(controller, 4096)
@@ -183,6 +193,22 @@ def test_at_a_terminal_a_person_is_asked(
     assert f"Revoke {code} with 2 device(s)?" in screen
     assert (sqlite_house.license(code).revoked_at is not None) == is_revoked
     assert "Traceback" not in screen
+
+
+def test_what_changed_while_a_person_thought_about_it_is_not_overrun(sqlite_house: FurnishedHouse) -> None:
+    code = sqlite_house.codes.used
+
+    def colleague() -> None:
+        with sqlite_house.writing() as session:
+            license = store.license_for_update(session, code)
+            assert license is not None
+            changes.revoke(session, license, cause=Cause("staff:bob", reason="Refunded"), now=datetime.now(UTC))
+
+    words = ["licenses", "maintenance", code, "--until", "2030-01-31", "--reason", "Bought"]
+    found, screen = at_a_terminal(words, "y\n", before_the_answer=colleague)
+
+    assert (found, "has changed meanwhile" in screen) == (1, True)
+    assert sqlite_house.license(code).maintenance_until is None
 
 
 def test_nobody_is_asked_who_said_yes(sqlite_house: FurnishedHouse) -> None:

@@ -71,7 +71,7 @@ def test_maintenance_notes_and_issuing_anew(house: FurnishedHouse, licsrv: Run) 
     assert actions[:3] == ["LICENSE_REISSUED", "NOTE_ADDED", "MAINTENANCE_CHANGED"]
 
 
-@pytest.mark.parametrize("until", ["", "tomorrow", "2027-02-30"])
+@pytest.mark.parametrize("until", ["", "tomorrow", "2027-02-30", "9999-12-31T23:59:59-23:00", "9999-12-31"])
 def test_a_moment_that_is_none_is_refused(sqlite_house: FurnishedHouse, licsrv: Run, until: str) -> None:
     ran = licsrv("licenses", "grace", sqlite_house.codes.used, "--until", until, "--reason", "because")
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlmodel import Session, col, select
 
-from licsrv.admin.fields import Reason
+from licsrv.admin.fields import Moment, Reason
 from licsrv.admin.roles import Permission
 from licsrv.admin.support import notes, page, showing
 from licsrv.admin.support.action_words import TEMPLATES, WORDS, Words
@@ -34,7 +34,7 @@ class Arguments(Body):
     """What an action is told besides the license; each takes what it needs."""
 
     device_id: str | None = Field(None, max_length=23, description="release_place; reissue: left out for all devices")
-    until: AwareDatetime | None = Field(None, description="extend_grace, set_maintenance; null takes it away")
+    until: Moment | None = Field(None, description="extend_grace, set_maintenance; null takes it away")
     text: str | None = Field(None, max_length=notes.LONGEST_NOTE, description="add_note")
 
 

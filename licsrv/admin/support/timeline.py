@@ -79,6 +79,7 @@ def _after(window: Window) -> _After | None:
     source, _, name = key.partition(":")
     try:
         at = datetime.fromisoformat(moment).astimezone(UTC)
+        _ = at + 2 * _DAY  # the last days of the calendar have none after them
         if source in _NUMBERED and not 0 < int(name) < 2**31:
             raise ValueError
     except (ValueError, OverflowError):

@@ -169,6 +169,18 @@ async def test_a_grace_ends_after_the_license_and_within_90_days(desk: Desk, day
     await desk.act(code, "extend_grace", until=(NOW + timedelta(days=days)).isoformat(), status=status)
 
 
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00", 253402300799])
+async def test_a_moment_at_the_end_of_the_calendar_is_refused(desk: Desk, until: object) -> None:
+    code = desk.buy()
+    await desk.string(code)
+
+    for action in ("set_maintenance", "extend_grace"):
+        await desk.post(f"/licenses/{code}/actions/{action}/preview", {"until": until}, status=422)
+        await desk.act(code, action, until=until, status=422)
+
+    assert desk.house.audited(Action.MAINTENANCE_CHANGED, Action.GRACE_CHANGED) == []
+
+
 async def test_a_preview_says_why_something_cannot_be_done(desk: Desk) -> None:
     code = desk.buy(days=30)
     await desk.string(code)

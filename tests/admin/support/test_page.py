@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import inspect, text
 
+from licsrv.admin import pages
 from licsrv.admin.roles import GRANTABLE
 from licsrv.platform.db import transaction
 from tests.admin.support.conftest import Desk
@@ -78,7 +79,8 @@ async def test_a_cursor_of_another_list_is_refused(desk: Desk) -> None:
     code = desk.buy()
     await desk.string(code)
 
-    for after in ("WyJhIl0", "WyJhIiwiYiJd", "WyIyMDI2LTAxLTAxIiwiYXVkaXQ6eCJd", "x"):
+    end_of_time = pages.cursor(("9999-12-31T23:59:59+00:00", "contact:z"))
+    for after in ("WyJhIl0", "WyJhIiwiYiJd", "WyIyMDI2LTAxLTAxIiwiYXVkaXQ6eCJd", "x", end_of_time):
         answer = await desk.visitor.call("GET", f"/admin/api/licenses/{code}/timeline?after={after}")
         assert answer.status_code == 422, after
 
