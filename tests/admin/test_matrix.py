@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import httpx2
 import pytest
 from starlette.routing import Route
 
@@ -14,11 +15,139 @@ from tests.admin.conftest import House
 
 OPERATIONS = admin_operations()
 IDS = [f"{operation.method} {operation.path}" for operation in OPERATIONS]
-REFUSED = {401, 403}
+# Written by hand, so that an operation which asks for less than before, or is new, does not pass unseen.
+TABLE = {
+    "sign_in": """
+        POST /session
+        POST /setup
+    """,
+    "who_am_i": """
+        GET /session
+    """,
+    "own_account": """
+        DELETE /session
+        DELETE /sessions/{id}
+        GET /sessions
+        POST /session/recovery-codes
+        POST /session/second-factor
+        PUT /session/password
+        PUT /session/profile
+        PUT /session/second-factor
+    """,
+    "manage_accounts": """
+        GET /accounts
+        GET /accounts/{name}
+        GET /accounts/{name}/sessions
+        POST /accounts
+        POST /accounts/{name}/disable
+        POST /accounts/{name}/enable
+        POST /accounts/{name}/end-sessions
+        POST /accounts/{name}/reset-password
+        PUT /accounts/{name}
+    """,
+    "manage_tokens": """
+        GET /tokens
+        POST /tokens
+        POST /tokens/{id}/revoke
+    """,
+    "read_licenses": """
+        GET /bulk
+        GET /bulk/{id}
+        GET /bulk/{id}/result
+        GET /bulk/{id}/rows
+        GET /desk
+        GET /licenses/{license}
+        GET /licenses/{license}/devices
+        GET /licenses/{license}/timeline
+        GET /licenses/{license}/usage
+        GET /products
+        GET /releases
+        POST /licenses/{license}/match
+        POST /search
+    """,
+    "start_bulk": """
+        POST /bulk
+        POST /bulk/{id}/start
+        POST /bulk/{id}/stop
+        PUT /bulk/{id}/list
+    """,
+    "approve_bulk": """
+        POST /bulk/{id}/approve
+        POST /bulk/{id}/reject
+    """,
+    "read_reports": """
+        GET /reports
+        GET /reports/{name}
+        GET /reports/{name}/file
+    """,
+    "reconcile": """
+        POST /licenses/{license}/compare
+    """,
+    "change_licenses": """
+        POST /licenses/{license}/actions/add_note/do
+        POST /licenses/{license}/actions/add_note/preview
+        POST /licenses/{license}/actions/reinstate/do
+        POST /licenses/{license}/actions/reinstate/preview
+        POST /licenses/{license}/actions/reissue/do
+        POST /licenses/{license}/actions/reissue/preview
+        POST /licenses/{license}/actions/release_place/do
+        POST /licenses/{license}/actions/release_place/preview
+        POST /licenses/{license}/actions/revoke/do
+        POST /licenses/{license}/actions/revoke/preview
+        POST /licenses/{license}/actions/set_maintenance/do
+        POST /licenses/{license}/actions/set_maintenance/preview
+        POST /licenses/{license}/devices/{device}/file
+    """,
+    "extend_grace": """
+        POST /licenses/{license}/actions/extend_grace/do
+        POST /licenses/{license}/actions/extend_grace/preview
+    """,
+    "read_outbox": """
+        GET /callbacks
+        GET /outbox
+    """,
+    "manage_outbox": """
+        POST /outbox/{id}/drop
+        POST /outbox/{id}/retry
+    """,
+    "read_audit": """
+        GET /audit
+    """,
+    "export_audit": """
+        GET /audit/check
+        GET /audit/export
+    """,
+    "read_keys": """
+        GET /keys
+    """,
+}
+OF_OTHER_TABLES = "/admin/api/reconciliation"
+
+
+def judge(answer: httpx2.Response, operation: AdminOperation, *, is_allowed: bool, without: int = 403) -> None:
+    """An answer that says neither yes nor no (too many calls, a busy database) is neither."""
+    told = (operation.method, operation.path, answer.status_code, answer.text)
+    assert answer.status_code < 500, told
+    assert answer.status_code != 429, told
+    if is_allowed:
+        assert answer.status_code not in {401, 403}, told
+    else:
+        assert answer.status_code == without, told
 
 
 def path_of(operation: AdminOperation) -> str:
     return re.sub(r"\{\w+\}", "0", operation.path)
+
+
+def test_every_operation_asks_for_what_the_table_says() -> None:
+    said = {line.strip(): word for word, lines in TABLE.items() for line in lines.strip().splitlines()}
+    found = {
+        f"{operation.method} {operation.path.removeprefix('/admin/api')}": str(operation.permission)
+        for operation in OPERATIONS
+        if not operation.path.startswith(OF_OTHER_TABLES)
+    }
+
+    assert found == said
 
 
 async def test_every_operation_served_is_in_the_table(house: House) -> None:
@@ -51,9 +180,7 @@ async def test_a_role_may_what_the_table_says_and_nothing_else(house: House, rol
     for operation in OPERATIONS:
         answer = await house.signed_in("ann").call(operation.method, path_of(operation), {})
 
-        is_allowed = answer.status_code not in REFUSED
-        assert is_allowed == (operation.permission in allowed), (role, operation.method, operation.path, answer.text)
-        assert answer.status_code < 500, (operation.method, operation.path, answer.text)
+        judge(answer, operation, is_allowed=operation.permission in allowed)
 
 
 @pytest.mark.parametrize("scope", sorted(GRANTABLE))
@@ -63,8 +190,7 @@ async def test_a_scope_opens_its_own_operations_and_no_other(house: House, scope
     for operation in OPERATIONS:
         answer = await program.call(operation.method, path_of(operation), {})
 
-        is_allowed = answer.status_code not in REFUSED
-        assert is_allowed == (operation.permission in {scope} | OF_EVERYBODY), (operation.method, operation.path)
+        judge(answer, operation, is_allowed=operation.permission in {scope} | OF_EVERYBODY)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -74,8 +200,7 @@ async def test_an_account_that_is_not_finished_may_only_finish_itself(house: Hou
     for operation in OPERATIONS:
         answer = await house.signed_in("ann").call(operation.method, path_of(operation), {})
 
-        is_allowed = answer.status_code not in REFUSED
-        assert is_allowed == (operation.permission in OF_EVERY_PERSON), (operation.method, operation.path)
+        judge(answer, operation, is_allowed=operation.permission in OF_EVERY_PERSON)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=IDS)

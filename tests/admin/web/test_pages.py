@@ -12,13 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from licsrv import audit
+from licsrv.admin.actors import at_the_terminal
 from licsrv.admin.api import admin_operations
-from licsrv.admin.roles import Role, permissions_of
+from licsrv.admin.bulk import jobs
+from licsrv.admin.bulk.rules import BulkAction, Task
+from licsrv.admin.roles import Permission, Role, permissions_of
 from licsrv.admin.web import languages, navigation, sentences
 from licsrv.admin.web.navigation import MENU
 from licsrv.admin.web.pages import all_pages
+from licsrv.platform.db import transaction
 from tests.admin.conftest import House
-from tests.admin.web.conftest import reader
+from tests.admin.web.conftest import Reader, reader
 from tests.admin.web.furnishing import furnish
 
 WEB = Path(str(files("licsrv.admin.web")))
@@ -61,6 +66,70 @@ async def test_a_page_is_there_for_exactly_the_roles_that_may_read_it(house: Hou
             if answer.status_code != 303:
                 assert f'lang="{"zh-CN" if language == "zh" else "en"}"' in answer.text
                 check_page(answer.text)
+
+
+# A form, the permission that it asks for, and what it is sent besides.
+_LICENSE = "/admin/licenses/{license}"
+FORMS: dict[str, tuple[Permission, dict[str, str]]] = {
+    "/admin/search": (Permission.READ_LICENSES, {}),
+    f"{_LICENSE}/match": (Permission.READ_LICENSES, {}),
+    f"{_LICENSE}/compare": (Permission.RECONCILE, {}),
+    f"{_LICENSE}/file": (Permission.CHANGE_LICENSES, {"device_id": "none"}),
+    f"{_LICENSE}/ask": (Permission.CHANGE_LICENSES, {"action": "revoke"}),
+    f"{_LICENSE}/do": (Permission.CHANGE_LICENSES, {"action": "revoke"}),
+    "/admin/outbox/{id}/retry": (Permission.MANAGE_OUTBOX, {}),
+    "/admin/outbox/{id}/drop": (Permission.MANAGE_OUTBOX, {}),
+    "/admin/bulk": (Permission.START_BULK, {}),
+    "/admin/bulk/{id}/list": (Permission.START_BULK, {}),
+    "/admin/bulk/{id}/start": (Permission.START_BULK, {}),
+    "/admin/bulk/{id}/stop": (Permission.START_BULK, {}),
+    "/admin/bulk/{id}/approve": (Permission.APPROVE_BULK, {}),
+    "/admin/bulk/{id}/reject": (Permission.APPROVE_BULK, {}),
+    "/admin/accounts": (Permission.MANAGE_ACCOUNTS, {}),
+    "/admin/accounts/{name}": (Permission.MANAGE_ACCOUNTS, {}),
+    "/admin/accounts/{name}/reset-password": (Permission.MANAGE_ACCOUNTS, {}),
+    "/admin/accounts/{name}/disable": (Permission.MANAGE_ACCOUNTS, {}),
+    "/admin/tokens": (Permission.MANAGE_TOKENS, {}),
+    "/admin/tokens/{id}/revoke": (Permission.MANAGE_TOKENS, {}),
+}
+OWN_FORMS = {
+    "/admin/setup", "/admin/sign-in", "/admin/sign-out", "/admin/language", "/admin/account/password",
+    "/admin/account/second-factor", "/admin/account/second-factor/confirm", "/admin/account/profile",
+    "/admin/account/recovery-codes", "/admin/account/sessions/{id}/end",
+}  # fmt: skip
+
+
+def test_no_form_is_forgotten_here() -> None:
+    forms = {page.path for page in all_pages() if page.method == "POST" and "reconciliation" not in page.path}
+    last = re.compile("/(retry|drop|start|stop|approve|reject|disable)$")
+    words = {"/admin/outbox": "{decision}", "/admin/bulk": "{decision}", "/admin/accounts": "{action}"}
+
+    def as_page(path: str) -> str:
+        found = last.search(path)
+        return last.sub(f"/{words['/'.join(path.split('/')[:3])]}", path) if found else path
+
+    assert forms == {as_page(path) for path in FORMS} | OWN_FORMS
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_a_form_does_something_for_exactly_the_roles_that_may(house: House, role: Role) -> None:
+    license = await furnish(house, days=0)
+    house.hire("bob")
+    house.hire("ann", role)
+    visitor = house.signed_in("ann")
+    hers = at_the_terminal("staff:ann")
+    with transaction(house.runtime.database, (audit.seal,)) as session:
+        now = house.runtime.clock.now()
+        job = jobs.make(session, Task(BulkAction.REVOKE), actor=hers, cause=hers.cause(reason="Refunded"), now=now).id
+    for path, (permission, fields) in FORMS.items():
+        address = path.format(license=license.license_id, name="bob", id=job if "bulk" in path else "0")
+
+        answer = await Reader(visitor.http).post(address, csrf=visitor.csrf, **fields)
+
+        assert answer.status_code < 500, path
+        assert (answer.status_code == 403) == (permission not in permissions_of(role)), f"{role} {path}"
+        forged = await Reader(visitor.http).post(address, csrf=visitor.csrf[::-1], **fields)
+        assert forged.status_code == 403, path
 
 
 @pytest.mark.parametrize("role", list(Role))
