@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from licsrv.cli.workplace import Workplace
 
 app = typer.Typer(
-    name="accounts", help="People of the support desk: add, disable, new passwords, sessions.", no_args_is_help=True
+    name="accounts",
+    help="People of the support desk: add, change, disable, new passwords, sessions.",
+    no_args_is_help=True,
 )
 
 _ROLES = ("viewer", "support", "supervisor", "operator", "auditor")
@@ -47,6 +49,10 @@ def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
         return word
 
     return check
+
+
+def _perhaps(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    return lambda word: check(word) if word is not None else None
 
 
 def _display_name(name: str) -> str:
@@ -134,6 +140,40 @@ def add(
             row = accounts.add(session, new, password, actor=actor, cause=actor.cause(), now=now)
             document = _document(row)
     _hand_out(f"Added {new.name} as {role}.", document, text, password, as_json=as_json)
+
+
+@app.command()
+def change(
+    name: AccountName,
+    reason: KeptReason,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="WORD", callback=_perhaps(_one_of(_ROLES)), help=", ".join(_ROLES))
+    ] = None,
+    display_name: Annotated[
+        str | None,
+        typer.Option(
+            "--called", metavar="TEXT", callback=_perhaps(_display_name), help="Their name as others read it."
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", metavar="WORD", callback=_perhaps(_one_of(_LANGUAGES)), help="zh or en."),
+    ] = None,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a person's role, name or language; what is not named stays as it is."""
+    from licsrv.admin import accounts
+    from licsrv.admin.accounts import Change, Language
+    from licsrv.admin.roles import Role
+
+    wanted = Change(Role(role) if role else None, display_name, Language(language) if language else None)
+
+    def use_case(session: Session, place: Workplace, **how: Any) -> None:
+        accounts.change(session, accounts.normal_name(name), wanted, **how)
+
+    document, _ = _decide(name, reason, staff_name, use_case)
+    _tell(f"{document['name']} is {document['role']}, {document['language']}.", {"account": document}, as_json=as_json)
 
 
 @app.command()

@@ -46,6 +46,21 @@ def test_words_for_people(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
     assert [line.split()[0] for line in listed.out.splitlines()[2:]] == ["ann", "boss"]
 
 
+def test_a_persons_role_name_and_language_are_changed(house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("accounts", "add", "boss", "--role", "operator")
+    licsrv("accounts", "add", "ann", "--role", "viewer", "--called", "Ann")
+
+    ran = licsrv("accounts", "change", "Ann", "--role", "support", "--language", "en", "--reason", "Joined", "--json")
+
+    shown = ran.document["account"]
+    assert (shown["role"], shown["display_name"], shown["language"]) == ("support", "Ann", "en")
+    entry = licsrv("audit", "list", "--of", "account:ann", "--json").document["entries"][0]
+    assert (entry["action"], entry["reason"]) == ("ACCOUNT_CHANGED", "Joined")
+    last = licsrv("accounts", "change", "boss", "--role", "viewer", "--reason", "Left")
+    assert (last.exit_code, "the last operator" in last.err) == (1, True)
+    assert licsrv("accounts", "change", "ann", "--role", "king", "--reason", "Why not").exit_code == 2
+
+
 def test_a_person_is_disabled_and_enabled(house: FurnishedHouse, licsrv: Run) -> None:
     licsrv("accounts", "add", "ann", "--role", "viewer")
     with house.writing() as session:
