@@ -37,3 +37,16 @@ def test_the_table_of_roles_is_the_code() -> None:
 
     assert said == {role: {str(permission) for permission in GRANTED[role]} for role in Role}
     assert set().union(*said.values()) == {str(permission) for permission in GRANTABLE}
+
+
+def test_daily_tasks_stay_within_three_clicks_or_two_calls() -> None:
+    """The table says so; that the clicks are those is seen by the browser's tests."""
+    tasks = re.findall(r"^\| ([^|]+) \| [^|]+ \| (\d+) \| (\d+) \|$", text(ROOT / "docs" / "support.md"), re.MULTILINE)
+    find = next(int(clicks) for name, clicks, _ in tasks if name.startswith("Find by code"))
+
+    for name in ("Find", "Explain", "Revoke", "Take it back", "Release", "Issue anew", "Extend", "Compare"):
+        assert any(task.startswith(name) for task, _, _ in tasks), name
+    for name, clicks, calls in tasks:
+        is_found_first = not name.startswith("Find")
+        assert int(clicks) + find * is_found_first <= 3, name
+        assert int(calls) <= 2, name
