@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from sqlmodel import Session
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from licsrv.admin import pages
 from licsrv.admin.bulk import intake, jobs, rules, store
 from licsrv.admin.bulk.rules import BulkAction, JobState, Outcome
 from licsrv.admin.bulk.tables import BulkJob, BulkRow
-from licsrv.admin.fields import Moment, Reasoned
+from licsrv.admin.fields import Reasoned
 from licsrv.admin.operations import AdminOperation, Call
 from licsrv.admin.pages import Window
 from licsrv.admin.reports import sheets
@@ -41,7 +41,7 @@ class NewBulk(Reasoned):
     """Bulk work that shall be prepared; for a revocation the customers read the reason."""
 
     action: BulkAction = Field(examples=["revoke"])
-    until: Moment | None = Field(None, description="for extend_grace and set_maintenance")
+    until: AwareDatetime | None = Field(None, description="for extend_grace and set_maintenance")
 
 
 class BulkAnswer(Body):
