@@ -19,6 +19,8 @@ from licsrv.errors import InvalidRequestError
 
 MAX_BYTES = 5 * 1024
 MAX_VALUES = 64
+MOST_BOUND = 8
+"""Values of one part that a place is bound to; a text that lists what a crowd of machines has is cut down to a few."""
 NEEDED = 2
 
 _MAC_SEPARATORS = str.maketrans("", "", ":-.")
@@ -105,6 +107,29 @@ def parse(text: str) -> DeviceFacts:
     if not values:
         raise _invalid("device_info has nothing in it that identifies a device.")
     return DeviceFacts(values)
+
+
+def binding(facts: DeviceFacts) -> DeviceFacts:
+    """Return what a new device's place is bound to: the first :data:`MOST_BOUND` values of each part.
+
+    Raises:
+        InvalidRequestError: There is nothing but a CPU id, which every machine of the model has.
+    """
+    if set(facts.values) == {Part.CPU}:
+        raise _invalid("device_info names a CPU only: every machine of that model would be this device.")
+    return DeviceFacts({part: values[:MOST_BOUND] for part, values in facts.values.items()})
+
+
+def known_facts(facts: DeviceFacts, known: HashedParts, *, key: bytes) -> DeviceFacts:
+    """Return of what a device says now only what it was registered with: nothing else is ever signed for it.
+
+    Otherwise who shows two parts of a registered machine beside two of a stranger gets a license for the stranger.
+    """
+    found = {
+        part: tuple(value for value in values if _digest(key, f"{part.value}:{value}") in known.get(part.value, ()))
+        for part, values in facts.values.items()
+    }
+    return DeviceFacts({part: values for part, values in found.items() if values})
 
 
 def _invalid(sentence: str) -> InvalidRequestError:

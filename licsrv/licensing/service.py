@@ -5,7 +5,7 @@ Each reads, decides, writes, and notes what it did in the audit, in the caller's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from licsrv.licensing import fingerprints, issuing, lifecycle, refusals, revocat
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
 from licsrv.licensing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
-from licsrv.licensing.lifecycle import Admission
+from licsrv.licensing.lifecycle import Admission, KnownDevice
 from licsrv.licensing.refusals import Refused
 from licsrv.licensing.tables import Device, IssuedLicense
 from licsrv.platform.ids import new_id
@@ -177,9 +177,11 @@ def _activate(
         license, candidates, parts, places_taken=license.places_taken, places=places, now=now
     )
 
+    bound = _bound(facts, admission, candidates, keyring)
     text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
     seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
-    device_id = _admit(session, license, admission, seen, parts, now=now)
+    bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
+    device_id = _admit(session, license, admission, seen, bound_parts, now=now)
     wording = Wording(
         terms.issuer,
         product,
@@ -188,7 +190,7 @@ def _activate(
         request.ends_by,
         terms.maintenance_end(session, license),
     )
-    recipient = Recipient(device_id, facts, is_new=admission.takes_place, name=request.device_name)
+    recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
     issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places)
@@ -217,6 +219,20 @@ def unknown_code() -> LicenseNotFoundError:
     return LicenseNotFoundError(
         "No license has this code.", action="Check the code: it stands with the purchase at the marketplace."
     )
+
+
+def _bound(
+    facts: DeviceFacts, admission: Admission, candidates: Sequence[KnownDevice], keyring: Keyring
+) -> DeviceFacts:
+    """Return what the license is signed for: what is, or will be, stored of the device.
+
+    Raises:
+        InvalidRequestError: A new device tells nothing by which it could be told from others.
+    """
+    for device in candidates:
+        if device.id == admission.device_id:
+            return fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
+    return fingerprints.binding(facts)
 
 
 def _admit(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.bindings import crypto_sign
 
 from licsrv.errors import InvalidRequestError
-from licsrv.licensing.fingerprints import DeviceFacts, Part
+from licsrv.licensing.fingerprints import MOST_BOUND, DeviceFacts, Part
 
 MAX_STRING = 1024  # the marketplace's limit for a license that travels as characters
 LICENSE_TYPE = "license+jwt"
@@ -140,7 +140,7 @@ def sign_license(
         InvalidRequestError: It does not fit even so: the product has too many features.
     """
     claims = terms.claims()
-    for most in (8, 4, 2, 1):
+    for most in (MOST_BOUND, 4, 2, 1):
         claims["dev"] = device_claim(facts, salt=salt, most=most)
         text = key.sign(payload(claims))
         if len(text) <= MAX_STRING:

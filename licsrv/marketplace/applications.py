@@ -129,7 +129,7 @@ def _fingerprint(command: ApplyForLicense, issuer: Issuer) -> str:
     if command.device_info is None:
         raise CallbackError(ResultCode.FINGERPRINT_REQUIRED, "deviceFingerprint is missing: licenses are for a device.")
     try:
-        fingerprints.parse(command.device_info)
+        fingerprints.binding(fingerprints.parse(command.device_info))
     except InvalidRequestError as error:
         raise CallbackError(
             ResultCode.FINGERPRINT_REQUIRED, f"deviceFingerprint cannot be used: {error.detail}"

@@ -401,6 +401,7 @@ async def test_no_device_fact_reaches_the_database(client: httpx2.AsyncClient, r
     [
         ({"deviceFingerprint": None}, "000903"),
         ({"deviceFingerprint": "||||"}, "000903"),
+        ({"deviceFingerprint": "|||BFEBFBFF00090672"}, "000903"),
         ({"deviceFingerprint": "NONE|NONE||"}, "000903"),
         ({"expireTime": None}, "000902"),
         ({"expireTime": "2027-03-02 09:30:00 z"}, "000901"),

@@ -87,7 +87,8 @@ def _for_facts(
 ) -> Issued:
     facts = fingerprints.parse(device_info)
     service.require_same_device(device.parts, fingerprints.hash_parts(facts, key=keyring.device_key))
-    recipient = Recipient(device.id, facts, is_new=False, name=device.name)
+    known = fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
+    recipient = Recipient(device.id, known, is_new=False, name=device.name)
     return issuing.issue_file(session, license, recipient, wording=wording, file_name=None, keyring=keyring, now=now)
 
 

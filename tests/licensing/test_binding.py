@@ -1,0 +1,99 @@
+"""One place is one machine: what a license is signed for is what was registered, whatever else a device says."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+from sqlmodel import select
+
+from client_stub import verification
+from client_stub.errors import DeviceMismatchError
+from client_stub.keys import PinnedKeys
+from licsrv.app import Runtime
+from licsrv.licensing import fingerprints
+from licsrv.licensing.fingerprints import MOST_BOUND
+from licsrv.licensing.tables import Device, License
+from licsrv.platform.db import reading
+from tests.conftest import NOW
+from tests.licensing.test_activation import add_license, ask
+
+MACHINES = [f"02:00:00:00:00:{n:02X}|DISK-{n}|BOARD-{n}|CPU" for n in range(12)]
+CROWD = f"{','.join(m.split('|')[0] for m in MACHINES)}|{','.join(m.split('|')[1] for m in MACHINES)}||CPU"
+
+
+async def fits(client: httpx2.AsyncClient, text: bytes, machine: str, form: str) -> bool:
+    """Whether a program that verifies by itself would run on a machine."""
+    keys = PinnedKeys.from_jwks((await client.get("/.well-known/jwks.json")).json())
+    verify = verification.verify_license if form == "string" else verification.verify_license_file
+    try:
+        verify(text, keys, device_info=machine, now=NOW)  # type: ignore[operator]
+    except DeviceMismatchError:
+        return False
+    return True
+
+
+async def license_of(client: httpx2.AsyncClient, device_info: str, form: str) -> bytes:
+    answer = await client.post(f"/v1/licenses/{form}", json=ask("C-1", device_info))
+    assert answer.status_code == 200, answer.text
+    return answer.content if form == "file" else answer.json()["license_string"].encode("ascii")
+
+
+@pytest.mark.parametrize("form", ["string", "file"])
+async def test_a_strangers_parts_beside_our_own_get_the_stranger_no_license(
+    client: httpx2.AsyncClient, runtime: Runtime, form: str
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    await license_of(client, MACHINES[0], form)
+    ours, theirs = MACHINES[0].split("|"), MACHINES[1].split("|")
+
+    text = await license_of(client, f"{ours[0]},{theirs[0]}|{ours[1]},{theirs[1]}|{theirs[2]}|CPU", form)
+
+    assert await fits(client, text, MACHINES[0], form)
+    assert not await fits(client, text, MACHINES[1], form)
+
+
+@pytest.mark.parametrize("form", ["string", "file"])
+async def test_a_list_of_many_machines_is_cut_down(client: httpx2.AsyncClient, runtime: Runtime, form: str) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+
+    text = await license_of(client, CROWD, form)
+
+    assert [await fits(client, text, machine, form) for machine in MACHINES] == [n < MOST_BOUND for n in range(12)]
+    string = (await license_of(client, CROWD, "string")).decode("ascii")
+    beat = {"nonce": "n", "device_info": MACHINES[MOST_BOUND]}
+    answer = await client.post("/v1/heartbeats", json=beat, headers={"Authorization": f"Bearer {string}"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "DEVICE_MISMATCH")
+
+
+async def test_a_machine_with_very_many_parts_stays_itself_in_any_order(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    macs = [machine.split("|")[0] for machine in MACHINES]
+    await license_of(client, f"{','.join(macs)}|DISK-0|BOARD-0|CPU", "string")
+
+    turned = f"{','.join(reversed(macs))}|DISK-0|BOARD-0|CPU"
+
+    assert await fits(client, await license_of(client, turned, "string"), turned, "string")
+
+
+@pytest.mark.parametrize("form", ["string", "file"])
+async def test_a_cpu_alone_takes_no_place(client: httpx2.AsyncClient, runtime: Runtime, form: str) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+
+    answer = await client.post(f"/v1/licenses/{form}", json=ask("C-1", "|||BFEBFBFF00090672"))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+    assert "CPU only" in answer.json()["detail"]
+    with reading(runtime.database) as session:
+        assert session.scalars(select(License)).one().places_taken == 0
+        assert session.scalars(select(Device)).all() == []
+
+
+def test_nothing_is_signed_that_was_not_registered() -> None:
+    key = b"k" * 32
+    known = fingerprints.hash_parts(fingerprints.parse("AA:BB:CC:00:11:22|D1,D2|B|C"), key=key)
+
+    found = fingerprints.known_facts(fingerprints.parse("04:7C:16:5E:E3:5D|D2,D3|B|X"), known, key=key)
+
+    assert {str(part): values for part, values in found.values.items()} == {"disk": ("D2",), "board": ("B",)}
