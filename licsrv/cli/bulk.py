@@ -273,7 +273,9 @@ def _document(place: Workplace, job_id: str) -> dict[str, Any]:
     from licsrv.admin.bulk import api
 
     with place.reading() as session:
-        found = api.answer(session, api.known(session, job_id.strip()), above=place.settings.bulk_approval_above)
+        found = api.answer(
+            session, api.known(session, job_id.strip()), above=place.settings.bulk_approval_above, now=place.clock.now()
+        )
     return found.model_dump(mode="json")
 
 

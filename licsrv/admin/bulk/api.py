@@ -60,7 +60,9 @@ class BulkAnswer(Body):
     listed_at: datetime | None
     lines: int
     licenses: int = Field(description="how many licenses the list names")
-    needs_approval: bool = Field(description="whether a second person has to agree to so many")
+    needs_approval: bool = Field(
+        description="whether a second person has to agree to so many, with those that its maker began alone in a day"
+    )
     started_at: datetime | None
     decided_by: str | None = Field(description="who approved or rejected it")
     decided_at: datetime | None
@@ -176,14 +178,14 @@ async def make(call: Call, body: NewBulk) -> BulkAnswer:
 
     def use_case(session: Session) -> BulkAnswer:
         job = jobs.make(session, task, actor=call.actor, cause=call.cause(body.reason), now=call.now)
-        return answer(session, job, above=_above(call))
+        return answer(session, job, above=_above(call), now=call.now)
 
     return await call.write(use_case)
 
 
 async def show(call: Call) -> BulkAnswer:
     """Answer ``GET /admin/api/bulk/{id}``."""
-    return await call.read(lambda session: answer(session, known(session, _id(call)), above=_above(call)))
+    return await call.read(lambda session: answer(session, known(session, _id(call)), above=_above(call), now=call.now))
 
 
 async def upload(call: Call) -> BulkAnswer:
@@ -225,7 +227,7 @@ async def start(call: Call, body: Reasoned) -> BulkAnswer:
         job = jobs.start(
             session, _id(call), actor=call.actor, approval_above=_above(call), cause=cause, now=call.now
         )  # fmt: skip
-        return answer(session, job, above=_above(call))
+        return answer(session, job, above=_above(call), now=call.now)
 
     return await call.write(use_case)
 
@@ -236,7 +238,7 @@ def _decide(decide: Callable[..., BulkJob]) -> Callable[[Call, Reasoned], Any]:
 
         def use_case(session: Session) -> BulkAnswer:
             job = decide(session, _id(call), actor=call.actor, cause=cause, now=call.now)
-            return answer(session, job, above=_above(call))
+            return answer(session, job, above=_above(call), now=call.now)
 
         return await call.write(use_case)
 
@@ -249,13 +251,13 @@ def sheet(session: Session, job_id: str) -> Sheet:
     return Sheet(_HEADINGS, ([getattr(row, name) for name in _HEADINGS] for row in found))
 
 
-def answer(session: Session, job: BulkJob, *, above: int) -> BulkAnswer:
+def answer(session: Session, job: BulkJob, *, above: int, now: datetime) -> BulkAnswer:
     """Return a job with its counts."""
     planned, outcomes = store.count(session, job.id)
     return BulkAnswer(
         id=job.id, action=job.action, until=job.until, reason=job.reason, state=job.state, created_at=job.created_at,
         created_by=job.created_by, listed_at=job.listed_at, lines=job.total, licenses=job.licenses,
-        needs_approval=rules.needs_approval(job.licenses, above=above), started_at=job.started_at,
+        needs_approval=jobs.needs_approval(session, job, above=above, now=now), started_at=job.started_at,
         decided_by=job.decided_by, decided_at=job.decided_at, decision=job.decision, ended_at=job.ended_at,
         done=job.cursor, changed=job.changed, planned=dict(planned), outcomes=dict(outcomes),
     )  # fmt: skip

@@ -162,11 +162,18 @@ def start(
     if job.state in {JobState.WAITING, JobState.RUNNING}:
         return job
     _require(job, JobState.CHECKED)
-    waits = rules.needs_approval(job.licenses, above=approval_above)
+    waits = needs_approval(session, job, above=approval_above, now=now)
     job.state = JobState.WAITING if waits else JobState.RUNNING
     job.started_at = None if waits else now
     _note(session, job, Action.BULK_REQUESTED if waits else Action.BULK_STARTED, cause, now)
     return job
+
+
+def needs_approval(session: Session, job: BulkJob, *, above: int, now: datetime) -> bool:
+    """Say whether a job has, or had, to wait for a second person's word."""
+    at = job.started_at or now
+    before = store.started_alone(session, job, since=at - rules.COUNTED, until=at)
+    return rules.needs_approval(job.licenses, before=before, above=above)
 
 
 def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:

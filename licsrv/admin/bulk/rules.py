@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from licsrv.licensing.changes import LONGEST_GRACE
 from licsrv.licensing.lifecycle import LicenseFacts
 
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+COUNTED = timedelta(days=1)
+"""How far back jobs count together for the approval limit."""
 
 
 class BulkAction(StrEnum):
@@ -107,9 +109,14 @@ def task_of(action: BulkAction, until: datetime | None, *, now: datetime) -> Tas
     return Task(action, until)
 
 
-def needs_approval(licenses: int, *, above: int) -> bool:
-    """Whether a second person has to agree to work on so many licenses."""
-    return licenses > above
+def needs_approval(licenses: int, *, before: int, above: int) -> bool:
+    """Whether a second person has to agree to work on so many licenses.
+
+    Args:
+        before: On how many the same person has started work in the last :data:`COUNTED` without anybody's word: a long
+            list in short pieces is a long list.
+    """
+    return before + licenses > above
 
 
 def decide(task: Task, license: Facts, *, now: datetime) -> Verdict:

@@ -72,6 +72,18 @@ def jobs(session: Session, window: Window, *, state: JobState | None = None) -> 
     return session.scalars(query).all()
 
 
+def started_alone(session: Session, job: BulkJob, *, since: datetime, until: datetime) -> int:
+    """Return on how many licenses the maker of a job started other jobs in that time without a second person."""
+    query = select(func.coalesce(func.sum(col(BulkJob.licenses)), 0)).where(
+        col(BulkJob.maker) == job.maker,
+        col(BulkJob.started_at) > since,
+        col(BulkJob.started_at) <= until,
+        col(BulkJob.decided_by).is_(None),
+        col(BulkJob.id) != job.id,
+    )
+    return int(session.scalar(query) or 0)
+
+
 def free_job(session: Session, owner: str, now: datetime) -> str | None:
     """Return the oldest running job that nobody else works on."""
     is_free = or_(col(BulkJob.owner).is_(None), col(BulkJob.owner) == owner, col(BulkJob.lease_until) <= now)

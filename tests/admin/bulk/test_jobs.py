@@ -15,7 +15,8 @@ from licsrv.audit import Action, Cause
 from licsrv.licensing import changes, revocation_lists, revocations, store
 from licsrv.platform.db import reading, transaction
 from tests.admin.bulk.conftest import PATH, REASON, Shop, say, upload
-from tests.conftest import NOW
+from tests.admin.conftest import Visitor
+from tests.conftest import NOW, StandingClock
 
 
 async def test_a_dry_run_says_of_each_line_what_would_become_of_it_and_changes_nothing(shop: Shop) -> None:
@@ -101,6 +102,22 @@ async def test_graces_and_ends_of_maintenance_are_set_where_they_can_be(shop: Sh
     assert (license.grace_until, license.maintenance_until) == (until, until)
     assert len(shop.house.audited(Action.GRACE_CHANGED)) == 2
     assert shop.verified() is None
+
+
+async def test_a_long_list_in_short_pieces_is_a_long_list(shop: Shop, clock: StandingClock) -> None:
+    codes = shop.stock(111)
+    ann, bob = shop.person("ann"), shop.person("bob")
+
+    async def started(visitor: Visitor, first: int, count: int) -> tuple[bool, str]:
+        job = await shop.prepared(visitor, "\n".join(codes[first : first + count]))
+        return job["needs_approval"], (await say(visitor, job["id"], "start")).json()["state"]
+
+    assert await started(ann, 0, 60) == (False, "RUNNING")
+    assert await started(ann, 60, 40) == (False, "RUNNING")
+    assert await started(bob, 100, 5) == (False, "RUNNING")
+    assert await started(ann, 105, 1) == (True, "WAITING")
+    clock.advance(days=1)
+    assert await started(shop.house.signed_in("ann"), 106, 5) == (False, "RUNNING")
 
 
 async def test_a_large_job_waits_for_somebody_else(shop: Shop) -> None:
