@@ -219,7 +219,7 @@ def test_a_killed_process_loses_nothing_and_the_next_one_finishes(
     url = f"sqlite:///{tmp_path}/licsrv.db" if engine == "sqlite" else request.getfixturevalue("postgres_url")
     licsrv(tmp_path, "init", "--quiet", DATABASE_URL=url)
     database = open_database(url)
-    count = 6_000
+    count = 3_000
     job_id = _furnish(database, count)
 
     with serving(tmp_path, DATABASE_URL=url) as server:
