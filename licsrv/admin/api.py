@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from licsrv.admin import api_accounts, api_session, api_tokens
+from licsrv.admin import api_accounts, api_releases, api_session, api_tokens
 from licsrv.admin.bulk import api as bulk_api
 from licsrv.admin.desk import Desk
 from licsrv.admin.operations import AdminOperation, guarded
@@ -26,6 +26,7 @@ def admin_operations() -> Sequence[AdminOperation]:
         *reports_api.operations(),
         *support_api.operations(),
         *lists_api.operations(),
+        *api_releases.operations(),
     )
 
 

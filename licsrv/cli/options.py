@@ -27,4 +27,14 @@ ShownReason: TypeAlias = Annotated[
 KeptReason: TypeAlias = Annotated[
     str, typer.Option("--reason", metavar="TEXT", callback=staff.read_reason, help="Why; the audit keeps it.")
 ]
+PossibleReason: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--reason",
+        metavar="TEXT",
+        callback=staff.read_possible_reason,
+        help="Why, where there is something to say; the audit keeps it.",
+        show_default=False,
+    ),
+]
 LicenseName: TypeAlias = Annotated[str, typer.Argument(metavar="CODE", help="The license's code, or its id.")]

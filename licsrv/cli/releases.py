@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from licsrv.cli import staff, terminal
-from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
+from licsrv.cli.options import AsJson, KeptReason, Limit, PossibleReason, Staff, Yes
 from licsrv.cli.terminal import Column
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
+    from licsrv.audit import Cause
     from licsrv.releases.changes import Changes, Which
     from licsrv.releases.tables import Release, ReleaseProduct
 
@@ -63,10 +64,10 @@ def list_releases(
 ) -> None:
     """List published versions, the latest publication first."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.releases import store
+    from licsrv.releases import changes, store
 
     with open_workplace() as place, place.reading() as session:
-        product_id = _product_id(session, product) if product is not None else None
+        product_id = changes.product_meant(session, product) if product is not None else None
         rows = store.releases(
             session, product_id=product_id, channel=channel, platform=platform, withdrawn=not offered, limit=limit
         )
@@ -107,6 +108,7 @@ def publish(
     published_at: Annotated[
         str | None, typer.Option("--published-at", help="Its publication date if not now; one to come is waited for.")
     ] = None,
+    reason: PossibleReason = "",
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,10 +120,10 @@ def publish(
         product, version, channel, platform, url, size, sha256.lower(), minimum_version, percent,
         _notes(notes_zh), _notes(notes_en), _moment(published_at),
     )  # fmt: skip
-    _publish(publication, staff.actor(staff_name), as_json=as_json)
+    _publish(publication, staff.actor(staff_name), reason, as_json=as_json)
 
 
-def _publish(publication: Any, actor: str, *, as_json: bool) -> None:
+def _publish(publication: Any, actor: str, reason: str, *, as_json: bool) -> None:
     from dataclasses import replace
 
     from licsrv.audit import Cause
@@ -130,9 +132,10 @@ def _publish(publication: Any, actor: str, *, as_json: bool) -> None:
     from licsrv.releases import changes
 
     with open_workplace() as place, place.writing() as session:
-        product_id, now = _product_id(session, publication.product_id), place.clock.now()
+        product_id, now = changes.product_meant(session, publication.product_id), place.clock.now()
         is_described = licensing.product(session, product_id) is not None
-        release = changes.publish(session, replace(publication, product_id=product_id), cause=Cause(actor), now=now)
+        cause, publication = Cause(actor, reason=reason), replace(publication, product_id=product_id)
+        release = changes.publish(session, publication, cause=cause, now=now)
         document = _document(release, now)
     if as_json:
         terminal.show_document({"release": document})
@@ -157,6 +160,7 @@ def roll_out(
     percent: Annotated[int, typer.Option("--percent", min=0, max=100, help="0 holds it back, 100 is everyone.")],
     channel: _OnChannel = None,
     platform: _OnPlatform = None,
+    reason: PossibleReason = "",
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -167,7 +171,8 @@ def roll_out(
 
     with open_workplace() as place, place.writing() as session:
         which, now = _which(session, product, version, channel, platform), place.clock.now()
-        changed = changes.roll_out(session, which, percent, cause=Cause(staff.actor(staff_name)), now=now)
+        cause = Cause(staff.actor(staff_name), reason=reason)
+        changed = changes.roll_out(session, which, percent, cause=cause, now=now)
         documents = [_document(release, now) for release in changed]
     _show_changed(documents, f"now offered to {percent} % of the devices", as_json=as_json)
 
@@ -223,26 +228,29 @@ def rules(
     no_maintenance_months: Annotated[
         bool, typer.Option("--no-maintenance-months", help="Licenses get new versions as long as they last.")
     ] = False,
+    reason: PossibleReason = "",
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how a product numbers its versions and who gets new ones; with options, set it."""
+    from licsrv.audit import Cause
+
     if maintenance_months and no_maintenance_months:
         raise typer.BadParameter("An option and its --no- form cannot stand together.")
     months = 0 if no_maintenance_months else maintenance_months
     if numbering is None and months is None:
         _show_rules(product, as_json=as_json)
     else:
-        _set_rules(product, numbering, months, staff.actor(staff_name), as_json=as_json)
+        _set_rules(product, numbering, months, Cause(staff.actor(staff_name), reason=reason), as_json=as_json)
 
 
 def _show_rules(product: str, *, as_json: bool) -> None:
     from licsrv.cli.workplace import open_workplace
-    from licsrv.releases import store
+    from licsrv.releases import changes, store
     from licsrv.releases.tables import ReleaseProduct
 
     with open_workplace() as place, place.reading() as session:
-        product_id = _product_id(session, product)
+        product_id = changes.product_meant(session, product)
         document = _rules(store.product(session, product_id) or ReleaseProduct(product_id=product_id))
     if as_json:
         terminal.show_document({"rules": document})
@@ -257,8 +265,7 @@ def _show_rules(product: str, *, as_json: bool) -> None:
     )
 
 
-def _set_rules(product: str, numbering: Numbering | None, months: int | None, actor: str, *, as_json: bool) -> None:
-    from licsrv.audit import Cause
+def _set_rules(product: str, numbering: Numbering | None, months: int | None, cause: Cause, *, as_json: bool) -> None:
     from licsrv.cli.workplace import open_workplace
     from licsrv.releases import changes
     from licsrv.releases.changes import ProductRules
@@ -266,8 +273,8 @@ def _set_rules(product: str, numbering: Numbering | None, months: int | None, ac
 
     wanted = ProductRules(Scheme(numbering) if numbering is not None else None, months)
     with open_workplace() as place, place.writing() as session:
-        product_id, now = _product_id(session, product), place.clock.now()
-        row, changed = changes.set_rules(session, product_id, wanted, cause=Cause(actor), now=now)
+        product_id, now = changes.product_meant(session, product), place.clock.now()
+        row, changed = changes.set_rules(session, product_id, wanted, cause=cause, now=now)
         document = _rules(row)
     if as_json:
         terminal.show_document({"changes": changed, "rules": document})
@@ -285,24 +292,10 @@ def _facts(changed: Changes) -> list[tuple[str, object]]:
 
 
 def _which(session: Session, product: str, version: str, channel: str | None, platform: str | None) -> Which:
+    from licsrv.releases import changes
     from licsrv.releases.changes import Which
 
-    return Which(_product_id(session, product), version, channel, platform)
-
-
-def _product_id(session: Session, name: str) -> str:
-    """Return the id of the product meant: an id that is known here counts before a name.
-
-    Raises:
-        ConflictError: Several products have this name.
-    """
-    from licsrv.errors import ConflictError
-    from licsrv.releases import store
-
-    named = [] if store.is_known(session, name) else store.products_named(session, name)
-    if len(named) > 1:
-        raise ConflictError(f"{len(named)} products are called {name}.", action=f"Say which: {', '.join(named)}.")
-    return named[0] if named else name
+    return Which(changes.product_meant(session, product), version, channel, platform)
 
 
 def _measured(file: Path | None, size: int | None, sha256: str | None) -> tuple[int, str]:
@@ -342,21 +335,16 @@ def _moment(text: str | None) -> datetime | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def _state(row: Release, now: datetime) -> str:
-    if row.withdrawn_at is not None:
-        return "withdrawn"
-    return "scheduled" if row.published_at > now else "published"
-
-
 def _line(row: Release, now: datetime) -> list[object]:
     from licsrv.cli import moments
+    from licsrv.releases.rules import state
 
     return [
         row.product_id,
         row.version,
         row.channel,
         row.platform,
-        _state(row, now),
+        state(row, now),
         f"{row.rollout_percent} %",
         row.minimum_version,
         moments.short(row.published_at),
@@ -366,6 +354,7 @@ def _line(row: Release, now: datetime) -> list[object]:
 
 def _document(row: Release, now: datetime) -> dict[str, Any]:
     from licsrv.cli.moments import rfc3339
+    from licsrv.releases.rules import state
 
     return {
         "id": row.id,
@@ -373,7 +362,7 @@ def _document(row: Release, now: datetime) -> dict[str, Any]:
         "version": row.version,
         "channel": row.channel,
         "platform": row.platform,
-        "state": _state(row, now),
+        "state": state(row, now),
         "minimum_version": row.minimum_version,
         "rollout_percent": row.rollout_percent,
         "notes": {"zh": row.notes_zh, "en": row.notes_en},

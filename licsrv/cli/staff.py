@@ -45,6 +45,11 @@ def read_reason(reason: str) -> str:
     return reason
 
 
+def read_possible_reason(reason: str) -> str:
+    """Check a reason that may be left out; a callback of the option."""
+    return read_reason(reason) if reason else ""
+
+
 def is_asked(*, yes: bool) -> bool:
     """Whether a person can be asked, and did not say beforehand that they mean it."""
     return not yes and sys.stdin.isatty() and sys.stderr.isatty()

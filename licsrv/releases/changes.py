@@ -44,6 +44,18 @@ class ProductRules:
     maintenance_months: int | None = None
 
 
+def product_meant(session: Session, name: str) -> str:
+    """Return the id of the product that people mean: an id that is known here counts before a name.
+
+    Raises:
+        ConflictError: Several products have this name.
+    """
+    named = [] if store.is_known(session, name) else store.products_named(session, name)
+    if len(named) > 1:
+        raise ConflictError(f"{len(named)} products are called {name}.", action=f"Say which: {', '.join(named)}.")
+    return named[0] if named else name
+
+
 def publish(session: Session, publication: Publication, *, cause: Cause, now: datetime) -> Release:
     """Publish a version.
 
@@ -162,7 +174,7 @@ def _find(session: Session, which: Which) -> tuple[ReleaseProduct, Sequence[Rele
     return product, found
 
 
-_LOOK = "Look at them with `licsrv releases list`."
+_LOOK = "Look at the list of releases: `licsrv releases list`."
 
 
 def _note(

@@ -41,6 +41,18 @@ class Candidate:
 Catalogue = Mapping[tuple[str, str], Sequence[Candidate]]
 
 
+class Publicity(Protocol):
+    """Since when, and until when, a version is offered at all."""
+
+    @property
+    def published_at(self) -> datetime:
+        """Its publication date, which may be to come."""
+
+    @property
+    def withdrawn_at(self) -> datetime | None:
+        """Since when it is offered no longer."""
+
+
 @dataclass(frozen=True)
 class Holder:
     """The device that asks with its license. ``maintained_until`` None: maintenance never ends."""
@@ -65,6 +77,13 @@ class Choice:
 
     release_id: str
     forced: bool
+
+
+def state(release: Publicity, now: datetime) -> str:
+    """Return what people call the state of a version: published, scheduled or withdrawn."""
+    if release.withdrawn_at is not None:
+        return "withdrawn"
+    return "scheduled" if release.published_at > now else "published"
 
 
 def choose(catalogue: Catalogue, client: Client, *, now: datetime) -> Choice | None:

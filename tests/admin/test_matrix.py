@@ -62,6 +62,7 @@ TABLE = {
         GET /licenses/{license}/usage
         GET /products
         GET /releases
+        GET /releases/rules
         GET /reconciliation
         GET /reconciliation/differences
         GET /reconciliation/runs
@@ -124,6 +125,12 @@ TABLE = {
     "export_audit": """
         GET /audit/check
         GET /audit/export
+    """,
+    "manage_releases": """
+        POST /releases
+        POST /releases/rollout
+        POST /releases/withdraw
+        PUT /releases/rules
     """,
     "read_keys": """
         GET /keys

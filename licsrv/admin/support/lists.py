@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import select
 from sqlmodel import Session, col
 
@@ -23,6 +24,7 @@ from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.fields import Body
+from licsrv.releases import rules
 from licsrv.releases.tables import Release
 
 _SUCCESS = "000000"
@@ -123,6 +125,13 @@ class Keys(Body):
     items: list[Key]
 
 
+class NotesShown(Body):
+    """What is new in a version."""
+
+    zh: str
+    en: str
+
+
 class ReleaseShown(Body):
     """A published version."""
 
@@ -136,8 +145,14 @@ class ReleaseShown(Body):
     sha256: str
     minimum_version: str | None
     rollout_percent: int
+    notes: NotesShown
+    state: str = Field(description="published, scheduled (its moment is to come) or withdrawn")
     published_at: datetime
+    created_at: datetime
+    created_by: str
     withdrawn_at: datetime | None
+    withdrawn_by: str | None
+    withdrawn_reason: str | None
 
 
 class Releases(Body):
@@ -280,7 +295,7 @@ def _keys(keyring: Keyring, now: datetime) -> Iterator[Key]:
         )
 
 
-def releases(session: Session, window: Window, *, product_id: str | None) -> Releases:
+def releases(session: Session, window: Window, *, product_id: str | None, now: datetime) -> Releases:
     """Return published versions, those withdrawn included."""
     query = select(Release).order_by(col(Release.id).desc())
     if window.after is not None:
@@ -288,7 +303,11 @@ def releases(session: Session, window: Window, *, product_id: str | None) -> Rel
     if product_id is not None:
         query = query.where(col(Release.product_id) == product_id)
     rows = session.scalars(query.limit(window.fetched)).all()
-    made = pages.page_of(
-        rows, window, keys=lambda row: (row.id,), item=lambda row: ReleaseShown.model_validate(row.model_dump())
-    )
+    made = pages.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: release(row, now))
     return Releases(items=made.items, next=made.next)
+
+
+def release(row: Release, now: datetime) -> ReleaseShown:
+    """Return a version as it stands at a moment."""
+    notes = {"zh": row.notes_zh, "en": row.notes_en}
+    return ReleaseShown.model_validate(row.model_dump() | {"notes": notes, "state": rules.state(row, now)})

@@ -226,4 +226,4 @@ async def list_keys(call: Call) -> Keys:
 async def list_releases(call: Call) -> Releases:
     """Answer ``GET /admin/api/releases``."""
     window, product_id = pages.window_of(call.request.query_params), _parameter(call, "product_id")
-    return await call.read(lambda session: lists.releases(session, window, product_id=product_id))
+    return await call.read(lambda session: lists.releases(session, window, product_id=product_id, now=call.now))
