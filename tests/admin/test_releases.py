@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from licsrv.admin.roles import Permission
+from licsrv.admin.roles import Permission, Role
 from licsrv.audit import Action
 from licsrv.licensing.tables import Product
 from licsrv.platform.db import transaction
 from tests.admin.conftest import House, Visitor
+from tests.admin.web.conftest import reader
+from tests.admin.web.test_pages import check_page
 
 PATH = "/admin/api/releases"
 VERSION = {
@@ -138,3 +140,33 @@ async def test_long_notes_in_both_languages_fit(house: House) -> None:
     made = await done(pipeline(house), "POST", "", VERSION | {"notes_zh": notes, "notes_en": notes})
 
     assert made["release"]["notes"] == {"zh": notes, "en": notes}
+
+
+async def test_the_console_rolls_out_and_withdraws_and_says_what_that_changes(house: House) -> None:
+    house.hire("ann", language="en")
+    house.hire("bob", Role.SUPPORT, language="en")
+    ann, bob = reader(house, "ann"), reader(house, "bob")
+    await done(pipeline(house), "POST", "", VERSION)
+    await done(pipeline(house), "POST", "", VERSION | {"platform": "windows"})
+    one = MEANT | {"channel": "stable", "platform": "linux"}
+
+    shown = (await ann.see("/admin/releases")).text
+    of_bob = (await bob.see("/admin/releases")).text
+    unexplained = await ann.send("/admin/releases/rollout", on="/admin/releases", percent="50", **one)
+    no_share = await ann.send("/admin/releases/rollout", on="/admin/releases", percent="", **one, **WHY)
+    rolled = await ann.send("/admin/releases/rollout", on="/admin/releases", percent="50", **one, **WHY)
+    said = (await ann.see("/admin/releases")).text
+    withdrawn = await ann.send("/admin/releases/withdraw", on="/admin/releases", **one, **WHY)
+    after = (await ann.see("/admin/releases")).text
+
+    assert "Version 2.0 (stable, linux) is offered to 5 % of the devices now." in shown
+    assert "that cannot be undone" in shown
+    assert "/admin/releases/" not in of_bob
+    assert [answer.status_code for answer in (unexplained, no_share, rolled, withdrawn)] == [422, 422, 303, 303]
+    assert "is offered to that share of the devices from now on" in said
+    assert ("is offered to 50 % of the devices now" in said, "The version was withdrawn" in after) == (True, True)
+    assert WHY["reason"] in after
+    states = {(row["platform"], row["state"], row["rollout_percent"]) for row in (await listed(house))["items"]}
+    assert states == {("linux", "withdrawn", 50), ("windows", "published", 5)}
+    check_page(shown)
+    check_page(after)

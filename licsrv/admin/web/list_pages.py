@@ -11,7 +11,9 @@ from licsrv.admin.web.visits import Page, PageHandler, Visit
 from licsrv.errors import NotFoundError, RefusalError
 
 _OUTBOX = "/admin/api/outbox"
+_RELEASES = "/admin/api/releases"
 _DECISIONS = {"retry": "delivery-retried", "drop": "delivery-dropped"}
+_RELEASE_DECISIONS = {"rollout": "release-rolled-out", "withdraw": "release-withdrawn"}
 # What of a list's address is passed on to its operation.
 _FILTERS = ("after", "state", "license", "code", "failed", "subject", "action", "product_id")
 
@@ -21,6 +23,7 @@ def pages() -> Sequence[Page]:
     return (
         Page("GET", "/admin/outbox", outbox),
         Page("POST", "/admin/outbox/{id}/{decision}", decide),
+        Page("POST", "/admin/releases/{decision}", decide_release),
         *(Page("GET", f"/admin/{name}", _lister(name)) for name in ("callbacks", "audit", "releases", "keys")),
     )
 
@@ -41,6 +44,22 @@ async def decide(visit: Visit) -> Response:
     except RefusalError as refusal:
         return await _list(visit, "outbox", refusal)
     return visit.go("/admin/outbox", said=_DECISIONS[decision])
+
+
+async def decide_release(visit: Visit) -> Response:
+    """Offer one published version to another share of the devices, or withdraw it."""
+    decision = visit.at["decision"]
+    if decision not in _RELEASE_DECISIONS:
+        raise NotFoundError("There is nothing at this address.")
+    names = ("product", "version", "channel", "platform", "reason")
+    body = {name: visit.typed(name) for name in names}
+    if decision == "rollout":
+        body["percent"] = visit.typed("percent")
+    try:
+        done = await visit.act("POST", f"{_RELEASES}/{decision}", body)
+    except RefusalError as refusal:
+        return await _list(visit, "releases", refusal)
+    return visit.go("/admin/releases", said=_RELEASE_DECISIONS[decision] if done["releases"] else "release-unchanged")
 
 
 def _lister(name: str) -> PageHandler:

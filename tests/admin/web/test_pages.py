@@ -86,6 +86,8 @@ FORMS: dict[str, tuple[Permission, dict[str, str]]] = {
     "/admin/reconciliation/differences/{id}/dismiss": (Permission.RECONCILE, {}),
     "/admin/outbox/{id}/retry": (Permission.MANAGE_OUTBOX, {}),
     "/admin/outbox/{id}/drop": (Permission.MANAGE_OUTBOX, {}),
+    "/admin/releases/rollout": (Permission.MANAGE_RELEASES, {}),
+    "/admin/releases/withdraw": (Permission.MANAGE_RELEASES, {}),
     "/admin/bulk": (Permission.START_BULK, {}),
     "/admin/bulk/{id}/list": (Permission.START_BULK, {}),
     "/admin/bulk/{id}/start": (Permission.START_BULK, {}),
