@@ -167,7 +167,7 @@ def build_runtime(
     api = GuardedOpenApi(
         _open_api(settings, http, clock), writer, access_key=settings.marketplace_ak, clock=clock, metrics=metrics
     )
-    worker = _worker(settings, writer, api, Issuer(_terms(settings), keyring), clock, metrics)
+    worker = _worker(settings, writer, api, Issuer(license_terms(settings), keyring), clock, metrics)
     writer.add_hooks(transaction_hooks(worker))
     reconciler = _reconciler(settings, api, database, writer, clock)
     bulk = BulkRunner(database, writer, clock=clock, owner=secrets.token_hex(8))
@@ -180,7 +180,8 @@ def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> Ope
     return OpenApi(http, base_urls=settings.marketplace_urls, key_pair=pair, clock=clock.now)
 
 
-def _terms(settings: Settings) -> Terms:
+def license_terms(settings: Settings) -> Terms:
+    """Return the terms under which an installation issues licenses."""
     return Terms(settings.issuer, settings.device_limit, settings.lease_grace, release_store.maintenance_limit)
 
 
@@ -255,7 +256,7 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         runtime.writer,
         _authority(runtime),
         runtime.keyring,
-        _terms(settings),
+        license_terms(settings),
         clock,
         metrics,
     )
@@ -263,7 +264,7 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         runtime.writer,
         settings.callback_access_keys,
         settings.callback_timezone,
-        Issuer(_terms(settings), runtime.keyring),
+        Issuer(license_terms(settings), runtime.keyring),
         clock,
         metrics,
     )
@@ -307,7 +308,9 @@ def build_desk(runtime: Runtime) -> Desk:
 
 
 def _support_tools(runtime: Runtime) -> SupportTools:
-    tools = SupportTools(runtime.keyring, _terms(runtime.settings), alive_unfreezes=runtime.settings.alive_unfreezes)
+    tools = SupportTools(
+        runtime.keyring, license_terms(runtime.settings), alive_unfreezes=runtime.settings.alive_unfreezes
+    )
     if not runtime.api.is_configured:
         return tools
     return replace(

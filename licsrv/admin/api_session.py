@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import Field
 from sqlmodel import Session
@@ -315,9 +315,18 @@ async def end(call: Call, session_id: str) -> Ended:
 
 def session_list(session: Session, call: Call, account: str) -> SessionList:
     """Return the sessions of an account as an answer."""
-    seen_after = call.now - call.desk.settings.idle
-    rows = store.sessions_of(session, account, seen_after=seen_after, now=call.now)
-    return SessionList(items=[_session_answer(row, call.actor.credential) for row in rows])
+    return sessions_shown(session, account, idle=call.desk.settings.idle, own=call.actor.credential, now=call.now)
+
+
+def sessions_shown(session: Session, account: str, *, idle: timedelta, own: str = "", now: datetime) -> SessionList:
+    """Return the sessions of an account that are still good.
+
+    Args:
+        idle: After so long without use a session is over.
+        own: The id of the session that asks, where one does.
+    """
+    rows = store.sessions_of(session, account, seen_after=now - idle, now=now)
+    return SessionList(items=[_session_answer(row, own) for row in rows])
 
 
 def _session_answer(row: StaffSession, own: str) -> SessionAnswer:

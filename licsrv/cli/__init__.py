@@ -19,6 +19,7 @@ from licsrv.cli import (
     backup,
     bulk,
     callbacks,
+    desk,
     devices,
     doctor,
     emulator,
@@ -50,6 +51,7 @@ app.command("serve", short_help="Serve until stopped.")(serve.serve)
 app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
 app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
 app.command("search", short_help="Find licenses by whatever is at hand.")(search.search)
+app.command("desk", short_help="Show what needs somebody now.")(desk.desk)
 for _noun in (
     licenses,
     devices,

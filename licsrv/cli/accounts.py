@@ -40,6 +40,13 @@ _COLUMNS = (
     Column("Second factor"),
     Column("Last sign-in (UTC)", from_width=terminal.WIDE),
 )
+_SESSIONS = (
+    Column("Id"),
+    Column("Last seen (UTC)"),
+    Column("Signed in (UTC)", from_width=terminal.WIDE),
+    Column("Address"),
+    Column("Browser", flexible=True),
+)
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
@@ -233,6 +240,27 @@ def reset_password(
 
     document, _ = _decide(name, reason, staff_name, change)
     _hand_out(f"{document['name']} has a new password.", document, text, password, as_json=as_json)
+
+
+@app.command("sessions")
+def list_sessions(name: AccountName, as_json: AsJson = False) -> None:
+    """List where a person is signed in, the session used last first. `end-sessions` ends them."""
+    from licsrv.admin import accounts, api_session
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place, place.reading() as session:
+        account, now = accounts.named(session, accounts.normal_name(name)).name, place.clock.now()
+        found = api_session.sessions_shown(session, account, idle=place.settings.session_idle, now=now).items
+    if as_json:
+        documents = [one.model_dump(mode="json", exclude={"is_this"}) for one in found]
+        terminal.show_document({"account": account, "sessions": documents})
+        return
+    terminal.show_table(
+        _SESSIONS,
+        [[one.id, moments.short(one.seen_at), moments.short(one.opened_at), one.address, one.client] for one in found],
+    )
+    if not found:
+        terminal.warn(f"{account} is signed in nowhere.")
 
 
 @app.command("end-sessions")

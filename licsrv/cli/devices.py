@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from licsrv.licensing.service import Released
     from licsrv.licensing.tables import Device, License
 
-app = typer.Typer(name="devices", help="Devices of a license: list, release.", no_args_is_help=True)
+app = typer.Typer(name="devices", help="Devices of a license: list, release, file.", no_args_is_help=True)
 
 _HUGE = 150
 _COLUMNS = (
@@ -118,6 +119,60 @@ def _tell(code: str, device_id: str, released: Released, *, changed: bool, as_js
         terminal.say(f"Released. {code} has {released.places_taken} place(s) taken now.")
     else:
         terminal.say(f"The device gave its place back already, {moments.full(released.released_at)}. Nothing changed.")
+
+
+@app.command("file")
+def make_file(
+    code: LicenseName,
+    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, help="Where to; a file there is replaced.")],
+    reason: KeptReason,
+    fingerprint: Annotated[
+        Path | None,
+        typer.Option(
+            "--fingerprint",
+            exists=True,
+            dir_okay=False,
+            help="A file with what the device says of itself, MAC|DISK|BOARD|CPU, for one that was handed out nothing.",
+        ),
+    ] = None,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a license file for a device that holds a place, for a customer who cannot fetch it."""
+    from licsrv.admin.support import downloads
+    from licsrv.app import license_terms
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+
+    cause, device_info = Cause(staff.actor(staff_name), reason=reason), _fingerprint(fingerprint)
+    draft = out.with_name(f".{out.name}.draft")
+    with open_workplace() as place:
+        keyring, terms, now = place.keys.read(), license_terms(place.settings), place.clock.now()
+        try:
+            with place.writing() as session:
+                issued = downloads.license_file(
+                    session, code, device_id.strip(), device_info=device_info, keyring=keyring, terms=terms,
+                    cause=cause, now=now,
+                )  # fmt: skip
+                content = issued.text.encode("utf-8")
+                draft.write_bytes(content)  # what cannot be written was not handed out, and is not noted
+            draft.replace(out)
+        finally:
+            draft.unlink(missing_ok=True)
+    if as_json:
+        terminal.show_document({"file": str(out), "bytes": len(content), "issued_id": issued.issued_id})
+    else:
+        terminal.say(f"Wrote the license file of device {device_id.strip()} to {out} ({len(content)} bytes).")
+
+
+def _fingerprint(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file} is not UTF-8.") from error
 
 
 def _device(session: Session, license: License, device_id: str) -> tuple[License, Device]:

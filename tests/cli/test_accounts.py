@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -166,3 +167,27 @@ def test_a_public_address_is_one(environment: pytest.MonkeyPatch, licsrv: Run, a
     ran = licsrv("init")
 
     assert (ran.exit_code, "LICSRV_PUBLIC_URL: must be an address" in ran.err) == (1, True)
+
+
+def test_the_sessions_of_a_person_are_listed_as_long_as_they_are_good(house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("accounts", "add", "ann", "--role", "viewer")
+    now = datetime.now(UTC)
+    with house.writing() as session:
+        for number, seen_at in enumerate((now, now - timedelta(minutes=5), now - timedelta(days=2))):
+            session.add(
+                StaffSession(
+                    id=f"session{number}", digest=f"{number}", account="ann", opened_at=seen_at, seen_at=seen_at,
+                    expires_at=now + timedelta(hours=1), address=f"192.0.2.{number}", client="Firefox \x1b[31m",
+                )
+            )  # fmt: skip
+
+    ran = licsrv("accounts", "sessions", "Ann", "--json")
+    shown = licsrv("accounts", "sessions", "ann")
+
+    assert ran.document["account"] == "ann"
+    assert [one["id"] for one in ran.document["sessions"]] == ["session0", "session1"]
+    assert set(ran.document["sessions"][0]) == {"id", "opened_at", "seen_at", "expires_at", "address", "client"}
+    assert ("192.0.2.1" in shown.out, "192.0.2.2" in shown.out, "\x1b" in shown.out) == (True, False, False)
+    assert licsrv("accounts", "end-sessions", "ann", "--reason", "Lost laptop", "--json").document["ended"] == 3
+    assert licsrv("accounts", "sessions", "ann").err == "ann is signed in nowhere.\n"
+    assert licsrv("accounts", "sessions", "nobody").exit_code == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import FurnishedHouse, Run
@@ -66,3 +68,35 @@ def test_a_device_of_another_license_is_not_released(house: FurnishedHouse, lics
 @pytest.mark.parametrize("arguments", [("--reason", " "), ()])
 def test_a_reason_is_required(sqlite_house: FurnishedHouse, licsrv: Run, arguments: tuple[str, ...]) -> None:
     assert licsrv("devices", "release", sqlite_house.codes.used, "d", *arguments).exit_code == 2
+
+
+def test_a_license_file_is_written_for_a_device_and_noted(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    device_id, out = device_named(licsrv, house.codes.used, HOSTILE), tmp_path / "license.lic"
+
+    ran = licsrv("devices", "file", house.codes.used, device_id, "--out", out, "--reason", "No network.", "--json")
+
+    assert ran.exit_code == 0
+    assert (ran.document["file"], ran.document["bytes"]) == (str(out), out.stat().st_size)
+    assert house.codes.used in out.read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".draft"] == []
+    entry = licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0]
+    assert (entry["action"], entry["actor"], entry["reason"]) == ("LICENSE_DOWNLOADED", "staff:ann", "No network.")
+    assert entry["detail"] == {"device": device_id, "issued": ran.document["issued_id"]}
+    again = licsrv("devices", "file", house.codes.used, device_id, "--out", out, "--reason", "No network.")
+    assert again.out.startswith(f"Wrote the license file of device {device_id} to ")
+
+
+def test_a_license_file_that_cannot_be_written_is_not_noted(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    device_id = device_named(licsrv, house.codes.used, HOSTILE)
+    file = ("devices", "file", house.codes.used, device_id, "--reason", "No network.")
+    (tmp_path / "other.txt").write_text("AA:BB:CC:DD:EE:FF|OTHER|OTHER|OTHER")
+
+    nowhere = licsrv(*file, "--out", tmp_path / "none" / "license.lic")
+    other = licsrv(*file, "--out", tmp_path / "license.lic", "--fingerprint", tmp_path / "other.txt")
+    frozen = licsrv("devices", "file", house.codes.frozen, "none", "--reason", "No.", "--out", tmp_path / "x.lic")
+
+    assert [ran.exit_code for ran in (nowhere, other, frozen)] == [1, 1, 1]
+    assert "No such file" in nowhere.err
+    assert not (tmp_path / "license.lic").exists()
+    actions = [entry["action"] for entry in licsrv("audit", "list", "--json").document["entries"]]
+    assert "LICENSE_DOWNLOADED" not in actions
