@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from licsrv.cli import moments, staff, terminal
+from licsrv.cli.logs import logs_on_standard_error
 from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes
 from licsrv.cli.terminal import Column
 
@@ -214,7 +215,8 @@ def run(as_json: AsJson = False) -> None:
     from licsrv.cli.workplace import open_workplace
 
     with open_workplace() as place:
-        done = asyncio.run(_run(place, quiet=as_json))
+        with logs_on_standard_error():
+            done = asyncio.run(_run(place, quiet=as_json))
         documents = [_document(place, job_id) for job_id in done]
     if as_json:
         terminal.show_document({"jobs": documents})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from licsrv.cli import moments, staff, terminal
+from licsrv.cli.logs import logs_on_standard_error
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Limit, Staff, Yes
 from licsrv.cli.terminal import Column
 
@@ -118,27 +118,11 @@ def _runtime(place: Workplace) -> Runtime:
     return application.build_runtime(place.settings, clock=place.clock)
 
 
-@contextmanager
-def _logs_on_standard_error() -> Iterator[None]:
-    """Keep what a server would log away from what the command prints."""
-    import structlog
-
-    before = structlog.get_config()
-    if isinstance(before["logger_factory"], structlog.stdlib.LoggerFactory):  # they go to standard error already
-        yield
-        return
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
 def _work_off(place: Workplace, run_id: str) -> ReconciliationRun:
     """Work on a run until it is over, or watch who does."""
     from licsrv.marketplace.reconciliation_tables import ReconciliationRun
 
-    with _logs_on_standard_error():
+    with logs_on_standard_error():
         asyncio.run(_work(_runtime(place)))
     with place.reading() as session:
         run = session.get_one(ReconciliationRun, run_id)
@@ -302,7 +286,7 @@ def compare(code: LicenseName, as_json: AsJson = False) -> None:
         _require_key_pair(place)
         with place.reading() as session:
             license_id = queries.license_named(session, code).id
-        with _logs_on_standard_error():
+        with logs_on_standard_error():
             asyncio.run(_compare(_runtime(place), license_id))
         with place.reading() as session:
             rows = reconciliation_store.differences(session, Filter(is_dismissed=None, license_id=license_id))

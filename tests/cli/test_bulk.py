@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from licsrv.admin.bulk.tables import BulkJob
 from tests.cli.conftest import FurnishedHouse, Run
 
 REASON = ("--reason", "Charged back.")
@@ -94,3 +95,20 @@ def test_what_cannot_be_is_refused_with_one_sentence(
     assert ran.exit_code == exit_code
     assert ran.err
     assert "Traceback" not in ran.err
+
+
+def test_an_unexpected_failure_is_logged_beside_the_answer_and_tells_no_values(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path
+) -> None:
+    codes = tmp_path / "codes.txt"
+    codes.write_text(house.codes.used)
+    job_id = licsrv("bulk", "prepare", "revoke", codes, *REASON, "--json").document["job"]["id"]
+    licsrv("bulk", "start", job_id, "--yes")
+    with house.writing() as session:
+        session.get_one(BulkJob, job_id).action = "an action of a later version"[:20]
+
+    ran = licsrv("bulk", "run", "--json")
+
+    assert [(job["state"], job["outcomes"]) for job in ran.document["jobs"]] == [("FINISHED", {"FAILED": 1})]
+    assert "a row of bulk work failed and is left out" in ran.err
+    assert ("ValueError" in ran.err, "locals" in ran.err) == (True, False)
