@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from licsrv.cli import moments, staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from licsrv.admin.support.actions import ActionAnswer
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import Workplace
 
 _NEVER = "none"
 _FIRST_YEAR, _END_YEAR = 2000, 9000  # as for programs, see licsrv.admin.fields.Moment
@@ -77,6 +85,25 @@ def _moment(text: str) -> object:
     return None if text.lower() == _NEVER else moments.parse(text)
 
 
+def confirmed(
+    place: Workplace, name: str, code: str, arguments: Mapping[str, Any], *, yes: bool
+) -> Callable[[Session, Cause], ActionAnswer]:
+    """Say what an action will change and ask; return what does it, to the license as it was read and no other."""
+    from licsrv.admin.support import actions
+    from licsrv.admin.support.actions import ActionRequest
+    from licsrv.admin.support.showing import View
+
+    action, view = actions.ACTIONS[name], View(place.settings.device_limit, place.clock.now())
+    request = ActionRequest.model_construct(
+        **{"device_id": None, "until": None, "text": None, "state": None, **arguments}
+    )
+    with place.reading() as session:
+        preview = actions.preview(session, code, action, request, view=view)
+    staff.confirm(f"{terminal.printable(preview.says.en)} Do it?", yes=yes)
+    request = request.model_copy(update={"state": preview.state})
+    return lambda session, cause: actions.do(session, code, action, request, cause=cause, view=view)
+
+
 def _act(
     name: str,
     code: str,
@@ -88,24 +115,14 @@ def _act(
     as_json: bool,
 ) -> None:
     """Say what will change, ask, and do it through the use case that the console goes through."""
-    from licsrv.admin.support import actions
-    from licsrv.admin.support.actions import ActionRequest
-    from licsrv.admin.support.showing import View
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
 
-    action, cause = actions.ACTIONS[name], Cause(staff.actor(staff_name), reason=reason)
-    request = ActionRequest.model_construct(
-        **{"device_id": None, "until": None, "text": None, "state": None} | arguments
-    )
+    cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
-        view = View(place.settings.device_limit, place.clock.now())
-        with place.reading() as session:
-            preview = actions.preview(session, code, action, request, view=view)
-        staff.confirm(f"{terminal.printable(preview.says.en)} Do it?", yes=yes)
-        request = request.model_copy(update={"state": preview.state})  # what was read is what is done
+        meant = confirmed(place, name, code, arguments, yes=yes)
         with place.writing() as session:
-            done = actions.do(session, code, action, request, cause=cause, view=view)
+            done = meant(session, cause)
     if as_json:
         terminal.show_document(done.model_dump(mode="json"))
         return

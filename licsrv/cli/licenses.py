@@ -211,16 +211,7 @@ def revoke(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Take a license back: its devices are told at their next check-in, with the reason. `reinstate` undoes it."""
-    from licsrv.licensing import changes
-
-    document, changed = _decide(
-        code,
-        "Revoke {code} with {places_taken} device(s)? Its user reads the reason.",
-        reason,
-        staff_name,
-        changes.revoke,
-        yes=yes,
-    )
+    document, changed = _decide("revoke", code, reason, staff_name, yes=yes)
     if as_json:
         terminal.show_document({"changed": changed, "license": document})
     elif changed:
@@ -241,9 +232,7 @@ def reinstate(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Undo a revocation; the audit keeps both."""
-    from licsrv.licensing import changes
-
-    document, changed = _decide(code, "Give {code} back to its user?", reason, staff_name, changes.reinstate, yes=yes)
+    document, changed = _decide("reinstate", code, reason, staff_name, yes=yes)
     if as_json:
         terminal.show_document({"changed": changed, "license": document})
     elif changed:
@@ -252,9 +241,7 @@ def reinstate(
         terminal.say(f"{document['code']} is not revoked (it is {document['status']}). Nothing was changed.")
 
 
-def _decide(
-    code: str, question: str, reason: str, staff_name: str | None, change: Callable[..., bool], *, yes: bool
-) -> tuple[dict[str, Any], bool]:
+def _decide(name: str, code: str, reason: str, staff_name: str | None, *, yes: bool) -> tuple[dict[str, Any], bool]:
     """Ask, then change one license; return it as it is afterwards, and whether anything was changed."""
     from licsrv.audit import Cause
     from licsrv.cli import queries
@@ -263,15 +250,12 @@ def _decide(
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
-        with place.reading() as session:
-            license = queries.license_named(session, code)
-            sentence = question.format(code=terminal.printable(license.code), places_taken=license.places_taken)
-        staff.confirm(sentence, yes=yes)
-        now = place.clock.now()
+        meant = license_actions.confirmed(place, name, code, {}, yes=yes)
         with place.writing() as session:
-            license = queries.locked_license_named(session, code)
-            changed = change(session, license, cause=cause, now=now)
-            return _document(place, license, store.product(session, license.product_id), now), changed
+            done = meant(session, cause)
+            license = queries.license_named(session, code)
+            product = store.product(session, license.product_id)
+            return _document(place, license, product, place.clock.now()), done.changed
 
 
 for _action in (license_actions.grace, license_actions.maintenance, license_actions.note, license_actions.reissue):

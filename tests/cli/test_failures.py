@@ -190,25 +190,32 @@ def test_at_a_terminal_a_person_is_asked(
     found, screen = at_a_terminal(["licenses", "revoke", code, "--reason", "Charge-back"], typed)
 
     assert found == exit_code
-    assert f"Revoke {code} with 2 device(s)?" in screen
+    assert f"Revoke {code}: its 2 device(s) stop at their next check-in" in " ".join(screen.split())
     assert (sqlite_house.license(code).revoked_at is not None) == is_revoked
     assert "Traceback" not in screen
 
 
-def test_what_changed_while_a_person_thought_about_it_is_not_overrun(sqlite_house: FurnishedHouse) -> None:
-    code = sqlite_house.codes.used
+@pytest.mark.parametrize("words", [("maintenance", "--until", "2030-01-31"), ("revoke",)], ids=" ".join)
+def test_what_changed_while_a_person_thought_about_it_is_not_overrun(
+    sqlite_house: FurnishedHouse, words: tuple[str, ...]
+) -> None:
+    code, theirs = sqlite_house.codes.used, datetime(2030, 1, 1, tzinfo=UTC)
 
     def colleague() -> None:
         with sqlite_house.writing() as session:
             license = store.license_for_update(session, code)
             assert license is not None
-            changes.revoke(session, license, cause=Cause("staff:bob", reason="Refunded"), now=datetime.now(UTC))
+            cause = Cause("staff:bob", reason="Bought another year")
+            changes.change_maintenance(session, license, theirs, cause=cause, now=datetime.now(UTC))
 
-    words = ["licenses", "maintenance", code, "--until", "2030-01-31", "--reason", "Bought"]
-    found, screen = at_a_terminal(words, "y\n", before_the_answer=colleague)
+    command, *options = words
+    found, screen = at_a_terminal(
+        ["licenses", command, code, *options, "--reason", "Bought"], "y\n", before_the_answer=colleague
+    )
 
     assert (found, "has changed meanwhile" in screen) == (1, True)
-    assert sqlite_house.license(code).maintenance_until is None
+    license = sqlite_house.license(code)
+    assert (license.maintenance_until, license.revoked_at) == (theirs, None)
 
 
 def test_nobody_is_asked_who_said_yes(sqlite_house: FurnishedHouse) -> None:
