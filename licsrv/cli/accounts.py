@@ -224,7 +224,7 @@ def reset_password(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a person a temporary password; their sessions end."""
+    """Give a person a temporary password; their sessions end, and their API tokens stay valid (licsrv tokens list)."""
     from licsrv.admin import accounts
     from licsrv.cli.workplace import open_workplace
 
@@ -240,6 +240,7 @@ def reset_password(
 
     document, _ = _decide(name, reason, staff_name, change)
     _hand_out(f"{document['name']} has a new password.", document, text, password, as_json=as_json)
+    terminal.warn("API tokens of this account stay valid: `licsrv tokens list`.")
 
 
 @app.command("sessions")

@@ -197,3 +197,14 @@ async def test_tokens_are_listed_in_pages_newest_first(house: House, clock: Stan
 
     names = [item["name"] for page in (first, second) for item in page["items"]]
     assert (names, second["next"]) == (["n4", "n3", "n2", "n1", "n0"], None)
+
+
+async def test_a_new_password_leaves_the_tokens_of_an_account_valid_as_the_docs_say(house: House) -> None:
+    house.hire("ann")
+    house.hire("boss")
+    made = await made_by(house, "ann")
+
+    reset = await house.signed_in("boss").call("POST", "/admin/api/accounts/ann/reset-password", {"reason": "Lost."})
+
+    assert reset.status_code == 200
+    assert (await bearing(house, str(made["secret"])).call("GET", ME)).status_code == 200

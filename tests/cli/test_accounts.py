@@ -83,12 +83,14 @@ def test_a_password_is_reset(house: FurnishedHouse, licsrv: Run) -> None:
     with house.writing() as session:
         session.get_one(Account, "ann").totp_sealed = "sealed"
 
-    kept = licsrv("accounts", "reset-password", "ann", "--reason", "Forgot it.", "--json").document
+    first = licsrv("accounts", "reset-password", "ann", "--reason", "Forgot it.", "--json")
+    kept = first.document
     taken = licsrv("accounts", "reset-password", "ann", "--reason", "Lost it.", "--second-factor", "--json").document
 
     assert len({old, kept["password"], taken["password"]}) == 3
     assert (kept["account"]["has_second_factor"], taken["account"]["has_second_factor"]) == (True, False)
     assert passwords.is_password(taken["password"], account(house, "ann").password)
+    assert first.err == "API tokens of this account stay valid: `licsrv tokens list`.\n"
 
 
 def test_sessions_are_ended(house: FurnishedHouse, licsrv: Run) -> None:
