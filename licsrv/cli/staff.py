@@ -7,7 +7,8 @@ import sys
 
 import typer
 
-SHORTEST_REASON, LONGEST_REASON = 3, 500
+# Two characters are a whole word in Chinese: 退款.
+SHORTEST_REASON, LONGEST_REASON = 2, 500
 LONGEST_NAME = 60
 _NOBODY = "unknown"
 

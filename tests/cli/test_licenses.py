@@ -238,7 +238,7 @@ def test_a_released_license_cannot_be_revoked(house: FurnishedHouse, licsrv: Run
 
 
 @pytest.mark.parametrize("command", ["revoke", "reinstate"])
-@pytest.mark.parametrize("reason", [None, "", "  ", "ab", "x" * 501, "a\nb", "a\x07bc"])
+@pytest.mark.parametrize("reason", [None, "", "  ", " a ", "x" * 501, "a\nb", "a\x07bc"])
 def test_a_reason_is_required_and_readable(
     sqlite_house: FurnishedHouse, licsrv: Run, command: str, reason: str | None
 ) -> None:
@@ -251,8 +251,8 @@ def test_a_reason_is_required_and_readable(
     assert sqlite_house.license(sqlite_house.codes.used).revoked_at is None
 
 
-@pytest.mark.parametrize("length", [3, 500])
-def test_a_reason_has_3_to_500_characters(sqlite_house: FurnishedHouse, licsrv: Run, length: int) -> None:
+@pytest.mark.parametrize("length", [2, 500])
+def test_a_reason_has_2_to_500_characters(sqlite_house: FurnishedHouse, licsrv: Run, length: int) -> None:
     assert licsrv("licenses", "revoke", sqlite_house.codes.used, "--reason", "x" * length).exit_code == 0
 
 
