@@ -104,6 +104,9 @@ def test_a_version_is_rolled_out_further(licsrv: Run) -> None:
     assert (ran.exit_code, ran.out) == (0, "OFFI1 1.0 stable linux: now offered to 50 % of the devices.\n")
     again = licsrv("releases", "rollout", "OFFI1", "1.0", "--percent", 50)
     assert again.out == "It is so already. Nothing was changed.\n"
+    licsrv("releases", "rollout", "OFFI1", "1.0", "--percent", 100, "--reason", "Nobody complained.")
+    reasons = [entry["reason"] for entry in licsrv("audit", "list", "--of", "OFFI1", "--json").document["entries"]]
+    assert reasons == ["Nobody complained.", "", ""]
 
 
 def test_rules_are_shown_and_set(licsrv: Run) -> None:
