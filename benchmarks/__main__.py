@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -58,7 +58,8 @@ def measure(folder: Path, names: Sequence[str], *, quick: bool) -> Report:
         benchmark = BENCHMARKS[name]
         print(f"{name}: {benchmark.about} …", end=" ", file=sys.stderr, flush=True)
         started = perf_counter()
-        figures += (benchmark.quick if quick else benchmark.full)(folder / name)
+        with nullcontext() if benchmark.has_database_server else others.watched():
+            figures += (benchmark.quick if quick else benchmark.full)(folder / name)
         print(f"{perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     facts = machine.describe(folder) | {"used by other programs": f"{others.share():.0%}"}
     return Report(facts, "quick" if quick else "full", figures, _notes(quick=quick, others=others.share()))

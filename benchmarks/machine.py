@@ -50,13 +50,19 @@ class Others:
     """How much of the machine other programs use meanwhile: figures taken beside them are worth less."""
 
     def __init__(self) -> None:
-        self._started = perf_counter()
-        self._busy = _busy_seconds() - _own_seconds()
+        self._busy = self._seconds = 0.0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch them during the block, whose children must have ended with it."""
+        started, busy = perf_counter(), _busy_seconds() - _own_seconds()
+        yield
+        self._busy += _busy_seconds() - _own_seconds() - busy
+        self._seconds += perf_counter() - started
 
     def share(self) -> float:
-        """Return the share of all cores that others used since the start; counts children only once they have ended."""
-        others = _busy_seconds() - _own_seconds() - self._busy
-        return max(others, 0.0) / ((perf_counter() - self._started) * len(_CORES_AT_START))
+        """Return the share of all cores that others used while they were watched."""
+        return max(self._busy, 0.0) / (self._seconds * len(_CORES_AT_START)) if self._seconds else 0.0
 
 
 def _busy_seconds() -> float:

@@ -121,8 +121,15 @@ def test_the_machine_is_described_without_naming_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_others_use_is_a_share() -> None:
-    assert Others().share() >= 0
+def test_what_others_use_is_a_share_of_the_time_they_were_watched() -> None:
+    others = Others()
+    unwatched = others.share()
+
+    with others.watched():
+        sum(range(200_000))
+
+    assert unwatched == 0
+    assert 0 <= others.share() <= 1
 
 
 def test_the_servers_settings_come_from_the_house_alone(tmp_path: Path) -> None:
