@@ -99,10 +99,17 @@ class Stage:
             self._end_all()
         raise UnexpectedError("No free ports were found.")
 
-    def start_server(self) -> bool:
-        """Start the server on its port and wait until it is ready; False when the port was taken meanwhile."""
+    def start_server_again(self) -> bool:
+        """Start the server on its port and wait until it is ready; False when the port was taken meanwhile.
+
+        It begins with this computer's time and delivers at once, so the marketplace goes by that time until the story's
+        clock can be given to both: signed with another day's time its calls would be refused.
+        """
+        self.marketplace.move_clock(datetime.now(UTC))
         self._launch_server()
-        return self._is_server_up()
+        is_up = self._is_server_up()
+        self.set_clocks(self.clock.now())
+        return is_up
 
     def kill_server(self) -> None:
         """Kill the server as ``kill -9`` does: it gets no chance to finish anything."""

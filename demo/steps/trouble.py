@@ -65,7 +65,7 @@ def kill(scene: Scene) -> str:
 
 def start_again(scene: Scene) -> str:
     """Start the server again; nothing is lost and nothing happens twice."""
-    expect(scene.stage.start_server(), True, "whether the server starts again")
+    expect(scene.stage.start_server_again(), True, "whether the server starts again")
     scene.marketplace.behave()
     scene.stage.pass_time(timedelta(minutes=2))
     callback = scene.marketplace.repeat(scene.callback_id)
