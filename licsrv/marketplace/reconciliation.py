@@ -32,7 +32,7 @@ from licsrv.marketplace.reconciliation_rules import Kind, Missing, Said, Word
 from licsrv.marketplace.reconciliation_store import Filter
 from licsrv.marketplace.reconciliation_tables import Difference, ReconciliationRun
 from licsrv.outbox import store as outbox
-from licsrv.platform.db import forget_notes_after, notes_of
+from licsrv.platform.db import savepoint
 
 WORD_LASTS = timedelta(hours=36)
 """How long an answer may be taken over: nightly runs renew it."""
@@ -119,13 +119,11 @@ def repair_many(
     repaired: list[str] = []
     left: dict[str, str] = {}
     for difference_id in difference_ids:
-        before = notes_of(session)
         try:
-            with session.begin_nested():
+            with savepoint(session):
                 repair(session, difference_id, cause=cause, alive_unfreezes=alive_unfreezes, now=now)
                 session.flush()
         except (ConflictError, NotFoundError) as error:
-            forget_notes_after(session, before)
             left[difference_id] = error.detail
         else:
             repaired.append(difference_id)
