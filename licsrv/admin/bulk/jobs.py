@@ -157,6 +157,9 @@ def start(
         ConflictError: It has no list, or is over.
         ForbiddenError: It is somebody else's, or the actor may not do this any more.
     """
+    store.lock_checked(
+        session, person_behind(actor)
+    )  # one after the other, or two pieces of a list do not see each other
     job = _own(session, job_id, actor)
     actor.require(NEEDED[BulkAction(job.action)])
     if job.state in {JobState.WAITING, JobState.RUNNING}:

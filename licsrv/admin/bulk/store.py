@@ -78,6 +78,12 @@ def jobs(session: Session, window: Window, *, state: JobState | None = None) -> 
     return session.scalars(query).all()
 
 
+def lock_checked(session: Session, maker: str) -> None:
+    """Lock every job of a person that could be started, in one order, until the end of the transaction."""
+    query = select(col(BulkJob.id)).where(col(BulkJob.maker) == maker, col(BulkJob.state) == str(JobState.CHECKED))
+    session.execute(query.order_by(col(BulkJob.id)).with_for_update())
+
+
 def started_alone(session: Session, job: BulkJob, *, since: datetime, until: datetime) -> int:
     """Return on how many licenses the maker of a job started other jobs in that time without a second person."""
     query = select(func.coalesce(func.sum(col(BulkJob.licenses)), 0)).where(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from datetime import timedelta
 
 import pytest
+from sqlmodel import Session
 
+from licsrv import audit
+from licsrv.admin.actors import at_the_terminal
 from licsrv.admin.bulk import jobs
 from licsrv.admin.bulk.rules import Outcome
 from licsrv.admin.roles import Permission, Role
@@ -118,6 +122,32 @@ async def test_a_long_list_in_short_pieces_is_a_long_list(shop: Shop, clock: Sta
     assert await started(ann, 105, 1) == (True, "WAITING")
     clock.advance(days=1)
     assert await started(shop.house.signed_in("ann"), 106, 5) == (False, "RUNNING")
+
+
+async def test_two_pieces_that_are_started_at_once_see_each_other(shop: Shop) -> None:
+    """On SQLite there is one writer; on PostgreSQL the second start has to wait for the first one's commit."""
+    codes = shop.stock(120)
+    ann = shop.person("ann")
+    first, second = [await shop.prepared(ann, "\n".join(codes[n : n + 60])) for n in (0, 60)]
+    states: list[str] = []
+
+    def start(job_id: str, session: Session) -> str:
+        actor = at_the_terminal("staff:ann")
+        return jobs.start(session, job_id, actor=actor, approval_above=100, cause=Cause("staff:ann"), now=NOW).state
+
+    def start_second() -> None:
+        with transaction(shop.runtime.database, (audit.seal,)) as session:
+            states.append(start(second["id"], session))
+
+    thread = threading.Thread(target=start_second)
+    with transaction(shop.runtime.database, (audit.seal,)) as session:
+        states.append(start(first["id"], session))
+        session.flush()
+        thread.start()
+        thread.join(0.2)
+    thread.join(30)
+
+    assert states == ["RUNNING", "WAITING"]
 
 
 async def test_a_large_job_waits_for_somebody_else(shop: Shop) -> None:
