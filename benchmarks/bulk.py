@@ -22,17 +22,17 @@ from benchmarks import house, postgresql, seeding
 from benchmarks.errors import BenchmarkError
 from benchmarks.report import Figure, at_most
 from licsrv import audit
-from licsrv.admin.actors import at_the_terminal
-from licsrv.admin.bulk import intake, jobs, store
-from licsrv.admin.bulk.rules import BulkAction, Outcome, Task
-from licsrv.admin.bulk.runner import BulkRunner
-from licsrv.admin.bulk.work import Progress
-from licsrv.admin.pages import Window
 from licsrv.audit import Cause
-from licsrv.licensing import revocation_lists
+from licsrv.desk.bulk import intake, jobs, store
+from licsrv.desk.bulk.rules import BulkAction, Outcome, Task
+from licsrv.desk.bulk.runner import BulkRunner
+from licsrv.desk.bulk.work import Progress
+from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
+from licsrv.people.actors import at_the_terminal
 from licsrv.platform.clock import Clock
 from licsrv.platform.db import Database, open_database, reading, table_of
+from licsrv.platform.paging import Window
 from licsrv.platform.writer import Writer
 
 NAME, NAME_ON_POSTGRESQL = "bulk", "bulk-postgresql"

@@ -19,17 +19,18 @@ from benchmarks import house, postgresql, seeding
 from benchmarks.errors import BenchmarkError
 from benchmarks.house import House
 from benchmarks.report import Figure, at_most
-from licsrv.admin.pages import Window
-from licsrv.admin.support import actions, board, page, search, timeline
-from licsrv.admin.support.showing import View
 from licsrv.audit import Cause
+from licsrv.desk.licenses import actions, page, search, timeline
+from licsrv.desk.licenses.showing import View
+from licsrv.desk.today import board
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing import changes, service
+from licsrv.licensing import changes, devices
 from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.devices import Activation, Terms
 from licsrv.licensing.keyring import KeyFolder, Keyring
-from licsrv.licensing.service import Activation, Terms
 from licsrv.licensing.tables import Device, DevicePart, License
 from licsrv.platform.db import Database, open_database, reading, table_of, transaction
+from licsrv.platform.paging import Window
 
 NAME, NAME_ON_POSTGRESQL = "desk", "desk-postgresql"
 _CODE, _CUSTOMER, _WORKSTATION = "PLWANTED01", "Wanted Works", "WANTED-WS"
@@ -142,7 +143,7 @@ def _add_wanted(database: Database, keyring: Keyring, at: datetime) -> str:
         license = changes.add(session, purchase, cause=cause, now=at)
         for number in range(_DEVICES_OF_ONE):
             request = Activation(_CODE, _INFO.format(number), f"{_WORKSTATION}-{number}")
-            issued = service.activate(session, request, keyring=keyring, terms=terms, cause=cause, now=at)
+            issued = devices.activate(session, request, keyring=keyring, terms=terms, cause=cause, now=at)
         session.flush()
         _add_days(session, license.id, at)
     return issued.text

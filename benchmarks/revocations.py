@@ -21,9 +21,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.house import ISSUER, House
 from benchmarks.report import Figure, at_most
 from client_stub import PinnedKeys, VerificationError
-from client_stub import revocations as client
-from licsrv.licensing import revocation_lists, revocations
+from client_stub.trust import revocations as client
 from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.revocation import lists, store
 from licsrv.licensing.tables import RevocationChange, RevocationHead
 from licsrv.platform.db import Database, open_database, reading, table_of
 
@@ -75,7 +75,7 @@ def _fill(database: Database, count: int) -> None:
         rows = [
             {
                 "number": number,
-                "entry": revocations.license_entry(str(number)),
+                "entry": lists.license_entry(str(number)),
                 "action": "add",
                 "ends_at": ends_at,
                 "at": at,
@@ -90,10 +90,10 @@ def _make(database: Database, keyring: Keyring, since: int) -> str:
     """Make the text of the list as the route does when nobody has asked for it yet."""
     now = seeding.now()
     with reading(database) as session:
-        head = revocation_lists.head(session)
-        edition = revocation_lists.edition(head, since=since, issuer=ISSUER, now=now)
-        changes = revocation_lists.changes_of(session, edition)
-    return revocations.signed_list(edition, changes, key=keyring.signer(Purpose.LICENSE, now=now))
+        head = store.head(session)
+        edition = store.edition(head, since=since, issuer=ISSUER, now=now)
+        changes = store.changes_of(session, edition)
+    return lists.signed_list(edition, changes, key=keyring.signer(Purpose.LICENSE, now=now))
 
 
 def _timed(work: Callable[[], Result]) -> tuple[float, Result]:

@@ -17,9 +17,10 @@ from sqlalchemy import ColumnElement, Connection, Executable, Insert, func, inse
 from sqlmodel import SQLModel
 
 from benchmarks.house import DEVICE_LIMIT, ISSUER, House
-from licsrv.licensing import fingerprints, issuing, strings
+from licsrv.licensing import fingerprints
+from licsrv.licensing.issuing import issuing, strings
+from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
-from licsrv.licensing.strings import LicenseTerms
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
 from licsrv.platform.db import open_database, table_of
 from licsrv.platform.ids import new_id

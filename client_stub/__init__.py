@@ -28,18 +28,18 @@ terminal: ``terminal``, ``cad``, ``verify_command``, ``__main__``. The folder ``
 of this computer, ``c`` holds the verifier in C.
 """
 
-from client_stub.claims import Lease, LeaseStatus, License
-from client_stub.configuration import Configuration, ConfigurationError
-from client_stub.errors import VerificationError
-from client_stub.events import EventMessage, EventMessageError, EventType, LicenseType, read_message
-from client_stub.iscdesk import IscdeskTransport
-from client_stub.keys import PinnedKeys, PinnedKeysError
-from client_stub.problems import Problem
-from client_stub.releases import Release
-from client_stub.sdk import ResultStatus, SdkInvoker
-from client_stub.transport import DirectTransport
-from client_stub.verdict import Permission, Reason, Verdict
-from client_stub.verification import verify_lease, verify_license, verify_license_file, verify_release
+from client_stub.sdk.iscdesk import IscdeskTransport
+from client_stub.sdk.sdk import ResultStatus, SdkInvoker
+from client_stub.session.configuration import Configuration, ConfigurationError
+from client_stub.session.events import EventMessage, EventMessageError, EventType, LicenseType, read_message
+from client_stub.session.problems import Problem
+from client_stub.session.transport import DirectTransport
+from client_stub.trust.claims import Lease, LeaseStatus, License
+from client_stub.trust.errors import VerificationError
+from client_stub.trust.keys import PinnedKeys, PinnedKeysError
+from client_stub.trust.releases import Release
+from client_stub.trust.verdict import Permission, Reason, Verdict
+from client_stub.trust.verification import verify_lease, verify_license, verify_license_file, verify_release
 
 __all__ = [
     "Configuration",

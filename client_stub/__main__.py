@@ -13,14 +13,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from client_stub import devices, verify_command
-from client_stub.cad import PATIENCE, CadProgram, Wish
-from client_stub.clock import SystemClock
-from client_stub.configuration import Configuration, ConfigurationError
-from client_stub.errors import InvalidDeviceInfoError
-from client_stub.keys import PinnedKeys
-from client_stub.terminal import Terminal
-from client_stub.transport import UnansweredError, fetch_keys_for_development
+from client_stub.machine.clock import SystemClock
+from client_stub.programs import verify_command
+from client_stub.programs.cad import PATIENCE, CadProgram, Wish
+from client_stub.programs.terminal import Terminal
+from client_stub.session.configuration import Configuration, ConfigurationError
+from client_stub.session.transport import UnansweredError, fetch_keys_for_development
+from client_stub.trust import devices
+from client_stub.trust.errors import InvalidDeviceInfoError
+from client_stub.trust.keys import PinnedKeys
 
 SAMPLE_DEVICE = "02:00:5E:10:00:01|CAD-DISK-0001|CAD-BOARD-0001|CAD-CPU-0001"
 VERSION = "3.2.1"
@@ -58,7 +59,7 @@ def main(
 def this_device() -> str:
     """Return this computer's device text, or an invented one where nothing can be gathered that identifies it."""
     try:
-        gathered = str(importlib.import_module("client_stub.device_facts").gather())
+        gathered = str(importlib.import_module("client_stub.machine.device_facts").gather())
         return SAMPLE_DEVICE if devices.parse(gathered).identifies_nothing else gathered
     except (ModuleNotFoundError, InvalidDeviceInfoError):
         return SAMPLE_DEVICE

@@ -14,7 +14,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-KNOWN = ("licsrv.app", "licsrv.cli", "licsrv.cli.license_page", "licsrv.cli.workplace", "client_stub.verify_command")
+KNOWN = (
+    "licsrv.app",
+    "licsrv.cli",
+    "licsrv.cli.license_page",
+    "licsrv.cli.workplace",
+    "client_stub.programs.verify_command",
+)
 
 
 def main() -> None:

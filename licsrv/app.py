@@ -20,35 +20,36 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from licsrv import audit, migrations
-from licsrv.admin import api as admin_api
-from licsrv.admin import idempotency
-from licsrv.admin import store as admin_store
-from licsrv.admin.bulk.runner import BulkRunner
-from licsrv.admin.desk import Desk, DeskSettings
-from licsrv.admin.operations import SECURITY_SCHEMES
-from licsrv.admin.support.tools import SupportTools
-from licsrv.admin.web.console import Console
-from licsrv.admin.web.pages import all_pages
+from licsrv.console.console import Console
+from licsrv.console.pages import all_pages
+from licsrv.desk import api as admin_api
+from licsrv.desk import idempotency
+from licsrv.desk.bulk.runner import BulkRunner
+from licsrv.desk.desk import Desk, DeskSettings
+from licsrv.desk.operations import SECURITY_SCHEMES
+from licsrv.desk.tools import SupportTools
 from licsrv.errors import KeyringError, StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
 from licsrv.heartbeats.rules import Spans, day_of
-from licsrv.licensing import issuing, refusals
+from licsrv.licensing import refused_devices
+from licsrv.licensing.devices import Terms
+from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import KeyFolder, Keyring
-from licsrv.licensing.revocation_routes import RevocationRoutes
+from licsrv.licensing.revocation.routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes
-from licsrv.licensing.service import Terms
 from licsrv.marketplace import store as marketplace_store
-from licsrv.marketplace.aksk import KeyPair
-from licsrv.marketplace.applications import Issuer
-from licsrv.marketplace.client import OpenApi
+from licsrv.marketplace.callbacks.routes import CallbackRoutes
 from licsrv.marketplace.deliveries import Deliveries
-from licsrv.marketplace.guarded import GuardedOpenApi
-from licsrv.marketplace.introduction import IntroductionSettings, MarketplaceAuthority
-from licsrv.marketplace.reconciliation_runner import Reconciler, ReconciliationSettings
-from licsrv.marketplace.routes import CallbackRoutes
+from licsrv.marketplace.licenses.applications import Issuer
+from licsrv.marketplace.licenses.introduction import IntroductionSettings, MarketplaceAuthority
+from licsrv.marketplace.open_api.aksk import KeyPair
+from licsrv.marketplace.open_api.client import OpenApi
+from licsrv.marketplace.open_api.guarded import GuardedOpenApi
+from licsrv.marketplace.reconciliation.runner import Reconciler, ReconciliationSettings
 from licsrv.outbox import store as outbox_store
 from licsrv.outbox.worker import Worker
+from licsrv.people import store as admin_store
 from licsrv.platform import logs, openapi, scheduler
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
@@ -405,7 +406,7 @@ async def _prune(runtime: Runtime) -> None:
         )
         outbox_store.prune(session, before=now - timedelta(days=30))
         heartbeat_store.prune(session, before=first_day)
-        refusals.prune(session, before=first_day)
+        refused_devices.prune(session, before=first_day)
         admin_store.prune(
             session,
             answers_before=now - idempotency.KEPT,

@@ -18,7 +18,7 @@ from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing.changes import MARKETPLACE, Purchase
-from licsrv.marketplace.instances import ONLINE
+from licsrv.marketplace.licenses.instances import ONLINE
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, release, renewal, send, status

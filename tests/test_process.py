@@ -24,7 +24,7 @@ from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import changes
 from licsrv.licensing.changes import MANUAL, Purchase
 from licsrv.licensing.tables import Device, License
-from licsrv.marketplace import callback_signature
+from licsrv.marketplace.callbacks import signature as callback_signature
 from licsrv.marketplace.tables import CallUnderWay
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import Database, open_database, reading, transaction

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.admin.accounts import Password
-    from licsrv.admin.tables import Account
     from licsrv.cli.workplace import Workplace
+    from licsrv.people.accounts import Password
+    from licsrv.people.tables import Account
 
 app = typer.Typer(
     name="accounts",
@@ -75,9 +75,9 @@ AccountName = Annotated[str, typer.Argument(metavar="NAME", help="The name that 
 @app.command("list")
 def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
     """List accounts by name, disabled ones included."""
-    from licsrv.admin import store
-    from licsrv.admin.pages import Window
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import store
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         documents = [_document(row) for row in store.accounts(session, Window(limit))[:limit]]
@@ -132,11 +132,11 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a person; prints a password to be passed on, which has to be changed at the first sign-in."""
-    from licsrv.admin import accounts
-    from licsrv.admin.accounts import Language, NewAccount
-    from licsrv.admin.actors import at_the_terminal
-    from licsrv.admin.roles import Role
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import accounts
+    from licsrv.people.accounts import Language, NewAccount
+    from licsrv.people.actors import at_the_terminal
+    from licsrv.people.roles import Role
 
     actor = at_the_terminal(staff.actor(staff_name))
     new = NewAccount(accounts.normal_name(name), Role(role), display_name, Language(language))
@@ -170,9 +170,9 @@ def change(
     as_json: AsJson = False,
 ) -> None:
     """Change a person's role, name or language; what is not named stays as it is."""
-    from licsrv.admin import accounts
-    from licsrv.admin.accounts import Change, Language
-    from licsrv.admin.roles import Role
+    from licsrv.people import accounts
+    from licsrv.people.accounts import Change, Language
+    from licsrv.people.roles import Role
 
     wanted = Change(Role(role) if role else None, display_name, Language(language) if language else None)
 
@@ -188,7 +188,7 @@ def disable(
     name: AccountName, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Let a person in no more: their sessions end, and their API tokens fall silent. `enable` undoes it."""
-    from licsrv.admin import accounts
+    from licsrv.people import accounts
 
     staff.confirm(f"Disable {terminal.printable(name)}?", yes=yes)
 
@@ -203,7 +203,7 @@ def disable(
 @app.command()
 def enable(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Let a person in again, and forget how often signing in failed."""
-    from licsrv.admin import accounts
+    from licsrv.people import accounts
 
     def change(session: Session, place: Workplace, **how: Any) -> bool:
         return accounts.enable(session, accounts.normal_name(name), lockout_key=_lockout_key(place, name), **how)
@@ -225,8 +225,8 @@ def reset_password(
     as_json: AsJson = False,
 ) -> None:
     """Give a person a temporary password; their sessions end, and their API tokens stay valid (licsrv tokens list)."""
-    from licsrv.admin import accounts
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import accounts
 
     staff.confirm(f"Give {terminal.printable(name)} a new password, and end their sessions?", yes=yes)
     with open_workplace() as place:
@@ -246,12 +246,13 @@ def reset_password(
 @app.command("sessions")
 def list_sessions(name: AccountName, as_json: AsJson = False) -> None:
     """List where a person is signed in, the session used last first. `end-sessions` ends them."""
-    from licsrv.admin import accounts, api_session
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.people import own_session
+    from licsrv.people import accounts
 
     with open_workplace() as place, place.reading() as session:
         account, now = accounts.named(session, accounts.normal_name(name)).name, place.clock.now()
-        found = api_session.sessions_shown(session, account, idle=place.settings.session_idle, now=now).items
+        found = own_session.sessions_shown(session, account, idle=place.settings.session_idle, now=now).items
     if as_json:
         documents = [one.model_dump(mode="json", exclude={"is_this"}) for one in found]
         terminal.show_document({"account": account, "sessions": documents})
@@ -267,7 +268,7 @@ def list_sessions(name: AccountName, as_json: AsJson = False) -> None:
 @app.command("end-sessions")
 def end_sessions(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Sign a person out everywhere."""
-    from licsrv.admin import accounts
+    from licsrv.people import accounts
 
     def change(session: Session, place: Workplace, **how: Any) -> int:
         return accounts.end_sessions(session, accounts.normal_name(name), **how)
@@ -278,9 +279,9 @@ def end_sessions(name: AccountName, reason: KeptReason, staff_name: Staff = None
 
 def _decide(name: str, reason: str, staff_name: str | None, change: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
     """Change one account; return it as it is afterwards, and what the change says of itself."""
-    from licsrv.admin import accounts
-    from licsrv.admin.actors import at_the_terminal
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import accounts
+    from licsrv.people.actors import at_the_terminal
 
     actor = at_the_terminal(staff.actor(staff_name))
     with open_workplace() as place:
@@ -291,16 +292,16 @@ def _decide(name: str, reason: str, staff_name: str | None, change: Callable[...
 
 
 def _lockout_key(place: Workplace, name: str) -> str:
-    from licsrv.admin import accounts, credentials, lockout
-    from licsrv.admin.sign_in import LOCKOUT_USE
+    from licsrv.people import accounts, credentials, lockout
+    from licsrv.people.sign_in import LOCKOUT_USE
 
     key = credentials.key_for(LOCKOUT_USE, server_secret=place.keys.read().device_key)
     return lockout.account_key(accounts.normal_name(name), key=key)
 
 
 def _temporary(now: datetime) -> tuple[str, Password]:
-    from licsrv.admin import passwords
-    from licsrv.admin.accounts import TEMPORARY_SPAN, Password
+    from licsrv.people import passwords
+    from licsrv.people.accounts import TEMPORARY_SPAN, Password
 
     text = passwords.one_time_password()
     return text, Password(passwords.hash_password(text), now + TEMPORARY_SPAN)

@@ -161,7 +161,7 @@ def export(
 
 def _lines(session: Session, after: int) -> Iterator[str]:
     """Yield the lines that ``GET /admin/api/audit/export`` answers."""
-    from licsrv.admin.support import lists
+    from licsrv.desk.lists import lists
 
     last: int | None = after
     while last is not None:

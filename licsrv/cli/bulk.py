@@ -18,9 +18,9 @@ from licsrv.cli.terminal import Column
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from licsrv.admin.actors import Actor
-    from licsrv.admin.bulk.work import Progress
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.bulk.work import Progress
+    from licsrv.people.actors import Actor
 
 app = typer.Typer(
     name="bulk",
@@ -43,7 +43,7 @@ _JOBS = (
 
 
 def _action(word: str) -> str:
-    from licsrv.admin.bulk.rules import BulkAction
+    from licsrv.desk.bulk.rules import BulkAction
 
     word = word.replace("-", "_")
     if word not in list(BulkAction):
@@ -81,9 +81,9 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Read a list and say what would become of each line; nothing is changed until `licsrv bulk start`."""
-    from licsrv.admin.bulk import rules
-    from licsrv.admin.bulk.rules import BulkAction
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.bulk import rules
+    from licsrv.desk.bulk.rules import BulkAction
 
     with open_workplace() as place:
         actor, now = _actor(staff_name), place.clock.now()
@@ -95,7 +95,7 @@ def prepare(
 async def _prepared(
     place: Workplace, task: Any, file: Path, actor: Actor, reason: str, now: datetime
 ) -> dict[str, Any]:  # fmt: skip
-    from licsrv.admin.bulk import intake, jobs
+    from licsrv.desk.bulk import intake, jobs
 
     storage = _Storage(place)
     raw = await intake.body_of(_pieces(file))
@@ -131,9 +131,9 @@ class _Storage:
 @app.command("list")
 def list_jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
     """List bulk jobs, newest first."""
-    from licsrv.admin.bulk import store
-    from licsrv.admin.pages import Window
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.bulk import store
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         found = store.jobs(session, Window(limit))[:limit]
@@ -164,8 +164,8 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 @app.command()
 def start(job_id: JobId, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Let a job begin, or ask for a second person where it is large; a server (or `licsrv bulk run`) carries it out."""
-    from licsrv.admin.bulk import jobs
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.bulk import jobs
 
     with open_workplace() as place:
         actor, before = _actor(staff_name), _document(place, job_id)
@@ -197,8 +197,8 @@ def stop(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: A
 
 
 def _decide(word: str, job_id: str, reason: str, staff_name: str | None, *, as_json: bool) -> None:
-    from licsrv.admin.bulk import jobs
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.bulk import jobs
 
     decide = {"approve": jobs.approve, "reject": jobs.reject, "stop": jobs.stop}[word]
     with open_workplace() as place:
@@ -230,7 +230,7 @@ async def _run(place: Workplace, *, quiet: bool) -> list[str]:
     import secrets
 
     from licsrv import audit
-    from licsrv.admin.bulk.runner import BulkRunner
+    from licsrv.desk.bulk.runner import BulkRunner
     from licsrv.platform.writer import Writer
 
     def tell(progress: Progress) -> None:
@@ -255,9 +255,9 @@ def result(
     as_json: AsJson = False,
 ) -> None:
     """Write what became of each line to a file in which no cell is a formula."""
-    from licsrv.admin.bulk import api
     from licsrv.cli import reports
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.bulk import api
 
     with open_workplace() as place:
         known = str(_document(place, job_id)["id"])
@@ -266,13 +266,13 @@ def result(
 
 
 def _actor(name: str | None) -> Actor:
-    from licsrv.admin.actors import at_the_terminal
+    from licsrv.people.actors import at_the_terminal
 
     return at_the_terminal(staff.actor(name))
 
 
 def _document(place: Workplace, job_id: str) -> dict[str, Any]:
-    from licsrv.admin.bulk import api
+    from licsrv.desk.bulk import api
 
     with place.reading() as session:
         found = api.answer(

@@ -12,8 +12,8 @@ from licsrv.cli.terminal import Column
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from licsrv.admin.support.board import BoardAnswer
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.today.board import BoardAnswer
 
 _LICENSES = (Column("Code"), Column("Status", styled=True), Column("Customer", flexible=True), Column("Ends (UTC)"))
 _REFUSED = (
@@ -54,9 +54,9 @@ def desk(as_json: AsJson = False) -> None:
 
 
 def _board(place: Workplace) -> BoardAnswer:
-    from licsrv.admin.support import board
-    from licsrv.admin.support.showing import View
-    from licsrv.marketplace.guarded import key_pair_id
+    from licsrv.desk.licenses.showing import View
+    from licsrv.desk.today import board
+    from licsrv.marketplace.open_api.guarded import key_pair_id
 
     settings = place.settings
     with place.reading() as session:

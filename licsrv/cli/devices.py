@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.licensing.service import Released
+    from licsrv.licensing.devices import Released
     from licsrv.licensing.tables import Device, License
 
 app = typer.Typer(name="devices", help="Devices of a license: list, release, file.", no_args_is_help=True)
@@ -86,7 +86,7 @@ def release(
     from licsrv.audit import Cause
     from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import service
+    from licsrv.licensing import devices
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
@@ -98,7 +98,7 @@ def release(
         with place.writing() as session:
             license, device = _device(session, queries.locked_license_named(session, code), device_id)
             changed = device.released_at is None
-            released = service.release_device(session, device, cause=cause, now=now)
+            released = devices.release_device(session, device, cause=cause, now=now)
             code = license.code
     _tell(code, device_id, released, changed=changed, as_json=as_json)
 
@@ -140,10 +140,10 @@ def make_file(
     as_json: AsJson = False,
 ) -> None:
     """Write a license file for a device that holds a place, for a customer who cannot fetch it."""
-    from licsrv.admin.support import downloads
     from licsrv.app import license_terms
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.licenses import downloads
 
     cause, device_info = Cause(staff.actor(staff_name), reason=reason), _fingerprint(fingerprint)
     draft = out.with_name(f".{out.name}.draft")

@@ -13,12 +13,12 @@ from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from licsrv.admin.support.actions import ActionAnswer
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.licenses.actions import ActionAnswer
 
 _NEVER = "none"
-_FIRST_YEAR, _END_YEAR = 2000, 9000  # as for programs, see licsrv.admin.fields.Moment
+_FIRST_YEAR, _END_YEAR = 2000, 9000  # as for programs, see licsrv.desk.fields.Moment
 
 
 def _until(text: str) -> str:
@@ -89,9 +89,9 @@ def confirmed(
     place: Workplace, name: str, code: str, arguments: Mapping[str, Any], *, yes: bool
 ) -> Callable[[Session, Cause], ActionAnswer]:
     """Say what an action will change and ask; return what does it, to the license as it was read and no other."""
-    from licsrv.admin.support import actions
-    from licsrv.admin.support.actions import ActionRequest
-    from licsrv.admin.support.showing import View
+    from licsrv.desk.licenses import actions
+    from licsrv.desk.licenses.actions import ActionRequest
+    from licsrv.desk.licenses.showing import View
 
     action, view = actions.ACTIONS[name], View(place.settings.device_limit, place.clock.now())
     request = ActionRequest.model_construct(

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from licsrv.admin.support import sentences
 from licsrv.audit.tables import AuditEntry
 from licsrv.cli import documents, moments, queries, terminal
 from licsrv.cli.terminal import Column
+from licsrv.desk.licenses import sentences
 from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import lifecycle, store

@@ -110,9 +110,9 @@ def _row(row: OutboxRow, codes: dict[str, str]) -> list[object]:
 @app.command()
 def show(delivery_id: DeliveryId, as_json: AsJson = False) -> None:
     """Show one delivery with what it says and why it failed last."""
-    from licsrv.admin.support import deliveries as decisions
     from licsrv.cli import documents, queries
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.deliveries import actions as decisions
     from licsrv.outbox.tables import OutboxRow
 
     with open_workplace() as place, place.reading() as session:
@@ -154,10 +154,10 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Try deliveries again now, as if they were new; all of those named, or none."""
-    from licsrv.admin.support import deliveries as decisions
     from licsrv.audit import Cause
     from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.deliveries import actions as decisions
 
     if bool(delivery_ids) == all_parked:
         raise typer.BadParameter("Name deliveries, or say --all-parked.")
@@ -178,9 +178,9 @@ def drop(
     delivery_id: DeliveryId, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Give a delivery up for good: the marketplace is never told."""
-    from licsrv.admin.support import deliveries as decisions
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.deliveries import actions as decisions
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:

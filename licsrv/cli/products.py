@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
-    from licsrv.licensing.strings import LicenseTerms
+    from licsrv.licensing.issuing.strings import LicenseTerms
     from licsrv.licensing.tables import Product
 
 app = typer.Typer(name="products", help="Products: names, places, features.", no_args_is_help=True)
@@ -35,7 +35,7 @@ _COLUMNS = (
 
 
 def _delivery(word: str | None) -> str | None:
-    from licsrv.licensing.issuing import Delivery
+    from licsrv.licensing.issuing.issuing import Delivery
 
     if word is not None and word not in list(Delivery):
         raise typer.BadParameter(f"One of {', '.join(Delivery)}.")
@@ -229,10 +229,11 @@ def _require_short(product: Product, place: Workplace) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from licsrv.errors import InvalidRequestError
-    from licsrv.licensing import files, fingerprints, strings
-    from licsrv.licensing.files import FileDetails
-    from licsrv.licensing.issuing import Delivery
-    from licsrv.licensing.strings import SigningKey
+    from licsrv.licensing import fingerprints
+    from licsrv.licensing.issuing import files, strings
+    from licsrv.licensing.issuing.files import FileDetails
+    from licsrv.licensing.issuing.issuing import Delivery
+    from licsrv.licensing.issuing.strings import SigningKey
 
     terms = _longest_terms(product, place)
     key = SigningKey.make("k" * 16, Ed25519PrivateKey.generate(), typ=strings.LICENSE_TYPE)
@@ -255,7 +256,7 @@ def _require_short(product: Product, place: Workplace) -> None:
 
 
 def _longest_terms(product: Product, place: Workplace) -> LicenseTerms:
-    from licsrv.licensing.strings import LicenseTerms
+    from licsrv.licensing.issuing.strings import LicenseTerms
 
     now = place.clock.now()
     longest_id, longest_code = "v" * 23, "P" * 32

@@ -12,8 +12,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from licsrv.admin.support import lists, page
 from licsrv.audit.tables import AuditEntry, AuditHead
+from licsrv.desk.licenses import page
+from licsrv.desk.lists import lists
 from licsrv.licensing import lifecycle, store
 from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.tables import Device, IssuedLicense, License

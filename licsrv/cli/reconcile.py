@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from licsrv.app import Runtime
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
-    from licsrv.marketplace.reconciliation import Repairs
-    from licsrv.marketplace.reconciliation_rules import Kind
-    from licsrv.marketplace.reconciliation_tables import Difference, ReconciliationRun
+    from licsrv.marketplace.reconciliation.differences import Repairs
+    from licsrv.marketplace.reconciliation.rules import Kind
+    from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
 
 app = typer.Typer(
     name="reconcile",
@@ -55,7 +55,7 @@ _DIFFERENCES = (
 
 
 def _kind(word: str | None) -> str | None:
-    from licsrv.marketplace.reconciliation_rules import Kind
+    from licsrv.marketplace.reconciliation.rules import Kind
 
     if word is not None and word.upper() not in list(Kind):
         raise typer.BadParameter(f"One of {', '.join(Kind)}.")
@@ -84,14 +84,14 @@ def start(
     """Start a comparison of every license; one that is under way is gone on with."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace import reconciliation_runs
+    from licsrv.marketplace.reconciliation import runs
 
     cause = Cause(staff.actor(staff_name))
     with open_workplace() as place:
         _require_key_pair(place)
         now = place.clock.now()
         with place.writing() as session:
-            run, is_new = reconciliation_runs.start(session, cause=cause, now=now)
+            run, is_new = runs.start(session, cause=cause, now=now)
             session.expunge_all()
         if run is None:
             raise AssertionError  # without a night a run is refused only while another one is under way
@@ -106,9 +106,9 @@ def start(
 
 
 def _require_key_pair(place: Workplace) -> None:
-    from licsrv.marketplace import reconciliation
+    from licsrv.marketplace.reconciliation import differences
 
-    reconciliation.require_key_pair(is_configured=bool(place.settings.marketplace_ak))
+    differences.require_key_pair(is_configured=bool(place.settings.marketplace_ak))
 
 
 def _runtime(place: Workplace) -> Runtime:
@@ -120,7 +120,7 @@ def _runtime(place: Workplace) -> Runtime:
 
 def _work_off(place: Workplace, run_id: str) -> ReconciliationRun:
     """Work on a run until it is over, or watch who does."""
-    from licsrv.marketplace.reconciliation_tables import ReconciliationRun
+    from licsrv.marketplace.reconciliation.tables import ReconciliationRun
 
     with logs_on_standard_error():
         asyncio.run(_work(_runtime(place)))
@@ -162,13 +162,13 @@ def stop(reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) 
     """End the comparison that is under way; what it found stays."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace import reconciliation_runs
+    from licsrv.marketplace.reconciliation import runs
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:
-            run = reconciliation_runs.stop(session, cause=cause, now=now)
+            run = runs.stop(session, cause=cause, now=now)
             document = _run_document(run) if run else None
     if as_json:
         terminal.show_document({"changed": document is not None, "run": document})
@@ -180,10 +180,10 @@ def stop(reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) 
 def status(limit: Limit = 5, as_json: AsJson = False) -> None:
     """Show the latest comparisons, and how many differences are open."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace import reconciliation
+    from licsrv.marketplace.reconciliation import differences
 
     with open_workplace() as place, place.reading() as session:
-        summary = reconciliation.summary(session, runs=limit)
+        summary = differences.summary(session, runs=limit)
         session.expunge_all()
     if as_json:
         terminal.show_document({"open": dict(summary.open), "runs": [_run_document(run) for run in summary.runs]})
@@ -229,15 +229,15 @@ def list_differences(
     """List differences, the oldest first: those that are open, unless others are asked for."""
     from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace import reconciliation_store
-    from licsrv.marketplace.reconciliation_store import Filter
+    from licsrv.marketplace.reconciliation import store
+    from licsrv.marketplace.reconciliation.store import Filter
 
     if dismissed and closed:
         raise typer.BadParameter("Say --dismissed or --closed, not both.")
     with open_workplace() as place, place.reading() as session:
         license_id = queries.license_named(session, code).id if code is not None else None
         which = Filter(closed, None if closed else dismissed, _as_kind(kind), license_id)
-        rows = reconciliation_store.differences(session, which, limit=limit)
+        rows = store.differences(session, which, limit=limit)
         session.expunge_all()
     if as_json:
         terminal.show_document({"differences": [_document(row, of) for row, of in rows]})
@@ -246,7 +246,7 @@ def list_differences(
 
 
 def _as_kind(word: str | None) -> Kind | None:
-    from licsrv.marketplace.reconciliation_rules import Kind
+    from licsrv.marketplace.reconciliation.rules import Kind
 
     return Kind(word) if word is not None else None
 
@@ -279,8 +279,8 @@ def compare(code: LicenseName, as_json: AsJson = False) -> None:
     """Ask the marketplace about one license now, and show what differs."""
     from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace import reconciliation_store
-    from licsrv.marketplace.reconciliation_store import Filter
+    from licsrv.marketplace.reconciliation import store
+    from licsrv.marketplace.reconciliation.store import Filter
 
     with open_workplace() as place:
         _require_key_pair(place)
@@ -289,7 +289,7 @@ def compare(code: LicenseName, as_json: AsJson = False) -> None:
         with logs_on_standard_error():
             asyncio.run(_compare(_runtime(place), license_id))
         with place.reading() as session:
-            rows = reconciliation_store.differences(session, Filter(is_dismissed=None, license_id=license_id))
+            rows = store.differences(session, Filter(is_dismissed=None, license_id=license_id))
             session.expunge_all()
     if as_json:
         terminal.show_document({"differences": [_document(row, of) for row, of in rows]})
@@ -346,21 +346,21 @@ def repair(
 
 
 def _open_ids(place: Workplace, kind: str | None) -> list[str]:
-    from licsrv.marketplace import reconciliation
-    from licsrv.marketplace.reconciliation_rules import Kind
+    from licsrv.marketplace.reconciliation import differences
+    from licsrv.marketplace.reconciliation.rules import Kind
 
-    kinds = [Kind(kind)] if kind else reconciliation.UNASKED
+    kinds = [Kind(kind)] if kind else differences.UNASKED
     with place.reading() as session:
-        return [one for of in kinds for one in reconciliation.open_ids(session, of, limit=_EVERY)]
+        return [one for of in kinds for one in differences.open_ids(session, of, limit=_EVERY)]
 
 
 def _repair(place: Workplace, ids: Sequence[str], cause: Cause, now: datetime) -> Repairs:
-    from licsrv.marketplace import reconciliation
+    from licsrv.marketplace.reconciliation import differences
 
-    done, alive_unfreezes = reconciliation.Repairs(), place.settings.alive_unfreezes
-    for portion in reconciliation.portions(ids):
+    done, alive_unfreezes = differences.Repairs(), place.settings.alive_unfreezes
+    for portion in differences.portions(ids):
         with place.writing() as session:
-            done += reconciliation.repair_many(session, portion, cause=cause, alive_unfreezes=alive_unfreezes, now=now)
+            done += differences.repair_many(session, portion, cause=cause, alive_unfreezes=alive_unfreezes, now=now)
     return done
 
 
@@ -374,13 +374,13 @@ def dismiss(
     """Leave a difference as it is; it comes back only when either side changes."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace import reconciliation
+    from licsrv.marketplace.reconciliation import differences
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:
-            changed = reconciliation.dismiss(session, difference_id, cause=cause, now=now)
+            changed = differences.dismiss(session, difference_id, cause=cause, now=now)
     if as_json:
         terminal.show_document({"changed": changed, "id": difference_id})
     else:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.admin.reports.questions import Question, Report
-    from licsrv.admin.reports.sheets import Sheet
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.reports.questions import Question, Report
+    from licsrv.desk.reports.sheets import Sheet
 
 app = typer.Typer(name="reports", help="Reports: show, export.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ _NAMES = "active-devices, refusals, expiries or usage"
 
 
 def _report(name: str) -> str:
-    from licsrv.admin.reports.questions import Report
+    from licsrv.desk.reports.questions import Report
 
     if name not in list(Report):
         raise typer.BadParameter(f"One of {', '.join(Report)}.")
@@ -54,8 +54,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the figures of a report, day by day."""
-    from licsrv.admin.reports import service
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.reports import service
 
     with open_workplace() as place:
         name, asked = _asked(
@@ -105,8 +105,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write every row behind a report to a file in which no cell is a formula."""
-    from licsrv.admin.reports import service
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.reports import service
 
     with open_workplace() as place:
         now = place.clock.now()
@@ -121,9 +121,9 @@ def write_file(place: Workplace, file: Path, make: Callable[[Session], Sheet]) -
     Raises:
         InvalidRequestError: The file's ending says nothing known.
     """
-    from licsrv.admin.reports import sheets
-    from licsrv.admin.reports.questions import one_of
-    from licsrv.admin.reports.sheets import Format
+    from licsrv.desk.reports import sheets
+    from licsrv.desk.reports.questions import one_of
+    from licsrv.desk.reports.sheets import Format
 
     form = one_of(file.suffix.removeprefix(".").lower(), Format)
     draft = file.with_name(f".{file.name}.draft")
@@ -146,7 +146,7 @@ def told_of(file: Path, *, as_json: bool) -> None:
 
 
 def _asked(place: Workplace, report: str, given: dict[str, str | None]) -> tuple[Report, Question]:
-    from licsrv.admin.reports.questions import Report, question
+    from licsrv.desk.reports.questions import Report, question
 
     name = Report(report)
     asked = {key: value for key, value in given.items() if value is not None}

@@ -54,15 +54,15 @@ def show(
 
 def _document(limit: int) -> dict[str, Any]:
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import revocation_lists
+    from licsrv.licensing.revocation import store
 
     with open_workplace() as place, place.reading() as session:
-        head = revocation_lists.head(session)
+        head = store.head(session)
         return {
             "number": head.number,
-            "entries": revocation_lists.count_listed(session),
+            "entries": store.count_listed(session),
             "changed_at": moments.rfc3339(head.changed_at),
-            "changes": [_change(row) for row in revocation_lists.latest_changes(session, limit)],
+            "changes": [_change(row) for row in store.latest_changes(session, limit)],
         }
 
 
@@ -90,16 +90,16 @@ def _row(change: dict[str, Any]) -> list[object]:
 def _show_license(code: str, *, as_json: bool) -> None:
     from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import revocation_lists, revocations
+    from licsrv.licensing.revocation import lists, store
 
     with open_workplace() as place, place.reading() as session:
         license = queries.license_named(session, code)
         document = {
             "license_id": license.id,
             "code": license.code,
-            "entry": revocations.license_entry(license.id),
-            "is_listed": revocation_lists.is_listed(session, revocations.license_entry(license.id)),
-            "given_back": revocation_lists.count_given_back(session, license.id),
+            "entry": lists.license_entry(license.id),
+            "is_listed": store.is_listed(session, lists.license_entry(license.id)),
+            "given_back": store.count_given_back(session, license.id),
         }
     if as_json:
         terminal.show_document(document)
@@ -139,13 +139,13 @@ def after_restore(reason: ShownReason, yes: Yes = False, staff_name: Staff = Non
     """Move the list's number far ahead, once, after an older backup was put back."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import revocation_lists
+    from licsrv.licensing.revocation import store
 
     with open_workplace() as place:
         staff.confirm("Was an older backup put back, so that the list's number fell?", yes=yes)
         now = place.clock.now()
         with place.writing() as session:
-            number = revocation_lists.leap(session, cause=Cause(staff.actor(staff_name), reason=reason), now=now)
+            number = store.leap(session, cause=Cause(staff.actor(staff_name), reason=reason), now=now)
     if as_json:
         terminal.show_document({"number": number})
     else:
@@ -153,13 +153,13 @@ def after_restore(reason: ShownReason, yes: Yes = False, staff_name: Staff = Non
 
 
 def _signed(session: Session, since: int, *, key: Any, issuer: str, now: datetime) -> tuple[int, str]:
-    from licsrv.licensing import revocation_lists, revocations
-    from licsrv.licensing.revocations import Edition
+    from licsrv.licensing.revocation import lists, store
+    from licsrv.licensing.revocation.lists import Edition
 
-    head = revocation_lists.head(session)
-    revocation_lists.require_known(head, since)
+    head = store.head(session)
+    store.require_known(head, since)
     edition = Edition(issuer, head.number, since, now)
-    return head.number, revocations.signed_list(edition, revocation_lists.changes_of(session, edition), key=key)
+    return head.number, lists.signed_list(edition, store.changes_of(session, edition), key=key)
 
 
 def _write(file: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from licsrv.cli.options import AsJson
 from licsrv.cli.terminal import Column
 
 if TYPE_CHECKING:
-    from licsrv.admin.support.answers import Hit, Judged, SearchAnswer
+    from licsrv.desk.licenses.answers import Hit, Judged, SearchAnswer
 
 _LONGEST = 80_000
 _COLUMNS = (
@@ -37,9 +37,9 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find licenses by whatever is at hand; what is a license or a lease is judged."""
-    from licsrv.admin.support import search as searching
-    from licsrv.admin.support.showing import View
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.licenses import search as searching
+    from licsrv.desk.licenses.showing import View
 
     wanted = sys.stdin.read(_LONGEST) if text == "-" else text
     with open_workplace() as place:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from licsrv.admin.tables import ApiToken
+    from licsrv.people.tables import ApiToken
 
 app = typer.Typer(name="tokens", help="API tokens: new, list, revoke.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def _name(name: str) -> str:
 
 
 def _scopes(words: list[str]) -> list[str]:
-    from licsrv.admin.roles import GRANTABLE
+    from licsrv.people.roles import GRANTABLE
 
     wrong = sorted(set(words) - set(GRANTABLE))
     if wrong:
@@ -60,11 +60,11 @@ def new(
     """Make an API token; it is shown this one time."""
     from datetime import timedelta
 
-    from licsrv.admin import tokens
-    from licsrv.admin.actors import at_the_terminal
-    from licsrv.admin.roles import Permission
-    from licsrv.admin.tokens import NewToken
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import tokens
+    from licsrv.people.actors import at_the_terminal
+    from licsrv.people.roles import Permission
+    from licsrv.people.tokens import NewToken
 
     actor = at_the_terminal(staff.actor(staff_name))
     with open_workplace() as place:
@@ -83,9 +83,9 @@ def new(
 @app.command("list")
 def list_tokens(limit: Limit = 200, as_json: AsJson = False) -> None:
     """List API tokens, newest first, revoked and expired ones included."""
-    from licsrv.admin import store
-    from licsrv.admin.pages import Window
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import store
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         now = place.clock.now()
@@ -106,9 +106,9 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Let a token be worth nothing from now on."""
-    from licsrv.admin import tokens
-    from licsrv.admin.actors import at_the_terminal
     from licsrv.cli.workplace import open_workplace
+    from licsrv.people import tokens
+    from licsrv.people.actors import at_the_terminal
 
     actor = at_the_terminal(staff.actor(staff_name))
     with open_workplace() as place:

@@ -76,7 +76,7 @@ def setup_link(settings: Settings, base_url: str) -> str | None:
     Raises:
         StorageError: The database is not ready or out of reach.
     """
-    from licsrv.admin import setup
+    from licsrv.people import setup
 
     with open_ready(settings) as database, transaction(database, [audit.seal]) as session:
         return setup.make_link(session, base_url, cause=Cause("terminal"), now=Clock().now())

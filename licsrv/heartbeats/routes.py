@@ -24,10 +24,11 @@ from licsrv.errors import (
 from licsrv.heartbeats import rules, service
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.service import Answer, Beat, Granted
-from licsrv.licensing import fingerprints, strings
+from licsrv.licensing import fingerprints
+from licsrv.licensing.issuing import strings
+from licsrv.licensing.issuing.strings import SigningKey
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
-from licsrv.licensing.strings import SigningKey
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Nonce

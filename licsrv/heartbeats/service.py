@@ -17,11 +17,11 @@ from licsrv.errors import DeviceMismatchError, RefusalError
 from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.store import Presented
-from licsrv.licensing import fingerprints, refusals
-from licsrv.licensing import service as licensing
+from licsrv.licensing import devices as licensing
+from licsrv.licensing import fingerprints, refused_devices
 from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.keyring import Keyring
-from licsrv.licensing.refusals import Refused
+from licsrv.licensing.refused_devices import Refused
 from licsrv.outbox import store as outbox
 
 QUERY_KIND = "query_license"
@@ -85,7 +85,7 @@ def check_in(
 
     _write(session, granted, day, now)
     for one in refused:
-        refusals.note(session, one, now=now)
+        refused_devices.note(session, one, now=now)
     return answers
 
 

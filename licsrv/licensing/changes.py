@@ -15,8 +15,9 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, InvalidRequestError
-from licsrv.licensing import lifecycle, revocation_lists, store
+from licsrv.licensing import lifecycle, store
 from licsrv.licensing.lifecycle import Status
+from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
 

@@ -28,10 +28,11 @@ from licsrv.errors import (
     TooManyRequestsError,
     UnauthenticatedError,
 )
-from licsrv.licensing import files, fingerprints, service
+from licsrv.licensing import devices, fingerprints
+from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
 from licsrv.licensing.fingerprints import DeviceFacts
+from licsrv.licensing.issuing import files
 from licsrv.licensing.keyring import Keyring
-from licsrv.licensing.service import Activation, LicenseForDevice, Terms
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Code, Name, Nonce, Version
 from licsrv.platform.metrics import Metrics
@@ -194,12 +195,12 @@ class LicenseRoutes:
 
     async def license_string(self, request: Request, body: StringRequest) -> StringAnswer:
         """Answer ``POST /v1/licenses/string``."""
-        issued = await self._issued(request, body, service.activate)
+        issued = await self._issued(request, body, devices.activate)
         return StringAnswer.model_validate(issued, from_attributes=True)
 
     async def license_file(self, request: Request, body: FileRequest) -> Response:
         """Answer ``POST /v1/licenses/file``."""
-        issued = await self._issued(request, body, service.activate_with_file, file_name=body.file_name)
+        issued = await self._issued(request, body, devices.activate_with_file, file_name=body.file_name)
         content = issued.text.encode("utf-8")
         headers = {
             "Content-Length": str(len(content)),
@@ -239,7 +240,7 @@ class LicenseRoutes:
             return
         keyring = self.keyring()
         await self.writer.run(
-            lambda session: service.note_refusal(
+            lambda session: devices.note_refusal(
                 session, activation, facts, refusal.code, device_key=keyring.device_key, now=now
             )
         )
@@ -263,13 +264,13 @@ class LicenseRoutes:
 
     def _release(
         self, session: Session, license_string: str, body: ReleaseRequest, cause: Cause, now: datetime
-    ) -> service.Released:
+    ) -> devices.Released:
         keyring = self.keyring()
-        bearer = service.authenticate(session, license_string, keyring=keyring)
+        bearer = devices.authenticate(session, license_string, keyring=keyring)
         given = None
         if body.device_info is not None:
             given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
-        return service.release_device(session, bearer.device, given=given, cause=cause, now=now)
+        return devices.release_device(session, bearer.device, given=given, cause=cause, now=now)
 
     async def jwks(self, _: Request) -> Response:
         """Answer ``GET /.well-known/jwks.json``."""
@@ -289,5 +290,5 @@ def bearer_of(authorization: str) -> str:
         UnauthenticatedError: There is none.
     """
     if authorization[: len(_BEARER)].lower() != _BEARER:
-        raise service.unknown_bearer()
+        raise devices.unknown_bearer()
     return authorization[len(_BEARER) :].strip()

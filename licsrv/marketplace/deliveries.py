@@ -17,16 +17,17 @@ from licsrv.audit import Action, Cause, record
 from licsrv.errors import KeyringError, MarketplaceError, MarketplacePausedError, MarketplaceRefusedError
 from licsrv.heartbeats.service import QUERY_KIND, USAGE_KIND
 from licsrv.licensing import changes, store
-from licsrv.marketplace import answers, applications, instances, sealing
-from licsrv.marketplace.applications import UPLOAD_KIND, Issuer
-from licsrv.marketplace.guarded import GuardedOpenApi
-from licsrv.marketplace.instances import ORDER_KIND
-from licsrv.marketplace.introduction import ACTIVATE_KIND, activate_or_adopt, refusal_of
-from licsrv.marketplace.open_api_answers import Usage
-from licsrv.marketplace.uploads import Upload
+from licsrv.marketplace.licenses import applications, codes, instances
+from licsrv.marketplace.licenses.applications import UPLOAD_KIND, Issuer
+from licsrv.marketplace.licenses.instances import ORDER_KIND
+from licsrv.marketplace.licenses.introduction import ACTIVATE_KIND, activate_or_adopt, refusal_of
+from licsrv.marketplace.open_api.code_answers import Usage
+from licsrv.marketplace.open_api.guarded import GuardedOpenApi
+from licsrv.marketplace.open_api.uploads import Upload
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, Verdict
 from licsrv.outbox.store import Claimed
 from licsrv.outbox.worker import Deliverer
+from licsrv.platform import sealing
 from licsrv.platform.clock import Clock
 
 # At most 100 codes a call and 100 clients a code (protocol §2.4): a hundred rows can never be more than that.
@@ -90,7 +91,7 @@ class Deliveries:
         state = await self.api.query(row.payload["code"], time_limit=self.time_limit)
 
         def effect(session: Session) -> None:
-            answers.apply_state(
+            codes.apply_state(
                 session,
                 row.ordering_key,
                 state,
@@ -148,7 +149,7 @@ class Deliveries:
             return self._refused_activation(row, error)
 
         def effect(session: Session) -> None:
-            answers.take_over(session, code, found, cause=_CAUSE, now=self.clock.now())
+            codes.take_over(session, code, found, cause=_CAUSE, now=self.clock.now())
 
         return Delivered(effect)
 

@@ -12,15 +12,15 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
-from licsrv.admin import tables as admin_tables
-from licsrv.admin.bulk import tables as bulk_tables
-from licsrv.admin.support import tables as support_tables
 from licsrv.audit import tables as audit_tables
+from licsrv.desk.bulk import tables as bulk_tables
+from licsrv.desk.licenses import tables as support_tables
 from licsrv.heartbeats import tables as heartbeat_tables
 from licsrv.licensing import tables as licensing_tables
-from licsrv.marketplace import reconciliation_tables
 from licsrv.marketplace import tables as marketplace_tables
+from licsrv.marketplace.reconciliation import tables
 from licsrv.outbox import tables as outbox_tables
+from licsrv.people import tables as admin_tables
 from licsrv.platform.db import Database, translated_errors
 from licsrv.releases import tables as release_tables
 
@@ -31,7 +31,7 @@ ROOMS = (
     heartbeat_tables,
     release_tables,
     marketplace_tables,
-    reconciliation_tables,
+    tables,
     admin_tables,
     bulk_tables,
     support_tables,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from licsrv.licensing import strings
-from licsrv.licensing.strings import SigningKey
+from licsrv.licensing.issuing import strings
+from licsrv.licensing.issuing.strings import SigningKey
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 from sqlmodel import Session
 
 from licsrv.errors import ForbiddenError
-from licsrv.licensing import service as licensing
-from licsrv.licensing import strings
+from licsrv.licensing import devices as licensing
+from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring
 from licsrv.releases import rules, store, versions
 from licsrv.releases.catalogues import Catalogues

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from licsrv.admin import passwords
-from licsrv.admin.tables import Account, StaffSession
+from licsrv.people import passwords
+from licsrv.people.tables import Account, StaffSession
 from licsrv.platform.db import open_database, reading
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.conftest import NOW

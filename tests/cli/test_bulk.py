@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from licsrv.admin.bulk.tables import BulkJob
+from licsrv.desk.bulk.tables import BulkJob
 from tests.cli.conftest import FurnishedHouse, Run
 
 REASON = ("--reason", "Charged back.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licsrv.admin.support.board import BoardAnswer
+from licsrv.desk.today.board import BoardAnswer
 from tests.cli.conftest import FurnishedHouse, Run
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from licsrv.marketplace.guarded import key_pair_id
+from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.marketplace.tables import Gate
 from tests.cli.conftest import FurnishedHouse, Ran, Run
 from tests.conftest import AK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licsrv.admin import credentials
+from licsrv.people import credentials
 from tests.cli.conftest import FurnishedHouse, Run
 
 

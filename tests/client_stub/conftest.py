@@ -6,11 +6,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from client_stub.configuration import Configuration
-from client_stub.keys import PinnedKeys
-from client_stub.session import LicenseSession
-from client_stub.store import LicenseStore
-from client_stub.transport import DirectTransport
+from client_stub.machine.store import LicenseStore
+from client_stub.session.configuration import Configuration
+from client_stub.session.session import LicenseSession
+from client_stub.session.transport import DirectTransport
+from client_stub.trust.keys import PinnedKeys
 from tests.client_stub.fakes import FakeClock, FakeServer
 from tests.client_stub.signing import Vendor
 

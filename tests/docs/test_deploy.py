@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from licsrv.admin.web import bulk_pages
-from licsrv.marketplace.routes import PATH
+from licsrv.console import bulk_pages
+from licsrv.marketplace.callbacks.routes import PATH
 from licsrv.platform.config import load
 from licsrv.platform.web import MAX_BODY_BYTES
 from tests.docs.pages import ROOT, text

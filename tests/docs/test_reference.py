@@ -13,9 +13,9 @@ import pytest
 
 from licsrv import errors
 from licsrv.app import build_runtime, create_app
-from licsrv.marketplace import open_api_codes
+from licsrv.marketplace.callbacks.product_lines import PRODUCT_LINES
 from licsrv.marketplace.commands import Command, ResultCode
-from licsrv.marketplace.product_lines import PRODUCT_LINES
+from licsrv.marketplace.open_api import codes
 from licsrv.platform.config import PREFIX, Settings
 from licsrv.platform.metrics import Metrics
 from tests.conftest import make_settings
@@ -81,7 +81,7 @@ def test_every_result_code_is_explained() -> None:
 def test_every_open_api_code_is_explained() -> None:
     explained = _first_cells(_section(README, "What the marketplace tells us"))
 
-    known = {open_api_codes.SUCCESS, open_api_codes.INTERNAL_ERROR, *open_api_codes.REFUSALS}
+    known = {codes.SUCCESS, codes.INTERNAL_ERROR, *codes.REFUSALS}
     assert {code for code in explained if not code.startswith("API")} == known
 
 
@@ -90,7 +90,7 @@ def test_the_gateway_codes_explained_are_authentication_failures() -> None:
 
     gateway = {code for code in explained if code.startswith("API")}
     assert gateway
-    assert all(open_api_codes.is_authentication_failure(code, 200) for code in gateway)
+    assert all(codes.is_authentication_failure(code, 200) for code in gateway)
 
 
 @pytest.mark.parametrize("page", [CALLBACKS, PRODUCT_LINES_PAGE], ids=lambda page: page.name)

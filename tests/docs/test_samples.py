@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from client_stub import events
+from client_stub.session import events
 from demo.stage import free_port
 from tests.docs.pages import DESKTOP, OPERATIONS, README, ROOT, code_spans, sample, samples, text
 

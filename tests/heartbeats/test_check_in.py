@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from sqlmodel import Session, select
 
-from client_stub import verification
-from client_stub.claims import License as ReadLicense
-from client_stub.keys import PinnedKeys
+from client_stub.trust import verification
+from client_stub.trust.claims import License as ReadLicense
+from client_stub.trust.keys import PinnedKeys
 from licsrv import audit
 from licsrv.app import Runtime
 from licsrv.audit import Cause

@@ -6,9 +6,9 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from client_stub import verification
-from client_stub.errors import DeviceMismatchError
-from client_stub.keys import PinnedKeys
+from client_stub.trust import verification
+from client_stub.trust.errors import DeviceMismatchError
+from client_stub.trust.keys import PinnedKeys
 from licsrv.app import Runtime
 from licsrv.licensing import fingerprints
 from licsrv.licensing.fingerprints import MOST_BOUND

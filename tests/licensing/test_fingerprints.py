@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licsrv.errors import InvalidRequestError
-from licsrv.licensing import fingerprints, strings
+from licsrv.licensing import fingerprints
 from licsrv.licensing.fingerprints import Agreement, Part
+from licsrv.licensing.issuing import strings
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "device_match.json").read_text("utf-8"))
 KEY = b"k" * 32

@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, Table, insert
 from sqlmodel import select
 
 from licsrv import migrations
-from licsrv.licensing import revocation_lists, revocations
+from licsrv.licensing.revocation import lists, store
 from licsrv.licensing.tables import IssuedLicense, Product, RevocationChange
 from licsrv.platform.db import Database, open_database, reading
 from tests.conftest import NOW
@@ -105,13 +105,13 @@ def test_what_ended_before_there_was_a_list_stands_on_it(before: Database) -> No
     with reading(before) as session:
         changes = session.exec(select(RevocationChange).order_by(RevocationChange.number)).all()  # type: ignore[arg-type]
         expected = [
-            (1, revocations.string_entry("s2"), end, NOW),
-            (2, revocations.license_entry("released"), None, NOW + HOUR),
-            (3, revocations.license_entry("revoked"), end, NOW + 2 * HOUR),
+            (1, lists.string_entry("s2"), end, NOW),
+            (2, lists.license_entry("released"), None, NOW + HOUR),
+            (3, lists.license_entry("revoked"), end, NOW + 2 * HOUR),
         ]
         assert [(row.number, row.entry, row.ends_at, row.at) for row in changes] == expected
         assert {row.action for row in changes} == {"add"}
-        head = revocation_lists.head(session)
+        head = store.head(session)
         assert (head.number, head.changed_at) == (3, NOW + 2 * HOUR)
         given_back = {row.id: row.given_back_at for row in session.exec(select(IssuedLicense))}
         assert given_back == {"s1": None, "s2": NOW, "s3": None}
@@ -123,7 +123,7 @@ def test_an_empty_database_gets_an_empty_list(before: Database) -> None:
     migrations.upgrade(before)
 
     with reading(before) as session:
-        assert revocation_lists.head(session) == revocation_lists.Head(0, None)
+        assert store.head(session) == store.Head(0, None)
 
 
 def test_old_code_may_go_on_writing_what_it_knows(before: Database) -> None:

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_stub import revocations as held
-from client_stub import verification
-from client_stub.errors import VerificationError
-from client_stub.keys import PinnedKeys
-from client_stub.revocations import Outcome, RevocationList
-from licsrv.licensing import files, fingerprints, revocations
-from licsrv.licensing.files import FileDetails
+from client_stub.trust import revocations as held
+from client_stub.trust import verification
+from client_stub.trust.errors import VerificationError
+from client_stub.trust.keys import PinnedKeys
+from client_stub.trust.revocations import Outcome, RevocationList
+from licsrv.licensing import fingerprints
+from licsrv.licensing.issuing import files
+from licsrv.licensing.issuing.files import FileDetails
+from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import Algorithm, KeyFolder, Keyring, Purpose
-from licsrv.licensing.revocations import Action, Change, Edition
-from licsrv.licensing.strings import LicenseTerms
+from licsrv.licensing.revocation import lists
+from licsrv.licensing.revocation.lists import Action, Change, Edition
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
 
 TERMS = LicenseTerms(
@@ -78,12 +80,12 @@ def test_the_client_keeps_up_with_the_list(keyring: Keyring, toggled: list[int],
     for number, name in enumerate(toggled, start=1):
         action = Action.REMOVE if name in listed else Action.ADD
         listed ^= {name}
-        changes.append(Change(number, revocations.license_entry(str(name)), str(action), False))
+        changes.append(Change(number, lists.license_entry(str(name)), str(action), False))
 
     def published(since: int, number: int) -> str:
         edition = Edition("licsrv", number, since, NOW)
         key = keyring.signer(Purpose.LICENSE, now=NOW)
-        return revocations.signed_list(edition, changes[since:number], key=key)
+        return lists.signed_list(edition, changes[since:number], key=key)
 
     first = data.draw(st.integers(0, len(changes)))
     whole = held.open_update(published(0, first), keys, issuer="licsrv")

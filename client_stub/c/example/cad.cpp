@@ -4,7 +4,7 @@
  *   cad --keys JWKS --folder FOLDER --device 'MAC|disk|board|CPU' [--file NAME] [--product NAME] [--now SECONDS]
  *
  * Without --file it asks for a license string. Exits with 0 when it may work, 1 when not, 2 when it was called wrongly.
- * A product has its keys and its device text built in (see client_stub/device_facts for how to gather the latter);
+ * A product has its keys and its device text built in (see client_stub/machine/device_facts for how to gather the latter);
  * here they are arguments so that the example can be tried.
  */
 #include "sdk_invoker.hpp"

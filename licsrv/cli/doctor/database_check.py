@@ -16,10 +16,10 @@ from licsrv import audit, migrations
 from licsrv.cli import moments, queries, workplace
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
 from licsrv.errors import KeyringError, LicsrvError
-from licsrv.licensing import issuing
 from licsrv.licensing import store as licenses
+from licsrv.licensing.issuing import issuing
 from licsrv.marketplace import store as marketplace
-from licsrv.marketplace.guarded import key_pair_id
+from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.outbox import store as outbox
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, reading

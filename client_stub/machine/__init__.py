@@ -1,0 +1,1 @@
+"""What touches this computer: disk, license store, clock, threads, device facts."""

@@ -1,0 +1,1 @@
+"""Programs for the terminal: the CAD demonstration and the license check."""

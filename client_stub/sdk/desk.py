@@ -1,0 +1,188 @@
+"""Who stands behind the SDK's calls, and how the answer becomes an event: the license server, asked directly.
+
+The SDK's calls return at once; what they ask for is done here, on the request thread, and ends in events in any case.
+``iscdesk_desk`` is the same with ISCDesk in between. Nothing stands behind the calls for data and computing in the
+cloud; ``sdk`` refuses those itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from client_stub.session import events, problems
+from client_stub.session.configuration import Configuration
+from client_stub.session.events import EventType, LicenseType
+from client_stub.session.problems import Problem
+from client_stub.session.session import LicenseSession
+from client_stub.session.transport import Transport, TransportError, VersionQuestion
+from client_stub.trust import verification
+from client_stub.trust.claims import License
+from client_stub.trust.errors import VerificationError
+from client_stub.trust.releases import Release
+
+_LOG = logging.getLogger(__name__)
+RaiseEvent = Callable[[EventType, str], None]
+LicenseListener = Callable[[bool], None]
+
+
+class Desk(Protocol):
+    """What the SDK's calls lead to. Called on the request thread, apart from ``open`` and ``close``."""
+
+    def open(self) -> None:
+        """Begin; once."""
+        ...
+
+    def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
+        """Ask for a license; ``target`` is where a file goes. ``EVENT_LICENSE_VERIFY`` follows."""
+        ...
+
+    def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:
+        """Offer the user to apply for a license, because the trial is over."""
+        ...
+
+    def tell_verdict(self, *, is_accepted: bool, message: str) -> None:
+        """Pass on what the program thinks of the license."""
+        ...
+
+    def check_versions(self) -> None:
+        """Ask for a newer version. ``EVENT_UPGRADENOTICE`` follows, then ``EVENT_UPDATE`` where there is one."""
+        ...
+
+    def answer_upgrade(self, *, is_wanted: bool) -> None:
+        """Take the answer to ``EVENT_UPDATE``."""
+        ...
+
+    def close(self, timeout: float) -> None:
+        """End, and wait ``timeout`` seconds at most for each thread."""
+        ...
+
+
+class LicenseNews:
+    """Turns what became of a request into ``EVENT_LICENSE_VERIFY``.
+
+    Args:
+        raise_event: Has the program hear of an event.
+        on_license: Hears whether a license is in use after a request.
+    """
+
+    def __init__(self, raise_event: RaiseEvent, on_license: LicenseListener) -> None:
+        self._raise_event = raise_event
+        self._on_license = on_license
+
+    def tell(self, session: LicenseSession, outcome: License | Problem, kind: LicenseType, target: Path) -> None:
+        """Say that a license is there, or that none is."""
+        is_missing = kind is LicenseType.LICENSE_TYPE_STRING and not session.license_string
+        if isinstance(outcome, Problem) or is_missing:
+            self.tell_failure(session, kind)
+        elif kind is LicenseType.LICENSE_TYPE_FILE:
+            self.say(events.license_file_arrived(str(target)), is_licensed=True)
+        else:
+            self.say(events.license_arrived(session.license_string), is_licensed=True)
+
+    def tell_failure(self, session: LicenseSession, kind: LicenseType) -> None:
+        """Say that no license of this kind is there; one of the other kind may still be in use."""
+        self.say(events.license_failed(kind), is_licensed=session.verdict().is_allowed)
+
+    def say(self, message: str, *, is_licensed: bool) -> None:
+        """Raise the event with this message."""
+        self._on_license(is_licensed)
+        self._raise_event(EventType.EVENT_LICENSE_VERIFY, message)
+
+
+class DirectDesk:
+    """The license server, asked directly. Dialogs of ISCDesk are left out: the program has asked, that is enough."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        session: LicenseSession,
+        transport: Transport,
+        *,
+        raise_event: RaiseEvent,
+        on_license: LicenseListener,
+    ) -> None:
+        self._configuration = configuration
+        self._session = session
+        self._transport = transport
+        self._raise_event = raise_event
+        self._news = LicenseNews(raise_event, on_license)
+        self.release: Release | None = None
+
+    def open(self) -> None:
+        """Do nothing: connections are made when they are needed."""
+
+    def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
+        """Ask the license server."""
+        try:
+            outcome = self._obtain(kind, device_info, target)
+        except Exception:
+            _LOG.exception("a license request failed on an unexpected error")
+            outcome = Problem(problems.INTERNAL_ERROR, "The license request failed on an unexpected error.")
+        self._news.tell(self._session, outcome, kind, target)
+
+    def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:
+        """Ask the license server at once; ISCDesk would ask the user first."""
+        self.request_license(kind, device_info, target)
+
+    def tell_verdict(self, *, is_accepted: bool, message: str) -> None:
+        """Do nothing: the license server does not ask for it."""
+
+    def check_versions(self) -> None:
+        """Ask the license server; what cannot be asked or believed is no newer version, with a problem aside."""
+        try:
+            self.release = self._newer_release()
+        except Exception:
+            _LOG.exception("a question for versions failed on an unexpected error")
+            self.release = None
+        is_available = self.release is not None
+        as_boolean = self._configuration.available_as_boolean
+        self._raise_event(
+            EventType.EVENT_UPGRADENOTICE, events.upgrade_notice(available=is_available, as_boolean=as_boolean)
+        )
+        if self.release is not None:
+            self._raise_event(EventType.EVENT_UPDATE, events.update(is_forced=self.release.is_forced))
+
+    def answer_upgrade(self, *, is_wanted: bool) -> None:
+        """Do nothing: the program's installer acts on ``SdkInvoker.release`` and ``upgrade_wanted`` after the end."""
+
+    def close(self, timeout: float) -> None:
+        """Do nothing: the session gives connections back."""
+
+    def _obtain(self, kind: LicenseType, device_info: str, target: Path) -> License | Problem:
+        if kind is LicenseType.LICENSE_TYPE_FILE:
+            return self._session.obtain_file(device_info, target)
+        return self._session.obtain(device_info)
+
+    def _newer_release(self) -> Release | None:
+        question = self._question()
+        if question is None:
+            self._session.note(problems.NO_VERSION)
+            return None
+        try:
+            answer = self._transport.check_version(question, self._session.license_string)
+            return self._believed(answer.manifest, question) if answer.is_available else None
+        except TransportError as error:
+            self._session.note(error.problem)
+        except VerificationError as error:
+            self._session.note(problems.from_error(error))
+        return None
+
+    def _question(self) -> VersionQuestion | None:
+        known, license = self._configuration, self._session.license
+        product = known.product or (license.product if license else "")
+        if not product or not known.client_version:
+            return None
+        return VersionQuestion(product, known.client_version, known.channel, known.platform_name)
+
+    def _believed(self, manifest: str, question: VersionQuestion) -> Release:
+        return verification.verify_release(
+            manifest,
+            self._configuration.keys,
+            product=question.product,
+            channel=question.channel,
+            platform=question.platform,
+            issuer=self._configuration.issuer,
+        )

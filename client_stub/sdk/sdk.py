@@ -1,0 +1,391 @@
+"""The SDK as a desktop program sees it: the calls of ISCDesk's ``SdkInvoker`` under their own names.
+
+Source: protocol/online-license-and-sdk.md §1.3 to §1.5. Names in CamelCase are the SDK's, with its arguments and
+rules; names in snake_case are ours. As with the SDK, calls return at once and events arrive later, one after the
+other, on one thread. Where the SDK's behaviour is not documented (GAP): a call out of order is refused with a
+``ResultStatus`` (its members are ours), and ``ShutOut`` inside the callback, which deadlocks there, is refused here.
+Data and computing in the cloud belong to ISCDesk; nothing stands behind those calls here, and they say so.
+
+No call and no background thread raises into the program on account of network, disk, server or callback.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+
+from client_stub.machine import license_folder
+from client_stub.machine.clock import Clock, SystemClock
+from client_stub.machine.store import LicenseStore
+from client_stub.machine.threads import Alarm, OrderedThread
+from client_stub.sdk.desk import Desk, DirectDesk
+from client_stub.sdk.iscdesk import IscdeskTransport
+from client_stub.sdk.iscdesk_desk import IscdeskDesk
+from client_stub.session import events, problems
+from client_stub.session.check_ins import CheckIns, VerdictListener
+from client_stub.session.configuration import Configuration
+from client_stub.session.events import EventMessageError, EventType, LicenseType
+from client_stub.session.heartbeat import Uniform
+from client_stub.session.problems import Problem
+from client_stub.session.session import LicenseSession
+from client_stub.session.transport import DirectTransport, Transport
+from client_stub.trust.claims import Lease
+from client_stub.trust.releases import Release
+from client_stub.trust.verdict import Verdict
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE = (
+    2.0  # seconds that ShutOut waits for each thread; they are daemons, so a hanging request keeps nothing alive
+)
+
+EventRecall = Callable[[EventType, str], object]
+
+
+class ResultStatus(IntEnum):
+    """What a call answers. The SDK's own members were not found (GAP, §10); these are ours."""
+
+    SUCCESS = 0
+    NOT_INITIALISED = 1
+    SHUT_OUT = 2
+    FORBIDDEN_IN_CALLBACK = 3
+    INVALID_ARGUMENT = 4
+    NO_EVENT_RECALL = 5
+    NOT_AVAILABLE = 6
+    """Nothing stands behind the call here, and no event of it is known."""
+    NOTHING_OFFERED = 7
+    """No ``EVENT_UPDATE`` was raised that could be answered."""
+    UPGRADE_IS_FORCED = 8
+    """The vendor leaves no choice."""
+
+
+class Iscdesk:
+    """What ``IscdeskFactory()`` returns; exists for its ``Init``."""
+
+    def __init__(self, init: Callable[[], ResultStatus]) -> None:
+        self._init = init
+
+    def Init(self) -> ResultStatus:
+        """Start the client. Must be the first call; the second time nothing happens."""
+        return self._init()
+
+
+class SdkInvoker:
+    """One license client of one running program.
+
+    Args:
+        configuration: Server, code, pinned keys and the rest.
+        transport: Another way to the license server than straight over HTTPS.
+        iscdesk: Another way to ISCDesk than ``configuration.iscdesk_url``; licenses then come through ISCDesk.
+        clock: Where time comes from.
+        uniform: Where the jitter of the heartbeat comes from.
+        alarm: What the heartbeat waits on.
+
+    Raises:
+        ConfigurationError: On creation, when there is no place for the store.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        transport: Transport | None = None,
+        iscdesk: IscdeskTransport | None = None,
+        clock: Clock | None = None,
+        uniform: Uniform | None = None,
+        alarm: Alarm | None = None,
+    ) -> None:
+        self._configuration = configuration
+        own_clock = clock or SystemClock()
+        to_server = transport or DirectTransport(configuration, clock=own_clock)
+        store = LicenseStore(configuration.stored_at)
+        self._session = LicenseSession(configuration, transport=to_server, store=store, clock=own_clock)
+        self._check_ins = CheckIns(
+            configuration, self._session, self._deliver, clock=own_clock, uniform=uniform, alarm=alarm
+        )
+        self._desk = self._made_desk(to_server, iscdesk)
+        self._lock = threading.Lock()
+        self._state = ResultStatus.NOT_INITIALISED
+        self._events = OrderedThread("license-events")
+        self._requests = OrderedThread("license-requests")
+        self._recall: EventRecall | None = None
+        self._offer_is_forced: bool | None = None
+        self._upgrade_wanted = False
+        self._untold: tuple[bool, str] | None = None
+
+    def IscdeskFactory(self) -> Iscdesk:
+        """Return the object whose ``Init`` is the first call: ``invoker.IscdeskFactory().Init()``."""
+        return Iscdesk(self._init)
+
+    def RegisterEventRecall(self, target: object, method: object = None) -> ResultStatus:
+        """Register who hears of events; the last registration counts.
+
+        Takes ``(example, Example.EventRecall)`` as the SDK does, ``(example, "EventRecall")``, or one callable. It is
+        called as ``EventRecall(event_type, message)`` on the event thread.
+        """
+        if self._state is not ResultStatus.SUCCESS:
+            return self._state
+        recall = _bound(target, method)
+        if recall is None:
+            return ResultStatus.INVALID_ARGUMENT
+        self._recall = recall
+        return ResultStatus.SUCCESS
+
+    def GetLicenseStringRequest(self, devInfo: str) -> ResultStatus:
+        """Ask for a license string; ``EVENT_LICENSE_VERIFY`` follows, in any case.
+
+        ``devInfo`` is ``MAC|disk|board|CPU``, or empty where the license needs no device. The license server's answer
+        is verified before the event is raised; with ISCDesk it is not, so the program verifies in any case.
+        """
+        return self._ask_for_license(LicenseType.LICENSE_TYPE_STRING, devInfo, "")
+
+    def GetLicenseFileRequest(self, fileName: str, devInfo: str) -> ResultStatus:
+        """Ask for a license file; ``EVENT_LICENSE_VERIFY`` follows, in any case, with the path of the file.
+
+        ``fileName`` is a name for ``Configuration.license_folder``, an absolute path, or empty for ``license.lic``. The
+        file goes exactly there. One that somebody has put there by hand is used while no server answers.
+        """
+        return self._ask_for_license(LicenseType.LICENSE_TYPE_FILE, devInfo, fileName)
+
+    def TrialExpirationAndGetLicense(
+        self, licenseType: LicenseType, devInfo: str = "", fileName: str = ""
+    ) -> ResultStatus:
+        """Say that the trial is over: ISCDesk asks the user, and applies for a license with these values.
+
+        Without ISCDesk nobody is asked, and the license is applied for at once. ``EVENT_LICENSE_VERIFY`` follows
+        (INFER: the page does not say so), with ISCDesk only if the user agrees.
+        """
+        return self._ask_for_license(licenseType, devInfo, fileName, is_after_trial=True)
+
+    def LicenseVerifyNotify(self, verifyResult: bool, errorMsg: str = "") -> ResultStatus:
+        """Tell the program's own verdict on the license. False takes it out of use and ends the check-ins."""
+        if self._state is not ResultStatus.SUCCESS:
+            return self._state
+        if not verifyResult:
+            _LOG.warning("the program refused the license: %s", errorMsg)
+            self._session.reject(str(errorMsg))
+            self._check_ins.end()
+        self._untold = (bool(verifyResult), str(errorMsg))
+        self._post(self._tell_verdict)
+        return ResultStatus.SUCCESS
+
+    def CheckNewVersions(self) -> ResultStatus:
+        """Ask for a newer version: ``EVENT_UPGRADENOTICE`` follows, then ``EVENT_UPDATE`` where there is one to take.
+
+        With ISCDesk the user is asked in between. Without it, what is offered is ``release``, which is signed.
+        """
+        return self._ask(self._desk.check_versions)
+
+    def UpgradeNotify(self, bUpgrade: bool) -> ResultStatus:
+        """Answer ``EVENT_UPDATE``: upgrade after the program has closed, or not. A forced one cannot be declined."""
+        if self._state is not ResultStatus.SUCCESS:
+            return self._state
+        if self._offer_is_forced is None:
+            return ResultStatus.NOTHING_OFFERED
+        self._upgrade_wanted = bool(bUpgrade) or self._offer_is_forced
+        wanted = self._upgrade_wanted
+        self._post(lambda: self._desk.answer_upgrade(is_wanted=wanted))
+        return ResultStatus.SUCCESS if wanted == bool(bUpgrade) else ResultStatus.UPGRADE_IS_FORCED
+
+    def OpenCloudFile(self) -> ResultStatus:
+        """Open a file in the cloud: ``EVENT_OPENCLOUDFILE_RESULT`` follows and says that none was opened."""
+        message = events.open_file_result("")
+        return self._ask(lambda: self._refuse_cloud(EventType.EVENT_OPENCLOUDFILE_RESULT, message))
+
+    def Save(self, saveFilePath: str, assembly: bool = False) -> ResultStatus:
+        """Save a file or an assembly's folder to the cloud: ``EVENT_SAVE_RESULT`` follows and says ``failed``."""
+        return self._ask(self._refuse_save) if _is_path(saveFilePath) else self._refused_argument()
+
+    def SelectSaveAsPath(self, *_: object) -> ResultStatus:
+        """Save to another place in the cloud: as ``Save``. Its arguments were not found (GAP, §10); any are taken."""
+        return self._ask(self._refuse_save)
+
+    def GetSolution(self, filePath: str) -> ResultStatus:
+        """Compute in the cloud: refused at once, because no event of it was found (GAP, §10)."""
+        if self._state is not ResultStatus.SUCCESS:
+            return self._state
+        if not _is_path(filePath):
+            return ResultStatus.INVALID_ARGUMENT
+        self._session.note(problems.NOT_IN_THE_CLOUD)
+        return ResultStatus.NOT_AVAILABLE
+
+    def ShutOut(self) -> ResultStatus:
+        """End the client before the program closes. No event arrives after it; the second time nothing happens.
+
+        Forbidden inside the callback: the SDK deadlocks there, here the call is refused.
+        """
+        if self._events.is_current:
+            _LOG.error("ShutOut was called inside the event callback, where it is forbidden; it was not obeyed")
+            return ResultStatus.FORBIDDEN_IN_CALLBACK
+        with self._lock:
+            before = self._state
+            if before is ResultStatus.SUCCESS:
+                self._state = ResultStatus.SHUT_OUT
+        if before is ResultStatus.SUCCESS:
+            self._stop_threads()
+        return before if before is ResultStatus.NOT_INITIALISED else ResultStatus.SUCCESS
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the program may do at this moment; ask before work that needs the license.
+
+        Costs microseconds, and every ten minutes a small file write: the time is remembered.
+        """
+        return self._session.verdict()
+
+    @property
+    def last_problem(self) -> Problem | None:
+        """Why the last request or check-in did not succeed, with what the person can do; None when it did."""
+        return self._session.last_problem
+
+    @property
+    def lease(self) -> Lease | None:
+        """The newest lease, None before the first check-in."""
+        return self._session.lease
+
+    @property
+    def now(self) -> datetime:
+        """The most credible moment; the server's time where it was heard, else this computer's."""
+        return self._session.now()
+
+    @property
+    def release(self) -> Release | None:
+        """The newer version that the license server offered, verified; None without one, or with ISCDesk."""
+        return self._desk.release if isinstance(self._desk, DirectDesk) else None
+
+    @property
+    def upgrade_wanted(self) -> bool:
+        """True when the program has said that it wants the upgrade, or may not decline it."""
+        return self._upgrade_wanted
+
+    def take_revocations(self, path: Path) -> Problem | None:
+        """Take a revocation list that was carried to this computer; return what stands in the way, if anything."""
+        return self._session.take_revocations(path)
+
+    def on_verdict(self, listener: VerdictListener | None) -> None:
+        """Have ``listener`` called on the event thread with the verdict after each check-in."""
+        self._check_ins.listener = listener
+
+    def check_in_now(self) -> bool:
+        """Check in without waiting until it is due; returns at once, False when no license is in use."""
+        return self._check_ins.now()
+
+    def _init(self) -> ResultStatus:
+        with self._lock:
+            if self._state is ResultStatus.NOT_INITIALISED:
+                self._state = ResultStatus.SUCCESS
+                self._events.start()
+                self._requests.start()
+                self._desk.open()
+            return self._state
+
+    def _made_desk(self, to_server: Transport, iscdesk: IscdeskTransport | None) -> Desk:
+        if iscdesk is None and not self._configuration.iscdesk_url:
+            return DirectDesk(
+                self._configuration,
+                self._session,
+                to_server,
+                raise_event=self._raise_event,
+                on_license=self._on_license,
+            )
+        return IscdeskDesk(
+            self._configuration,
+            self._session,
+            iscdesk or IscdeskTransport(self._configuration),
+            raise_event=self._raise_event,
+            on_license=self._on_license,
+            post=self._post,
+        )
+
+    def _ask_for_license(
+        self, kind: LicenseType, device_info: str, file_name: str, *, is_after_trial: bool = False
+    ) -> ResultStatus:
+        try:
+            chosen = LicenseType(kind)
+            target = license_folder.target_of(file_name, self._configuration.license_files_at)
+            (device_info or "").encode()
+        except (ValueError, TypeError, AttributeError):  # a host program's mistake must not raise in it
+            return self._refused_argument()
+        request = self._desk.offer_after_trial if is_after_trial else self._desk.request_license
+        return self._ask(lambda: request(chosen, device_info or "", target))
+
+    def _ask(self, question: Callable[[], object]) -> ResultStatus:
+        """Have something asked that ends in an event, if the program can hear of it."""
+        if self._state is not ResultStatus.SUCCESS:
+            return self._state
+        if self._recall is None:
+            return ResultStatus.NO_EVENT_RECALL
+        self._post(question)
+        return ResultStatus.SUCCESS
+
+    def _refused_argument(self) -> ResultStatus:
+        return ResultStatus.INVALID_ARGUMENT if self._state is ResultStatus.SUCCESS else self._state
+
+    def _post(self, task: Callable[[], object]) -> None:
+        self._requests.post(task)
+
+    def _tell_verdict(self) -> None:
+        with self._lock:
+            untold, self._untold = self._untold, None
+        if untold is not None:
+            self._desk.tell_verdict(is_accepted=untold[0], message=untold[1])
+
+    def _refuse_save(self) -> None:
+        self._refuse_cloud(EventType.EVENT_SAVE_RESULT, events.save_result(is_saved=False))
+
+    def _refuse_cloud(self, event: EventType, message: str) -> None:
+        self._session.note(problems.NOT_IN_THE_CLOUD)
+        self._raise_event(event, message)
+
+    def _on_license(self, is_licensed: bool) -> None:
+        if is_licensed:
+            self._check_ins.begin()
+        else:
+            self._check_ins.end()
+
+    def _raise_event(self, event: EventType, message: str) -> None:
+        if event is EventType.EVENT_UPDATE:
+            self._note_offer(message)
+        recall = self._recall
+        if recall is not None:
+            self._deliver(lambda: recall(event, message))
+
+    def _note_offer(self, message: str) -> None:
+        try:
+            self._offer_is_forced = events.read_message(message).flag("fromForceWin")
+        except EventMessageError as error:
+            _LOG.warning("the offer of an upgrade cannot be read: %s", error)
+
+    def _deliver(self, call: Callable[[], object]) -> None:
+        """Have ``call`` made on the event thread, unless ShutOut comes first: an answer may arrive while it waits."""
+        self._events.post(lambda: call() if self._state is ResultStatus.SUCCESS else None)
+
+    def _stop_threads(self) -> None:
+        self._check_ins.close(_PATIENCE)
+        self._tell_verdict()  # programs refuse a license and end at once; what waits on the request thread is dropped
+        self._desk.close(_PATIENCE)
+        self._requests.stop(_PATIENCE)
+        self._events.stop(_PATIENCE)
+        self._session.close()
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _bound(target: object, method: object) -> EventRecall | None:
+    """Return the callback that the two arguments of ``RegisterEventRecall`` mean, None when they mean nothing."""
+    if method is None:
+        return target if callable(target) else None
+    if isinstance(method, str):
+        named = getattr(target, method, None)
+        return named if callable(named) else None
+    if not callable(method):
+        return None
+    if getattr(method, "__self__", None) is target:
+        return method
+    function: Callable[..., object] = method
+    return lambda event, message: function(target, event, message)

@@ -1,0 +1,1 @@
+"""One program's license session: transport, check-ins, revocation list, configuration, events."""

@@ -1,0 +1,86 @@
+"""Begin and end the check-ins with the license, and tell the program what they came to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from client_stub.machine.clock import Clock
+from client_stub.machine.threads import Alarm
+from client_stub.session.configuration import Configuration
+from client_stub.session.heartbeat import Heartbeat, Uniform
+from client_stub.session.session import CheckIn, LicenseSession
+from client_stub.trust.verdict import Verdict
+
+VerdictListener = Callable[[Verdict], object]
+
+
+class CheckIns:
+    """The heartbeat of one session, while a license is in use and there is a server to hear it.
+
+    Args:
+        deliver: Has a call made on the event thread.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        session: LicenseSession,
+        deliver: Callable[[Callable[[], object]], None],
+        *,
+        clock: Clock,
+        uniform: Uniform | None = None,
+        alarm: Alarm | None = None,
+    ) -> None:
+        self._configuration = configuration
+        self._session = session
+        self._deliver = deliver
+        self._clock = clock
+        self._uniform = uniform
+        self._alarm = alarm
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._heartbeat: Heartbeat | None = None
+        self.listener: VerdictListener | None = None
+
+    def begin(self) -> None:
+        """Start checking in; nothing happens the second time, after ``close``, or without a license server."""
+        with self._lock:
+            if self._heartbeat is not None or self._is_closed or not self._configuration.server_url:
+                return
+            self._heartbeat = Heartbeat(
+                self._beat,
+                clock=self._clock,
+                first_within=self._configuration.first_heartbeat_within,
+                uniform=self._uniform,
+                alarm=self._alarm,
+            )
+            self._heartbeat.start()
+
+    def end(self, timeout: float = 0.0) -> None:
+        """Stop checking in, and wait ``timeout`` seconds at most for a check-in that runs."""
+        with self._lock:
+            heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None:
+            heartbeat.stop(timeout)
+
+    def close(self, timeout: float) -> None:
+        """Stop checking in for good."""
+        with self._lock:
+            self._is_closed = True
+        self.end(timeout)
+
+    def now(self) -> bool:
+        """Check in without waiting until it is due; returns at once, False when there are no check-ins."""
+        heartbeat = self._heartbeat
+        if heartbeat is not None:
+            heartbeat.beat_now()
+        return heartbeat is not None
+
+    def _beat(self) -> CheckIn:
+        check_in = self._session.keep_up()
+        listener = self.listener
+        if listener is not None:
+            verdict = self._session.verdict()
+            self._deliver(lambda: listener(verdict))
+        return check_in

@@ -1,0 +1,116 @@
+"""A refusal or a failure as a value: what the server said (RFC 9457), or what went wrong on the way to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from client_stub.trust.errors import VerificationError
+from client_stub.trust.verdict import Verdict
+
+SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
+UNEXPECTED_ANSWER = "UNEXPECTED_ANSWER"
+INTERNAL_ERROR = "INTERNAL_ERROR"
+DAMAGED_ON_THE_WAY = "DAMAGED_ON_THE_WAY"
+FILE_NOT_WRITTEN = "FILE_NOT_WRITTEN"
+NO_LICENSE_STRING = "NO_LICENSE_STRING"
+NO_LICENSE_SERVER = "NO_LICENSE_SERVER"
+NOT_AVAILABLE = "NOT_AVAILABLE"
+VERSION_NOT_SET = "VERSION_NOT_SET"
+ISCDESK_UNREACHABLE = "ISCDESK_UNREACHABLE"
+ISCDESK_REFUSED = "ISCDESK_REFUSED"
+LICENSE_NOT_GRANTED = "LICENSE_NOT_GRANTED"
+ROLLED_BACK = "ROLLED_BACK"
+NEEDS_FULL = "NEEDS_FULL"
+
+_KNOWN_MEMBERS = {"type", "title", "status", "detail", "code", "action", "request_id"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something was not done.
+
+    Attributes:
+        code: Stable, upper snake case: the server's (``DEVICE_LIMIT_REACHED``), a ``VerificationError``'s, or one of
+            the constants of this module.
+        sentence: For the person.
+        action: What the person can do; may be empty.
+        status: The HTTP status, 0 when there was no answer.
+        request_id: What support asks for; may be empty.
+        details: Whatever else the server said, such as the parts of a device that differ.
+    """
+
+    code: str
+    sentence: str
+    action: str = ""
+    status: int = 0
+    request_id: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+NO_STRING = Problem(
+    NO_LICENSE_STRING,
+    "The license in use is a file; there is no license string to check in with.",
+    "Nothing, if this computer works offline; else connect it to the network.",
+)
+NO_FILE = Problem(NOT_AVAILABLE, "There is no license file on this computer yet.", "Ask again with network.")
+NO_VERSION = Problem(
+    VERSION_NOT_SET,
+    "The program does not say which product and version it is, so nobody can be asked for a newer one.",
+    "Set product and client_version in the configuration.",
+)
+NOT_IN_THE_CLOUD = Problem(
+    NOT_AVAILABLE,
+    "Files and computing in the cloud are not available here: nothing stands behind them.",
+    "Open and save the file on this computer.",
+)
+NOT_WRITTEN = Problem(
+    FILE_NOT_WRITTEN,
+    "The license file could not be written where the program asked for it.",
+    "Look at the folder's permissions and at the free space, then ask again.",
+)
+
+LIST_IS_OLDER = Problem(
+    ROLLED_BACK,
+    "The revocation list is older than the one that is here already; it was not used.",
+    "Carry the newest list to this computer.",
+)
+LIST_IS_INCOMPLETE = Problem(
+    NEEDS_FULL,
+    "The file holds what has changed since another revocation list than the one that is here; it was not used.",
+    "Carry the whole list to this computer.",
+)
+
+
+def from_error(error: VerificationError) -> Problem:
+    """Turn a failed verification into a problem."""
+    return Problem(error.code, str(error), error.action)
+
+
+def from_verdict(verdict: Verdict) -> Problem:
+    """Turn a verdict that denies into a problem."""
+    return Problem(verdict.reason.value, verdict.sentence, verdict.action)
+
+
+def from_answer(status: int, body: bytes) -> Problem | None:
+    """Read a problem document, or return None when ``body`` is something else (a proxy's page, say)."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("code"), str):
+        return None
+    return Problem(
+        code=document["code"],
+        sentence=_text(document, "detail") or _text(document, "title"),
+        action=_text(document, "action"),
+        status=status,
+        request_id=_text(document, "request_id"),
+        details={name: value for name, value in document.items() if name not in _KNOWN_MEMBERS},
+    )
+
+
+def _text(document: Mapping[str, object], member: str) -> str:
+    value = document.get(member)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,459 @@
+"""The client's memory while the program runs: the license in use, the newest lease, the time, and what went wrong.
+
+Use cases: ``obtain`` a license string or ``obtain_file``, take one that ISCDesk brought (``accept_string``,
+``accept_file``), ``check_in`` (and ``keep_up``, which renews what is ageing first), and give the ``verdict`` on what
+the program may do. Outside things come in through the constructor: the way to the server, the store, the clock. Nothing
+here raises on account of the network, the disk or what was received; failures are values.
+
+Called from several threads: state changes under one lock, which is never held while the network is asked. An answer
+that arrives after the license was exchanged is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from client_stub.machine import license_folder
+from client_stub.machine.clock import Clock, ConfirmedTime, best_estimate
+from client_stub.machine.revocation_store import RevocationStore
+from client_stub.machine.store import LicenseStore
+from client_stub.session import holding as holdings
+from client_stub.session import problems
+from client_stub.session.admission import NO_DEVICE_INFO, Admission, machine_of
+from client_stub.session.configuration import Configuration
+from client_stub.session.events import LicenseType
+from client_stub.session.holding import Holding, Machine, is_outdated, is_same_license, unix
+from client_stub.session.problems import Problem
+from client_stub.session.revocation_watch import RevocationWatch
+from client_stub.session.transport import IssuedString, RefusedError, Transport, TransportError, UnansweredError
+from client_stub.trust import verdict as verdicts
+from client_stub.trust import verification
+from client_stub.trust.claims import Lease, License
+from client_stub.trust.errors import ForeignLeaseError, NonceMismatchError, VerificationError
+from client_stub.trust.verdict import Evidence, Reason, Verdict
+
+_LOG = logging.getLogger(__name__)
+NONCE_BYTES = 24
+_SAVE_TIME_EVERY = 600  # seconds; a killed program forgets at most this much of the highest time seen
+
+_REASON_OF_CODE = {
+    "LICENSE_EXPIRED": Reason.EXPIRED,
+    "LICENSE_FROZEN": Reason.FROZEN,
+    "LICENSE_REVOKED": Reason.REVOKED,
+    "LICENSE_RELEASED": Reason.RELEASED,
+    "DEVICE_MISMATCH": Reason.DEVICE_MISMATCH,
+}
+
+
+@dataclass(frozen=True)
+class CheckIn:
+    """What came of a heartbeat: a lease that is believed (it may say REVOKED), or a problem."""
+
+    lease: Lease | None = None
+    problem: Problem | None = None
+    retry_after: timedelta | None = None
+
+
+class LicenseSession:
+    """One license of one running program.
+
+    Args:
+        configuration: Code, pinned keys and the rest.
+        transport: The way to the license server.
+        store: Where the license is remembered.
+        clock: Where time comes from.
+        revocations: The revocation list; by default the one that is kept next to the license.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        transport: Transport,
+        store: LicenseStore,
+        clock: Clock,
+        revocations: RevocationWatch | None = None,
+    ) -> None:
+        self._configuration = configuration
+        self._transport = transport
+        self._store = store
+        self._clock = clock
+        self._admission = Admission(configuration)
+        self._revocations = revocations or _kept_list(configuration)
+        self._lock = threading.RLock()
+        self._holding: Holding | None = None
+        self._machine: Machine | None = None
+        self._denial = verdicts.NO_LICENSE
+        self._confirmed: ConfirmedTime | None = None
+        self._time_saved = 0
+        self._asked = self._answered = 0
+        self._last_problem: Problem | None = None
+
+    @property
+    def last_problem(self) -> Problem | None:
+        """Why the last request or check-in did not succeed; None when it did."""
+        return self._last_problem
+
+    @property
+    def license(self) -> License | None:
+        """The license in use, None when there is none."""
+        holding = self._holding
+        return holding.license if holding else None
+
+    @property
+    def license_string(self) -> str:
+        """The license string in use, empty when there is none."""
+        holding = self._holding
+        return holding.record.license_string if holding else ""
+
+    @property
+    def lease(self) -> Lease | None:
+        """The newest lease of the license in use."""
+        holding = self._holding
+        return holding.lease if holding else None
+
+    @property
+    def heartbeat_sent_at(self) -> datetime | None:
+        """When the last heartbeat was sent, also by an earlier run; None when none was."""
+        holding = self._holding
+        if holding is None or not holding.record.heartbeat_sent_at:
+            return None
+        return datetime.fromtimestamp(holding.record.heartbeat_sent_at, UTC)
+
+    def now(self) -> datetime:
+        """Return the most credible moment (``clock.best_estimate``)."""
+        return best_estimate(self._clock.now(), self._clock.monotonic(), self._confirmed)
+
+    def obtain(self, device_info: str) -> License | Problem:
+        """Get a license for this machine: from the server, or, while it does not answer, the stored one.
+
+        A refusal by the server is final for this run; the stored license is then not used either. The second time, the
+        server is asked again, which costs no second place.
+        """
+        return self._attempt(
+            device_info, lambda machine: self._adopt(machine, self._transport.request_license(machine.info, _nonce()))
+        )
+
+    def obtain_file(self, device_info: str, target: Path) -> License | Problem:
+        """Get a license file for this machine at ``target``: from the server, or, while it does not answer, as stored.
+
+        A file that was carried to ``target`` by hand is taken up when the server does not answer, so a computer
+        without network is licensed by putting the file there. With the server, a string for check-ins is fetched too.
+        """
+        outcome = self._attempt(device_info, lambda machine: self._obtain_file(machine, target))
+        return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
+
+    def prepare(self, device_info: str) -> Problem | None:
+        """Take up the stored license of this machine before ISCDesk is asked for a new one."""
+        try:
+            self._resume(machine_of(device_info))
+        except VerificationError as error:
+            self._last_problem = problems.from_error(error)
+            return self._last_problem
+        return None
+
+    def fall_back(self, problem: Problem, kind: LicenseType, target: Path) -> License | Problem:
+        """Answer a request that ISCDesk did not take with what is stored, or lies at ``target`` already."""
+        if kind is LicenseType.LICENSE_TYPE_STRING:
+            return self.settle(problem)
+        if self._machine is not None:
+            self._adopt_carried(self._machine, target)
+        outcome = self.settle(problem)
+        return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
+
+    def accept_string(self, license_string: str) -> License | Problem:
+        """Take a license string that ISCDesk brought into use, if it is believed."""
+        return self._accept(lambda machine: self._adopt(machine, IssuedString(license_string, None)))
+
+    def accept_file(self, raw: bytes) -> License | Problem:
+        """Take a license file that ISCDesk brought into use, if it is believed."""
+        return self._accept(lambda machine: self._adopt_file(machine, raw))
+
+    def take_revocations(self, path: Path) -> Problem | None:
+        """Take a revocation list that was carried to this computer; return what stands in the way, if anything."""
+        return self._revocations.take_carried(path)
+
+    def keep_up(self) -> CheckIn:
+        """Do what is due at a heartbeat: exchange what is outdated, check in, and ask for the revocation list."""
+        holding = self._holding
+        if holding is not None and holding.string is None:
+            self._add_string()
+        elif holding is not None and is_outdated(holding, self.now()):
+            self._refresh(holding)
+        check_in = self.check_in()
+        if check_in.lease is not None:
+            self._revocations.refresh_when_due(self._transport, self._clock.monotonic())
+        return check_in
+
+    def check_in(self) -> CheckIn:
+        """Send one heartbeat with a new nonce, and believe the answer only if it proves itself."""
+        holding, question = self._note_sent()
+        if holding is None:
+            return CheckIn(problem=problems.from_verdict(self._denial))
+        if holding.string is None:
+            return self._not_checked_in(problems.NO_STRING, None)
+
+        nonce = _nonce()
+        try:
+            text = self._transport.send_heartbeat(holding.record.license_string, holding.machine.info, nonce)
+            keys = self._configuration.keys
+            lease = verification.authenticate_lease(text, keys, license=holding.string, nonce=nonce)
+        except TransportError as error:
+            return self._not_checked_in(error.problem, getattr(error, "retry_after", None))
+        except VerificationError as error:
+            return self._not_checked_in(problems.from_error(error), None)
+        return self._believe(lease, text, holding.string, question)
+
+    def verdict(self) -> Verdict:
+        """Say what the program may do now, and remember the time."""
+        with self._lock:
+            holding = self._holding
+            if holding is None:
+                return self._denial
+            now = self.now()
+            verdict = verdicts.decide(holding.license, self._evidence(holding), now=now)
+            self._note_time(holding, now)
+            return verdict
+
+    def reject(self, message: str) -> None:
+        """Take the license out of use because the program itself does not accept it."""
+        with self._lock:
+            self._holding = None
+            self._denial = verdicts.denied(Reason.REJECTED_BY_PROGRAM, message or "The program refused the license.")
+            self._last_problem = problems.from_verdict(self._denial)
+
+    def close(self) -> None:
+        """Keep what is known and give connections back."""
+        with self._lock:
+            if self._holding is not None:
+                self._store.save(self._holding.record, self._holding.machine.device)
+        self._transport.close()
+
+    def note(self, problem: Problem) -> None:
+        """Remember why something else that the program asked for was not done."""
+        self._last_problem = problem
+
+    def _attempt(self, device_info: str, obtain: Callable[[Machine], None]) -> License | Problem:
+        try:
+            machine = machine_of(device_info)
+            self._resume(machine)
+            obtain(machine)
+        except RefusedError as refusal:
+            return self._give_up(refusal.problem)
+        except UnansweredError as error:
+            return self.settle(error.problem)
+        except VerificationError as error:
+            return self.settle(problems.from_error(error))
+
+        if not self.verdict().is_allowed:
+            self.check_in()  # a wrong clock makes a fresh license look bad; a heartbeat brings the true time
+        return self.settle(None)
+
+    def _obtain_file(self, machine: Machine, target: Path) -> None:
+        try:
+            raw = self._transport.request_license_file(machine.info, _nonce(), target.name)
+        except UnansweredError:
+            self._adopt_carried(machine, target)
+            raise
+        self._adopt_file(machine, raw)
+        self._add_string()
+
+    def _accept(self, adopt: Callable[[Machine], None]) -> License | Problem:
+        try:
+            adopt(self._machine or machine_of(NO_DEVICE_INFO))
+        except VerificationError as error:
+            return self.settle(problems.from_error(error))
+        return self.settle(None)
+
+    def _resume(self, machine: Machine) -> None:
+        """Take up the stored license, unless this machine's license is in use already."""
+        if self._configuration.revocations_path is not None:
+            self._revocations.take_carried(self._configuration.revocations_path)
+        with self._lock:
+            self._machine = machine
+            if self._holding is not None and self._holding.machine.info == machine.info:
+                return
+            self._holding, self._denial = None, verdicts.NO_LICENSE
+            record = self._store.load(machine.device).record
+            if record is None:
+                return
+            try:
+                self._hold(self._admission.stored(record, machine))
+            except VerificationError as error:
+                self._denial = verdicts.denial_of(error)
+
+    def _adopt(self, machine: Machine, issued: IssuedString, *, keep_file: bool = False) -> None:
+        """Put a string that was just handed out into use, and on disk before anybody hears of it.
+
+        Asked for by the program, it takes the place of a file; ``keep_file`` adds it to one of the same license.
+        """
+        believed = self._admission.string(issued.license_string, machine)
+        with self._lock:
+            if keep_file and not (self._holding and is_same_license(self._holding.file, believed)):
+                return
+            renewed = holdings.with_string(self._holding, machine, believed, issued, unix(self.now()))
+            self._hold(renewed if keep_file else holdings.without_file(renewed))
+            self._save()
+
+    def _adopt_file(self, machine: Machine, raw: bytes) -> None:
+        """Put a file into use, and on disk before anybody hears of it; a string of the same license is kept."""
+        believed = self._admission.file(raw, machine)
+        with self._lock:
+            self._hold(holdings.with_file(self._holding, machine, believed, raw.decode(), unix(self.now())))
+            self._save()
+
+    def _adopt_carried(self, machine: Machine, target: Path) -> None:
+        """Take up a file that somebody has put at ``target``, unless a younger one is held."""
+        try:
+            raw = license_folder.read(target)
+            believed = self._admission.file(raw, machine)
+        except (OSError, VerificationError) as error:
+            _LOG.info("no license file to take up: %s", getattr(error, "code", type(error).__name__))
+            return
+        held = self._holding
+        if held is None or held.file is None or believed.issued_at > held.file.issued_at:
+            self._adopt_file(machine, raw)
+
+    def _add_string(self) -> None:
+        """Get a string for check-ins next to the file in use; the file is good without one."""
+        holding = self._holding
+        if holding is None or holding.file is None or not self._configuration.server_url:
+            return
+        try:
+            issued = self._transport.request_license(holding.machine.info, _nonce())
+            self._adopt(holding.machine, issued, keep_file=True)
+        except TransportError as error:
+            _LOG.info("there is no string for check-ins yet: %s", error.problem.code)
+        except VerificationError as error:
+            _LOG.warning("the string for check-ins is not believed: %s", error.code)
+
+    def _put_file(self, target: Path, license: License) -> License | Problem:
+        """Have the file in use stand at ``target``."""
+        holding = self._holding
+        if holding is None or holding.file is None:
+            self._last_problem = self._last_problem or problems.NO_FILE
+            return self._last_problem
+        try:
+            license_folder.write(target, holding.record.license_file.encode())
+        except OSError as error:
+            _LOG.warning("the license file could not be written: %s", error.strerror)
+            self._last_problem = problems.NOT_WRITTEN
+            return problems.NOT_WRITTEN
+        return license
+
+    def _hold(self, holding: Holding) -> None:
+        self._holding = holdings.with_times_seen(holding)
+
+    def settle(self, problem: Problem | None) -> License | Problem:
+        """Answer a request with the license at hand, if it allows anything; else say what stands in the way."""
+        verdict = self.verdict()
+        with self._lock:
+            self._last_problem = problem
+            if self._holding is None:
+                self._last_problem = problem or problems.from_verdict(self._denial)
+                return self._last_problem
+            if verdict.is_allowed:
+                return self._holding.license
+            self._last_problem = problems.from_verdict(verdict)
+            return self._last_problem
+
+    def _give_up(self, problem: Problem) -> Problem:
+        """Stop using the license that the server refuses.
+
+        The refusal itself is not signed, so it is not stored; but a last heartbeat may bring the signed word, which
+        then also holds at a next start without network.
+        """
+        self.check_in()
+        with self._lock:
+            reason = _REASON_OF_CODE.get(problem.code, Reason.REFUSED)
+            self._denial = verdicts.denied(reason, problem.sentence, problem.action)
+            self._holding, self._last_problem = None, problem
+        return problem
+
+    def _refresh(self, holding: Holding) -> None:
+        """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks anew."""
+        try:
+            if holding.file is not None:
+                raw = self._transport.request_license_file(holding.machine.info, _nonce(), holding.file.file_name)
+                self._adopt_file(holding.machine, raw)
+            issued = self._transport.request_license(holding.machine.info, _nonce())
+            self._adopt(holding.machine, issued, keep_file=holding.file is not None)
+        except TransportError as error:
+            _LOG.info("the license was not renewed: %s", error.problem.code)
+        except VerificationError as error:
+            _LOG.warning("the renewed license is not believed: %s", error.code)
+
+    def _note_sent(self) -> tuple[Holding | None, int]:
+        """Return what checks in, and the number of this question: a held-back answer is known by it."""
+        with self._lock:
+            self._asked += 1
+            if self._holding is not None:
+                record = replace(self._holding.record, heartbeat_sent_at=unix(self.now()))
+                self._holding = replace(self._holding, record=record)
+            return self._holding, self._asked
+
+    def _not_checked_in(self, problem: Problem, retry_after: timedelta | None) -> CheckIn:
+        _LOG.info("the check-in did not succeed: %s", problem.code)
+        self._last_problem = problem
+        return CheckIn(problem=problem, retry_after=retry_after)
+
+    def _believe(self, lease: Lease, text: str, license: License, question: int) -> CheckIn:
+        """Take over a fresh lease; with it the server has told the time, so what our clock showed before is void.
+
+        The order of the questions counts, not the dates of the answers: the server's clock may have been set right.
+        """
+        with self._lock:
+            if question < self._answered:
+                overtaken = NonceMismatchError(
+                    "The lease answers a question that was asked before the last answered one."
+                )
+                return CheckIn(problem=problems.from_error(overtaken))
+            if self._holding is None or self._holding.string != license:
+                exchanged = ForeignLeaseError("The license was exchanged while the server answered.")
+                return CheckIn(problem=problems.from_error(exchanged))
+            self._answered = question
+            self._confirmed = ConfirmedTime(lease.issued_at, self._clock.now(), self._clock.monotonic())
+            record = replace(
+                self._holding.record, lease=text, lease_nonce=lease.nonce, highest_seen_at=unix(lease.issued_at)
+            )
+            self._holding, self._last_problem = replace(self._holding, record=record, lease=lease), None
+            self._save()
+        return CheckIn(lease=lease)
+
+    def _evidence(self, holding: Holding) -> Evidence:
+        return Evidence(
+            lease=holding.lease,
+            obtained_at=datetime.fromtimestamp(holding.record.obtained_at, UTC),
+            first_grace=self._configuration.first_grace,
+            highest_seen_at=datetime.fromtimestamp(holding.record.highest_seen_at, UTC),
+            listed_at=self._revocations.listed_at(holding.licenses),
+            needs_contact=holding.file is None and bool(self._configuration.server_url),
+        )
+
+    def _note_time(self, holding: Holding, now: datetime) -> None:
+        seen = unix(now)
+        if seen <= holding.record.highest_seen_at:
+            return
+        self._holding = replace(holding, record=replace(holding.record, highest_seen_at=seen))
+        if seen - self._time_saved >= _SAVE_TIME_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        if self._holding is not None:
+            self._store.save(self._holding.record, self._holding.machine.device)
+            self._time_saved = self._holding.record.highest_seen_at
+
+
+def _kept_list(configuration: Configuration) -> RevocationWatch:
+    store = RevocationStore(configuration.revocations_stored_at)
+    return RevocationWatch(store, configuration.keys, configuration.issuer)
+
+
+def _nonce() -> str:
+    return secrets.token_urlsafe(NONCE_BYTES)

@@ -1,0 +1,174 @@
+"""What a license and a lease say: signed claims become values, or are refused.
+
+Pure. Whether a value is believed now, on this machine, is decided in ``verification`` and ``verdict``. Unknown claims
+are ignored, so the server can say more to newer programs; unknown members of ``dev`` are refused, because a rule that
+is not understood must not be skipped (a new rule gets a new ``v``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from client_stub.trust import base64url, claim_values
+from client_stub.trust.devices import DeviceBinding, Part
+from client_stub.trust.errors import BadClaimsError, MalformedError
+from client_stub.trust.tokens import Token
+
+SALT_BYTES = 12
+_LARGEST_QUANTITY = 2**31 - 1
+_HASH = re.compile(r"[A-Za-z0-9_-]{8}")
+_PART_OF_MEMBER = {"m": Part.MAC, "d": Part.DISK, "b": Part.BOARD, "c": Part.CPU}
+_LIST_MEMBERS = {"m", "d"}
+
+
+class LeaseStatus(StrEnum):
+    """What the server says about the license."""
+
+    ACTIVE = "ACTIVE"
+    EXPIRED = "EXPIRED"
+    FROZEN = "FROZEN"
+    REVOKED = "REVOKED"
+    RELEASED = "RELEASED"
+
+
+@dataclass(frozen=True)
+class License:
+    """A license string or file whose signature is good. Moments are aware UTC.
+
+    Attributes:
+        string_id: The ``jti`` of this very string or file; what a revocation list names.
+        expires_at: None when it never ends.
+        maintenance_ends_at: Versions published later are not covered; None when that is not limited.
+        order_id: The order behind it, where a file names it.
+        file_name: The file name that was asked for, where a file names it.
+    """
+
+    issuer: str
+    string_id: str
+    license_id: str
+    code: str
+    product: str
+    issued_at: datetime
+    not_before: datetime
+    expires_at: datetime | None
+    binding: DeviceBinding
+    features: tuple[str, ...]
+    quantity: int
+    is_test: bool
+    is_provisional: bool
+    key_id: str
+    maintenance_ends_at: datetime | None = None
+    order_id: str = ""
+    file_name: str = ""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease whose signature is good; ``license_expires_at`` is the server's newest word on the license's end."""
+
+    issuer: str
+    license_id: str
+    string_id: str
+    status: LeaseStatus
+    reason: str
+    issued_at: datetime
+    expires_at: datetime
+    next_heartbeat_at: datetime
+    nonce: str
+    license_expires_at: datetime | None
+
+
+def read_license(token: Token) -> License:
+    """Read the claims of a license string or file.
+
+    Raises:
+        BadClaimsError: A claim is missing, of another type, or out of range.
+    """
+    claims = token.claims
+    return License(
+        issuer=claim_values.text(claims, "iss"),
+        string_id=claim_values.text(claims, "jti"),
+        license_id=claim_values.text(claims, "sub"),
+        code=claim_values.text(claims, "code"),
+        product=claim_values.text(claims, "product", may_be_empty=True),  # a provisional license does not know it yet
+        issued_at=claim_values.moment(claims, "iat"),
+        not_before=claim_values.moment(claims, "nbf"),
+        expires_at=claim_values.moment_or_never(claims, "exp"),
+        binding=_binding(claims.get("dev")),
+        features=_features(claims.get("feat")),
+        quantity=claim_values.whole_number(claims, "n", _LARGEST_QUANTITY),
+        is_test=claim_values.flag(claims, "test"),
+        is_provisional=claim_values.flag(claims, "prov"),
+        key_id=token.key_id,
+        maintenance_ends_at=claim_values.moment_or_never(claims, "maint"),
+        order_id=claim_values.text_or_nothing(claims, "order"),
+        file_name=claim_values.text_or_nothing(claims, "file"),
+    )
+
+
+def read_lease(token: Token) -> Lease:
+    """Read the claims of a lease.
+
+    Raises:
+        BadClaimsError: A claim is missing, of another type, or out of range; or the lease ends before it begins.
+    """
+    claims = token.claims
+    lease = Lease(
+        issuer=claim_values.text(claims, "iss"),
+        license_id=claim_values.text(claims, "sub"),
+        string_id=claim_values.text(claims, "jti"),
+        status=_status(claims.get("status")),
+        reason=claim_values.text(claims, "reason", may_be_empty=True),
+        issued_at=claim_values.moment(claims, "iat"),
+        expires_at=claim_values.moment(claims, "exp", claim_values.LAST_END),
+        next_heartbeat_at=claim_values.moment(claims, "next"),
+        nonce=claim_values.text(claims, "nonce"),
+        license_expires_at=claim_values.moment_or_never(claims, "license_exp"),
+    )
+    if lease.expires_at < lease.issued_at:
+        raise BadClaimsError("The lease ends before it begins.")
+    return lease
+
+
+def _status(value: object) -> LeaseStatus:
+    # A status that is not known must not be taken for ACTIVE, nor for a refusal that the server did not speak.
+    if not isinstance(value, str) or value not in set(LeaseStatus):
+        raise BadClaimsError("The claim status is missing or is not known to this program.")
+    return LeaseStatus(value)
+
+
+def _features(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(feature, str) for feature in value):
+        raise BadClaimsError("The claim feat is missing or is not a list of texts.")
+    return tuple(value)
+
+
+def _binding(value: object) -> DeviceBinding:
+    if not isinstance(value, dict) or type(value.get("v")) is not int or value["v"] != 1:
+        raise BadClaimsError("The claim dev is missing or of a version that this program does not know.")
+    members = value.keys() - {"v", "s"}
+    if not members <= _PART_OF_MEMBER.keys():
+        raise BadClaimsError("The claim dev has members that version 1 does not have.")
+    return DeviceBinding(_salt(value.get("s")), {_PART_OF_MEMBER[name]: _hashes(name, value[name]) for name in members})
+
+
+def _salt(value: object) -> bytes:
+    try:
+        salt = base64url.decode(value) if isinstance(value, str) else b""
+    except MalformedError as error:
+        raise BadClaimsError("The salt in the claim dev is not base64url.") from error
+    if len(salt) != SALT_BYTES:
+        raise BadClaimsError(f"The salt in the claim dev does not have {SALT_BYTES} bytes.")
+    return salt
+
+
+def _hashes(member: str, value: object) -> frozenset[str]:
+    listed = value if member in _LIST_MEMBERS else [value]
+    if not isinstance(listed, list) or not listed:
+        raise BadClaimsError(f"The member {member} of the claim dev is not a list of hashes.")
+    if not all(isinstance(entry, str) and _HASH.fullmatch(entry) for entry in listed):
+        raise BadClaimsError(f"The member {member} of the claim dev is not a hash.")
+    return frozenset(listed)

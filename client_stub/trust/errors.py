@@ -1,0 +1,143 @@
+"""Every reason for which something signed or a device text is not believed, and what a person can do about it.
+
+::
+
+    VerificationError
+    ├── MalformedError           MALFORMED             not a token or file in its one spelling, or no JSON inside
+    ├── WrongTypeError           WRONG_TYPE            a lease for a license, another algorithm, a header to spare
+    ├── UnknownKeyError          UNKNOWN_KEY           signed with a key that is not pinned in the program
+    ├── WrongKeyPurposeError     WRONG_KEY_PURPOSE     signed with a pinned key that is meant for something else
+    ├── BadSignatureError        BAD_SIGNATURE         changed after it was signed
+    ├── BadClaimsError           BAD_CLAIMS            well signed, but does not say what it has to
+    ├── WrongIssuerError         WRONG_ISSUER          issued by somebody else
+    ├── WrongProductError        WRONG_PRODUCT         meant for another program
+    ├── NotYetValidError         NOT_YET_VALID         begins later than the clock says
+    ├── ExpiredError             EXPIRED               its last moment has passed
+    ├── InvalidDeviceInfoError   INVALID_DEVICE_INFO   the device text is not MAC|disk|board|CPU
+    ├── DeviceMismatchError      DEVICE_MISMATCH       issued for another machine; says which parts fit
+    ├── ForeignLeaseError        FOREIGN_LEASE         a lease of another license
+    ├── NonceMismatchError       NONCE_MISMATCH        the answer to somebody else's question, or to an old one
+    └── LeaseEndedError          LEASE_ENDED           not renewed in time
+
+The errors of the network live in ``transport``, those of a wrong set-up in ``configuration``. No message repeats
+what was being verified: it goes into logs and bug reports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from client_stub.trust.devices import DeviceMatch
+
+
+class VerificationError(Exception):
+    """Something is not believed; ``code`` is stable, ``str()`` a sentence, ``action`` what a person can do."""
+
+    code: ClassVar[str]
+    action: ClassVar[str] = "Ask for the license again; if it is refused once more, tell the vendor's support the code."
+
+
+class MalformedError(VerificationError):
+    """The text is not a token or a license file: wrong shape, wrong alphabet, or not plain JSON inside."""
+
+    code = "MALFORMED"
+
+
+class WrongTypeError(VerificationError):
+    """The header does not announce exactly what is expected here."""
+
+    code = "WRONG_TYPE"
+
+
+class UnknownKeyError(VerificationError):
+    """The key that signed this is not pinned in the program."""
+
+    code = "UNKNOWN_KEY"
+    action = "Install the newest version of the program; it knows the vendor's newest keys."
+
+
+class WrongKeyPurposeError(VerificationError):
+    """The key is pinned, for another purpose."""
+
+    code = "WRONG_KEY_PURPOSE"
+
+
+class BadSignatureError(VerificationError):
+    """The signature does not fit the text."""
+
+    code = "BAD_SIGNATURE"
+
+
+class BadClaimsError(VerificationError):
+    """The signed claims are incomplete or make no sense."""
+
+    code = "BAD_CLAIMS"
+
+
+class WrongIssuerError(VerificationError):
+    """The issuer is not the one that the program expects."""
+
+    code = "WRONG_ISSUER"
+
+
+class WrongProductError(VerificationError):
+    """The license is for another product of the vendor."""
+
+    code = "WRONG_PRODUCT"
+    action = "Enter the code that was bought for this program."
+
+
+class NotYetValidError(VerificationError):
+    """The license begins later than this computer's clock says."""
+
+    code = "NOT_YET_VALID"
+    action = "Check date, time and time zone of this computer."
+
+
+class ExpiredError(VerificationError):
+    """The license's last moment has passed."""
+
+    code = "EXPIRED"
+    action = "Renew the license at the marketplace, then ask for it again."
+
+
+class InvalidDeviceInfoError(VerificationError):
+    """The device text is not ``MAC|disk|board|CPU`` of at most 5 KiB."""
+
+    code = "INVALID_DEVICE_INFO"
+    action = "Send the four parts MAC|disk|board|CPU; parts that are not known stay empty."
+
+
+class DeviceMismatchError(VerificationError):
+    """The license was issued for another machine.
+
+    Args:
+        match: Part by part what fits and what does not.
+    """
+
+    code = "DEVICE_MISMATCH"
+    action = "Ask for a license on this computer, or have the vendor's support move the place here."
+
+    def __init__(self, match: DeviceMatch) -> None:
+        super().__init__(f"The license was issued for another machine ({match.explain()}).")
+        self.match = match
+
+
+class ForeignLeaseError(VerificationError):
+    """The lease belongs to another license."""
+
+    code = "FOREIGN_LEASE"
+
+
+class NonceMismatchError(VerificationError):
+    """The lease does not answer the question that was asked."""
+
+    code = "NONCE_MISMATCH"
+
+
+class LeaseEndedError(VerificationError):
+    """The lease was not renewed before its end."""
+
+    code = "LEASE_ENDED"
+    action = "Connect this computer to the network so that the license can be renewed."

@@ -1,0 +1,234 @@
+"""What the program may do at a moment, from what has been signed and when it was last heard.
+
+Pure: license, lease and times in, a ``Verdict`` out. The caller has verified signatures, device and nonce already.
+
+First match wins:
+
+1. No license -> DENIED (the caller says why: NO_LICENSE, DEVICE_MISMATCH, ...).
+2. The clock is more than five minutes behind the highest time seen -> DENIED, CLOCK_SET_BACK. (When the server has
+   just confirmed the time, ``now`` is the server's, so this cannot happen.)
+3. The newest lease does not say ACTIVE -> DENIED with its status and its reason. A refusal does not lapse with the
+   lease: only a newer lease lifts it. Then the revocation list: a license that it names -> DENIED, REVOKED, unless a
+   lease that says ACTIVE, or the license itself, is younger than the list (it was reinstated).
+4. The license has not begun, or has ended. The newest signed word counts: a lease that is younger than the string
+   may have moved the end.
+5. The lease has ended; or there was none yet, and the first grace is over -> DENIED, LEASE_ENDED.
+6. The check-in is overdue -> ALLOWED_OFFLINE, until the lease ends.
+7. Otherwise ALLOWED.
+
+A license string that was just handed out works without a lease: ALLOWED for a day, ALLOWED_OFFLINE until the first
+grace is over (counted from when the string was received, or issued if that is later; the seven days of a lease unless
+configured otherwise).
+
+Where no check-in is to be expected (a license file that works offline, an instance of ISCDesk without a license
+server), rule 5 does not apply and the license alone decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from client_stub.trust.claims import Lease, LeaseStatus, License
+from client_stub.trust.errors import (
+    DeviceMismatchError,
+    ExpiredError,
+    LeaseEndedError,
+    NotYetValidError,
+    VerificationError,
+)
+from client_stub.trust.verification import LEEWAY
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+FIRST_CHECK_IN_WITHIN = timedelta(days=1)
+OVERDUE_AFTER = 1.25
+"""Share of the heartbeat interval after which a check-in is overdue; above the jitter of the heartbeat loop."""
+
+
+class Permission(StrEnum):
+    """Whether the program may work."""
+
+    ALLOWED = "ALLOWED"
+    ALLOWED_OFFLINE = "ALLOWED_OFFLINE"
+    DENIED = "DENIED"
+
+
+class Reason(StrEnum):
+    """Why; stable, for programs."""
+
+    LICENSED = "LICENSED"
+    NO_LICENSE = "NO_LICENSE"
+    REFUSED = "REFUSED"
+    REJECTED_BY_PROGRAM = "REJECTED_BY_PROGRAM"
+    INVALID_LICENSE = "INVALID_LICENSE"
+    DEVICE_MISMATCH = "DEVICE_MISMATCH"
+    CLOCK_SET_BACK = "CLOCK_SET_BACK"
+    NOT_YET_VALID = "NOT_YET_VALID"
+    EXPIRED = "EXPIRED"
+    FROZEN = "FROZEN"
+    REVOKED = "REVOKED"
+    RELEASED = "RELEASED"
+    LEASE_ENDED = "LEASE_ENDED"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the program may do now, in words for a person; ``until`` is None when denied or without an end."""
+
+    permission: Permission
+    reason: Reason
+    sentence: str
+    action: str = ""
+    until: datetime | None = None
+
+    @property
+    def is_allowed(self) -> bool:
+        """True when the program may work, online or not."""
+        return self.permission is not Permission.DENIED
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a license besides itself.
+
+    Attributes:
+        obtained_at: When the server handed the string to this machine.
+        first_grace: How long it works without a lease.
+        highest_seen_at: The latest moment that was ever seen, on our clock or in something signed.
+        listed_at: When the revocation list that names the license was issued; None when none names it.
+        needs_contact: False where the license works without ever hearing from a server.
+    """
+
+    lease: Lease | None
+    obtained_at: datetime
+    first_grace: timedelta
+    highest_seen_at: datetime
+    listed_at: datetime | None = None
+    needs_contact: bool = True
+
+
+_REFUSALS = {
+    LeaseStatus.EXPIRED: ("The license has expired.", ExpiredError.action),
+    LeaseStatus.FROZEN: ("The license is frozen by the marketplace.", "Look at the order at the marketplace."),
+    LeaseStatus.REVOKED: ("The license was revoked by the vendor.", "Ask the vendor's support."),
+    LeaseStatus.RELEASED: ("The license was given back.", "Buy a license, or ask the vendor's support."),
+}
+
+NO_LICENSE = Verdict(
+    Permission.DENIED,
+    Reason.NO_LICENSE,
+    "There is no license on this computer yet.",
+    "Connect this computer to the network and ask for the license.",
+)
+
+
+def denied(reason: Reason, sentence: str, action: str = "") -> Verdict:
+    """Return a refusal."""
+    return Verdict(Permission.DENIED, reason, sentence, action)
+
+
+def denial_of(error: VerificationError) -> Verdict:
+    """Return the refusal of a license that is not believed."""
+    reason = Reason.DEVICE_MISMATCH if isinstance(error, DeviceMismatchError) else Reason.INVALID_LICENSE
+    return denied(reason, str(error), error.action)
+
+
+def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
+    """Decide what a verified license allows at ``now`` (steps 2 to 7 of the module's list)."""
+    lease = evidence.lease
+    refusal = (
+        _clock_refusal(evidence, now)  # 2
+        or _lease_refusal(lease)  # 3
+        or _list_refusal(license, evidence)  # 3
+        or _span_refusal(license, lease, now)  # 4
+        or _contact_refusal(license, evidence, now)  # 5
+    )
+    if refusal:
+        return refusal
+    return _permission(license, evidence, now)  # 6, 7
+
+
+def license_end(license: License, lease: Lease | None) -> datetime | None:
+    """Return when the license ends by the newest signed word, or None when it never does."""
+    if lease is not None and lease.issued_at >= license.issued_at:
+        return lease.license_expires_at
+    return license.expires_at
+
+
+def contact_end(license: License, evidence: Evidence) -> datetime | None:
+    """Return until when the program may work without hearing from the server; None when it never has to."""
+    if not evidence.needs_contact:
+        return None
+    if evidence.lease is not None:
+        return evidence.lease.expires_at
+    return max(evidence.obtained_at, license.issued_at) + evidence.first_grace
+
+
+def _clock_refusal(evidence: Evidence, now: datetime) -> Verdict | None:
+    if now + CLOCK_TOLERANCE >= evidence.highest_seen_at:
+        return None
+    return denied(
+        Reason.CLOCK_SET_BACK,
+        "This computer's clock is behind a time at which the license was already used.",
+        "Set date, time and time zone right, or connect this computer to the network.",
+    )
+
+
+def _lease_refusal(lease: Lease | None) -> Verdict | None:
+    if lease is None or lease.status is LeaseStatus.ACTIVE:
+        return None
+    sentence, action = _REFUSALS[lease.status]
+    return denied(Reason(lease.status.value), lease.reason or sentence, action)
+
+
+def _list_refusal(license: License, evidence: Evidence) -> Verdict | None:
+    if evidence.listed_at is None:
+        return None
+    lease = evidence.lease  # says ACTIVE, or step 3 had refused already
+    newest = max(license.issued_at, lease.issued_at) if lease is not None else license.issued_at
+    if newest > evidence.listed_at:
+        return None
+    sentence, action = _REFUSALS[LeaseStatus.REVOKED]
+    return denied(Reason.REVOKED, sentence, action)
+
+
+def _span_refusal(license: License, lease: Lease | None, now: datetime) -> Verdict | None:
+    if now + LEEWAY < license.not_before:
+        sentence = "The license begins later than this computer's clock says."
+        return denied(Reason.NOT_YET_VALID, sentence, NotYetValidError.action)
+    end = license_end(license, lease)
+    if end is not None and now - LEEWAY >= end:
+        return denied(Reason.EXPIRED, "The license has expired.", ExpiredError.action)
+    return None
+
+
+def _contact_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
+    end = contact_end(license, evidence)
+    if end is None or now - LEEWAY < end:
+        return None
+    return denied(Reason.LEASE_ENDED, "The license was not renewed in time.", LeaseEndedError.action)
+
+
+def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
+    ends = [contact_end(license, evidence), license_end(license, evidence.lease)]
+    until = min((end for end in ends if end is not None), default=None)
+    overdue_at = _overdue_at(license, evidence)
+    if overdue_at is None or now < overdue_at:
+        return Verdict(Permission.ALLOWED, Reason.LICENSED, "The license is valid.", until=until)
+    return Verdict(
+        Permission.ALLOWED_OFFLINE,
+        Reason.LICENSED,
+        "The license server was not reached lately; the program goes on working for now.",
+        LeaseEndedError.action,
+        until,
+    )
+
+
+def _overdue_at(license: License, evidence: Evidence) -> datetime | None:
+    lease = evidence.lease
+    if lease is None and not evidence.needs_contact:
+        return None
+    if lease is None:
+        return max(evidence.obtained_at, license.issued_at) + FIRST_CHECK_IN_WITHIN
+    return lease.issued_at + OVERDUE_AFTER * (lease.next_heartbeat_at - lease.issued_at)

@@ -1,0 +1,191 @@
+"""Decide whether a license (string or file), a lease or a manifest is believed, by pinned keys and the arguments.
+
+Three witnesses: server, emulator and this client each implement verification on their own, on purpose. Do not replace
+this module by an import.
+
+Pure. Every function either returns a value or raises one ``VerificationError``, whatever the bytes are. What the
+program may do with a believed license and an older lease is decided in ``verdict``.
+
+Times: a license is valid from ``nbf - LEEWAY`` (inclusive) to ``exp + LEEWAY`` (exclusive), a lease to
+``exp + LEEWAY`` (exclusive). Five minutes is what unsynchronised desktop clocks are commonly allowed (Kerberos uses
+the same).
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime, timedelta
+
+from client_stub.trust import devices, license_files, releases, tokens
+from client_stub.trust.claims import Lease, License, read_lease, read_license
+from client_stub.trust.errors import (
+    DeviceMismatchError,
+    ExpiredError,
+    ForeignLeaseError,
+    LeaseEndedError,
+    NonceMismatchError,
+    NotYetValidError,
+    WrongIssuerError,
+    WrongProductError,
+)
+from client_stub.trust.keys import PinnedKeys
+from client_stub.trust.releases import Release
+from client_stub.trust.tokens import Token
+
+LEEWAY = timedelta(minutes=5)
+
+
+def verify_license(
+    text: str | bytes,
+    keys: PinnedKeys,
+    *,
+    device_info: str,
+    now: datetime,
+    issuer: str | None = None,
+    product: str | None = None,
+) -> License:
+    """Believe a license string on this machine at this moment, or say why not.
+
+    1. The token is well-formed, of type ``license+jwt`` and signed with a pinned license key (``tokens.open_token``).
+    2. The claims are complete.
+    3. Issuer and product are the expected ones, where an expectation is given.
+    4. The device is the one that the license was issued for.
+    5. The license has begun and has not ended.
+
+    Raises:
+        VerificationError: The first step that fails.
+    """
+    believed = authenticate_license(text, keys, issuer=issuer, product=product)  # 1-3
+    check_device(believed, device_info)  # 4
+    _check_span(believed, now)  # 5
+    return believed
+
+
+def authenticate_license(
+    text: str | bytes, keys: PinnedKeys, *, issuer: str | None = None, product: str | None = None
+) -> License:
+    """Take steps 1 to 3 of ``verify_license``: who issued it and for what, but not where and when it is used."""
+    return _expected(tokens.open_token(text, tokens.LICENSE, keys), issuer, product)
+
+
+def verify_license_file(
+    raw: bytes,
+    keys: PinnedKeys,
+    *,
+    device_info: str,
+    now: datetime,
+    issuer: str | None = None,
+    product: str | None = None,
+    require_both: bool = False,
+) -> License:
+    """Believe a license file on this machine at this moment, or say why not.
+
+    1. The file is whole, to the byte, and its signatures are good (``license_files.open_file``); by default of every
+       kind that a license key is pinned for, with ``require_both`` both EdDSA and ML-DSA-65.
+    2. to 5. as for a string (``verify_license``).
+
+    Raises:
+        VerificationError: The first step that fails.
+    """
+    believed = authenticate_license_file(raw, keys, issuer=issuer, product=product, require_both=require_both)  # 1-3
+    check_device(believed, device_info)  # 4
+    _check_span(believed, now)  # 5
+    return believed
+
+
+def authenticate_license_file(
+    raw: bytes,
+    keys: PinnedKeys,
+    *,
+    issuer: str | None = None,
+    product: str | None = None,
+    require_both: bool = False,
+) -> License:
+    """Take steps 1 to 3 of ``verify_license_file``: who issued it and for what, but not where and when it is used."""
+    return _expected(license_files.open_file(raw, keys, require_both=require_both), issuer, product)
+
+
+def check_device(license: License, device_info: str) -> devices.DeviceMatch:
+    """Take step 4 of ``verify_license``, and return how the parts compare.
+
+    Raises:
+        InvalidDeviceInfoError: The device text cannot be read.
+        DeviceMismatchError: It is another machine; holds the comparison.
+    """
+    match = license.binding.compare(devices.parse(device_info))
+    if not match.is_same_machine:
+        raise DeviceMismatchError(match)
+    return match
+
+
+def verify_lease(text: str | bytes, keys: PinnedKeys, *, license: License, nonce: str, now: datetime) -> Lease:
+    """Believe the answer to a heartbeat, or say why not. A lease may well say that the license is revoked.
+
+    1. The token is well-formed, of type ``lease+jwt`` and signed with a pinned lease key (``tokens.open_token``).
+    2. The claims are complete.
+    3. It belongs to this license string: the same ``iss``, ``sub`` and ``jti``.
+    4. It answers this very question: the nonce is ours.
+    5. It has not ended. That it begins later than ``now`` is no reason to refuse: step 4 proves that it is fresh, so
+       it is this computer's clock that is wrong.
+
+    Raises:
+        VerificationError: The first step that fails.
+    """
+    lease = authenticate_lease(text, keys, license=license, nonce=nonce)  # 1-4
+    if now - LEEWAY >= lease.expires_at:  # 5
+        raise LeaseEndedError("The lease was not renewed in time.")
+    return lease
+
+
+def authenticate_lease(text: str | bytes, keys: PinnedKeys, *, license: License, nonce: str) -> Lease:
+    """Take steps 1 to 4 of ``verify_lease``: for leases that are read back later, or with a clock that is in doubt."""
+    lease = read_lease(tokens.open_token(text, tokens.LEASE, keys))  # 1, 2
+    owner = (license.issuer, license.license_id, license.string_id)
+    if (lease.issuer, lease.license_id, lease.string_id) != owner:  # 3
+        raise ForeignLeaseError("The lease belongs to another license.")
+    if not hmac.compare_digest(lease.nonce.encode(), nonce.encode()):  # 4
+        raise NonceMismatchError("The lease does not answer the question that was asked.")
+    return lease
+
+
+def verify_release(
+    text: str | bytes,
+    keys: PinnedKeys,
+    *,
+    product: str,
+    channel: str,
+    platform: str,
+    issuer: str | None = None,
+) -> Release:
+    """Believe a manifest as the answer to a question for new versions, or say why not.
+
+    1. The token is well-formed, of type ``release+jwt`` and signed with a pinned release key (``tokens.open_token``).
+    2. The claims are complete.
+    3. It is about this program, on this channel and platform, and from the expected issuer where one is given.
+
+    Raises:
+        VerificationError: The first step that fails.
+    """
+    release = releases.read_release(tokens.open_token(text, releases.MANIFEST, keys))  # 1, 2
+    if issuer is not None and release.issuer != issuer:  # 3
+        raise WrongIssuerError("The manifest was issued by somebody else.")
+    if (release.product, release.channel, release.platform) != (product, channel, platform):
+        raise WrongProductError("The manifest is about another program, channel or platform.")
+    return release
+
+
+def _expected(token: Token, issuer: str | None, product: str | None) -> License:
+    believed = read_license(token)  # 2
+    if issuer is not None and believed.issuer != issuer:  # 3
+        raise WrongIssuerError("The license was issued by somebody else.")
+    is_unknown = believed.is_provisional and not believed.product  # nobody could be asked yet, and it soon ends
+    if product is not None and believed.product != product and not is_unknown:
+        raise WrongProductError("The license is for another product.")
+    return believed
+
+
+def _check_span(license: License, now: datetime) -> None:
+    if now + LEEWAY < license.not_before:
+        raise NotYetValidError("The license begins later than this computer's clock says.")
+    if license.expires_at is not None and now - LEEWAY >= license.expires_at:
+        raise ExpiredError("The license has expired.")

@@ -1,0 +1,71 @@
+"""What can be done to a license, in three steps: choose it, read what it will change and why, confirm; then undo it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from licsrv.console import license_pages
+from licsrv.console.visits import Page, Visit
+from licsrv.errors import ConflictError, NotFoundError, RefusalError
+
+_PAGE = "/admin/licenses/{license}"
+_API = "/admin/api/licenses/{license}/actions"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def pages() -> Sequence[Page]:
+    """Return the pages of this module."""
+    return (Page("POST", f"{_PAGE}/ask", ask), Page("POST", f"{_PAGE}/do", do))
+
+
+async def ask(visit: Visit) -> Response:
+    """Show what an action would change, and ask for a reason."""
+    return await _preview(visit)
+
+
+async def do(visit: Visit) -> Response:
+    """Carry an action out and show the license as it is now, with a way back where there is one."""
+    action, told = visit.typed("action"), _told(visit)
+    body = told | {"reason": visit.typed("reason"), "state": visit.typed("state") or None}
+    try:
+        done = await visit.act("POST", _path(action, "do"), body, at=_at(visit))
+    except (ConflictError, NotFoundError) as refusal:
+        return await license_pages.page(visit, refusal)
+    except RefusalError as refusal:
+        return await _preview(visit, refusal)
+    return await license_pages.page(visit, done=done)
+
+
+async def _preview(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    action, told = visit.typed("action"), _told(visit)
+    try:
+        shown = await visit.act("POST", _path(action, "preview"), told, at=_at(visit), key="")
+    except RefusalError as error:
+        return await license_pages.page(visit, refusal or error)
+    license = (await visit.look("/admin/api/licenses/{license}", at=_at(visit)))["license"]
+    values: Mapping[str, Any] = {"license": license, "shown": shown, "told": told, "reason": visit.typed("reason")}
+    return visit.show("action.html", refusal=refusal, **values)
+
+
+def _told(visit: Visit) -> dict[str, str]:
+    """Return what the action is told besides the license; a day means its end."""
+    until = visit.typed("until")
+    told = {
+        "device_id": visit.typed("device_id"),
+        "until": f"{until}T23:59:59Z" if _DAY.fullmatch(until) else until,
+        "text": visit.exactly("text"),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _path(action: str, step: str) -> str:
+    """Return the operation of an action; there is none where there is no such action."""
+    return f"{_API}/{action}/{step}"
+
+
+def _at(visit: Visit) -> dict[str, str]:
+    return {"license": visit.at["license"]}

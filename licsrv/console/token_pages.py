@@ -1,0 +1,61 @@
+"""Pages for programs: their tokens, a new one shown once, and its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from licsrv.console.visits import Page, Visit
+from licsrv.errors import RefusalError
+from licsrv.people.roles import GRANTABLE
+
+_API = "/admin/api/tokens"
+_PAGE = "/admin/tokens"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def pages() -> Sequence[Page]:
+    """Return the pages of this module."""
+    return (
+        Page("GET", _PAGE, listed),
+        Page("POST", _PAGE, make),
+        Page("POST", f"{_PAGE}/{{id}}/revoke", revoke),
+    )
+
+
+async def listed(visit: Visit) -> Response:
+    """Show every token, newest first, and the form for a new one."""
+    return await _list(visit)
+
+
+async def make(visit: Visit) -> Response:
+    """Make a token and show it, this one time."""
+    until = visit.typed("expires_on")
+    body = {
+        "name": visit.typed("name"),
+        "scopes": visit.form.get("scopes", []),
+        "expires_at": f"{until}T23:59:00Z" if _DAY.fullmatch(until) else until,
+        "reason": visit.typed("reason"),
+    }
+    try:
+        made = await visit.act("POST", _API, body)
+    except RefusalError as refusal:
+        return await _list(visit, refusal)
+    return visit.show("token_made.html", made=made)
+
+
+async def revoke(visit: Visit) -> Response:
+    """Let a token be worth nothing."""
+    try:
+        await visit.act("POST", f"{_API}/{{id}}/revoke", {"reason": visit.typed("reason")}, at={"id": visit.at["id"]})
+    except RefusalError as refusal:
+        return await _list(visit, refusal)
+    return visit.go(_PAGE, said="token-revoked")
+
+
+async def _list(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    found = await visit.look(_API, query=visit.after)
+    scopes = sorted(scope for scope in GRANTABLE if scope in visit.permissions)
+    return visit.show("tokens.html", refusal=refusal, found=found, scopes=scopes, typed=visit.typed, form=visit.form)

@@ -1,0 +1,186 @@
+"""One visit of a browser to one page: who it is, in which language, what it sent, and what it gets to see."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from licsrv.console import languages
+from licsrv.console.api import Answer, Api, Ask
+from licsrv.console.forms import CSRF_FIELD, KEY_FIELD
+from licsrv.errors import RefusalError
+from licsrv.people.accounts import Language
+
+LANGUAGE_COOKIE, SAID_COOKIE = "licsrv-language", "licsrv-said"
+_YEAR_SECONDS, _SAID_SECONDS = 365 * 86400, 60
+_SELF_ONLY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'"
+PAGE_HEADERS = {
+    "Content-Security-Policy": f"{_SELF_ONLY}; base-uri 'none'; frame-ancestors 'none'",
+    # Under "no-referrer" browsers send "Origin: null" with forms, which nobody could tell from a foreign page's.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+Renderer = Callable[[str, Mapping[str, Any]], str]
+
+
+@dataclass
+class Visit:
+    """What a page works with.
+
+    Args:
+        here: The address under which this page, or the one whose form was sent, can be looked at again.
+        who: The answer to "who am I"; None where nobody is signed in.
+        form: What the page's form sent; empty for a look.
+        cookies: What the answer shall set besides.
+    """
+
+    request: Request
+    api: Api
+    render: Renderer
+    language: Language
+    here: str
+    who: Mapping[str, Any] | None = None
+    form: Mapping[str, list[str]] = field(default_factory=dict)
+    cookies: list[str] = field(default_factory=list)
+
+    @property
+    def at(self) -> Mapping[str, str]:
+        """The parameters in the page's address."""
+        return self.request.path_params
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters behind the page's address."""
+        return self.request.query_params
+
+    @property
+    def after(self) -> Mapping[str, str]:
+        """Which page of a list is asked for."""
+        return {"after": self.query.get("after", "")}
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the visitor may do."""
+        return frozenset(self.who["permissions"] if self.who else ())
+
+    def typed(self, name: str) -> str:
+        """Return one field of the form, without the blanks around it; empty where it was not sent."""
+        return self.exactly(name).strip()
+
+    def exactly(self, name: str) -> str:
+        """Return one field of the form as it was typed, as a password is."""
+        return self.form.get(name, [""])[0]
+
+    def may(self, permission: str, method: str = "", path: str = "") -> bool:
+        """Whether the visitor holds a permission and the operation, where one is named, is there."""
+        return permission in self.permissions and (not path or self.api.has(method, path))
+
+    async def look(
+        self, path: str, *, at: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None
+    ) -> Any:
+        """Return what a reading operation answers.
+
+        Raises:
+            RefusalError: What it refuses.
+        """
+        answer = await self.api.call(self.request, Ask("GET", path, at, query))
+        return answer.content
+
+    async def act(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        at: Mapping[str, str] | None = None,
+        text: str | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """Ask an operation to do something, with the form's CSRF token and its once-only key.
+
+        Args:
+            text: A body of plain text.
+            key: Another once-only key than the form's, where one form does several things; empty for none.
+
+        Raises:
+            RefusalError: What it refuses.
+        """
+        key = self.exactly(KEY_FIELD) if key is None else key
+        answer: Answer = await self.api.call(
+            self.request, Ask(method, path, at, None, body, text, self.exactly(CSRF_FIELD), key)
+        )
+        self.cookies += answer.cookies
+        return answer.content
+
+    async def fetch(self, method: str, path: str, body: Mapping[str, Any], *, at: Mapping[str, str]) -> Response:
+        """Return the file that an operation answers, to be passed on as it is.
+
+        Raises:
+            RefusalError: What it refuses.
+        """
+        ask = Ask(method, path, at, None, body, csrf=self.exactly(CSRF_FIELD))
+        return (await self.api.call(self.request, ask)).response
+
+    def say(self, sentence: str) -> str:
+        """Return a sentence in the visitor's language."""
+        return languages.translated(sentence, self.language)
+
+    def show(
+        self, template: str, *, status: int = 200, refusal: RefusalError | None = None, **values: object
+    ) -> Response:
+        """Return a page."""
+        said = self.request.cookies.get(SAID_COOKIE, "")
+        if said:
+            self.set_cookie(SAID_COOKIE, "", max_age=0)
+        context = {"visit": self, "refusal": refusal, "said": said, "key": secrets.token_urlsafe(18), **values}
+        text = self.render(template, context)
+        return self._finish(HTMLResponse(text, refusal.status if refusal else status, PAGE_HEADERS))
+
+    def go(self, target: str, *, said: str = "") -> Response:
+        """Send the browser on to another of our pages, which says what was done."""
+        if said:
+            self.set_cookie(SAID_COOKIE, said, max_age=_SAID_SECONDS)
+        return self._finish(RedirectResponse(target, 303, PAGE_HEADERS))
+
+    def remember_language(self, language: Language) -> None:
+        """Let the browser keep a language for pages before signing in."""
+        self.language = language
+        self.set_cookie(LANGUAGE_COOKIE, str(language), max_age=_YEAR_SECONDS)
+
+    def set_cookie(self, name: str, value: str, *, max_age: int) -> None:
+        """Set a cookie that no script and no other site gets hold of."""
+        cookie: SimpleCookie = SimpleCookie({name: value})
+        morsel = cookie[name]
+        morsel["path"], morsel["httponly"], morsel["samesite"], morsel["max-age"] = "/admin", True, "Strict", max_age
+        morsel["secure"] = self.request.url.scheme == "https"
+        self.cookies.append(morsel.OutputString())
+
+    def _finish(self, response: Response) -> Response:
+        for cookie in self.cookies:
+            response.headers.append("set-cookie", cookie)
+        return response
+
+
+PageHandler = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One method of one address of the console.
+
+    Args:
+        is_open: Whether it is for people who are not signed in, or have not finished their account.
+    """
+
+    method: str
+    path: str
+    handler: PageHandler
+    is_open: bool = False
+    most: int = 64 * 1024

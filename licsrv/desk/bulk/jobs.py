@@ -1,0 +1,278 @@
+"""Use cases of people: a job is made, gets its list, is started, approved, turned down or stopped.
+
+A list and its dry run are one thing: each line is looked up when it is uploaded, and what would become of it is kept
+with it. Whoever approves sees that, and it cannot change any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.desk.bulk import rules, store
+from licsrv.desk.bulk.lists import Entry
+from licsrv.desk.bulk.rules import NEEDED, BulkAction, JobState, Outcome, Task, Verdict
+from licsrv.desk.bulk.tables import BulkJob
+from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
+from licsrv.people.actors import Actor, Via
+from licsrv.people.roles import Permission
+from licsrv.platform.ids import new_id
+
+_OVER = frozenset({JobState.FINISHED, JobState.REJECTED, JobState.STOPPED})
+_STAFF = "staff:"
+
+
+def person_behind(actor: Actor) -> str:
+    """Return whom an actor stands for, so that nobody agrees with themselves by way of a token or the terminal."""
+    return (actor.account or actor.name.removeprefix(_STAFF)).casefold()
+
+
+def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
+    """Make a job without a list.
+
+    Raises:
+        ForbiddenError: The actor may not do this to a single license either.
+    """
+    actor.require(NEEDED[task.action])
+    store.prune(session, before=now - store.KEPT)
+    job = BulkJob(
+        id=new_id(now),
+        action=task.action,
+        until=task.until,
+        reason=cause.reason,
+        state=JobState.DRAFT,
+        created_at=now,
+        created_by=actor.name,
+        maker=person_behind(actor),
+    )
+    session.add(job)
+    session.flush()
+    return job
+
+
+def begin_list(session: Session, job_id: str, *, actor: Actor, now: datetime) -> Check:
+    """Forget the list that a job has, because a new one comes; return the dry run of that.
+
+    Raises:
+        ConflictError: The job was started.
+        ForbiddenError: It is somebody else's.
+    """
+    job = _own(session, job_id, actor)
+    _require(job, JobState.DRAFT, JobState.CHECKED)
+    store.delete_rows(session, job.id)
+    job.state, job.total, job.licenses, job.listed_at = JobState.DRAFT, 0, 0, None
+    job.upload = new_id(now)
+    session.add(job)
+    return Check(job.id, job.upload, task_of(job), now=now)
+
+
+def task_of(job: BulkJob) -> Task:
+    """Return what a job does to each license."""
+    return Task(BulkAction(job.action), job.until)
+
+
+class Check:
+    """The dry run: says of each line of a list, in turn, which license it is and what would become of it."""
+
+    def __init__(self, job_id: str, upload: str, task: Task, *, now: datetime) -> None:
+        self.job_id = job_id
+        self.upload = upload
+        self._task = task
+        self._now = now
+        self._seen: set[str] = set()
+        self.total = 0
+
+    def rows(self, session: Session, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+        """Return the next lines as rows of the job."""
+        found = store.named(session, [entry.name for entry in entries if entry.name])
+        return [self._row(entry, found.get(entry.name) if entry.name else None) for entry in entries]
+
+    def _row(self, entry: Entry, license: Any) -> dict[str, Any]:
+        verdict = self._verdict(entry, license)
+        self.total += 1
+        return {
+            "job_id": self.job_id,
+            "number": self.total,
+            "line": entry.line,
+            "given": entry.given,
+            "license_id": license.id if license is not None else None,
+            "code": license.code if license is not None else "",
+            "planned": str(verdict.outcome),
+            "planned_why": verdict.why,
+            "why": "",
+        }
+
+    def _verdict(self, entry: Entry, license: Any) -> Verdict:
+        if not entry.name:
+            return Verdict(Outcome.UNREADABLE, "This can be neither a code nor an id.")
+        if license is None:
+            return Verdict(Outcome.UNKNOWN, "There is no license with this code or id.")
+        if license.id in self._seen:
+            return Verdict(Outcome.REPEATED, "An earlier line names the same license.")
+        self._seen.add(license.id)
+        return rules.decide(self._task, license, now=self._now)
+
+    @property
+    def licenses(self) -> int:
+        """How many licenses the list names."""
+        return len(self._seen)
+
+
+def keep_rows(session: Session, check: Check, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows of a list that is being uploaded.
+
+    Raises:
+        ConflictError: Another list of the job was uploaded meanwhile.
+    """
+    job = _uploading(session, check)
+    job.total += len(rows)
+    session.add(job)
+    store.add_rows(session, rows)
+
+
+def finish_list(session: Session, check: Check, *, now: datetime) -> BulkJob:
+    """End the upload of a list: its dry run is complete.
+
+    Raises:
+        ConflictError: Another list of the job was uploaded meanwhile.
+    """
+    job = _uploading(session, check)
+    job.state, job.licenses, job.listed_at = JobState.CHECKED, check.licenses, now
+    session.add(job)
+    session.flush()
+    return job
+
+
+def start(
+    session: Session, job_id: str, *, actor: Actor, approval_above: int, cause: Cause, now: datetime
+) -> BulkJob:  # fmt: skip
+    """Let a job begin, or ask for a second person where it is large; again changes nothing.
+
+    Raises:
+        ConflictError: It has no list, or is over.
+        ForbiddenError: It is somebody else's, or the actor may not do this any more.
+    """
+    store.lock_checked(
+        session, person_behind(actor)
+    )  # one after the other, or two pieces of a list do not see each other
+    job = _own(session, job_id, actor)
+    actor.require(NEEDED[BulkAction(job.action)])
+    if job.state in {JobState.WAITING, JobState.RUNNING}:
+        return job
+    _require(job, JobState.CHECKED)
+    waits = needs_approval(session, job, above=approval_above, now=now)
+    job.state = JobState.WAITING if waits else JobState.RUNNING
+    job.started_at = None if waits else now
+    _note(session, job, Action.BULK_REQUESTED if waits else Action.BULK_STARTED, cause, now)
+    return job
+
+
+def needs_approval(session: Session, job: BulkJob, *, above: int, now: datetime) -> bool:
+    """Say whether a job has, or had, to wait for a second person's word."""
+    at = job.started_at or now
+    before = store.started_alone(session, job, since=at - rules.COUNTED, until=at)
+    return rules.needs_approval(job.licenses, before=before, above=above)
+
+
+def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
+    """Agree to a job that somebody else made; it begins.
+
+    Raises:
+        ConflictError: It does not wait for this.
+        ForbiddenError: The actor made it, is no person, or may not do it to a single license.
+    """
+    job = _decided(session, job_id, actor, cause, now)
+    actor.require(NEEDED[BulkAction(job.action)])
+    job.state, job.started_at = JobState.RUNNING, now
+    _note(session, job, Action.BULK_APPROVED, cause, now)
+    return job
+
+
+def reject(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
+    """Turn a job down that somebody else made; nothing of it happens.
+
+    Raises:
+        ConflictError: It does not wait for this.
+        ForbiddenError: The actor made it (they can stop it), or is no person.
+    """
+    job = _decided(session, job_id, actor, cause, now)
+    job.state, job.ended_at = JobState.REJECTED, now
+    _note(session, job, Action.BULK_REJECTED, cause, now)
+    return job
+
+
+def stop(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
+    """End a job; what was carried out stays so, and whoever works on it notices after its group. Again: no change.
+
+    Raises:
+        ConflictError: It is over already.
+        ForbiddenError: It is somebody else's, and the actor may not approve bulk work either.
+    """
+    job = _job(session, job_id)
+    if job.state == JobState.STOPPED:
+        return job
+    if not _is_maker(job, actor):
+        actor.require(Permission.APPROVE_BULK)
+    if job.state in _OVER:
+        raise ConflictError("The job is over already.", state=job.state)
+    job.state, job.ended_at, job.owner, job.lease_until = JobState.STOPPED, now, None, None
+    job.decision = cause.reason
+    _note(session, job, Action.BULK_STOPPED, cause, now)
+    return job
+
+
+def _decided(session: Session, job_id: str, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
+    job = _job(session, job_id)
+    _require(job, JobState.WAITING)
+    if actor.via is Via.TOKEN and not actor.account:
+        raise ForbiddenError("A second person has to decide, and this token is nobody's.")
+    if _is_maker(job, actor):
+        raise ForbiddenError(
+            "Who made a job cannot decide about it.", action="Ask somebody else who may approve bulk work."
+        )
+    job.decided_by, job.decided_at, job.decision = actor.name, now, cause.reason
+    return job
+
+
+def _uploading(session: Session, check: Check) -> BulkJob:
+    job = _job(session, check.job_id)
+    if job.state != JobState.DRAFT or job.upload != check.upload:
+        raise ConflictError("Another list of this job was uploaded meanwhile.", action="Look which one it has.")
+    return job
+
+
+def _own(session: Session, job_id: str, actor: Actor) -> BulkJob:
+    job = _job(session, job_id)
+    if not _is_maker(job, actor):
+        raise ForbiddenError("This job is somebody else's.", action="Make one of your own.")
+    return job
+
+
+def _is_maker(job: BulkJob, actor: Actor) -> bool:
+    return job.maker == person_behind(actor)
+
+
+def _job(session: Session, job_id: str) -> BulkJob:
+    job = store.job_for_update(session, job_id) if job_id.isascii() and job_id.isalnum() else None
+    if job is None:
+        raise NotFoundError("There is no such job.")
+    return job
+
+
+def _require(job: BulkJob, *states: JobState) -> None:
+    if job.state not in states:
+        raise ConflictError(f"The job is {job.state}; it would have to be {' or '.join(states)}.", state=job.state)
+
+
+def _note(session: Session, job: BulkJob, action: Action, cause: Cause, now: datetime) -> None:
+    detail = {"action": job.action, "lines": job.total, "licenses": job.licenses, "done": job.cursor}
+    if job.until is not None:
+        detail["until"] = job.until.isoformat()
+    session.add(job)
+    session.flush()
+    audit.record(session, action, subject=job.id, cause=cause, detail=detail, now=now)

@@ -1,0 +1,143 @@
+"""The runner: one in each process; whichever is free works on the next job that was started.
+
+A job is worked on by one process at a time; the lease in the database decides. Each group is a use case of its own
+through the writer, so heartbeats and callbacks get their turn between two groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from sqlmodel import Session
+
+from licsrv.desk.bulk import store, work
+from licsrv.desk.bulk.work import Progress
+from licsrv.errors import StorageError
+from licsrv.platform import logs
+from licsrv.platform.clock import Clock
+from licsrv.platform.db import Database, reading
+from licsrv.platform.writer import Writer
+
+_log = logs.logger(__name__)
+
+
+class BulkRunner:
+    """Works on bulk jobs.
+
+    Args:
+        owner: Names this process among all replicas; unique for each start.
+        group: How many rows share a transaction.
+    """
+
+    def __init__(
+        self, database: Database, writer: Writer, *, clock: Clock, owner: str, group: int = work.GROUP
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._clock = clock
+        self._owner = owner
+        self._group = group
+        self._task: asyncio.Task[None] | None = None
+
+    async def tick(self) -> None:
+        """Go on with a job that nobody works on, in the background; safe on every replica."""
+        if self._task is not None and not self._task.done():
+            return
+        if await asyncio.to_thread(self._is_due):
+            self._task = asyncio.create_task(self._work_on())
+
+    async def finished(self) -> None:
+        """Wait until the work in the background has ended, if there is any."""
+        if self._task is not None:
+            await self._task
+
+    async def close(self) -> None:
+        """Stop working and give the job back, so that another replica goes on at once."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _is_due(self) -> bool:
+        with reading(self._database) as session:
+            return store.free_job(session, self._owner, self._clock.now()) is not None
+
+    async def _work_on(self) -> None:
+        try:
+            while await self.work():
+                pass
+        except StorageError:
+            _log.warning("bulk work interrupted by the database; going on later")
+        except Exception:
+            _log.exception("bulk work failed; going on later")
+
+    async def work(self, progress: Callable[[Progress], None] | None = None) -> str | None:
+        """Work on the oldest free job until it is over or somebody else's; return its id, None when there was none.
+
+        Args:
+            progress: Called after each group.
+        """
+        job_id = await self._claim()
+        if job_id is None:
+            return None
+        try:
+            while (done := await self._next_group(job_id)) is not None:
+                if progress is not None:
+                    progress(done)
+                if done.is_over:
+                    break
+        finally:
+            await asyncio.shield(self._let_go(job_id))
+        return job_id
+
+    async def _claim(self) -> str | None:
+        """Take a job; one that is taken while we are told to stop is given back at once."""
+        owner, now = self._owner, self._clock.now()
+        claim = asyncio.ensure_future(self._writer.run(lambda session: work.claim(session, owner=owner, now=now)))
+        try:
+            return await asyncio.shield(claim)
+        except asyncio.CancelledError:
+            if (job_id := await claim) is not None:
+                await self._let_go(job_id)
+            raise
+
+    async def _let_go(self, job_id: str) -> None:
+        await self._writer.run(lambda session: work.let_go(session, job_id, self._owner))
+
+    async def _next_group(self, job_id: str) -> Progress | None:
+        """Carry out a group; where it fails, row by row, so that only the row that spoils it is left out."""
+        try:
+            return await self._run(job_id, self._group)
+        except StorageError:
+            raise
+        except Exception:
+            _log.exception("a group of bulk work failed; trying its rows one by one", job=job_id)
+        return await self._one_by_one(job_id)
+
+    async def _one_by_one(self, job_id: str) -> Progress | None:
+        done: Progress | None = None
+        for _ in range(self._group):
+            try:
+                done = await self._run(job_id, 1)
+            except StorageError:
+                raise
+            except Exception:
+                _log.exception("a row of bulk work failed and is left out", job=job_id)
+                done = await self._skip(job_id)
+            if done is None or done.is_over:
+                break
+        return done
+
+    async def _run(self, job_id: str, most: int) -> Progress | None:
+        owner, now = self._owner, self._clock.now()
+
+        def use_case(session: Session) -> Progress | None:
+            return work.carry_out(session, job_id, owner=owner, most=most, now=now)
+
+        return await self._writer.run(use_case)
+
+    async def _skip(self, job_id: str) -> Progress | None:
+        owner, now = self._owner, self._clock.now()
+        return await self._writer.run(lambda session: work.skip(session, job_id, owner=owner, now=now))

@@ -1,0 +1,1 @@
+"""Outbox rows as staff and programs see them."""

@@ -1,0 +1,213 @@
+"""What support is shown, as the API gives it and as commands print it: members in snake_case, moments RFC 3339 UTC."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import Field
+
+from licsrv.desk.licenses.sentences import Sentence
+from licsrv.platform.fields import Body
+
+
+class LicenseLine(Body):
+    """A license in a list."""
+
+    id: str
+    code: str
+    status: str
+    says: Sentence = Field(description="what it is and may do now")
+    product_id: str
+    customer: str
+    order_id: str
+    places: int
+    places_taken: int
+    expires_at: datetime | None
+    grace_until: datetime | None
+
+
+class LicenseFactsShown(LicenseLine):
+    """Everything that stands in a license's row."""
+
+    source: str
+    order_line_id: str
+    amount: int | None
+    device_limit: int | None
+    is_test: bool
+    is_provisional: bool
+    created_at: datetime
+    activated_at: datetime | None
+    provisional_until: datetime | None
+    refused_reason: str | None
+    maintenance_until: datetime | None
+    frozen_at: datetime | None
+    revoked_at: datetime | None
+    revoked_by: str | None
+    revoked_reason: str | None
+    released_at: datetime | None
+
+
+class MatchShown(Body):
+    """How a device compares with a pasted fingerprint."""
+
+    is_same_device: bool
+    agreeing: int
+    needed: int
+    parts: dict[str, str] = Field(description="mac, disk, board, cpu: agrees, differs, not given, not known")
+
+
+class DeviceLine(Body):
+    """A device; of its parts only which are known."""
+
+    id: str
+    license_id: str
+    name: str
+    client_version: str
+    known_parts: list[str]
+    has_place: bool
+    first_seen_at: datetime
+    released_at: datetime | None
+    last_contact_at: datetime | None = None
+    last_status: str | None = None
+    lease_until: datetime | None = None
+    match: MatchShown | None = None
+
+
+class Hit(Body):
+    """A license that was found, by what, and the device that led to it."""
+
+    license: LicenseLine
+    found_by: list[str] = Field(description="code, id, order, customer, device_name, device_id, fingerprint, presented")
+    device: DeviceLine | None = None
+
+
+class Judged(Body):
+    """What a pasted license string, file or lease is."""
+
+    kind: str = Field(description="license_string, license_file, lease or unknown")
+    is_ours: bool = Field(description="whether a key of ours signed it")
+    is_on_record: bool = Field(description="whether it is as it was handed out")
+    counts: bool = Field(description="whether a device may go on with it now")
+    says: Sentence
+    key_id: str | None = None
+    key_is_retired: bool | None = None
+    issued_at: datetime | None = None
+    ends_at: datetime | None = None
+    claims: dict[str, Any] = Field(default_factory=dict, description="what it says, without its device")
+
+
+class SearchAnswer(Body):
+    """What the one box found."""
+
+    kind: str = Field(description="presented, fingerprint or text")
+    hits: list[Hit]
+    has_more: bool
+    judged: Judged | None = None
+
+
+class ProductShown(Body):
+    """A product."""
+
+    product_id: str
+    name: str
+    device_limit: int | None
+    amount_is_places: bool
+    features: list[str]
+
+
+class ViewShown(Body):
+    """What the marketplace said of a license when it was last asked."""
+
+    status: str
+    expires_at: datetime | None
+    asked_at: datetime
+    answer: Any
+
+
+class DifferenceShown(Body):
+    """In what a license differs from the marketplace's word, and what repairing it would change."""
+
+    id: str
+    license_id: str
+    code: str
+    kind: str
+    ours: str
+    theirs: str
+    explained: str
+    asked_at: datetime
+    found_at: datetime
+    dismissed_at: datetime | None
+    dismissed_by: str | None
+    closed_at: datetime | None
+    closed_by: str | None = Field(description="who repaired it; null where it has vanished by itself")
+    reason: str = Field(description="why it was repaired or dismissed")
+    repairing: Sentence = Field(description="what repairing it changes, or why it cannot be repaired here")
+    is_repairable: bool
+    is_final: bool = Field(description="whether repairing it cannot be undone")
+
+
+class LicensePage(Body):
+    """The license page. ``devices`` holds the first of them; the rest is a list of its own."""
+
+    license: LicenseFactsShown
+    product: ProductShown | None
+    devices: list[DeviceLine]
+    devices_total: int
+    marketplace: ViewShown | None
+    differences: list[DifferenceShown]
+    actions: list[str] = Field(description="what the page can offer now")
+
+
+class DevicesAnswer(Body):
+    """A page of a license's devices."""
+
+    items: list[DeviceLine]
+    next: str | None
+
+
+class TimelineItem(Body):
+    """Something that happened to a license.
+
+    ``kind``: order, callback, change (an audit entry), contact (a device's day), note, report (an outbox row).
+    """
+
+    key: str
+    at: datetime
+    kind: str
+    title: Sentence
+    actor: str = ""
+    reason: str = ""
+    text: str = ""
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class TimelineAnswer(Body):
+    """A page of a timeline, newest first."""
+
+    items: list[TimelineItem]
+    next: str | None
+
+
+class UsedDay(Body):
+    """How many devices checked in on a day."""
+
+    day: date
+    devices: int
+
+
+class UsageAnswer(Body):
+    """A year of daily use; days without a check-in are left out."""
+
+    first_day: date
+    last_day: date
+    days: list[UsedDay]
+
+
+class CompareAnswer(Body):
+    """Ours beside the marketplace's, asked just now."""
+
+    license: LicenseFactsShown
+    marketplace: ViewShown | None
+    differences: list[DifferenceShown]
+    says: Sentence

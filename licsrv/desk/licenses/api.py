@@ -1,0 +1,228 @@
+"""``/admin/api/search`` and ``/admin/api/licenses/…``: find a license, see why it is refused, act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from pydantic import Field
+from sqlmodel import Session
+from starlette.responses import Response
+
+from licsrv.desk.fields import Reasoned
+from licsrv.desk.licenses import actions, downloads, page, search, timeline
+from licsrv.desk.licenses.actions import Action, ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest
+from licsrv.desk.licenses.answers import (
+    CompareAnswer,
+    DevicesAnswer,
+    LicensePage,
+    SearchAnswer,
+    TimelineAnswer,
+    UsageAnswer,
+)
+from licsrv.desk.operations import AdminOperation, Call
+from licsrv.errors import (
+    ConflictError,
+    DeviceMismatchError,
+    KeyringError,
+    LicenseExpiredError,
+    LicenseFrozenError,
+    LicenseNotFoundError,
+    LicenseReleasedError,
+    LicenseRevokedError,
+    MarketplaceUnavailableError,
+    NotFoundError,
+    RefusalError,
+    ServiceUnavailableError,
+)
+from licsrv.licensing import fingerprints
+from licsrv.licensing.issuing import files
+from licsrv.licensing.issuing.issuing import Issued
+from licsrv.licensing.routes import FILE_MEDIA_TYPE
+from licsrv.people.roles import Permission
+from licsrv.platform import paging
+from licsrv.platform.fields import Body
+
+_LICENSE = "/admin/api/licenses/{license}"
+_READ, _CHANGE = Permission.READ_LICENSES, Permission.CHANGE_LICENSES
+_LONGEST_SEARCH = 200_000  # a license file, with every character escaped
+_NONE: tuple[type[RefusalError], ...] = (LicenseNotFoundError,)
+_KEY_SECONDS = 60
+
+
+class SearchRequest(Body):
+    """Whatever support has in hand; in a body, because a fingerprint must not stand in an address."""
+
+    text: str = Field(
+        min_length=1,
+        max_length=search.LONGEST_TEXT,
+        description="a code, id, order, instance, customer, device, fingerprint, license string or file, or lease",
+        examples=["PL0000000001"],
+    )
+
+
+class MatchRequest(Body):
+    """A pasted fingerprint, with which the license's devices are compared."""
+
+    device_info: str = Field(max_length=fingerprints.MAX_BYTES, description="MAC|DISK|BOARD|CPU")
+
+
+class FileForDeviceRequest(Reasoned):
+    """A license file is wanted for a device."""
+
+    device_info: str | None = Field(
+        None, max_length=fingerprints.MAX_BYTES, description="what the device says of itself, where it is at hand"
+    )
+
+
+def operations() -> Sequence[AdminOperation]:
+    """Return the operations with the permissions that they ask for."""
+    return (
+        AdminOperation(
+            "POST", "/admin/api/search", "Find licenses by whatever is at hand", _READ, find,
+            body=SearchRequest, result=SearchAnswer, most=_LONGEST_SEARCH,
+        ),
+        AdminOperation(
+            "GET", _LICENSE, "Show what a license is and may do now", _READ, show,
+            result=LicensePage, refusals=_NONE,
+        ),
+        AdminOperation(
+            "POST", f"{_LICENSE}/match", "Compare the devices of a license with a fingerprint", _READ, compare_devices,
+            body=MatchRequest, result=LicensePage, refusals=_NONE,
+        ),
+        AdminOperation(
+            "GET", f"{_LICENSE}/devices", "List the devices of a license", _READ, list_devices,
+            result=DevicesAnswer, refusals=_NONE, query=paging.PARAMETERS,
+        ),
+        AdminOperation(
+            "GET", f"{_LICENSE}/timeline", "List everything that happened to a license", _READ, show_timeline,
+            result=TimelineAnswer, refusals=_NONE, query=paging.PARAMETERS,
+        ),
+        AdminOperation(
+            "GET", f"{_LICENSE}/usage", "Show a year of daily use", _READ, show_usage,
+            result=UsageAnswer, refusals=_NONE,
+        ),
+        AdminOperation(
+            "POST", f"{_LICENSE}/compare", "Ask the marketplace now and compare", Permission.RECONCILE, compare_now,
+            result=CompareAnswer, refusals=(*_NONE, MarketplaceUnavailableError),
+        ),
+        AdminOperation(
+            "POST", f"{_LICENSE}/devices/{{device}}/file", "Get a license file for a known device", _CHANGE, make_file,
+            body=FileForDeviceRequest, media_type=FILE_MEDIA_TYPE,
+            refusals=(
+                *_NONE, NotFoundError, ConflictError, DeviceMismatchError, LicenseExpiredError, LicenseFrozenError,
+                LicenseRevokedError, LicenseReleasedError, ServiceUnavailableError,
+            ),
+        ),
+        *_of_actions(),
+    )  # fmt: skip
+
+
+def _of_actions() -> Iterator[AdminOperation]:
+    for action in actions.ACTIONS.values():
+        path, words = f"{_LICENSE}/actions/{action.name}", action.name.replace("_", " ")
+        refusals = (*_NONE, *actions.REFUSALS)
+        yield AdminOperation(
+            "POST", f"{path}/preview", f"Say what would change: {words}", action.permission, partial(_preview, action),
+            body=PreviewRequest, result=PreviewAnswer, refusals=refusals,
+        )  # fmt: skip
+        yield AdminOperation(
+            "POST", f"{path}/do", f"Do it: {words}", action.permission, partial(_do, action),
+            body=ActionRequest, result=ActionAnswer, refusals=refusals,
+        )  # fmt: skip
+
+
+async def find(call: Call, body: SearchRequest) -> SearchAnswer:
+    """Answer ``POST /admin/api/search``."""
+    tools = call.desk.support
+    keyring, view = tools.keyring(), tools.view(call.now)
+    return await call.read(lambda session: search.search(session, body.text, keyring=keyring, view=view))
+
+
+async def show(call: Call) -> LicensePage:
+    """Answer ``GET /admin/api/licenses/{license}``."""
+    return await _page(call, None)
+
+
+async def compare_devices(call: Call, body: MatchRequest) -> LicensePage:
+    """Answer ``POST /admin/api/licenses/{license}/match``."""
+    return await _page(call, body.device_info)
+
+
+async def _page(call: Call, device_info: str | None) -> LicensePage:
+    tools = call.desk.support
+    keyring, view = tools.keyring(), tools.view(call.now)
+
+    def use_case(session: Session) -> LicensePage:
+        return page.page(
+            session, _name(call), view=view, actions=actions.offered, device_info=device_info, keyring=keyring
+        )
+
+    return await call.read(use_case)
+
+
+async def list_devices(call: Call) -> DevicesAnswer:
+    """Answer ``GET /admin/api/licenses/{license}/devices``."""
+    window = paging.window_of(call.request.query_params)
+    return await call.read(lambda session: page.devices(session, _name(call), window))
+
+
+async def show_timeline(call: Call) -> TimelineAnswer:
+    """Answer ``GET /admin/api/licenses/{license}/timeline``."""
+    window = paging.window_of(call.request.query_params, keys=timeline.KEYS)
+    return await call.read(lambda session: timeline.timeline(session, _name(call), window))
+
+
+async def show_usage(call: Call) -> UsageAnswer:
+    """Answer ``GET /admin/api/licenses/{license}/usage``."""
+    zone = call.desk.settings.day_zone
+    return await call.read(lambda session: page.usage(session, _name(call), zone=zone, now=call.now))
+
+
+async def compare_now(call: Call) -> CompareAnswer:
+    """Answer ``POST /admin/api/licenses/{license}/compare``."""
+    tools = call.desk.support
+    license_id = await call.read(lambda session: page.license_of(session, _name(call)).id)
+    await tools.compare(license_id)
+    view = tools.view(call.desk.clock.now())
+    return await call.read(lambda session: page.compared(session, license_id, view=view))
+
+
+async def _preview(action: Action, call: Call, body: PreviewRequest) -> PreviewAnswer:
+    view = call.desk.support.view(call.now)
+    return await call.read(lambda session: actions.preview(session, _name(call), action, body, view=view))
+
+
+async def _do(action: Action, call: Call, body: ActionRequest) -> ActionAnswer:
+    view, cause = call.desk.support.view(call.now), call.cause(body.reason)
+    return await call.write(lambda session: actions.do(session, _name(call), action, body, cause=cause, view=view))
+
+
+async def make_file(call: Call, body: FileForDeviceRequest) -> Response:
+    """Answer ``POST /admin/api/licenses/{license}/devices/{device}/file``."""
+    tools, cause = call.desk.support, call.cause(body.reason)
+
+    def use_case(session: Session) -> Issued:
+        return downloads.license_file(
+            session, _name(call), call.request.path_params["device"], device_info=body.device_info,
+            keyring=tools.keyring(), terms=tools.terms, cause=cause, now=call.now,
+        )  # fmt: skip
+
+    try:
+        issued = await call.change(use_case)
+    except KeyringError as error:
+        raise ServiceUnavailableError(
+            "The service cannot sign this license now; nothing was changed.", retry_after=_KEY_SECONDS
+        ) from error
+    content = issued.text.encode("utf-8")
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": files.content_disposition(files.DEFAULT_NAME),
+        "Content-Digest": files.content_digest(content),
+    }
+    return Response(content, headers=headers, media_type=FILE_MEDIA_TYPE)
+
+
+def _name(call: Call) -> str:
+    name: str = call.request.path_params["license"]
+    return name

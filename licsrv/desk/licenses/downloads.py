@@ -1,0 +1,115 @@
+"""A license file for a device that is known already, to be sent to a customer who cannot fetch it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.desk.licenses import page
+from licsrv.errors import ConflictError, NotFoundError
+from licsrv.licensing import devices, fingerprints, lifecycle
+from licsrv.licensing import store as licensing
+from licsrv.licensing.devices import Terms
+from licsrv.licensing.issuing import issuing
+from licsrv.licensing.issuing.issuing import Issued, Recipient, Wording
+from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.store import ProductRow
+from licsrv.licensing.tables import Device, License, Product
+
+
+def license_file(
+    session: Session,
+    name: str,
+    device_id: str,
+    *,
+    device_info: str | None,
+    keyring: Keyring,
+    terms: Terms,
+    cause: Cause,
+    now: datetime,
+) -> Issued:
+    """Issue a license file for a device that holds a place.
+
+    Args:
+        device_info: What the device says of itself, where it is at hand; else what it was handed out before says it.
+
+    Raises:
+        LicenseNotFoundError: There is no such license.
+        NotFoundError: It has no such device.
+        LicenseExpiredError: And its relatives: no device may use it now.
+        DeviceMismatchError: ``device_info`` is another device's.
+        ConflictError: The device holds no place, or was never handed out anything.
+        KeyringError: A key is missing.
+    """
+    license = page.locked_license(session, name)
+    device = None if "\x00" in device_id else licensing.device_for_update(session, device_id)
+    if device is None or device.license_id != license.id:
+        raise NotFoundError(f"{license.code} has no device {device_id!r}.")
+    lifecycle.require_usable(license, now)
+    if device.released_at is not None:
+        raise ConflictError("This device holds no place on the license.", action="Let it ask for its license anew.")
+
+    wording = _wording(session, license, terms)
+    if device_info is None:
+        issued = _again(session, license, device, wording, keyring, now)
+    else:
+        issued = _for_facts(session, license, device, device_info, wording, keyring, now)
+
+    detail = {"device": device.id, "issued": issued.issued_id}
+    audit.record(session, Action.LICENSE_DOWNLOADED, subject=license.id, cause=cause, detail=detail, now=now)
+    return issued
+
+
+def _again(
+    session: Session, license: License, device: Device, wording: Wording, keyring: Keyring, now: datetime
+) -> Issued:
+    issued = issuing.issue_file_again(
+        session, license, device_id=device.id, device_name=device.name, wording=wording, keyring=keyring, now=now
+    )
+    if issued is None:
+        raise ConflictError(
+            "This device was never handed out a license, or gave it back.",
+            action="Ask the customer for the device's fingerprint and paste it.",
+        )
+    return issued
+
+
+def _for_facts(
+    session: Session,
+    license: License,
+    device: Device,
+    device_info: str,
+    wording: Wording,
+    keyring: Keyring,
+    now: datetime,
+) -> Issued:
+    facts = fingerprints.parse(device_info)
+    devices.require_same_device(device.parts, fingerprints.hash_parts(facts, key=keyring.device_key))
+    known = fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
+    recipient = Recipient(device.id, known, is_new=False, name=device.name)
+    return issuing.issue_file(session, license, recipient, wording=wording, file_name=None, keyring=keyring, now=now)
+
+
+def _wording(session: Session, license: License, terms: Terms) -> Wording:
+    product = licensing.product(session, license.product_id)
+    places = lifecycle.places(
+        device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
+    )
+    maintenance_until = terms.maintenance_end(session, license)
+    return Wording(terms.issuer, _row(product), license.amount or places, maintenance_until=maintenance_until)
+
+
+def _row(product: Product | None) -> ProductRow | None:
+    if product is None:
+        return None
+    return ProductRow(
+        product.name,
+        product.device_limit,
+        product.amount_is_places,
+        product.features,
+        product.second_signature,
+        product.deliver_as,
+    )

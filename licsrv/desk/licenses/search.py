@@ -1,0 +1,217 @@
+"""The one box: whatever support has in hand leads to its licenses.
+
+A license string, a file or a lease is judged; a raw fingerprint is hashed on its way in and neither stored nor logged;
+anything else is looked up as a code, an id, an order, a device, or the beginning of a code, a customer or a device's
+name. Each look-up is bounded and goes by an index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlmodel import Session
+
+from licsrv.desk.licenses import reading, sentences, showing, store
+from licsrv.desk.licenses.answers import DeviceLine, Hit, Judged, SearchAnswer
+from licsrv.desk.licenses.reading import Presented
+from licsrv.desk.licenses.sentences import Sentence
+from licsrv.desk.licenses.showing import View
+from licsrv.licensing import fingerprints, lifecycle
+from licsrv.licensing import store as licensing
+from licsrv.licensing.issuing import strings
+from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.lifecycle import Status
+from licsrv.licensing.revocation import lists
+from licsrv.licensing.revocation import store as revocation_lists
+from licsrv.licensing.tables import Device, IssuedLicense, License
+
+MOST = 20
+LONGEST_TEXT = 80_000
+_LONGEST_NAME = 200
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass
+class _Found:
+    """What was found so far, best first; a license once, with everything that led to it."""
+
+    by: dict[str, list[str]] = field(default_factory=dict)
+    devices: dict[str, DeviceLine] = field(default_factory=dict)
+
+    def add(self, how: str, license_ids: Sequence[str]) -> None:
+        for license_id in license_ids:
+            ways = self.by.setdefault(license_id, [])
+            if how not in ways:
+                ways.append(how)
+
+    def add_devices(self, how: str, devices: Sequence[DeviceLine]) -> None:
+        for device in devices:
+            self.add(how, [device.license_id])
+            self.devices.setdefault(device.license_id, device)
+
+    def hits(self, session: Session, view: View) -> tuple[list[Hit], bool]:
+        licenses = store.licenses(session, list(self.by)[:MOST])
+        ordered = [licenses[license_id] for license_id in self.by if license_id in licenses]
+        lines = showing.license_lines(session, ordered, view)
+        hits = [Hit(license=line, found_by=self.by[line.id], device=self.devices.get(line.id)) for line in lines]
+        return hits, len(self.by) > MOST
+
+
+def search(session: Session, text: str, *, keyring: Keyring, view: View) -> SearchAnswer:
+    """Return what a text leads to.
+
+    Raises:
+        InvalidRequestError: It looks like a fingerprint and is none.
+    """
+    presented = reading.read(text)
+    if presented is not None:
+        return _judge(session, presented, keyring, view)
+    found = _Found()
+    kind = "fingerprint" if text.count("|") == len(fingerprints.Part) - 1 else "text"
+    if kind == "fingerprint":
+        _by_fingerprint(session, text.strip(), keyring, found)
+    elif _UNSTORABLE.search(text) is None and 0 < len(text.strip()) <= _LONGEST_NAME:
+        _by_text(session, text.strip(), found)
+    hits, has_more = found.hits(session, view)
+    return SearchAnswer(kind=kind, hits=hits, has_more=has_more)
+
+
+def _by_text(session: Session, text: str, found: _Found) -> None:
+    limit = MOST + 1
+    if session.get(License, text) is not None:
+        found.add("id", [text])
+    device = session.get(Device, text)
+    if device is not None:
+        found.add_devices("device_id", showing.device_lines(session, [device]))
+    found.add("code", store.by_code(session, text, limit))
+    found.add("order", store.by_order(session, text, limit))
+    found.add("customer", store.by_customer(session, text, limit))
+    found.add_devices("device_name", showing.device_lines(session, store.by_device_name(session, text, limit)))
+
+
+def _by_fingerprint(session: Session, text: str, keyring: Keyring, found: _Found) -> None:
+    parts = fingerprints.hash_parts(fingerprints.parse(text), key=keyring.device_key)
+    devices = store.devices_sharing(session, parts, MOST + 1)
+    lines = showing.device_lines(session, devices, parts)
+    lines.sort(key=lambda line: -line.match.agreeing if line.match else 0)
+    found.add_devices("fingerprint", lines)
+
+
+def _judge(session: Session, presented: Presented, keyring: Keyring, view: View) -> SearchAnswer:
+    """Say of something presented whether we issued it, to whom, and whether it counts now.
+
+    1. A key of ours signed it. 2. That key is not retired. 3. It is as it was handed out. 4. Nobody gave it back.
+    5. The license may be used. 6. The device holds a place.
+    """
+    key = reading.signer_of(presented, keyring.records)
+    issued = _issued(session, presented, is_ours=key is not None)
+    license = session.get(License, issued.license_id) if issued is not None else None
+    device = session.get(Device, issued.device_id) if issued is not None else None
+    is_on_record = presented.kind == reading.LEASE or (
+        issued is not None and issued.digest == strings.digest(presented.text)
+    )
+    problem = _problem(session, presented, key, issued, license, device, is_on_record=is_on_record, view=view)
+    judged = Judged(
+        kind=presented.kind,
+        is_ours=key is not None,
+        is_on_record=key is not None and is_on_record,
+        counts=problem is None,
+        says=problem or _counts(presented),
+        key_id=presented.key_id or None,
+        key_is_retired=key.is_retired if key is not None else None,
+        issued_at=presented.moment("iat"),
+        ends_at=presented.moment("exp"),
+        claims=reading.without_device(presented.claims) if key is not None else {},
+    )
+    found = _Found()
+    if device is not None:
+        found.add_devices("presented", showing.device_lines(session, [device]))
+    hits, has_more = found.hits(session, view)
+    return SearchAnswer(kind="presented", hits=hits, has_more=has_more, judged=judged)
+
+
+def _issued(session: Session, presented: Presented, *, is_ours: bool) -> IssuedLicense | None:
+    """Return what was handed out: found by its digest, or by its number where a key of ours vouches for that."""
+    found = licensing.issued_by_digest(session, strings.digest(presented.text))
+    number = presented.word("jti")
+    if found is not None or not is_ours or _UNSTORABLE.search(number):
+        return found
+    return store.issued(session, number)
+
+
+def _problem(
+    session: Session,
+    presented: Presented,
+    key: reading.PublicKey | None,
+    issued: IssuedLicense | None,
+    license: License | None,
+    device: Device | None,
+    *,
+    is_on_record: bool,
+    view: View,
+) -> Sentence | None:
+    if key is None:  # 1
+        return _NOT_OURS
+    if key.is_retired:  # 2
+        return _RETIRED
+    if issued is None or license is None or device is None or not is_on_record:  # 3
+        return _NOT_ON_RECORD
+    if _is_given_back(session, issued):  # 4
+        return _GIVEN_BACK
+    if lifecycle.status(license, view.now) is not Status.ACTIVE:  # 5
+        return sentences.license_is(license, places_taken=license.places_taken, places=0, now=view.now)
+    if device.released_at is not None:  # 6
+        return _NO_PLACE
+    return _over(presented, view)
+
+
+def _is_given_back(session: Session, issued: IssuedLicense) -> bool:
+    entry = lists.string_entry(issued.id)
+    return issued.given_back_at is not None or revocation_lists.is_listed(session, entry)
+
+
+def _over(presented: Presented, view: View) -> Sentence | None:
+    """Say that it has run out although the license itself may be used."""
+    ends_at = presented.moment("exp")
+    if ends_at is not None and view.now >= ends_at:
+        at = sentences.moment(ends_at, view.now)
+        return Sentence(
+            zh=f"它本身已于 {at.zh} 到期，但许可证可用：请软件重新获取。",
+            en=f"It ended {at.en}, but the license may be used: let the software ask for a new one.",
+        )
+    if presented.kind == reading.LEASE and presented.word("status") != Status.ACTIVE:
+        return Sentence(
+            zh="该租约签发时许可证不可用，现在已可使用：请软件联网一次。",
+            en="When this lease was signed the license could not be used; now it can: let the software check in once.",
+        )
+    return None
+
+
+def _counts(presented: Presented) -> Sentence:
+    if presented.kind == reading.LEASE:
+        return Sentence(zh="这是我们签发的租约，现在有效。", en="This is a lease of ours and it holds now.")
+    return Sentence(zh="这是我们签发的许可证，现在有效。", en="This is a license that we issued and it counts now.")
+
+
+_NOT_OURS = Sentence(
+    zh="不是我们签发的，或已被改动：没有任何签名密钥与之相符。",
+    en="We did not issue this, or it was changed: no signing key of ours fits it.",
+)
+_RETIRED = Sentence(
+    zh="签发它的密钥已停用：请软件重新获取许可证。",
+    en="The key that signed it has been retired: let the software ask for a new license.",
+)
+_NOT_ON_RECORD = Sentence(
+    zh="签名是我们的，但没有相应的签发记录（或文件被改动过）。",
+    en="The signature is ours, but it is not as we handed it out, or there is no record of it.",
+)
+_GIVEN_BACK = Sentence(
+    zh="已列入撤销清单：设备归还了名额，或许可证已重新签发。",
+    en="It stands on the revocation list: its device gave the place back, or the license was issued anew.",
+)
+_NO_PLACE = Sentence(
+    zh="该设备已不占用名额：请软件重新获取许可证。",
+    en="Its device holds no place any more: let the software ask for a license anew.",
+)

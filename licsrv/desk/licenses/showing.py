@@ -1,0 +1,129 @@
+"""Rows as support is shown them, each license with the sentence of what it is now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from licsrv.desk.licenses import sentences, store
+from licsrv.desk.licenses.answers import (
+    DeviceLine,
+    DifferenceShown,
+    LicenseFactsShown,
+    LicenseLine,
+    MatchShown,
+    ProductShown,
+    ViewShown,
+)
+from licsrv.desk.reconciliation import repairing
+from licsrv.heartbeats import store as heartbeats
+from licsrv.heartbeats.tables import CheckIn
+from licsrv.licensing import fingerprints, lifecycle
+from licsrv.licensing.fingerprints import HashedParts
+from licsrv.licensing.tables import Device, License, Product
+from licsrv.marketplace.reconciliation.tables import Difference
+from licsrv.marketplace.tables import MarketplaceView
+
+
+@dataclass(frozen=True)
+class View:
+    """What is needed to show anything: the places of a license that nothing else says, and when it is looked at."""
+
+    default_places: int
+    now: datetime
+
+
+def license_lines(session: Session, licenses: Sequence[License], view: View) -> list[LicenseLine]:
+    """Return licenses as a list shows them."""
+    products = store.products(session, [license.product_id for license in licenses])
+    return [
+        LicenseLine.model_validate(_line(one, places_of(one, products.get(one.product_id), view), view.now))
+        for one in licenses
+    ]
+
+
+def places_of(license: License, product: Product | None, view: View) -> int:
+    """Return how many devices a license has room for."""
+    return lifecycle.places(
+        device_limit=license.device_limit, amount=license.amount, product=product, default=view.default_places
+    )
+
+
+def facts(license: License, product: Product | None, view: View) -> LicenseFactsShown:
+    """Return everything that stands in a license's row."""
+    shown = {name: value for name, value in license.model_dump().items() if name in LicenseFactsShown.model_fields}
+    shown |= _line(license, places_of(license, product, view), view.now)
+    shown["is_provisional"] = lifecycle.is_provisional(license, view.now)
+    return LicenseFactsShown.model_validate(shown)
+
+
+def _line(license: License, places: int, now: datetime) -> dict[str, Any]:
+    says = sentences.license_is(license, places_taken=license.places_taken, places=places, now=now)
+    own = ("id", "code", "product_id", "customer", "order_id", "places_taken", "expires_at", "grace_until")
+    shown = {name: getattr(license, name) for name in own}
+    return shown | {"status": str(lifecycle.status(license, now)), "says": says, "places": places}
+
+
+def device_lines(session: Session, devices: Sequence[Device], given: HashedParts | None = None) -> list[DeviceLine]:
+    """Return devices with their last contact and, where a fingerprint is given, how each compares with it."""
+    contacts = heartbeats.last_contacts_of(session, [device.id for device in devices])
+    return [_device(device, contacts.get(device.id), given) for device in devices]
+
+
+def _device(device: Device, contact: CheckIn | None, given: HashedParts | None) -> DeviceLine:
+    return DeviceLine(
+        id=device.id,
+        license_id=device.license_id,
+        name=device.name,
+        client_version=(contact.client_version if contact else "") or device.client_version,
+        known_parts=sorted(part for part, values in device.parts.items() if values),
+        has_place=device.released_at is None,
+        first_seen_at=device.first_seen_at,
+        released_at=device.released_at,
+        last_contact_at=contact.last_at if contact else None,
+        last_status=contact.status if contact else None,
+        lease_until=contact.lease_until if contact else None,
+        match=match(device, given) if given is not None else None,
+    )
+
+
+def match(device: Device, given: HashedParts) -> MatchShown:
+    """Return how a device compares with a given one."""
+    found = fingerprints.match(device.parts, given)
+    return MatchShown(
+        is_same_device=found.is_same_device, agreeing=found.agreeing, needed=found.needed, parts=found.explain()
+    )
+
+
+def product(row: Product | None) -> ProductShown | None:
+    """Return a product."""
+    return ProductShown.model_validate(row, from_attributes=True) if row is not None else None
+
+
+def marketplace_view(row: MarketplaceView | None) -> ViewShown | None:
+    """Return what the marketplace said."""
+    if row is None:
+        return None
+    return ViewShown(status=row.status, expires_at=row.expires_at, asked_at=row.asked_at, answer=read_json(row.answer))
+
+
+def difference(row: Difference, code: str) -> DifferenceShown:
+    """Return a difference, with what repairing it would change."""
+    effect = repairing.effect_of(row.kind, row.theirs)
+    shown: Mapping[str, Any] = row.model_dump() | {
+        "code": code, "repairing": effect.says, "is_repairable": effect.is_possible, "is_final": effect.is_final,
+    }  # fmt: skip
+    return DifferenceShown.model_validate(shown)
+
+
+def read_json(text: str) -> Any:
+    """Return what a stored JSON text says; the text itself where it was cut or is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

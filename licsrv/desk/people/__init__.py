@@ -1,0 +1,1 @@
+"""Accounts, sessions and tokens as staff and programs see them."""

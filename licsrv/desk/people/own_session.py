@@ -1,0 +1,359 @@
+"""``/admin/api/session``, ``/admin/api/sessions`` and ``/admin/api/setup``: coming in, one's own account, going out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pydantic import Field
+from sqlmodel import Session
+from starlette.responses import Response
+
+from licsrv.desk.desk import Desk
+from licsrv.desk.fields import AccountName, DisplayName, Typed
+from licsrv.desk.operations import AdminOperation, Call, json_response
+from licsrv.errors import ConflictError, NotFoundError
+from licsrv.people import (
+    accounts,
+    authentication,
+    credentials,
+    lockout,
+    own_account,
+    passwords,
+    second_factor,
+    sessions,
+    setup,
+    sign_in,
+    store,
+)
+from licsrv.people.accounts import Language, NewAccount, Password
+from licsrv.people.actors import Step, Via
+from licsrv.people.roles import Permission, Role
+from licsrv.people.sessions import Opened
+from licsrv.people.sign_in import Attempt
+from licsrv.people.tables import StaffSession
+from licsrv.platform.fields import Body
+
+OWN, ANY, OPEN = Permission.OWN_ACCOUNT, Permission.WHO_AM_I, Permission.SIGN_IN
+_SESSION = "/admin/api/session"
+
+
+class SignInRequest(Body):
+    """Who wants to sign in."""
+
+    name: Typed = Field(description="the account's name", examples=["ann"])
+    password: Typed
+    code: Typed = Field("", description="of the authenticator app, or a recovery code", examples=["123456"])
+
+
+class SetupRequest(Body):
+    """The first account, an operator's."""
+
+    token: Typed = Field(description="of the set-up link")
+    name: AccountName
+    password: Typed
+    display_name: DisplayName = ""
+    language: Language = Language.CHINESE
+
+
+class PasswordRequest(Body):
+    """A new password for oneself."""
+
+    old: Typed
+    new: Typed = Field(description=f"{passwords.SHORTEST} to {passwords.LONGEST} characters")
+
+
+class ProvedRequest(Body):
+    """Something that asks for one's password once more."""
+
+    password: Typed
+
+
+class CodeRequest(Body):
+    """A code of the authenticator app."""
+
+    code: Typed
+
+
+class ProfileRequest(Body):
+    """How one is called and spoken to; what is left out stays as it is."""
+
+    display_name: DisplayName | None = None
+    language: Language | None = None
+
+
+class WhoAmI(Body):
+    """Who is signed in, and what they may do at this moment."""
+
+    name: str = Field(description="as the audit names them")
+    via: Via
+    account: str
+    display_name: str
+    role: Role | None
+    language: Language | None
+    permissions: list[Permission]
+    steps_due: list[Step] = Field(description="what has to be done before anything else")
+    csrf_token: str | None = Field(description="to be sent as X-CSRF-Token with unsafe calls of this session")
+    expires_at: datetime | None
+    idle_seconds: int | None = Field(description="how long the session may go unused")
+
+
+class Secret(Body):
+    """A second factor that waits for its first code."""
+
+    secret: str = Field(description="to be typed into the authenticator app")
+    address: str = Field(description="the same as otpauth:// address, for a link or a picture")
+
+
+class RecoveryCodes(Body):
+    """Codes that stand in for the second factor, each once; they are shown this one time."""
+
+    recovery_codes: list[str]
+
+
+class SessionAnswer(Body):
+    """A signed-in browser."""
+
+    id: str
+    opened_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    address: str
+    client: str
+    is_this: bool = Field(description="whether it is the one that asks")
+
+
+class SessionList(Body):
+    """Every session of an account; there are few, so there is one page."""
+
+    items: list[SessionAnswer]
+    next: str | None = None
+
+
+class Ended(Body):
+    """How many sessions were ended."""
+
+    ended: int
+
+
+def operations() -> Sequence[AdminOperation]:
+    """Return the operations of this module."""
+    return (
+        AdminOperation("POST", _SESSION, "Sign in", OPEN, enter, SignInRequest, WhoAmI),
+        AdminOperation("GET", _SESSION, "Who am I", ANY, who_am_i, result=WhoAmI),
+        AdminOperation("DELETE", _SESSION, "Sign out", OWN, leave, result=Ended),
+        AdminOperation(
+            "POST", "/admin/api/setup", "Make the first account by the set-up link", OPEN, set_up, SetupRequest, WhoAmI,
+            (ConflictError,),
+        ),
+        AdminOperation(
+            "PUT", f"{_SESSION}/profile", "Change my name and language", OWN, profile, ProfileRequest, WhoAmI
+        ),
+        AdminOperation(
+            "PUT", f"{_SESSION}/password", "Change my password; my other sessions end", OWN, password, PasswordRequest,
+            WhoAmI,
+        ),
+        AdminOperation(
+            "POST", f"{_SESSION}/second-factor", "Ask for a secret for my authenticator app", OWN, propose_factor,
+            ProvedRequest, Secret,
+        ),
+        AdminOperation(
+            "PUT", f"{_SESSION}/second-factor", "Take it into use by its first code", OWN, confirm_factor, CodeRequest,
+            RecoveryCodes, (ConflictError,),
+        ),
+        AdminOperation(
+            "POST", f"{_SESSION}/recovery-codes", "Make new recovery codes", OWN, recovery_codes, ProvedRequest,
+            RecoveryCodes, (ConflictError,),
+        ),
+        AdminOperation("GET", "/admin/api/sessions", "List my sessions", OWN, own_sessions, result=SessionList),
+        AdminOperation(
+            "DELETE", "/admin/api/sessions/{id}", "End one of my sessions", OWN, end_session, result=Ended,
+            refusals=(NotFoundError,),
+        ),
+    )  # fmt: skip
+
+
+async def enter(call: Call, body: SignInRequest) -> Response:
+    """Answer ``POST /admin/api/session``; the session that the browser had before ends."""
+    replaced = authentication.session_token_of(call.request)
+    attempt = Attempt(body.name, body.password, body.code, call.browser, call.request_id, replaced)
+    opened = await sign_in.sign_in(call.desk, attempt)
+    return await _with_cookie(call, opened)
+
+
+async def set_up(call: Call, body: SetupRequest) -> Response:
+    """Answer ``POST /admin/api/setup`` by the first account, signed in, its second factor still to be set up."""
+    passwords.require_good(body.password, name=body.name)
+    phc = await call.desk.hash_password(body.password)
+    new = NewAccount(body.name, Role.OPERATOR, body.display_name, body.language)
+
+    def use_case(session: Session) -> Opened:
+        row = setup.redeem(session, body.token, new, Password(phc), request_id=call.request_id, now=call.now)
+        return sessions.open_session(session, row, call.browser, settings=call.desk.settings, now=call.now)
+
+    return await _with_cookie(call, await call.change(use_case))
+
+
+async def who_am_i(call: Call) -> WhoAmI:
+    """Answer ``GET /admin/api/session``."""
+    if call.actor.via is Via.SESSION:
+        return await _who(call.desk, authentication.session_token_of(call.request), call.now)
+    actor = call.actor
+    return WhoAmI(
+        name=actor.name, via=actor.via, account=actor.account, display_name="", role=None, language=None,
+        permissions=sorted(actor.permissions), steps_due=[], csrf_token=None, expires_at=None, idle_seconds=None,
+    )  # fmt: skip
+
+
+async def leave(call: Call) -> Response:
+    """Answer ``DELETE /admin/api/session``."""
+    answer = await end(call, call.actor.credential)
+    response = json_response(answer)
+    authentication.clear_session_cookie(response, call.request)
+    return response
+
+
+async def profile(call: Call, body: ProfileRequest) -> WhoAmI:
+    """Answer ``PUT /admin/api/session/profile``."""
+    wanted = accounts.Change(display_name=body.display_name, language=body.language)
+
+    def use_case(session: Session) -> None:
+        accounts.change(session, call.actor.account, wanted, actor=call.actor, cause=call.cause(), now=call.now)
+
+    await call.change(use_case)
+    return await who_am_i(call)
+
+
+async def password(call: Call, body: PasswordRequest) -> Response:
+    """Answer ``PUT /admin/api/session/password``; this session goes on under a new token."""
+    passwords.require_good(body.new, name=call.actor.account)
+    await _prove(call, body.old)
+    phc = await call.desk.hash_password(body.new)
+    is_same = body.new == body.old
+
+    def use_case(session: Session) -> Opened:
+        return own_account.change_password(
+            session, call.actor, phc, is_same=is_same, browser=call.browser, settings=call.desk.settings,
+            cause=call.cause(), now=call.now,
+        )  # fmt: skip
+
+    return await _with_cookie(call, await call.change(use_case))
+
+
+async def propose_factor(call: Call, body: ProvedRequest) -> Secret:
+    """Answer ``POST /admin/api/session/second-factor``."""
+    await _prove(call, body.password)
+    secret = second_factor.new_secret()
+    keys, issuer = sign_in.factor_keys(call.desk), call.desk.settings.issuer
+
+    def use_case(session: Session) -> second_factor.Proposal:
+        account = accounts.locked(session, call.actor.account)
+        return second_factor.propose(session, account, secret, issuer=issuer, keys=keys)
+
+    return Secret.model_validate(await call.change(use_case), from_attributes=True)
+
+
+async def confirm_factor(call: Call, body: CodeRequest) -> Response:
+    """Answer ``PUT /admin/api/session/second-factor``; the session's powers grow, so it gets a new token."""
+    keys = sign_in.factor_keys(call.desk)
+    tried = await sign_in.count_try(call.desk, call.actor.account, call.browser)
+
+    def use_case(session: Session) -> tuple[list[str], Opened]:
+        lockout.forgive(session, tried, now=call.now)
+        return own_account.confirm_factor(
+            session, call.actor, body.code, keys=keys, browser=call.browser, settings=call.desk.settings,
+            cause=call.cause(), now=call.now,
+        )  # fmt: skip
+
+    codes, opened = await call.change(use_case)
+    response = json_response(RecoveryCodes(recovery_codes=codes))
+    authentication.set_session_cookie(response, call.request, opened)
+    return response
+
+
+async def recovery_codes(call: Call, body: ProvedRequest) -> RecoveryCodes:
+    """Answer ``POST /admin/api/session/recovery-codes``."""
+    await _prove(call, body.password)
+    keys = sign_in.factor_keys(call.desk)
+
+    def use_case(session: Session) -> list[str]:
+        account = accounts.locked(session, call.actor.account)
+        return second_factor.make_recovery_codes(session, account, keys=keys, cause=call.cause(), now=call.now)
+
+    return RecoveryCodes(recovery_codes=await call.change(use_case))
+
+
+async def own_sessions(call: Call) -> SessionList:
+    """Answer ``GET /admin/api/sessions``."""
+    return await call.read(lambda session: session_list(session, call, call.actor.account))
+
+
+async def end_session(call: Call) -> Response:
+    """Answer ``DELETE /admin/api/sessions/{id}``."""
+    session_id = call.request.path_params["id"]
+    response = json_response(await end(call, session_id))
+    if session_id == call.actor.credential:
+        authentication.clear_session_cookie(response, call.request)
+    return response
+
+
+async def end(call: Call, session_id: str) -> Ended:
+    """End one session of the actor.
+
+    Raises:
+        NotFoundError: They have no such session.
+    """
+    if not (session_id.isascii() and session_id.isalnum()):
+        raise NotFoundError("There is no such session.")
+
+    def use_case(session: Session) -> None:
+        sessions.end(session, call.actor.account, session_id, cause=call.cause(), now=call.now)
+
+    await call.change(use_case)
+    return Ended(ended=1)
+
+
+def session_list(session: Session, call: Call, account: str) -> SessionList:
+    """Return the sessions of an account as an answer."""
+    return sessions_shown(session, account, idle=call.desk.settings.idle, own=call.actor.credential, now=call.now)
+
+
+def sessions_shown(session: Session, account: str, *, idle: timedelta, own: str = "", now: datetime) -> SessionList:
+    """Return the sessions of an account that are still good.
+
+    Args:
+        idle: After so long without use a session is over.
+        own: The id of the session that asks, where one does.
+    """
+    rows = store.sessions_of(session, account, seen_after=now - idle, now=now)
+    return SessionList(items=[_session_answer(row, own) for row in rows])
+
+
+def _session_answer(row: StaffSession, own: str) -> SessionAnswer:
+    return SessionAnswer(
+        id=row.id, opened_at=row.opened_at, seen_at=row.seen_at, expires_at=row.expires_at, address=row.address,
+        client=row.client, is_this=row.id == own,
+    )  # fmt: skip
+
+
+async def _prove(call: Call, typed: str) -> None:
+    await sign_in.prove_password(call.desk, call.actor.account, typed, browser=call.browser, cause=call.cause())
+
+
+async def _with_cookie(call: Call, opened: Opened) -> Response:
+    response = json_response(await _who(call.desk, opened.token, call.desk.clock.now()))
+    authentication.set_session_cookie(response, call.request, opened)
+    return response
+
+
+async def _who(desk: Desk, token: str, now: datetime) -> WhoAmI:
+    known = await authentication.known_session(token, desk, now=now)
+    if known is None:  # ended by somebody else at this very moment
+        raise authentication.not_signed_in()
+    actor = known.actor()
+    return WhoAmI(
+        name=actor.name, via=actor.via, account=known.account, display_name=known.display_name, role=known.role,
+        language=Language(known.language), permissions=sorted(actor.permissions), steps_due=list(actor.steps_due),
+        csrf_token=credentials.csrf_token_of(token), expires_at=known.expires_at,
+        idle_seconds=int(desk.settings.idle.total_seconds()),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Published versions as staff and programs see them."""

@@ -1,0 +1,220 @@
+"""``/admin/api/releases``: publish versions of the software, roll them out, withdraw them, say who gets new ones.
+
+Files lie on the vendor's download server; what is told here is their address, size and SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+from sqlmodel import Session
+
+from licsrv.desk.fields import Moment, Reason, Reasoned
+from licsrv.desk.lists import lists
+from licsrv.desk.lists.lists import ReleaseShown
+from licsrv.desk.operations import AdminOperation, Call
+from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
+from licsrv.licensing import store as licensing
+from licsrv.people.roles import Permission
+from licsrv.platform.fields import PRINTABLE, Body
+from licsrv.releases import changes, store
+from licsrv.releases.changes import LONGEST_MAINTENANCE, ProductRules, Which
+from licsrv.releases.publication import (
+    LARGEST,
+    LONGEST_NOTES,
+    LONGEST_PRODUCT,
+    LONGEST_URL,
+    LONGEST_VERSION,
+    Publication,
+)
+from licsrv.releases.tables import Release, ReleaseProduct
+from licsrv.releases.versions import Scheme
+
+_PATH = "/admin/api/releases"
+_LONGEST_BODY = 256 * 1024  # notes in two languages, with every character escaped
+_LONGEST_WORD = 64
+ProductName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_PRODUCT, pattern=PRINTABLE)
+]
+VersionText = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VERSION, pattern=PRINTABLE)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST_WORD, pattern=PRINTABLE)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class PublishRequest(Body):
+    """A version to be published; its number and its file never change afterwards."""
+
+    product: ProductName = Field(description="the product's id, or its name", examples=["OFFI-CAD"])
+    version: VersionText = Field(examples=["3.3.0"])
+    platform: Word = Field(description="what it runs on, as clients say it", examples=["windows-x86_64"])
+    channel: Word = Field("stable", description="who it is for, as clients say it")
+    url: str = Field(max_length=LONGEST_URL, description="where clients download it; https only")
+    size: int = Field(ge=1, le=LARGEST, description="bytes of the file")
+    sha256: str = Field(pattern="^[0-9A-Fa-f]{64}$", description="of the file")
+    minimum_version: VersionText | None = Field(None, description="clients below it must upgrade; else they may")
+    percent: Percent = Field(100, description="share of the devices that is offered it")
+    notes_zh: str = Field("", max_length=LONGEST_NOTES)
+    notes_en: str = Field("", max_length=LONGEST_NOTES)
+    published_at: Moment | None = Field(None, description="if not now; one to come is waited for")
+    reason: Reason | None = Field(None, description="why, where there is something to say; the audit keeps it")
+
+
+class _Meant(Body):
+    product: ProductName = Field(description="the product's id, or its name", examples=["OFFI-CAD"])
+    version: VersionText = Field(examples=["3.3.0"])
+    channel: Word | None = Field(None, description="only there; left out: on every channel")
+    platform: Word | None = Field(None, description="only there; left out: on every platform")
+
+
+class RollOutRequest(_Meant):
+    """A version to be offered to another share of the devices."""
+
+    percent: Percent = Field(description="0 holds it back, 100 is everyone")
+    reason: Reason | None = Field(None, description="why, where there is something to say; the audit keeps it")
+
+
+class WithdrawRequest(Reasoned, _Meant):
+    """A version to be offered no longer."""
+
+
+class PublishedAnswer(Body):
+    """The version that was published."""
+
+    release: ReleaseShown
+    is_described: bool = Field(description="whether the product is; else clients find it by this very id only")
+
+
+class ChangedReleases(Body):
+    """The versions that were changed; empty where it was so already."""
+
+    releases: list[ReleaseShown]
+
+
+class RulesRequest(Body):
+    """How a product numbers its versions and who gets new ones; what is left out stays as it is."""
+
+    product: ProductName = Field(description="the product's id, or its name", examples=["OFFI-CAD"])
+    version_scheme: Scheme | None = None
+    maintenance_months: int | None = Field(
+        None, ge=0, le=LONGEST_MAINTENANCE, description="from a license's activation; 0: as long as it lasts"
+    )
+    reason: Reason | None = Field(None, description="why, where there is something to say; the audit keeps it")
+
+
+class RulesShown(Body):
+    """How a product numbers its versions and who gets new ones."""
+
+    product_id: str
+    version_scheme: Scheme
+    maintenance_months: int | None = Field(description="null: licenses get new versions as long as they last")
+
+
+class RulesAnswer(Body):
+    """The rules of a product; ``changed`` is false where they were so already."""
+
+    changed: bool
+    rules: RulesShown
+
+
+def operations() -> Sequence[AdminOperation]:
+    """Return the operations of this module."""
+    manage, either = Permission.MANAGE_RELEASES, (NotFoundError, ConflictError)
+    return (
+        AdminOperation(
+            "POST", _PATH, "Publish a version", manage, publish, PublishRequest, PublishedAnswer, (ConflictError,),
+            most=_LONGEST_BODY,
+        ),
+        AdminOperation(
+            "POST", f"{_PATH}/rollout", "Offer a version to another share of the devices", manage, roll_out,
+            RollOutRequest, ChangedReleases, either,
+        ),
+        AdminOperation(
+            "POST", f"{_PATH}/withdraw", "Offer a version no longer", manage, withdraw, WithdrawRequest,
+            ChangedReleases, either,
+        ),
+        AdminOperation(
+            "GET", f"{_PATH}/rules", "Show how a product numbers its versions and who gets new ones",
+            Permission.READ_LICENSES, show_rules, result=RulesShown, refusals=(ConflictError,), query=("product",),
+        ),
+        AdminOperation(
+            "PUT", f"{_PATH}/rules", "Say how a product numbers its versions and who gets new ones", manage, set_rules,
+            RulesRequest, RulesAnswer, (ConflictError,),
+        ),
+    )  # fmt: skip
+
+
+async def publish(call: Call, body: PublishRequest) -> PublishedAnswer:
+    """Answer ``POST /admin/api/releases``."""
+    cause = call.cause(body.reason or "")
+
+    def use_case(session: Session) -> PublishedAnswer:
+        product_id = changes.product_meant(session, body.product)
+        is_described = licensing.product(session, product_id) is not None
+        row = changes.publish(session, _publication(body, product_id), cause=cause, now=call.now)
+        return PublishedAnswer(release=lists.release(row, call.now), is_described=is_described)
+
+    return await call.write(use_case)
+
+
+def _publication(body: PublishRequest, product_id: str) -> Publication:
+    return Publication(
+        product_id, body.version, body.channel, body.platform, body.url, body.size, body.sha256.lower(),
+        body.minimum_version, body.percent, body.notes_zh, body.notes_en, body.published_at,
+    )  # fmt: skip
+
+
+async def roll_out(call: Call, body: RollOutRequest) -> ChangedReleases:
+    """Answer ``POST /admin/api/releases/rollout``."""
+    cause = call.cause(body.reason or "")
+    return await _change(
+        call, body, lambda session, which: changes.roll_out(session, which, body.percent, cause=cause, now=call.now)
+    )
+
+
+async def withdraw(call: Call, body: WithdrawRequest) -> ChangedReleases:
+    """Answer ``POST /admin/api/releases/withdraw``."""
+    cause = call.cause(body.reason)
+    return await _change(call, body, lambda session, which: changes.withdraw(session, which, cause=cause, now=call.now))
+
+
+async def _change(call: Call, body: _Meant, act: Callable[[Session, Which], Sequence[Release]]) -> ChangedReleases:
+    def use_case(session: Session) -> ChangedReleases:
+        which = Which(changes.product_meant(session, body.product), body.version, body.channel, body.platform)
+        return ChangedReleases(releases=[lists.release(row, call.now) for row in act(session, which)])
+
+    return await call.write(use_case)
+
+
+async def show_rules(call: Call) -> RulesShown:
+    """Answer ``GET /admin/api/releases/rules``; of a product that nothing was said of, what holds at first."""
+    name = call.request.query_params.get("product", "")
+    if not name or len(name) > LONGEST_PRODUCT or not name.isprintable():
+        raise InvalidRequestError("product names a product, by its id or its name.")
+
+    def use_case(session: Session) -> RulesShown:
+        product_id = changes.product_meant(session, name)
+        return _rules(store.product(session, product_id) or ReleaseProduct(product_id=product_id))
+
+    return await call.read(use_case)
+
+
+async def set_rules(call: Call, body: RulesRequest) -> RulesAnswer:
+    """Answer ``PUT /admin/api/releases/rules``."""
+    cause, wanted = call.cause(body.reason or ""), ProductRules(body.version_scheme, body.maintenance_months)
+
+    def use_case(session: Session) -> RulesAnswer:
+        product_id = changes.product_meant(session, body.product)
+        row, changed = changes.set_rules(session, product_id, wanted, cause=cause, now=call.now)
+        return RulesAnswer(changed=bool(changed), rules=_rules(row))
+
+    return await call.write(use_case)
+
+
+def _rules(row: ReleaseProduct) -> RulesShown:
+    return RulesShown(
+        product_id=row.product_id,
+        version_scheme=Scheme(row.version_scheme),
+        maintenance_months=row.maintenance_months,
+    )

@@ -1,0 +1,226 @@
+"""The desk: what needs somebody now, shown at the first sign of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+
+from pydantic import Field
+from sqlmodel import Session
+
+from licsrv.desk.licenses import showing
+from licsrv.desk.licenses.answers import DifferenceShown, LicenseLine
+from licsrv.desk.licenses.sentences import Sentence, moment, span_zh
+from licsrv.desk.licenses.showing import View
+from licsrv.desk.lists import lists
+from licsrv.desk.lists.lists import Callback, Delivery
+from licsrv.desk.today import store
+from licsrv.heartbeats.rules import day_of
+from licsrv.licensing.issuing import issuing
+from licsrv.licensing.keyring import Keyring
+from licsrv.marketplace import store as marketplace
+from licsrv.marketplace.reconciliation import store as differences
+from licsrv.marketplace.reconciliation.store import Filter
+from licsrv.outbox import store as outbox
+from licsrv.platform import moments
+from licsrv.platform.fields import Body
+
+MOST = 50
+SOON = timedelta(days=30)
+RECENT = timedelta(days=1)
+STILL = timedelta(minutes=15)
+CLOCKS_AGREE = timedelta(seconds=60)
+
+
+class Alert(Body):
+    """Something that an operator has to see at a glance."""
+
+    area: str = Field(description="keys, key_pair, clock, outbox, callbacks, probes, reconciliation")
+    says: Sentence
+
+
+class RefusedShown(Body):
+    """A device that was refused today."""
+
+    license_id: str
+    code: str | None
+    device_id: str | None = Field(description="null where the device is not known here")
+    name: str
+    why: str = Field(description="the refusal's code, or the status that its lease says")
+    count: int
+    last_at: datetime
+
+
+class KeyPairShown(Body):
+    """How the key pair of the open API fares."""
+
+    failures: int
+    paused_until: datetime | None
+    reason: str
+
+
+class OutboxShown(Body):
+    """How full the outbox is, and what does not move in it."""
+
+    waiting: int
+    parked: int
+    oldest_at: datetime | None
+    still: list[Delivery]
+
+
+class BoardAnswer(Body):
+    """The desk. Each list is cut after 50 rows."""
+
+    alerts: list[Alert]
+    ending: list[LicenseLine]
+    refused: list[RefusedShown]
+    frozen: list[LicenseLine]
+    outbox: OutboxShown
+    callbacks: list[Callback] = Field(description="signed ones that were refused and did not succeed since; a day's")
+    unsigned_callbacks: int = Field(description="with a wrong signature, a day's")
+    key_pair: KeyPairShown | None
+    clock_difference_seconds: float | None = Field(description="the marketplace's clock less ours")
+    missing_keys: str | None
+    differences: list[DifferenceShown]
+    open_differences: dict[str, int]
+
+
+def board(
+    session: Session,
+    *,
+    keyring: Keyring,
+    key_pair: str,
+    clock_difference: timedelta | None,
+    view: View,
+    zone: tzinfo,
+) -> BoardAnswer:
+    """Return what needs somebody now.
+
+    Args:
+        key_pair: As the gate names it; empty where there is none.
+        clock_difference: How far the marketplace's clock is ahead, as far as this process knows.
+        zone: Whose day today is.
+    """
+    now = view.now
+    failed = store.failed_callbacks(session, now - RECENT, MOST)
+    answer = BoardAnswer(
+        alerts=[],
+        ending=_ending(session, view),
+        refused=_refused(session, now, zone),
+        frozen=showing.license_lines(session, store.frozen(session, MOST), view),
+        outbox=_outbox(session, now),
+        callbacks=[Callback.model_validate(row.model_dump()) for row in failed],
+        unsigned_callbacks=store.count_unsigned(session, now - RECENT),
+        key_pair=_key_pair(session, key_pair),
+        clock_difference_seconds=clock_difference.total_seconds() if clock_difference is not None else None,
+        missing_keys=issuing.missing_keys(session, keyring, now=now),
+        differences=[
+            showing.difference(row, code) for row, code in differences.differences(session, Filter(), limit=MOST)
+        ],
+        open_differences=dict(differences.count_open(session)),
+    )
+    return answer.model_copy(update={"alerts": list(_alerts(answer, now))})
+
+
+def _ending(session: Session, view: View) -> list[LicenseLine]:
+    rows = store.ending(session, after=view.now, before=view.now + SOON, limit=MOST)
+    return showing.license_lines(session, rows, view)
+
+
+def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown]:
+    """Return who was refused when asking for a license, or told no at a check-in; the last first."""
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    asked = store.refused_since(session, midnight, MOST)
+    told = store.told_no(session, day_of(now, zone), MOST)
+    codes = lists.codes_of(session, [*(row.license_id for row in asked), *(row.license_id for row in told)])
+    names = store.device_names(session, [*(row.device for row in asked), *(row.device_id for row in told)])
+    found = [
+        RefusedShown(
+            license_id=row.license_id, code=codes.get(row.license_id), name=row.name or names.get(row.device, ""),
+            device_id=row.device if row.device in names else None, why=row.code, count=row.count, last_at=row.last_at,
+        )
+        for row in asked
+    ]  # fmt: skip
+    found += [
+        RefusedShown(
+            license_id=row.license_id, code=codes.get(row.license_id), name=names.get(row.device_id, ""),
+            device_id=row.device_id, why=row.status, count=row.count, last_at=row.last_at,
+        )
+        for row in told
+    ]  # fmt: skip
+    return sorted(found, key=lambda row: row.last_at, reverse=True)[:MOST]
+
+
+def _outbox(session: Session, now: datetime) -> OutboxShown:
+    depth = outbox.depth(session)
+    rows = store.standing_still(session, before=now - STILL, limit=MOST)
+    codes = lists.codes_of(session, [row.ordering_key for row in rows])
+    still = [lists.delivery(row, codes.get(row.ordering_key)) for row in rows]
+    return OutboxShown(waiting=depth.waiting, parked=depth.parked, oldest_at=depth.oldest_at, still=still)
+
+
+def _key_pair(session: Session, key_pair: str) -> KeyPairShown | None:
+    gate = marketplace.gate(session, key_pair) if key_pair else None
+    if gate is None:
+        return None
+    return KeyPairShown(failures=gate.failures, paused_until=gate.paused_until, reason=gate.reason)
+
+
+def _alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
+    yield from _key_alerts(shown, now)
+    yield from _clock_alerts(shown)
+    yield from _outbox_alerts(shown, now)
+    yield from _callback_alerts(shown)
+    if count := sum(shown.open_differences.values()):
+        yield _alert("reconciliation", f"与云商店有 {count} 处差异。", f"{count} difference(s) from the marketplace.")
+
+
+def _key_alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
+    if shown.missing_keys is not None:
+        yield _alert("keys", f"缺少签名密钥：{shown.missing_keys}", shown.missing_keys)
+    pair = shown.key_pair
+    if pair is not None and pair.failures:
+        until = moment(pair.paused_until, now) if pair.paused_until is not None else Sentence(zh="?", en="?")
+        yield _alert(
+            "key_pair",
+            f"云商店拒绝了我们的密钥对 {pair.failures} 次，调用暂停至 {until.zh}：{pair.reason}",
+            f"The marketplace refused our key pair {pair.failures} time(s); calls are paused until {until.en}: "
+            f"{pair.reason}",
+        )
+
+
+def _clock_alerts(shown: BoardAnswer) -> Iterator[Alert]:
+    seconds = shown.clock_difference_seconds
+    if seconds is not None and abs(seconds) > CLOCKS_AGREE.total_seconds():
+        far = timedelta(seconds=abs(seconds))
+        yield _alert(
+            "clock",
+            f"本机时钟与云商店相差 {span_zh(far)}。",
+            f"Our clock and the marketplace's differ by {moments.span(far)}.",
+        )
+
+
+def _outbox_alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
+    oldest = shown.outbox.oldest_at
+    if oldest is not None and now - oldest > STILL:
+        far = now - oldest
+        yield _alert(
+            "outbox",
+            f"{shown.outbox.waiting} 条上报在等待，最早的已等待 {span_zh(far)}。",
+            f"{shown.outbox.waiting} deliveries wait, the oldest for {moments.span(far)}.",
+        )
+    if shown.outbox.parked:
+        count = shown.outbox.parked
+        yield _alert("outbox", f"{count} 条上报被拒并搁置。", f"{count} deliveries were refused and parked.")
+
+
+def _callback_alerts(shown: BoardAnswer) -> Iterator[Alert]:
+    probes = sum(row.is_probe for row in shown.callbacks)
+    if probes:
+        yield _alert("probes", f"{probes} 个探测失败。", f"{probes} probe(s) of the marketplace failed.")
+    if others := len(shown.callbacks) - probes:
+        yield _alert("callbacks", f"{others} 个回调失败。", f"{others} callback(s) failed.")
+
+
+def _alert(area: str, zh: str, en: str) -> Alert:
+    return Alert(area=area, says=Sentence(zh=zh, en=en))

@@ -1,0 +1,44 @@
+"""What support works with besides the database: the keys, the terms of licenses, the way to the marketplace."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from licsrv.desk.licenses.showing import View
+from licsrv.errors import MarketplaceUnavailableError
+from licsrv.licensing.devices import Terms
+from licsrv.licensing.keyring import Keyring
+
+
+async def nobody(_license_id: str) -> None:
+    """Answer a comparison where there is no marketplace.
+
+    Raises:
+        MarketplaceUnavailableError: Always.
+    """
+    raise MarketplaceUnavailableError("No marketplace is configured.", action="Give licsrv its AK and SK.")
+
+
+@dataclass(frozen=True)
+class SupportTools:
+    """What support works with.
+
+    Args:
+        compare: Asks the marketplace about a license, within a short time; what differs is written down.
+        key_pair: The name of the key pair in the database; empty where there is none.
+        clock_difference: How far the marketplace's clock is ahead of this process's, as far as it knows.
+        alive_unfreezes: Whether the marketplace's answer ALIVE means that a license is not frozen.
+    """
+
+    keyring: Callable[[], Keyring]
+    terms: Terms
+    compare: Callable[[str], Awaitable[None]] = nobody
+    key_pair: str = ""
+    clock_difference: Callable[[], timedelta | None] = lambda: None
+    alive_unfreezes: bool = True
+
+    def view(self, now: datetime) -> View:
+        """Return what is needed to show licenses."""
+        return View(self.terms.device_limit, now)

@@ -1,0 +1,365 @@
+"""Use cases of devices: a device asks for its license (as a string, or as a file), and gives its place back.
+
+Each reads, decides, writes, and notes what it did in the audit, in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
+from licsrv.licensing import fingerprints, lifecycle, refused_devices, store
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
+from licsrv.licensing.issuing import issuing, strings
+from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
+from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.lifecycle import Admission, KnownDevice
+from licsrv.licensing.refused_devices import Refused
+from licsrv.licensing.revocation import store as revocation_lists
+from licsrv.licensing.tables import Device, IssuedLicense
+from licsrv.platform.ids import new_id
+
+_COMPARED = 20
+
+
+class MaintainedLicense(IssuableLicense, Protocol):
+    """An issuable license of which its age is known too."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it became known here."""
+
+
+class MaintenanceEnd(Protocol):
+    """Says which releases a license covers; known by whoever knows the rules of releases."""
+
+    def __call__(self, session: Session, license: MaintainedLicense, /) -> datetime | None:
+        """Return the last release date covered; None when there is no such limit."""
+
+
+def _no_limit(_session: Session, license: MaintainedLicense, /) -> datetime | None:
+    return license.maintenance_until
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The settings that shape a license, and the rule for the releases that it covers."""
+
+    issuer: str
+    device_limit: int
+    lease_grace: timedelta
+    maintenance_end: MaintenanceEnd = _no_limit
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A device asks for the license of a code.
+
+    Args:
+        file_name: What it would call the file, where it wants one.
+        starts_at: From when it is wanted, where that is later than now.
+        ends_by: Until when it is wanted, where that is earlier than the license's end.
+    """
+
+    code: str
+    device_info: str = field(repr=False)
+    device_name: str = ""
+    client_version: str = ""
+    file_name: str | None = None
+    starts_at: datetime | None = None
+    ends_by: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LicenseForDevice:
+    """A license as the device gets it. ``refresh_after`` is when it should have checked in or asked again."""
+
+    text: str
+    form: str
+    license_id: str
+    issued_id: str
+    expires_at: datetime | None
+    refresh_after: datetime
+
+    @property
+    def license_string(self) -> str:
+        """The text, as the answer to a request for a string names it."""
+        return self.text
+
+
+class Issue(Protocol):
+    """Issues a license to a device that was admitted."""
+
+    def __call__(
+        self,
+        session: Session,
+        license: IssuableLicense,
+        recipient: Recipient,
+        *,
+        wording: Wording,
+        keyring: Keyring,
+        now: datetime,
+    ) -> Issued:
+        """Return the license, written down."""
+
+
+def activate(
+    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
+) -> LicenseForDevice:
+    """Give the device a place on the license, or recognise it, and issue its license string.
+
+    Asking again costs no second place, and gives the same string while it says what a new one would.
+
+    Raises:
+        LicenseNotFoundError: No license has this code.
+        LicenseExpiredError: And its relatives: no device may use it now.
+        DeviceLimitError: The device is new and every place is taken.
+        InvalidRequestError: The product has too many features for a string.
+    """
+    return _activate(session, request, issuing.issue_string, keyring=keyring, terms=terms, cause=cause, now=now)
+
+
+def activate_with_file(
+    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
+) -> LicenseForDevice:
+    """Do what :func:`activate` does and issue a license file.
+
+    Raises:
+        RefusalError: As :func:`activate`.
+        KeyringError: The product asks for a second signature, and no key makes one.
+    """
+    issue = partial(issuing.issue_file, file_name=request.file_name)
+    return _activate(session, request, issue, keyring=keyring, terms=terms, cause=cause, now=now)
+
+
+def activate_for_delivery(
+    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
+) -> LicenseForDevice:
+    """Do what :func:`activate` does and issue the form in which the product's licenses travel; ``form`` says which.
+
+    Raises:
+        RefusalError: As :func:`activate`.
+        KeyringError: As :func:`activate_with_file`.
+    """
+    issue = partial(issuing.issue_for_delivery, file_name=request.file_name)
+    return _activate(session, request, issue, keyring=keyring, terms=terms, cause=cause, now=now)
+
+
+def _activate(
+    session: Session,
+    request: Activation,
+    issue: Issue,
+    *,
+    keyring: Keyring,
+    terms: Terms,
+    cause: Cause,
+    now: datetime,
+) -> LicenseForDevice:
+    license, product = store.license_for_activation(session, request.code)
+    if license is None:
+        raise unknown_code()
+    facts = fingerprints.parse(request.device_info)
+    parts = fingerprints.hash_parts(facts, key=keyring.device_key)
+    candidates = store.devices_like(session, license.id, parts)
+    places = lifecycle.places(
+        device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
+    )
+    if not candidates and license.places_taken >= places:
+        candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
+
+    admission = lifecycle.decide_activation(
+        license, candidates, parts, places_taken=license.places_taken, places=places, now=now
+    )
+
+    bound = _bound(facts, admission, candidates, keyring)
+    text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
+    seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
+    bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
+    device_id = _admit(session, license, admission, seen, bound_parts, now=now)
+    wording = Wording(
+        terms.issuer,
+        product,
+        license.amount or places,
+        request.starts_at,
+        request.ends_by,
+        terms.maintenance_end(session, license),
+    )
+    recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
+    issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
+    if issued.is_new or admission.takes_place:
+        detail = _explain(admission, device_id, issued.issued_id, places)
+        audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
+    ends_at = lifecycle.end_of_use(license)
+    refresh_after = _earlier(now + terms.lease_grace, ends_at)
+    return LicenseForDevice(issued.text, issued.form, license.id, issued.issued_id, ends_at, refresh_after)
+
+
+def note_refusal(
+    session: Session, request: Activation, facts: DeviceFacts, code: str, *, device_key: bytes, now: datetime
+) -> None:
+    """Count that a device was refused, where the license is one that we know: support is asked about it."""
+    license = store.license_by_code(session, request.code)
+    if license is None:
+        return
+    parts = fingerprints.hash_parts(facts, key=device_key)
+    like = store.devices_like(session, license.id, parts)
+    known = next((one.id for one in like if fingerprints.is_same_device(one.parts, parts)), None)
+    device = known or fingerprints.fingerprint(parts)
+    refused_devices.note(session, Refused(license.id, device, code, request.device_name), now=now)
+
+
+def unknown_code() -> LicenseNotFoundError:
+    """Return the refusal of a code that nobody knows."""
+    return LicenseNotFoundError(
+        "No license has this code.", action="Check the code: it stands with the purchase at the marketplace."
+    )
+
+
+def _bound(
+    facts: DeviceFacts, admission: Admission, candidates: Sequence[KnownDevice], keyring: Keyring
+) -> DeviceFacts:
+    """Return what the license is signed for: what is, or will be, stored of the device.
+
+    Raises:
+        InvalidRequestError: A new device tells nothing by which it could be told from others.
+    """
+    for device in candidates:
+        if device.id == admission.device_id:
+            return fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
+    return fingerprints.binding(facts)
+
+
+def _admit(
+    session: Session,
+    license: IssuableLicense,
+    admission: Admission,
+    seen: Mapping[str, str],
+    parts: HashedParts,
+    *,
+    now: datetime,
+) -> str:
+    """Write what the decision means for the device and its place; return the device's id."""
+    if admission.takes_place:
+        store.move_places(session, license.id, 1)
+    if admission.device_id is None:
+        device_id = new_id(now)
+        row: dict[str, Any] = {
+            "id": device_id,
+            "license_id": license.id,
+            "fingerprint": fingerprints.fingerprint(parts),
+            "parts": dict(parts),
+            "first_seen_at": now,
+        }
+        store.add_device(session, row | dict(seen))
+        return device_id
+    changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
+    if admission.takes_place:
+        changes["released_at"] = None
+    store.update_device(session, admission.device_id, **changes)
+    return admission.device_id
+
+
+def _action(admission: Admission) -> Action:
+    if admission.device_id is None:
+        return Action.DEVICE_ACTIVATED
+    return Action.DEVICE_RETURNED if admission.takes_place else Action.LICENSE_ISSUED
+
+
+def _explain(admission: Admission, device_id: str, issued_id: str, places: int) -> dict[str, object]:
+    parts = admission.match.explain() if admission.match is not None else {}
+    return {"device": device_id, "issued": issued_id, "places": places, "parts": parts}
+
+
+def _earlier(moment: datetime, limit: datetime | None) -> datetime:
+    return moment if limit is None else min(moment, limit)
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who presents a license string: what we handed out, and to which device of which license."""
+
+    issued: IssuedLicense
+    device: Device
+
+
+def authenticate(session: Session, license_string: str, *, keyring: Keyring) -> Bearer:
+    """Return who presents a license string.
+
+    It is looked up by its digest: what we handed out is on disk, so no signature has to be checked again.
+
+    Raises:
+        UnauthenticatedError: We did not issue it, or its key has been retired.
+    """
+    issued = store.issued_by_digest(session, strings.digest(license_string))
+    device = store.device(session, issued.device_id) if issued is not None else None
+    if issued is None or device is None or not keyring.is_trusted(issued.key_id):
+        raise unknown_bearer()
+    return Bearer(issued, device)
+
+
+def unknown_bearer() -> UnauthenticatedError:
+    """Return the refusal of a license string that does not count."""
+    return UnauthenticatedError(
+        "The license string is missing, or we did not issue it.", action="Ask for a license string with the code."
+    )
+
+
+@dataclass(frozen=True)
+class Released:
+    """A place given back."""
+
+    license_id: str
+    released_at: datetime
+    places_taken: int
+
+
+def release_device(
+    session: Session, device: Device, *, given: HashedParts | None = None, cause: Cause, now: datetime
+) -> Released:
+    """Give a device's place back. Doing it again changes nothing and says the same.
+
+    Args:
+        given: The hashed parts of whoever asks, where they were sent: they must be the device's.
+
+    Raises:
+        DeviceMismatchError: Another device asks.
+    """
+    license = store.license_by_id_for_update(session, device.license_id)
+    locked = store.device_for_update(session, device.id)
+    if license is None or locked is None:
+        raise AssertionError  # foreign keys hold this, and devices are never deleted
+    device = locked
+    require_same_device(device.parts, given)
+    if device.released_at is not None:
+        return Released(license.id, device.released_at, license.places_taken)
+
+    store.update_device(session, device.id, released_at=now)
+    store.move_places(session, license.id, -1)
+    revocation_lists.list_given_back(session, device.id, now=now)
+    detail = {"device": device.id, "name": device.name}
+    audit.record(session, Action.DEVICE_RELEASED, subject=license.id, cause=cause, detail=detail, now=now)
+    return Released(license.id, now, license.places_taken - 1)
+
+
+def require_same_device(known: HashedParts, given: HashedParts | None) -> None:
+    """Refuse a device that is not the known one; without parts there is nothing to compare.
+
+    Raises:
+        DeviceMismatchError: Too few parts agree; ``parts`` says which.
+    """
+    if given is None or fingerprints.is_same_device(known, given):
+        return
+    found = fingerprints.match(known, given)
+    raise DeviceMismatchError(
+        f"The license belongs to another device: {found.agreeing} of the {found.needed} parts needed agree.",
+        action="Ask for a license for this device, or have the vendor's support release the old one.",
+        parts=found.explain(),
+    )

@@ -1,0 +1,1 @@
+"""License strings and files: their texts, and which one a device is given."""

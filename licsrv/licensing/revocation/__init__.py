@@ -1,0 +1,1 @@
+"""The signed revocation list: its entries, its text, its route."""

@@ -1,0 +1,198 @@
+"""Carry a command of any product line out, once: what the marketplace asked for becomes a change of licenses.
+
+Every message is absolute and may come again, late and out of order. A receipt gives the same answer to the same
+message; unique constraints hold what must be there once; the signed moment orders statements of one kind; and the
+marketplace is asked afterwards, so that its own word settles what order could not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from sqlmodel import Session
+
+from licsrv.audit import Cause
+from licsrv.errors import CallbackError
+from licsrv.heartbeats.service import QUERY_KIND
+from licsrv.licensing import changes
+from licsrv.licensing import store as licenses
+from licsrv.licensing.changes import MARKETPLACE
+from licsrv.licensing.tables import License
+from licsrv.marketplace import store
+from licsrv.marketplace.commands import (
+    ApplyForLicense,
+    ChangeExpiry,
+    ChangeOrder,
+    ChangeStatus,
+    Command,
+    ExpireLicense,
+    LicenseCommand,
+    NoteOrder,
+    OpenedInstance,
+    OpenInstance,
+    OpenLicense,
+    Outcome,
+    Probe,
+    QueryInstances,
+    ReleaseLicense,
+    ResultCode,
+)
+from licsrv.marketplace.licenses import applications, instances
+from licsrv.marketplace.licenses.applications import Issuer
+from licsrv.outbox import store as outbox
+
+# A renewal by its nature only extends; every other scene (also one we do not know) says what the end is.
+_EXTENDING_SCENES = frozenset({"RENEWAL", "TRIAL_TO_FORMAL"})
+_UPGRADE, _EXPIRY, _RELEASE = "UPGRADE", "EXPIRY", "RELEASE"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A verified message: what it asks for, its members, and when the marketplace signed it."""
+
+    command: Command
+    body: Mapping[str, object]
+    signed_at: datetime
+
+
+def carry_out(session: Session, message: Message, issuer: Issuer, *, cause: Cause, now: datetime) -> Outcome:
+    """Do what the message asks for; what was done before is not done again and gets the same answer.
+
+    Raises:
+        CallbackError: It cannot be done; whatever was written must be undone.
+    """
+    command = message.command
+    match command:
+        case Probe():
+            return _answer_probe(command)
+        case OpenInstance():
+            return instances.open_instance(session, command, cause=cause, now=now)
+        case OpenLicense():
+            return instances.open_license(session, command, cause=cause, now=now)
+        case QueryInstances(codes=codes):
+            return instances.describe(session, codes, now=now)
+        case ApplyForLicense():
+            return applications.apply(session, command, issuer, cause=cause, now=now)
+        case NoteOrder():
+            return _note_order(session, command, message, now=now)
+        case _:
+            return _change_license(session, command, message, cause=cause, now=now)
+
+
+def _answer_probe(probe: Probe) -> Outcome:
+    """Answer a debug request as a real one would be, from what it says itself."""
+    if probe.activity == "queryInstance":
+        return Outcome(instances=[OpenedInstance(code, "debug") for code in probe.codes])
+    return Outcome(instance=probe.codes[0] if probe.codes else None)
+
+
+def _note_order(session: Session, command: NoteOrder, message: Message, *, now: datetime) -> Outcome:
+    """Have an order asked about, and its license changed by the answer where it has one here."""
+    receipt = _digest(message.body)
+    if store.receipt(session, receipt) is None:
+        instance = store.instance_of_order(session, command.order_id, command.order_line_id)
+        code = instance.code if instance is not None else ""
+        instances.ask_order(session, command.order_id, code, command.order_id, command.order_line_id, now=now)
+        store.add_receipt(session, receipt, Outcome().message, now=now)
+    return Outcome()
+
+
+def _change_license(
+    session: Session, command: LicenseCommand, message: Message, *, cause: Cause, now: datetime
+) -> Outcome:
+    license = licenses.license_for_update(session, command.code)
+    if license is None:
+        raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This license is not known here.")
+    # Looked for under the lock: the same message on another replica has written its receipt by now.
+    receipt = _receipt_digest(message)
+    if receipt is not None and (before := store.receipt(session, receipt)) is not None:
+        return Outcome(before)
+
+    is_to_be_asked = _apply(session, license, command, stated_at=message.signed_at, cause=cause, now=now)
+
+    if is_to_be_asked and license.released_at is None:
+        _ask_afterwards(session, license, command, now=now)
+    if receipt is not None:
+        store.add_receipt(session, receipt, Outcome().message, now=now)
+    return Outcome()
+
+
+def _ask_afterwards(session: Session, license: License, command: LicenseCommand, *, now: datetime) -> None:
+    """Ask the marketplace for its own word: about the code, or about the order that changed an instance."""
+    if license.source == MARKETPLACE:
+        outbox.enqueue(session, QUERY_KIND, ordering_key=license.id, payload={"code": license.code}, now=now)
+    elif license.source == instances.ONLINE and isinstance(command, ChangeExpiry | ChangeOrder):
+        instances.ask_order(session, license.id, license.code, command.order_id, command.order_line_id, now=now)
+
+
+def _receipt_digest(message: Message) -> str | None:
+    """Return what names a message that must not be carried out twice.
+
+    A change of status has none: FREEZE, UNFREEZE, FREEZE are three messages of which the first and the third are equal
+    to the letter, as are the ends of two years in a row. They may be repeated; the signed time orders them.
+    """
+    return None if isinstance(message.command, ChangeStatus | ExpireLicense) else _digest(message.body)
+
+
+def _digest(body: Mapping[str, object]) -> str:
+    """Return one text for a message; the time at which a request of License 1.0 was signed is no part of it."""
+    said = {name: value for name, value in body.items() if name != "timeStamp"}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _apply(
+    session: Session, license: License, command: LicenseCommand, *, stated_at: datetime, cause: Cause, now: datetime
+) -> bool:
+    """Change the license; return whether the marketplace has to be asked for its own word afterwards."""
+    match command:
+        case ChangeExpiry():
+            return _change_expiry(session, license, command, stated_at=stated_at, cause=cause, now=now)
+        case ChangeStatus(frozen=frozen):
+            changed = changes.set_frozen(session, license, frozen, stated_at=stated_at, cause=cause, now=now)
+            # Not what was asked for means late, by a clock that may be ours: the marketplace is asked.
+            return changed or (license.frozen_at is not None) is not frozen
+        case ChangeOrder(order_id=order_id, order_line_id=line_id):
+            store.add_order(session, license.id, order_id, line_id, _UPGRADE, now=now)
+            return True
+        case ExpireLicense(order_id=order_id):
+            store.add_order(session, license.id, order_id, "", _EXPIRY, now=now)
+            return _expire(session, license, stated_at=stated_at, cause=cause, now=now)
+        case ReleaseLicense(order_id=order_id, order_line_id=line_id):
+            if order_id:
+                store.add_order(session, license.id, order_id, line_id or "", _RELEASE, now=now)
+            return changes.release(session, license, cause=cause, now=now)
+    assert_never(command)
+
+
+def _change_expiry(
+    session: Session, license: License, command: ChangeExpiry, *, stated_at: datetime, cause: Cause, now: datetime
+) -> bool:
+    may_shorten = command.scene not in _EXTENDING_SCENES
+    store.add_order(session, license.id, command.order_id, command.order_line_id, command.scene, now=now)
+    if not may_shorten and _is_undone(session, license, command):
+        return False
+    changed = changes.change_expiry(
+        session, license, command.expires_at, stated_at=stated_at, may_shorten=may_shorten, cause=cause, now=now
+    )
+    if command.product_id and changed:
+        changes.change_product(session, license, command.product_id, cause=cause, now=now)
+    # Not changed may mean late: the marketplace is asked in any case.
+    return True
+
+
+def _is_undone(session: Session, license: License, renewal: ChangeExpiry) -> bool:
+    """Whether a renewal was taken back before it arrived."""
+    return store.has_order(session, license.id, renewal.order_id, renewal.order_line_id, instances.UNDONE)
+
+
+def _expire(session: Session, license: License, *, stated_at: datetime, cause: Cause, now: datetime) -> bool:
+    """End a license now; one that has ended already keeps its end, and a later renewal brings it back."""
+    if license.expires_at is not None and license.expires_at <= now:
+        return False
+    return changes.change_expiry(session, license, now, stated_at=stated_at, may_shorten=True, cause=cause, now=now)

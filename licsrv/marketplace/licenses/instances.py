@@ -1,0 +1,198 @@
+"""Use cases of licenses that the marketplace orders from us: they are opened, and become what their order says.
+
+An order line has one license (online-license-and-sdk.md §3.1), whatever arrives how often and on which replica: a
+unique constraint decides. A new instance is told by name only, so its order is asked for through the outbox; until the
+answer is there no device may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from licsrv.audit import Cause
+from licsrv.errors import CallbackError
+from licsrv.licensing import changes, lifecycle
+from licsrv.licensing import store as licenses
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.tables import License
+from licsrv.marketplace import store
+from licsrv.marketplace.commands import OpenedInstance, OpenInstance, OpenLicense, Outcome, ResultCode
+from licsrv.marketplace.open_api.order_answers import Order, OrderType
+from licsrv.marketplace.tables import Instance, OrderRecord
+from licsrv.outbox import store as outbox
+from licsrv.platform.ids import new_id
+
+ORDER_KIND = "query_order"
+ONLINE = "online"
+LICENSE_V1 = "license_v1"
+UNDONE = "UNSUBSCRIBE_RENEWAL_PERIOD"
+"""The scene that takes a renewal back; it names the order of that renewal (§3.3, the reading of the License page)."""
+
+# The marketplace gives an order up after two or three hours of 000004 and pays it back (§4.2): an instance whose order
+# we could not learn by then is called open, because the open API, not the instance, is what is late.
+CALLED_OPEN_AFTER = timedelta(hours=1)
+
+_PROCESSING = "request is processing"
+_FIRST = frozenset({OrderType.NEW, OrderType.TRIAL, OrderType.OTHER})
+_CHANGING = frozenset({OrderType.RENEW, OrderType.CHANGE, OrderType.TRIAL_TO_FORMAL})
+
+
+def open_instance(session: Session, command: OpenInstance, *, cause: Cause, now: datetime) -> Outcome:
+    """Open an instance, or name the one that the order line has.
+
+    Raises:
+        CallbackError: ``000005`` when the marketplace has refused to say what was ordered for an hour.
+    """
+    instance = _instance(session, command, source=ONLINE, cause=cause, now=now)
+    license = licenses.license_for_update(session, instance.code)
+    if license is None:
+        raise AssertionError  # both are written in one transaction, and licenses are never deleted
+    if license.activated_at is not None or license.released_at is not None:
+        return Outcome(instance=instance.code)
+    if license.refused_reason is not None:
+        _ask_again(session, license, instance, cause=cause, now=now)
+    elif now - instance.created_at >= CALLED_OPEN_AFTER:
+        return Outcome(instance=instance.code)
+    return Outcome(_PROCESSING, ResultCode.IN_PROGRESS, instance=instance.code)
+
+
+def _ask_again(session: Session, license: License, instance: Instance, *, cause: Cause, now: datetime) -> None:
+    """Ask once more about an order that the marketplace did not know a moment ago."""
+    if now - instance.created_at >= CALLED_OPEN_AFTER:
+        raise CallbackError(ResultCode.INTERNAL_ERROR, f"The order cannot be asked about: {license.refused_reason}")
+    changes.reopen(session, license, cause=cause, now=now)
+    ask_order(session, license.id, instance.code, instance.order_id, instance.order_line_id, now=now)
+
+
+def _instance(session: Session, command: OpenInstance, *, source: str, cause: Cause, now: datetime) -> Instance:
+    found = store.instance_of_order(session, command.order_id, command.order_line_id)
+    if found is not None:
+        return found
+    # The first request's business id is the instance's (§3.1), unless another license has that code.
+    for code in (command.business_id, new_id(now)):
+        if licenses.license_by_code(session, code) is not None:
+            continue
+        if store.add_instance(session, code, command.order_id, command.order_line_id, now=now):
+            purchase = Purchase(code, source, order_id=command.order_id, order_line_id=command.order_line_id)
+            license = changes.reserve(session, purchase, cause=cause, now=now)
+            store.add_order(session, license.id, command.order_id, command.order_line_id, OrderType.NEW, now=now)
+            if source == ONLINE:
+                ask_order(session, license.id, code, command.order_id, command.order_line_id, now=now)
+        found = store.instance_of_order(session, command.order_id, command.order_line_id)
+        if found is not None:
+            return found
+    raise CallbackError(ResultCode.INTERNAL_ERROR, "No instance could be made for this order line.")
+
+
+def open_license(session: Session, command: OpenLicense, *, cause: Cause, now: datetime) -> Outcome:
+    """Open a license whose facts stand in the message; the second time they stay as they are (§7.1)."""
+    line = OpenInstance(command.order_id, "", command.business_id)
+    instance = _instance(session, line, source=LICENSE_V1, cause=cause, now=now)
+    purchase = Purchase(
+        code=instance.code,
+        source=LICENSE_V1,
+        product_id=command.product_id,
+        order_id=command.order_id,
+        customer=command.customer,
+        amount=command.amount,
+        expires_at=command.expires_at,
+    )
+    changes.confirm(session, purchase, cause=cause, now=now)
+    return Outcome(instance=instance.code)
+
+
+def describe(session: Session, codes: Sequence[str], *, now: datetime) -> Outcome:
+    """Name those of the instances that are open (§3.2); the marketplace asks again about the others.
+
+    Raises:
+        CallbackError: ``000003`` when none of them is known here.
+    """
+    found = [license for code in codes if (license := licenses.license_by_code(session, code)) is not None]
+    if not found:
+        raise CallbackError(ResultCode.UNKNOWN_LICENSE, "None of these instances is known here.")
+    opened = [license for license in found if license.activated_at is not None]
+    return Outcome(instances=[OpenedInstance(license.code, str(lifecycle.status(license, now))) for license in opened])
+
+
+def ask_order(
+    session: Session, ordering_key: str, code: str, order_id: str, order_line_id: str, *, now: datetime
+) -> None:
+    """Have the marketplace asked what an order line is; ``code`` is the license that it belongs to, where one does."""
+    payload = {"code": code, "order_id": order_id, "order_line_id": order_line_id}
+    outbox.enqueue(session, ORDER_KIND, ordering_key=ordering_key, payload=payload, now=now)
+
+
+def take_order_over(
+    session: Session, code: str, order: Order, *, asked_at: datetime, cause: Cause, now: datetime
+) -> License | None:
+    """Make a license what its order says; return it, or None where no license has this code.
+
+    The first order confirms it. A later one changes product and amount, and may extend: when it ends is stated exactly
+    by refreshInstance, which also alone shortens (an unsubscribed renewal). The order of a renewal that was taken back
+    still says what was bought then; that holds no more.
+    """
+    _keep(session, order, asked_at)
+    license = licenses.license_for_update(session, code) if code else None
+    if license is None or store.has_order(session, license.id, order.order_id, order.order_line_id, UNDONE):
+        return license
+    if license.activated_at is None and order.type in _FIRST | _CHANGING:
+        return changes.confirm(session, _purchase(license, order), cause=cause, now=now)
+    if order.type in _CHANGING:
+        _change(session, license, order, asked_at=asked_at, cause=cause, now=now)
+    return license
+
+
+def _purchase(license: License, order: Order) -> Purchase:
+    # A refreshInstance that came before the order's answer has stated a later end already.
+    known = license.expires_at
+    later = max(order.expires_at, known) if order.expires_at is not None and known is not None else order.expires_at
+    return Purchase(
+        code=license.code,
+        source=license.source,
+        product_id=order.product_id,
+        order_id=license.order_id,
+        customer=order.customer,
+        amount=order.amount,
+        expires_at=later,
+    )
+
+
+def _change(
+    session: Session, license: License, order: Order, *, asked_at: datetime, cause: Cause, now: datetime
+) -> None:
+    # An answer says what held after that order: one that is told late must not undo what a later order bought.
+    is_latest = not _is_older(order, store.latest_order_placed_at(session, license.id))
+    if order.product_id and is_latest:
+        changes.change_product(session, license, order.product_id, cause=cause, now=now)
+    if order.amount is not None and is_latest:
+        changes.change_amount(session, license, order.amount, cause=cause, now=now)
+    if order.expires_at is not None:
+        # Callbacks carry the time of the marketplace's clock, which may go before ours; this answer is newer than them.
+        stated_at = max(asked_at, license.expiry_stated_at or asked_at)
+        changes.change_expiry(
+            session, license, order.expires_at, stated_at=stated_at, may_shorten=False, cause=cause, now=now
+        )
+
+
+def _is_older(order: Order, latest_placed_at: datetime | None) -> bool:
+    return order.placed_at is not None and latest_placed_at is not None and order.placed_at < latest_placed_at
+
+
+def _keep(session: Session, order: Order, asked_at: datetime) -> None:
+    store.save_order(
+        session,
+        OrderRecord(
+            order_id=order.order_id,
+            order_line_id=order.order_line_id,
+            order_type=str(order.type),
+            charging_mode=order.charging_mode,
+            product_id=order.product_id,
+            amount=order.amount,
+            expires_at=order.expires_at,
+            placed_at=order.placed_at,
+            asked_at=asked_at,
+        ),
+    )

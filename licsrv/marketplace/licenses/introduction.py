@@ -1,0 +1,193 @@
+"""Introducing a code that we have not seen: the one place where a client waits for the marketplace.
+
+The marketplace is asked to activate it, within a short time limit. What it says becomes a license, or a refusal that a
+person can act on. Where it does not answer, the code gets a provisional license for a short time and the outbox goes
+on asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from sqlmodel import Session
+
+from licsrv.audit import Cause
+from licsrv.errors import (
+    LicenseNotFoundError,
+    LicenseNotReceivedError,
+    MarketplaceError,
+    MarketplaceRefusedError,
+    MarketplaceUnavailableError,
+    RefusalError,
+    TooManyRequestsError,
+)
+from licsrv.licensing import changes, lifecycle, store
+from licsrv.licensing.tables import License
+from licsrv.marketplace.licenses import codes
+from licsrv.marketplace.open_api import codes as open_api_codes
+from licsrv.marketplace.open_api.code_answers import Activation, CodeState
+from licsrv.marketplace.open_api.guarded import GuardedOpenApi
+from licsrv.outbox import store as outbox
+from licsrv.platform import logs
+from licsrv.platform.clock import Clock
+from licsrv.platform.db import Database, reading
+from licsrv.platform.writer import Writer
+
+ACTIVATE_KIND = "activate_license"
+_log = logs.logger(__name__)
+_RETRY_AFTER = 60
+
+
+@dataclass(frozen=True)
+class IntroductionSettings:
+    """The settings of introductions. A ``provisional_span`` of zero means that there are no provisional licenses."""
+
+    time_limit: timedelta
+    provisional_span: timedelta
+    unknown_codes_per_minute: int
+
+
+class MarketplaceAuthority:
+    """Knows the codes that this server has not seen yet; see :class:`licsrv.licensing.routes.Authority`."""
+
+    def __init__(
+        self,
+        api: GuardedOpenApi,
+        database: Database,
+        writer: Writer,
+        *,
+        settings: IntroductionSettings,
+        clock: Clock,
+    ) -> None:
+        self._api = api
+        self._database = database
+        self._writer = writer
+        self._settings = settings
+        self._clock = clock
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rate = RateLimitItemPerMinute(settings.unknown_codes_per_minute)
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+
+    async def introduce(self, code: str, *, fingerprint: str, address: str, cause: Cause, now: datetime) -> None:
+        """Make a code known here, for good or provisionally; many at once for one code ask the marketplace once.
+
+        Raises:
+            LicenseNotFoundError: The marketplace does not know the code, or there is no marketplace to ask.
+            LicenseNotReceivedError: The buyer has not received it yet.
+            TooManyRequestsError: This address tries too many codes.
+            MarketplaceUnavailableError: It cannot be asked now, and no provisional license can be given.
+        """
+        if self._is_settled(code, now):
+            return
+        if not self._api.is_configured:
+            raise _unknown()
+        running = self._under_way.get(code)
+        if running is None:
+            await self._limit(address)
+            running = asyncio.ensure_future(self._ask(code, fingerprint, cause))
+            self._under_way[code] = running
+            running.add_done_callback(lambda _: self._under_way.pop(code, None))
+        await asyncio.shield(running)  # one caller that goes away must not take the answer from the others
+
+    def _is_settled(self, code: str, now: datetime) -> bool:
+        """Whether there is nothing to ask: it runs provisionally, or is no code of this product line at all."""
+        with reading(self._database) as session:
+            license = store.license_by_code(session, code)
+            if license is not None and license.source != changes.MARKETPLACE:
+                lifecycle.require_usable(license, now)
+            return license is not None and lifecycle.is_provisional(license, now)
+
+    async def _limit(self, address: str) -> None:
+        if not await self._limiter.hit(self._rate, "unknown-code", address):
+            raise TooManyRequestsError(
+                "Too many codes that are not known here were tried from this address.",
+                action="Wait a minute and check the code.",
+                retry_after=_RETRY_AFTER,
+            )
+
+    async def _ask(self, code: str, fingerprint: str, cause: Cause) -> None:
+        try:
+            found = await self._activate_or_adopt(code)
+        except MarketplaceRefusedError as error:
+            await self._refuse(code, error, cause)
+            raise refusal_of(error) from error
+        except MarketplaceError as error:
+            _log.warning("marketplace could not be asked", error=error.message, error_code=error.error_code)
+            await self._provide(code, fingerprint, cause)
+            return
+        now = self._clock.now()
+        await self._writer.run(lambda session: codes.take_over(session, code, found, cause=cause, now=now))
+
+    async def _activate_or_adopt(self, code: str) -> Activation | CodeState:
+        return await activate_or_adopt(self._api, code, self._settings.time_limit)
+
+    async def _refuse(self, code: str, error: MarketplaceRefusedError, cause: Cause) -> None:
+        """End a provisional license that turns out to be none; a code that was never stored stays unknown."""
+        now = self._clock.now()
+
+        def use_case(session: Session) -> None:
+            license = store.license_for_update(session, code)
+            if license is not None:
+                changes.refuse(session, license, refusal_of(error).detail, cause=cause, now=now)
+
+        await self._writer.run(use_case)
+
+    async def _provide(self, code: str, fingerprint: str, cause: Cause) -> None:
+        """Give a provisional license, and let the outbox go on asking.
+
+        Raises:
+            MarketplaceUnavailableError: The code or the machine had its provisional time, or there is none.
+        """
+        now = self._clock.now()
+        span = self._settings.provisional_span
+
+        def use_case(session: Session) -> License | None:
+            known = store.license_for_update(session, code)
+            if not span or known is not None or store.has_other_provisional(session, fingerprint, code, now):
+                return None
+            license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
+            outbox.enqueue(session, ACTIVATE_KIND, ordering_key=license.id, payload={"code": code}, now=now)
+            return license
+
+        if await self._writer.run(use_case) is None:
+            raise MarketplaceUnavailableError(
+                "The marketplace cannot be asked about this code now.",
+                action="Try again in a minute.",
+                retry_after=_RETRY_AFTER,
+            )
+
+
+async def activate_or_adopt(api: GuardedOpenApi, code: str, time_limit: timedelta) -> Activation | CodeState:
+    """Activate a code; if it is activated already (a lost answer, a second host), take it as it is.
+
+    Raises:
+        MarketplaceError: Neither could be learned.
+    """
+    try:
+        return await api.activate(code, time_limit=time_limit)
+    except MarketplaceRefusedError as error:
+        if error.error_code != open_api_codes.ILLEGAL_STATE:
+            raise
+        return await api.query(code, time_limit=time_limit)
+
+
+def refusal_of(error: MarketplaceRefusedError) -> RefusalError:
+    """Return what a person is told when the marketplace refuses a code for good (protocol §3.1)."""
+    if error.error_code == open_api_codes.NOT_RECEIVED:
+        return LicenseNotReceivedError(
+            "The code has not been received at the marketplace yet.",
+            action="Receive it under purchased services in the buyer center, then try again.",
+        )
+    return _unknown()
+
+
+def _unknown() -> LicenseNotFoundError:
+    return LicenseNotFoundError(
+        "This code is not known.",
+        action="Check the code: it stands with the purchase at the marketplace. The vendor's support can look it up.",
+    )

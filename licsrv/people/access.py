@@ -1,0 +1,114 @@
+"""What sign-in, sessions and tokens work with: database, writer, keys, clock, password hashing, call limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from sqlmodel import Session
+
+from licsrv.errors import TooManyRequestsError
+from licsrv.licensing.keyring import Keyring
+from licsrv.people import credentials, passwords
+from licsrv.platform.clock import Clock
+from licsrv.platform.db import Database, reading
+from licsrv.platform.writer import Writer
+
+Result = TypeVar("Result")
+_HASHES_AT_ONCE = 2  # each takes a core and 19 MiB
+_WINDOW_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """How people sign in and how often they and programs may call.
+
+    Args:
+        idle: How long a session may go unused.
+        longest: How long a session lasts at most.
+        calls_per_minute: How many calls one person or token may make.
+        totp_required: Whether every account needs a second factor.
+        issuer: How the authenticator app calls this server.
+        public_url: The address under which browsers reach this server; empty where it is the one they name.
+    """
+
+    idle: timedelta
+    longest: timedelta
+    calls_per_minute: int
+    totp_required: bool
+    issuer: str
+    public_url: str = ""
+
+
+class Access:
+    """Database, writer, keys, clock and settings, with limits on hashing and on calls."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        *,
+        keyring: Callable[[], Keyring],
+        settings: AccessSettings,
+        clock: Clock,
+    ) -> None:
+        self.database = database
+        self.writer = writer
+        self.settings = settings
+        self.clock = clock
+        self._keyring = keyring
+        self._hashing = CapacityLimiter(_HASHES_AT_ONCE)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rate = RateLimitItemPerMinute(settings.calls_per_minute)
+
+    def key_for(self, use: str) -> bytes:
+        """Return the key for one use; see :func:`licsrv.people.credentials.key_for`."""
+        return credentials.key_for(use, server_secret=self._keyring().device_key)
+
+    async def read(self, use_case: Callable[[Session], Result]) -> Result:
+        """Run a look-up in a thread of its own."""
+        return await asyncio.to_thread(self._read, use_case)
+
+    def _read(self, use_case: Callable[[Session], Result]) -> Result:
+        with reading(self.database) as session:
+            return use_case(session)
+
+    async def hash_password(self, password: str) -> str:
+        """Hash a password without holding up the event loop."""
+        return await anyio.to_thread.run_sync(passwords.hash_password, password, limiter=self._hashing)
+
+    async def is_password(self, password: str, phc: str | None) -> bool:
+        """Compare a password with a hash, or with none, in the same time."""
+        return await anyio.to_thread.run_sync(partial(passwords.is_password, password, phc), limiter=self._hashing)
+
+    async def count_call(self, caller: str) -> None:
+        """Count a call of somebody.
+
+        Raises:
+            TooManyRequestsError: They called too often within the last minute; ``Retry-After`` says when to come back.
+        """
+        if await self._limiter.hit(self._rate, "admin", caller):
+            return
+        raise TooManyRequestsError(
+            f"More than {self.settings.calls_per_minute} calls within a minute.",
+            action="Wait as long as Retry-After says.",
+            retry_after=await self._wait(caller),
+        )
+
+    async def _wait(self, caller: str) -> int:
+        """Return the seconds until the oldest call of the last minute no longer counts; a whole minute at most."""
+        stats = await self._limiter.get_window_stats(self._rate, "admin", caller)
+        wait = stats.reset_time - self._seconds()
+        return min(max(int(wait) + 1, 1), _WINDOW_SECONDS)
+
+    def _seconds(self) -> float:
+        return Clock().now().timestamp()  # the limiter has the machine's clock, whatever a test does with ours

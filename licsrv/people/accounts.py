@@ -1,0 +1,278 @@
+"""Accounts of people: added, changed, disabled, given a new password. The same for the API, the console and commands.
+
+Nobody gives away, or takes over, more than they hold, nobody locks themselves out, and one operator always remains.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
+from licsrv.people import sessions, store
+from licsrv.people.actors import Actor
+from licsrv.people.roles import GRANTED, Role
+from licsrv.people.tables import Account
+from licsrv.platform.db import add_missing
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._@-]{0,59}$"
+TEMPORARY_SPAN = timedelta(hours=72)
+_NAME = re.compile(NAME_PATTERN)
+
+
+class Language(StrEnum):
+    """In which the desk speaks to a person."""
+
+    CHINESE = "zh"
+    ENGLISH = "en"
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """A person to be known here."""
+
+    name: str
+    role: Role
+    display_name: str = ""
+    language: Language = Language.CHINESE
+
+
+@dataclass(frozen=True)
+class Change:
+    """What shall be different; None leaves it as it is."""
+
+    role: Role | None = None
+    display_name: str | None = None
+    language: Language | None = None
+
+
+@dataclass(frozen=True)
+class Password:
+    """A hashed password; ``temporary_until`` where somebody else gave it to the person."""
+
+    phc: str
+    temporary_until: datetime | None = None
+
+
+def normal_name(name: str) -> str:
+    """Return an account's name however it was typed."""
+    return name.strip().lower()
+
+
+def is_name(name: str) -> bool:
+    """Whether a text can be an account's name: lower-case ASCII letters, digits, and ``._@-`` inside."""
+    return _NAME.fullmatch(name) is not None and not name.endswith("\n")
+
+
+def named(session: Session, name: str) -> Account:
+    """Return an account.
+
+    Raises:
+        NotFoundError: There is none of this name.
+    """
+    found = store.account(session, name) if is_name(name) else None
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+def locked(session: Session, name: str) -> Account:
+    """Return an account, locked until the end of the transaction.
+
+    Raises:
+        NotFoundError: There is none of this name.
+    """
+    found = store.account_for_update(session, name) if is_name(name) else None
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+def subject_of(name: str) -> str:
+    """Return how the audit names an account that something was done to."""
+    return f"account:{name}"
+
+
+def add(session: Session, new: NewAccount, password: Password, *, actor: Actor, cause: Cause, now: datetime) -> Account:
+    """Add a person.
+
+    Raises:
+        InvalidRequestError: The name cannot be one.
+        ConflictError: There is an account of this name, disabled or not.
+        ForbiddenError: The role may do what the actor may not.
+    """
+    if not is_name(new.name):
+        raise InvalidRequestError("A name has 1 to 60 of a-z, 0-9 and . _ @ -, and begins with a letter or digit.")
+    actor.require_all(GRANTED[new.role], f"The role {new.role}")
+    row = Account(
+        name=new.name,
+        display_name=new.display_name,
+        role=str(new.role),
+        language=str(new.language),
+        password=password.phc,
+        password_changed_at=now,
+        temporary_until=password.temporary_until,
+        created_at=now,
+        created_by=cause.actor,
+    )
+    if not add_missing(session, Account, "name", [row.model_dump()]):
+        raise ConflictError(f"There is an account {new.name} already.", action="Choose another name, or enable it.")
+    _note(session, Action.ACCOUNT_ADDED, new.name, {"role": str(new.role)}, cause, now)
+    return named(session, new.name)
+
+
+def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: Cause, now: datetime) -> Account:
+    """Change what differs; the same again changes and notes nothing.
+
+    Raises:
+        NotFoundError: There is no such account.
+        ConflictError: It is the actor's own role, or that of the last operator.
+        ForbiddenError: One of the two roles may do what the actor may not.
+    """
+    account = locked(session, name)
+    differences = _differences(account, wanted)
+    if account.name != actor.account:
+        _require_power_over(account, actor)
+    if "role" in differences:
+        _require_not_oneself(account, actor, "change their own role")
+        actor.require_all(GRANTED[Role(str(differences["role"]["after"]))], "That role")
+        _require_another_operator(session, account)
+    for member, difference in differences.items():
+        setattr(account, member, difference["after"])
+    if differences:
+        session.add(account)
+        _note(session, Action.ACCOUNT_CHANGED, name, differences, cause, now)
+    return account
+
+
+def disable(session: Session, name: str, *, actor: Actor, cause: Cause, now: datetime) -> bool:
+    """Let a person in no more, and end their sessions; their tokens fall silent with them.
+
+    Raises:
+        NotFoundError: There is no such account.
+        ConflictError: It is the actor's own, or the last operator's.
+        ForbiddenError: Its role may do what the actor may not.
+    """
+    account = locked(session, name)
+    if account.disabled_at is not None:
+        return False
+    _require_not_oneself(account, actor, "disable themselves")
+    _require_power_over(account, actor)
+    _require_another_operator(session, account)
+    account.disabled_at = now
+    session.add(account)
+    sessions.end_all(session, name, cause=cause, now=now)
+    _note(session, Action.ACCOUNT_DISABLED, name, {}, cause, now)
+    return True
+
+
+def enable(session: Session, name: str, *, lockout_key: str, actor: Actor, cause: Cause, now: datetime) -> bool:
+    """Let a person in again, and forget failures to sign in; whether they were disabled.
+
+    Raises:
+        NotFoundError: There is no such account.
+        ForbiddenError: Its role may do what the actor may not.
+    """
+    account = locked(session, name)
+    _require_power_over(account, actor)
+    store.forget_failures(session, lockout_key)
+    was_disabled = account.disabled_at is not None
+    account.disabled_at = None
+    session.add(account)
+    _note(session, Action.ACCOUNT_ENABLED, name, {"was_disabled": was_disabled}, cause, now)
+    return was_disabled
+
+
+def reset_password(
+    session: Session,
+    name: str,
+    password: Password,
+    *,
+    second_factor: bool,
+    lockout_key: str,
+    actor: Actor,
+    cause: Cause,
+    now: datetime,
+) -> Account:
+    """Give a person a temporary password, end their sessions, and forget failures to sign in.
+
+    Args:
+        second_factor: Whether their second factor and recovery codes go too, as when a phone was lost.
+
+    Raises:
+        NotFoundError: There is no such account.
+        ConflictError: It is the actor's own.
+        ForbiddenError: Its role may do what the actor may not.
+    """
+    account = locked(session, name)
+    _require_not_oneself(account, actor, "reset their own password")  # it would do without the old one
+    _require_power_over(account, actor)
+    account.password, account.password_changed_at = password.phc, now
+    account.temporary_until = password.temporary_until
+    if second_factor:
+        account.totp_sealed = account.totp_pending = None
+        store.replace_recovery_codes(session, name, ())
+    session.add(account)
+    store.forget_failures(session, lockout_key)
+    sessions.end_all(session, name, cause=cause, now=now)
+    _note(session, Action.PASSWORD_RESET, name, {"second_factor": second_factor}, cause, now)
+    return account
+
+
+def end_sessions(session: Session, name: str, *, actor: Actor, cause: Cause, now: datetime) -> int:
+    """End every session of a person and return how many there were.
+
+    Raises:
+        NotFoundError: There is no such account.
+        ForbiddenError: Its role may do what the actor may not.
+    """
+    _require_power_over(locked(session, name), actor)
+    return sessions.end_all(session, name, cause=cause, now=now)
+
+
+def _differences(account: Account, wanted: Change) -> dict[str, dict[str, str]]:
+    found = {"role": wanted.role, "display_name": wanted.display_name, "language": wanted.language}
+    return {
+        member: {"before": getattr(account, member), "after": str(value)}
+        for member, value in found.items()
+        if value is not None and getattr(account, member) != str(value)
+    }
+
+
+def _require_not_oneself(account: Account, actor: Actor, what: str) -> None:
+    if account.name == actor.account:
+        raise ConflictError(f"Nobody can {what}.", action="Ask another operator.")
+
+
+def _require_power_over(account: Account, actor: Actor) -> None:
+    actor.require_all(GRANTED[Role(account.role)], f"The account {account.name}")
+
+
+def _require_another_operator(session: Session, account: Account) -> None:
+    """Refuse to take the last one's power away.
+
+    Raises:
+        ConflictError: It is the last enabled operator.
+    """
+    if account.role != Role.OPERATOR or account.disabled_at is not None:
+        return
+    if set(store.enabled_names_for_update(session, str(Role.OPERATOR))) <= {account.name}:
+        raise ConflictError("This is the last operator.", action="Make somebody else an operator first.")
+
+
+def _unknown(name: str) -> NotFoundError:
+    shown = f" {name}" if is_name(name) else " of this name"
+    return NotFoundError(f"There is no account{shown}.")
+
+
+def _note(
+    session: Session, action: Action, name: str, detail: Mapping[str, object], cause: Cause, now: datetime
+) -> None:
+    audit.record(session, action, subject=subject_of(name), cause=cause, detail=detail, now=now)

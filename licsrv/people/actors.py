@@ -1,0 +1,99 @@
+"""Who acts: a person in a browser, a program with a token, or somebody at the server's own terminal. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from licsrv.audit import Cause
+from licsrv.errors import ForbiddenError
+from licsrv.people.roles import GRANTABLE, OF_EVERY_PERSON, Permission, Permissions
+
+
+class Via(StrEnum):
+    """How an actor came in."""
+
+    SESSION = "session"
+    TOKEN = "token"  # noqa: S105 - a word, no secret
+    TERMINAL = "terminal"
+    NOBODY = "nobody"
+
+
+class Step(StrEnum):
+    """What a person has to do before anything else."""
+
+    PASSWORD = "password"  # noqa: S105 - a word, no secret
+    SECOND_FACTOR = "second_factor"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who is known, and what they may do at this moment.
+
+    Args:
+        name: How the audit names them: ``staff:<account>``, ``token:<name>#<end of its id>``, or ``anonymous``.
+        permissions: What they may do now.
+        account: The account that acts, or that the token belongs to; empty at the terminal.
+        credential: The id of the session or the token.
+        steps_due: What has to be done first; until then a session may only do that.
+    """
+
+    name: str
+    permissions: Permissions
+    via: Via
+    account: str = ""
+    credential: str = ""
+    steps_due: tuple[Step, ...] = ()
+
+    @property
+    def principal(self) -> str:
+        """Who it is whatever credential they use at the moment: limits and repeated calls are counted by it."""
+        return f"account:{self.account}" if self.via is Via.SESSION else f"{self.via}:{self.credential}"
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the actor holds a permission."""
+        return permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Let the actor through, or say what stands in the way.
+
+        Raises:
+            ForbiddenError: The actor lacks the permission, or has to do something else first.
+        """
+        if self.may(permission):
+            return
+        if self.steps_due:
+            raise ForbiddenError(
+                "Before anything else you have to finish your account.",
+                action=_FIRST[self.steps_due[0]],
+                steps_due=[str(step) for step in self.steps_due],
+            )
+        raise ForbiddenError(
+            "You may not do this.", action="Ask an operator for a role that may.", permission=str(permission)
+        )
+
+    def require_all(self, permissions: Permissions, what: str) -> None:
+        """Refuse to hand out, or to touch, more than the actor holds: nobody rises by a detour.
+
+        Raises:
+            ForbiddenError: Something of it is not the actor's.
+        """
+        missing = sorted(permissions - self.permissions)
+        if missing:
+            raise ForbiddenError(f"{what} may do what you may not.", permissions=missing)
+
+    def cause(self, request_id: str = "", reason: str = "") -> Cause:
+        """Return how the audit tells who did something and why."""
+        return Cause(self.name, request_id, reason)
+
+
+_FIRST = {
+    Step.PASSWORD: "Choose a password of your own.",
+    Step.SECOND_FACTOR: "Set up your second factor (an authenticator app).",
+}
+ANONYMOUS = Actor("anonymous", frozenset({Permission.SIGN_IN}), Via.NOBODY)
+
+
+def at_the_terminal(name: str) -> Actor:
+    """Return whoever runs a command on the server itself: who can do that can do everything anyway."""
+    return Actor(name, GRANTABLE | OF_EVERY_PERSON, Via.TERMINAL)

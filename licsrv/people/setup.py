@@ -1,0 +1,55 @@
+"""The first start: a link that makes the first account, an operator's. Nobody needs it once there is one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.errors import ConflictError, UnauthenticatedError
+from licsrv.people import accounts, credentials, store
+from licsrv.people.accounts import NewAccount, Password
+from licsrv.people.actors import at_the_terminal
+from licsrv.people.tables import Account
+
+LINK_SPAN = timedelta(hours=24)
+PATH = "/admin/setup"
+_SUBJECT = "setup"
+
+
+def make_link(session: Session, base_url: str, *, cause: Cause, now: datetime) -> str | None:
+    """Return a link that makes the first account within a day; None where there is one already.
+
+    Every start makes its own, as replicas start together; all of them die with the first use of one.
+    """
+    if store.has_accounts(session):
+        return None
+    token = credentials.new_secret()
+    store.add_setup_link(session, credentials.digest_of(token), expires_at=now + LINK_SPAN, now=now)
+    audit.record(session, Action.SETUP_LINK_MADE, subject=_SUBJECT, cause=cause, now=now)
+    return f"{base_url.rstrip('/')}{PATH}?{urlencode({'token': token})}"
+
+
+def redeem(
+    session: Session, token: str, new: NewAccount, password: Password, *, request_id: str, now: datetime
+) -> Account:
+    """Make the first account and let every link die.
+
+    Raises:
+        ConflictError: There is an account already.
+        UnauthenticatedError: The link is none of ours, was used, or has run out.
+    """
+    links = store.take_setup_links(session)
+    expires_at = links.get(credentials.digest_of(token))
+    if expires_at is None or expires_at <= now:
+        raise UnauthenticatedError(
+            "This set-up link is not good any more.",
+            action="Start the server again, or run `licsrv init`: it prints a new one while there is no account.",
+        )
+    if store.has_accounts(session):
+        raise ConflictError("There is an account already.", action="Sign in.")
+    by_link = at_the_terminal("setup link")
+    return accounts.add(session, new, password, actor=by_link, cause=by_link.cause(request_id), now=now)

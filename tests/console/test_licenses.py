@@ -1,0 +1,236 @@
+"""Finding a license and acting on it, page by page: three steps for each thing, and what is refused on the way."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from licsrv.audit import Action
+from licsrv.people.roles import Role
+from tests.conftest import DEVICE
+from tests.console.conftest import Reader, reader
+from tests.console.furnishing import CODE, THIRD_DEVICE, Furnished, furnish, license_id
+from tests.staff import House
+
+STATE = re.compile(r'name="state" value="([^"]*)"')
+
+
+@dataclass
+class Scene:
+    house: House
+    license: Furnished
+    page: str
+    ann: Reader
+
+    async def ask(self, action: str, **fields: str) -> str:
+        return (await self.ann.send(f"{self.page}/ask", on=self.page, action=action, **fields)).text
+
+    async def do(self, action: str, reason: str = "Settled on the phone.", **fields: str) -> str:
+        """Go the whole way: ask, read, confirm."""
+        asked = await self.ask(action, **fields)
+        state = STATE.search(asked)
+        assert state is not None, asked
+        answer = await self.ann.send(
+            f"{self.page}/do", on=self.page, action=action, reason=reason, state=html.unescape(state[1]), **fields
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+
+@pytest.fixture
+async def scene(house: House) -> Scene:
+    house.hire("ann", language="en")
+    found = await furnish(house)
+    return Scene(house, found, f"/admin/licenses/{found.license_id}", reader(house, "ann"))
+
+
+@pytest.mark.parametrize("sought", [CODE, CODE.lower(), "CS-0123", "eastern", "CAD-WS-07", "{id}"])
+async def test_one_search_leads_straight_to_the_page(scene: Scene, sought: str) -> None:
+    answer = await scene.ann.send("/admin/search", text=sought.format(id=scene.license.license_id))
+
+    if answer.status_code == 200:  # what is compared as it is written
+        assert sought == CODE.lower()
+        return
+    assert answer.headers["location"] == scene.page
+
+
+async def test_a_fingerprint_finds_its_license_and_is_not_kept(scene: Scene) -> None:
+    answer = await scene.ann.send("/admin/search", text=DEVICE)
+
+    assert CODE in answer.text
+    assert "the same device" in answer.text
+
+
+async def test_a_pasted_license_is_judged(scene: Scene) -> None:
+    good = await scene.ann.send("/admin/search", text=scene.license.license_string)
+    bad = await scene.ann.send("/admin/search", text=scene.license.license_string[:-6] + "AAAAAA")
+
+    assert "This is a license that we issued and it counts now." in good.text
+    assert "We did not issue this" in bad.text
+
+
+async def test_nothing_found_says_so(scene: Scene) -> None:
+    answer = await scene.ann.send("/admin/search", text="nowhere")
+
+    assert "Nothing was found." in answer.text
+
+
+async def test_the_page_tells_everything(scene: Scene) -> None:
+    text = (await scene.ann.see(scene.page)).text
+
+    for words in (
+        CODE,
+        "It may be used until",
+        "2 of 2 places taken",
+        "CAD-WS-07",
+        "Timeline",
+        'class="year"',
+        "never",
+    ):
+        assert words in text
+
+
+async def test_the_page_explains_a_refusal_by_a_pasted_fingerprint(scene: Scene) -> None:
+    answer = await scene.ann.send(f"{scene.page}/match", on=scene.page, device_info=THIRD_DEVICE)
+
+    assert "another device" in answer.text
+    assert "differs" in answer.text
+
+
+async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:
+    asked = await scene.ask("revoke")
+    done = await scene.do("revoke", "The payment was refunded.")
+    undone = await scene.ann.send(f"{scene.page}/do", on=scene.page, action="reinstate", reason="Taken back.")
+
+    assert "its 2 device(s) stop at their next check-in" in asked
+    assert "The payment was refunded." in asked
+    assert "Revoked" in done
+    assert ">Undo<" in done
+    assert "It may be used until" in undone.text
+    entries = scene.house.audited(Action.LICENSE_REVOKED, Action.LICENSE_REINSTATED)
+    assert [(row.actor, row.reason) for row in entries] == [
+        ("staff:ann", "The payment was refunded."), ("staff:ann", "Taken back.")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "words"),
+    [
+        ("extend_grace", {"until": "2026-04-15"}, "Grace until"),
+        ("set_maintenance", {"until": "2027-01-31"}, "Maintenance until"),
+        ("reissue", {}, "Issue PL2026000123 anew"),
+        ("add_note", {"text": "Called twice.\n<b>Wants</b> a call back."}, "&lt;b&gt;Wants&lt;/b&gt; a call back."),
+    ],
+)
+async def test_the_other_actions_go_the_same_way(scene: Scene, action: str, fields: dict[str, str], words: str) -> None:
+    done = await scene.do(action, **fields)
+
+    assert words in done
+
+
+async def test_the_place_of_a_device_is_released(scene: Scene) -> None:
+    page = (await scene.ann.see(scene.page)).text
+    device = re.search(r'name="device_id" value="(\w+)"', page)
+    assert device is not None
+    done = await scene.do("release_place", device_id=device[1])
+
+    assert "1 of 2 places taken" in done
+    assert "no place" in done
+
+
+async def test_the_language_can_be_switched_in_the_middle_of_an_action(scene: Scene) -> None:
+    asked = await scene.ask("revoke")
+    next = re.search(r'name="next" value="([^"]*)"', asked)
+
+    assert next is not None
+    assert next[1] == scene.page
+
+
+async def test_an_action_without_a_reason_asks_again(scene: Scene) -> None:
+    answer = await scene.ann.send(f"{scene.page}/do", on=scene.page, action="revoke", reason="")
+
+    assert answer.status_code == 422
+    assert scene.house.audited(Action.LICENSE_REVOKED) == []
+
+
+async def test_an_action_on_a_license_that_changed_meanwhile_is_not_done(scene: Scene) -> None:
+    state = STATE.search(await scene.ask("revoke"))
+    assert state is not None
+    await scene.do("set_maintenance", until="2027-01-31")
+    scene.house.runtime.clock.now()
+    answer = await scene.ann.send(
+        f"{scene.page}/do", on=scene.page, action="revoke", reason="Refunded.", state=html.unescape(state[1]) + "x"
+    )
+
+    assert answer.status_code == 409
+    assert scene.house.audited(Action.LICENSE_REVOKED) == []
+
+
+async def test_a_form_sent_twice_acts_once(scene: Scene) -> None:
+    page = (await scene.ann.see(scene.page)).text
+    csrf = re.search(r'name="csrf" value="([^"]*)"', page)
+    assert csrf is not None
+    fields = {"csrf": csrf[1], "key": "once", "action": "add_note", "text": "One.", "reason": "Called."}
+    for _ in range(2):
+        answer = await scene.ann.post(f"{scene.page}/do", **fields)
+        assert answer.status_code == 200
+
+    assert len(scene.house.audited(Action.NOTE_ADDED)) == 1
+
+
+async def test_a_license_file_is_sent(scene: Scene) -> None:
+    page = (await scene.ann.see(scene.page)).text
+    device = re.search(r'name="device_id" value="(\w+)"', page)
+    assert device is not None
+    answer = await scene.ann.send(f"{scene.page}/file", on=scene.page, device_id=device[1], reason="By mail.")
+
+    assert answer.status_code == 200, answer.text
+    assert "-----BEGIN LICENSE-----" in answer.text
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("forged", ["", "wrong"])
+async def test_no_action_without_the_pages_own_token(scene: Scene, forged: str) -> None:
+    fields = {"csrf": forged, "action": "revoke", "reason": "Because."}
+    answer = await scene.ann.post(f"{scene.page}/do", **fields)
+
+    assert answer.status_code == 403
+    assert scene.house.audited(Action.LICENSE_REVOKED) == []
+
+
+async def test_a_viewer_sees_no_action_and_can_take_none(scene: Scene) -> None:
+    scene.house.hire("vic", Role.VIEWER, language="en")
+    vic = reader(scene.house, "vic")
+    page = (await vic.see(scene.page)).text
+    answer = await vic.send(f"{scene.page}/do", on=scene.page, action="revoke", reason="Because.")
+
+    assert CODE in page
+    assert 'value="revoke"' not in page
+    assert "/ask" not in page
+    assert answer.status_code == 403
+    assert scene.house.audited(Action.LICENSE_REVOKED) == []
+
+
+NAUGHTY = (
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "{% raw %}", "' OR 1=1 --", "=1+1",
+    "\u202eabc", "Ω≈ç√∫", "田中さん", "👩‍👩‍👧", "&lt;b&gt;", "%00", "javascript:alert(1)", "</textarea><b>", "a\u00a0b",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NAUGHTY)
+async def test_whatever_is_stored_comes_back_exactly_and_as_text(scene: Scene, text: str) -> None:
+    await furnish(scene.house, "PL2026000999", customer=text, days=0)
+    page = f"/admin/licenses/{license_id(scene.house, 'PL2026000999')}"
+    await scene.do("add_note", text=text, reason=f"{text} called.")
+
+    for address in (scene.page, page, "/admin", "/admin/audit"):
+        shown = (await scene.ann.see(address)).text
+        assert not re.search(r"<script>alert|<img src=x|<b>", shown)
+        assert "49" not in re.findall(r"{{ 7\*7 }}|\b49\b", html.unescape(shown))
+    assert text in html.unescape((await scene.ann.see(scene.page)).text)
+    assert text in html.unescape((await scene.ann.see(page)).text)
+    found = (await scene.ann.send("/admin/search", text=text)).text
+    assert not re.search(r"<script>alert|<img src=x|<b>", found)

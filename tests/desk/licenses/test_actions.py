@@ -1,0 +1,272 @@
+"""Every action says first what it changes, asks for a reason, is audited, and can be undone where that makes sense."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from licsrv.audit import Action
+from licsrv.desk.licenses.actions import ACTIONS
+from licsrv.licensing.issuing import strings
+from licsrv.people.roles import Permission
+from tests.conftest import DEVICE, NOW, OTHER_DEVICE
+from tests.sales import Desk
+
+
+def claims_of(license_string: str) -> dict[str, Any]:
+    payload = license_string.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return found
+
+
+def claims_of_file(text: str) -> dict[str, Any]:
+    body = text.split("-----BEGIN LICENSE-----")[1].split("-----END", maxsplit=1)[0]
+    return claims_of(f".{json.loads(base64.b64decode(body))['payload']}.")
+
+
+async def undo(desk: Desk, code: str, done: dict[str, Any]) -> dict[str, Any]:
+    arguments = {name: value for name, value in done["undo"].items() if name != "action" and value is not None}
+    return await desk.act(code, done["undo"]["action"], **arguments)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+async def test_a_preview_says_what_changes_in_both_languages_and_changes_nothing(desk: Desk, name: str) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    before = await desk.get(f"/licenses/{code}")
+    arguments = {
+        "device_id": before["devices"][0]["id"] if name == "release_place" else None,
+        "until": (NOW + timedelta(days=40)).isoformat() if name in {"extend_grace", "set_maintenance"} else None,
+        "text": "a note" if name == "add_note" else None,
+    }
+
+    preview = await desk.post(f"/licenses/{code}/actions/{name}/preview", arguments)
+
+    assert preview["is_possible"] is True
+    assert code in preview["says"]["en"]
+    assert code in preview["says"]["zh"]
+    assert preview["reasons"]
+    assert await desk.get(f"/licenses/{code}") == before
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+async def test_an_action_needs_a_reason(desk: Desk, name: str) -> None:
+    code = desk.buy()
+    await desk.string(code)
+
+    for reason in ("", "  ", "a\nb c", "x" * 501):
+        await desk.act(code, name, reason=reason, status=422)
+
+
+async def test_revoking_and_undoing_it_is_audited_with_who_and_why(desk: Desk) -> None:
+    code = desk.buy()
+    license_string = await desk.string(code)
+
+    done = await desk.act(code, "revoke", reason="The payment was refunded.")
+    told = (await desk.beat(license_string))["status"]
+    again = await desk.act(code, "revoke")
+    undone = await undo(desk, code, done)
+
+    assert (done["changed"], done["license"]["status"], told) == (True, "REVOKED", "REVOKED")
+    assert (again["changed"], again["undo"]) == (False, None)
+    assert undone["license"]["status"] == "ACTIVE"
+    assert undone["undo"] == {
+        "action": "revoke", "device_id": None, "until": None, "reason": "The payment was refunded.",
+    }  # fmt: skip
+    revoked = desk.house.audited(Action.LICENSE_REVOKED)
+    assert [(row.actor.partition("#")[0], row.reason) for row in revoked] == [
+        ("token:program", "The payment was refunded.")
+    ]
+
+
+async def test_an_action_is_refused_when_the_license_is_not_what_was_shown(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    state = (await desk.post(f"/licenses/{code}/actions/revoke/preview", {}))["state"]
+    await desk.string(code, OTHER_DEVICE)
+
+    await desk.act(code, "revoke", state=state, status=409)
+
+    assert (await desk.get(f"/licenses/{code}"))["license"]["status"] == "ACTIVE"
+
+
+async def test_an_action_with_a_key_happens_once(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    path, body = f"/licenses/{code}/actions/add_note/do", {"reason": "because", "text": "once"}
+
+    first = await desk.post(path, body, **{"Idempotency-Key": "k1"})
+    second = await desk.post(path, body, **{"Idempotency-Key": "k1"})
+
+    assert first == second
+    items = (await desk.get(f"/licenses/{code}/timeline"))["items"]
+    assert [item["text"] for item in items if item["kind"] == "note"] == ["once"]
+
+
+async def test_a_released_place_can_be_taken_by_another_device(desk: Desk) -> None:
+    code = desk.buy(amount=1)
+    license_string = await desk.string(code)
+    assert (await desk.ask(code, OTHER_DEVICE)).status_code == 409
+    device = (await desk.get(f"/licenses/{code}"))["devices"][0]["id"]
+
+    done = await desk.act(code, "release_place", device_id=device)
+    again = await desk.act(code, "release_place", device_id=device)
+
+    assert (done["changed"], done["license"]["places_taken"], again["changed"]) == (True, 0, False)
+    assert (await desk.ask(code, OTHER_DEVICE)).status_code == 200
+    assert (await desk.beat(license_string))["status"] == "RELEASED"
+    await desk.act(code, "release_place", device_id="nobody", status=404)
+    await desk.act(code, "release_place", status=422)
+
+
+async def test_an_expired_license_goes_on_in_its_grace_and_not_beyond(desk: Desk) -> None:
+    code = desk.buy(days=3)
+    license_string = await desk.string(code)
+    desk.clock.advance(days=4)
+    assert (await desk.beat(license_string))["status"] == "EXPIRED"
+    until = desk.clock.now() + timedelta(days=10)
+
+    done = await desk.act(code, "extend_grace", until=until.isoformat())
+    leased = await desk.beat(license_string)
+    fresh = await desk.string(code)
+
+    assert done["license"]["status"] == "ACTIVE"
+    assert "grace" in done["license"]["says"]["en"]
+    assert leased["status"] == "ACTIVE"
+    assert claims_of(leased["lease"])["license_exp"] == strings.seconds(until)
+    assert claims_of(fresh)["exp"] == strings.seconds(until)
+    desk.clock.move_to(until)
+    assert (await desk.beat(fresh))["status"] == "EXPIRED"
+
+
+async def test_a_grace_overrides_neither_a_freeze_nor_a_revocation(desk: Desk) -> None:
+    code = desk.buy(days=3)
+    license_string = await desk.string(code)
+    desk.clock.advance(days=4)
+    until = (desk.clock.now() + timedelta(days=10)).isoformat()
+    done = await desk.act(code, "extend_grace", until=until)
+
+    await desk.act(code, "revoke")
+    revoked = (await desk.beat(license_string))["status"]
+    await desk.act(code, "reinstate")
+    undone = await undo(desk, code, done)
+
+    assert revoked == "REVOKED"
+    assert (undone["license"]["status"], undone["license"]["grace_until"]) == ("EXPIRED", None)
+
+
+@pytest.mark.parametrize(
+    ("days", "status"), [(-1, 422), (0, 422), (29, 422), (31, 200), (90, 200), (91, 422)], ids=str
+)  # fmt: skip
+async def test_a_grace_ends_after_the_license_and_within_90_days(desk: Desk, days: int, status: int) -> None:
+    code = desk.buy(days=30)
+    await desk.string(code)
+
+    await desk.act(code, "extend_grace", until=(NOW + timedelta(days=days)).isoformat(), status=status)
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00", 253402300799])
+async def test_a_moment_at_the_end_of_the_calendar_is_refused(desk: Desk, until: object) -> None:
+    code = desk.buy()
+    await desk.string(code)
+
+    for action in ("set_maintenance", "extend_grace"):
+        await desk.post(f"/licenses/{code}/actions/{action}/preview", {"until": until}, status=422)
+        await desk.act(code, action, until=until, status=422)
+
+    assert desk.house.audited(Action.MAINTENANCE_CHANGED, Action.GRACE_CHANGED) == []
+
+
+async def test_a_preview_says_why_something_cannot_be_done(desk: Desk) -> None:
+    code = desk.buy(days=30)
+    await desk.string(code)
+
+    until = (NOW + timedelta(days=91)).isoformat()
+    preview = await desk.post(f"/licenses/{code}/actions/extend_grace/preview", {"until": until})
+
+    assert preview["is_possible"] is False
+    assert "90 days" in preview["says"]["en"]
+
+
+async def test_the_end_of_maintenance_is_set_and_undone(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    until = (NOW + timedelta(days=100)).isoformat()
+
+    done = await desk.act(code, "set_maintenance", until=until)
+    undone = await undo(desk, code, done)
+
+    assert done["license"]["maintenance_until"] == "2026-06-09T09:30:00Z"
+    assert undone["license"]["maintenance_until"] is None
+    detail = json.loads(desk.house.audited(Action.MAINTENANCE_CHANGED)[0].detail)
+    assert detail["maintenance_until"]["before"] is None
+
+
+async def test_a_license_issued_anew_leaves_the_old_one_on_the_revocation_list(desk: Desk) -> None:
+    code = desk.buy()
+    old = await desk.string(code)
+    assert await desk.string(code) == old
+
+    done = await desk.act(code, "reissue")
+    new = await desk.string(code)
+
+    assert done["changed"] is True
+    assert new != old
+    assert (await desk.search(old))["judged"]["counts"] is False
+    assert (await desk.search(new))["judged"]["counts"] is True
+    assert (await desk.get(f"/licenses/{code}"))["license"]["places_taken"] == 1
+    assert (await desk.beat(old))["status"] == "ACTIVE", "who works goes on until it asks"
+
+
+@pytest.mark.parametrize("text", [None, "", " \n", "\x00", "x" * 2001])
+async def test_a_note_has_something_to_say(desk: Desk, text: str | None) -> None:
+    code = desk.buy()
+    await desk.string(code)
+
+    await desk.act(code, "add_note", text=text, status=422)
+
+
+async def test_a_file_is_made_for_a_device_that_is_not_there(desk: Desk) -> None:
+    code = desk.buy()
+    license_string = await desk.string(code)
+    device = (await desk.get(f"/licenses/{code}"))["devices"][0]["id"]
+    path = f"/admin/api/licenses/{code}/devices/{device}/file"
+
+    files = [await desk.visitor.call("POST", path, {"reason": "by mail"}) for _ in range(2)]
+    told = await desk.visitor.call("POST", path, {"reason": "by mail", "device_info": DEVICE})
+    wrong = await desk.visitor.call("POST", path, {"reason": "by mail", "device_info": OTHER_DEVICE})
+
+    assert [answer.status_code for answer in (*files, told, wrong)] == [200, 200, 200, 409]
+    for file in files:
+        assert claims_of_file(file.text)["dev"] == claims_of(license_string)["dev"]
+        judged = (await desk.search(file.text))["judged"]
+        assert (judged["kind"], judged["counts"]) == ("license_file", True)
+    assert len(desk.house.audited(Action.LICENSE_DOWNLOADED)) == 3
+
+
+async def test_no_file_is_made_for_a_device_without_a_place_or_a_license_that_may_not_be_used(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    device = (await desk.get(f"/licenses/{code}"))["devices"][0]["id"]
+    path = f"/licenses/{code}/devices/{device}/file"
+
+    await desk.act(code, "revoke")
+    await desk.post(path, {"reason": "by mail"}, status=403)
+    await desk.act(code, "reinstate")
+    await desk.act(code, "release_place", device_id=device)
+    await desk.post(path, {"reason": "by mail"}, status=409)
+    await desk.post(f"/licenses/{code}/devices/nobody/file", {"reason": "by mail"}, status=404)
+
+
+async def test_every_action_asks_for_one_permission(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    reader = desk.house.program(frozenset({Permission.READ_LICENSES}))
+
+    for name in ACTIONS:
+        answer = await reader.call("POST", f"/admin/api/licenses/{code}/actions/{name}/do", {"reason": "because"})
+        assert answer.status_code == 403

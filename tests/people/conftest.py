@@ -1,0 +1,5 @@
+"""A process with its desk."""
+
+from tests.staff import house
+
+__all__ = ["house"]
