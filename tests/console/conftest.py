@@ -15,7 +15,9 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from tests.staff import BASE, House
+from tests.staff import BASE, House, house
+
+__all__ = ["house"]
 
 CSRF = re.compile(r'name="csrf" value="([^"]*)"')
 KEY = re.compile(r'name="key" value="([^"]*)"')
