@@ -5,12 +5,15 @@ TOOLS   := .tools
 UV      := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN     := .venv/bin
 WORKERS ?= auto
+SOAK    ?= whole
+# No test of a short soak takes long; one of a whole soak may take hours.
+SOAK_TIMEOUT = $(if $(filter short,$(SOAK)),300,36000)
 export UV_PYTHON_DOWNLOADS = never
 export UV_LINK_MODE = copy
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check lint bench setup setup-dev lock format clean
+.PHONY: help run test soak demo check lint bench setup setup-dev lock format clean
 
 help:                       ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -22,10 +25,13 @@ run: setup                  ## Set up and serve on 127.0.0.1:8000 with SQLite an
 test: setup-dev             ## Set up and run the whole test suite, PostgreSQL included
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+soak: setup-dev             ## Run the long sweeps: hours, or minutes with SOAK=short
+	SOAK=$(SOAK) $(BIN)/python -m pytest -n $(WORKERS) -m soak --timeout $(SOAK_TIMEOUT)
+
 demo: setup                 ## Walk the whole life of a license, server and marketplace emulator included
 	@$(BIN)/python -m demo
 
-check: lint test            ## Format, lint, types, tests: what CI runs
+check: lint test            ## Format, lint, types, tests
 
 lint: setup-dev             ## Format, lint and types only
 	$(BIN)/ruff format --check .
@@ -62,7 +68,7 @@ $(TOOLS)/bin/uv:
 	   && mkdir -p $(TOOLS)/bin && ln -sf ../venv/bin/uv $(TOOLS)/bin/uv; \
 	 fi
 
-lock: | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)   ## Write the hash-pinned requirements files anew
+lock: | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)   ## Write the hash-pinned requirements files
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' pyproject.toml --extra build -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

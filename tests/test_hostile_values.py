@@ -1,6 +1,6 @@
-"""Values nobody expects, in every member of every message and request: a documented answer, never a fault of ours.
+"""Unexpected values in every member of every message and request get a documented answer, never a fault of ours.
 
-A few hundred of all the combinations, the same ones each time; both databases see them, as they refuse other things.
+The combinations are the same ones each time. Both databases see them, because they refuse different things.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from licsrv.marketplace.licenses.instances import ONLINE
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, release, renewal, send, status
+from tests.soak import rounds
 
 CODE, INSTANCE, ENDLESS = "PL0000000001", "business-1", "PL0000000002"
 DOCUMENTED = {"000000", "000001", "000002", "000003", "000004", "000900", "000901", "000902", "000903"}
@@ -75,11 +76,12 @@ def spoiled(chance: random.Random, document: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@rounds(everyday=240, short=960, whole=50_000)
 async def test_every_signed_message_gets_a_documented_code(
-    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock, rounds: int
 ) -> None:
-    chance, seen = random.Random(1), set()
-    for number in range(240):
+    chance, seen = random.Random(rounds), set()
+    for number in range(rounds):
         body = spoiled(chance, MESSAGES[number % len(MESSAGES)])
         clock.advance(seconds=1)
 
@@ -91,13 +93,14 @@ async def test_every_signed_message_gets_a_documented_code(
     assert {"000000", "000002", "000003"} <= seen
 
 
+@rounds(everyday=240, short=960, whole=50_000)
 async def test_every_request_of_a_device_gets_an_answer_or_a_refusal_with_a_code(
-    client: httpx2.AsyncClient, runtime: Runtime
+    client: httpx2.AsyncClient, runtime: Runtime, rounds: int
 ) -> None:
-    chance, seen = random.Random(2), set()
+    chance, seen = random.Random(rounds), set()
     first = await client.post("/v1/licenses/string", json=REQUESTS["/v1/licenses/string"])
     bearers = [f"Bearer {first.json()['license_string']}"] * 8 + ["bearer", "Bearer \xff", "Basic eA==", ""]
-    for number in range(240):
+    for number in range(rounds):
         path = [*REQUESTS][number % len(REQUESTS)]
         body = spoiled(chance, REQUESTS[path])
         headers = {"Content-Type": "application/json", "Authorization": chance.choice(bearers)}
