@@ -12,24 +12,25 @@
     invoker.verdict.is_allowed                             # before work that needs the license
     invoker.ShutOut()
 
-Three witnesses: server, marketplace emulator and this client each implement licenses, leases and device rules on
-their own, on purpose. Nothing here imports the server and the server imports nothing from here; ``tests/vectors``
-binds them. ``python -m client_stub`` plays a CAD program in a terminal.
+Three witnesses: server, marketplace emulator and this client each implement licenses, leases and device rules
+separately, on purpose. Neither side imports the other; ``tests/vectors`` binds them. ``python -m client_stub`` plays a
+CAD program in a terminal.
 
 With ISCDesk in between: ``Configuration(iscdesk_url=…, code=<instance id>, …)``; everything else stays the same.
 License files: ``GetLicenseFileRequest``, ``verify_license_file``, and ``python -m client_stub verify FILE``.
 
-Modules, each importing only those before it. Pure: ``errors``, ``base64url``, ``keys``, ``tokens``, ``devices``,
-``claim_values``, ``claims``, ``armour``, ``license_files``, ``releases``, ``revocations``, ``verification``,
-``verdict``, ``problems``, ``events``. With the world: ``clock``, ``disk``, ``store``, ``license_folder``,
-``revocation_store``, ``configuration``, ``transport``, ``revocation_watch``, ``holding``, ``admission``, ``session``,
-``threads``, ``heartbeat``, ``check_ins``, ``desk``, ``iscdesk``, ``iscdesk_poll``, ``iscdesk_desk``, ``sdk``. For the
-terminal: ``terminal``, ``cad``, ``verify_command``, ``__main__``. The folder ``device_facts`` gathers the device text
-of this computer, ``c`` holds the verifier in C.
+Folders, each of which imports only those above it::
+
+    trust/      what a license, a lease, a list or a manifest says, and whether it holds. Pure: no file, clock, network
+    machine/    this computer: files, the store, clocks, threads, device facts
+    session/    one license of one running program: server, check-ins, revocation list, verdict
+    sdk/        the vendor SDK's calls and events, with the license server or ISCDesk behind them
+    programs/   for the terminal: a CAD program, the check of a license file
+    c/          the verifier in C, on its own
 """
 
-from client_stub.sdk.iscdesk import IscdeskTransport
-from client_stub.sdk.sdk import ResultStatus, SdkInvoker
+from client_stub.sdk.invoker import ResultStatus, SdkInvoker
+from client_stub.sdk.iscdesk_transport import IscdeskTransport
 from client_stub.session.configuration import Configuration, ConfigurationError
 from client_stub.session.events import EventMessage, EventMessageError, EventType, LicenseType, read_message
 from client_stub.session.problems import Problem

@@ -42,7 +42,7 @@ extern "C" {
 typedef enum licsrv_result {
     LICSRV_OK = 0,
     LICSRV_INVALID = 1,       /* damaged, forged, of another kind, or signed with a key that is not pinned for it */
-    LICSRV_WRONG_ISSUER = 2,  /* good, but issued by somebody else than expected */
+    LICSRV_WRONG_ISSUER = 2,  /* good, but from another issuer than expected */
     LICSRV_WRONG_PRODUCT = 3, /* good, but for another product */
     LICSRV_DEVICE_INFO = 4,   /* the device text of this machine is not MAC|disk|board|CPU of at most 5 KiB */
     LICSRV_WRONG_DEVICE = 5,  /* good, but issued for another machine; licsrv_match_device says which parts agree */
@@ -197,7 +197,7 @@ typedef struct licsrv_match {
  * begin (now >= nbf - LICSRV_LEEWAY), end (now < exp + LICSRV_LEEWAY).
  *
  * `license` is filled in when the signature is good, so also with WRONG_DEVICE, NOT_YET, EXPIRED and the like: a program
- * can tell the user which license has ended. It is all zero with INVALID, MEMORY, ARGUMENT and UNAVAILABLE.
+ * can name the license that has ended. It is all zero with INVALID, MEMORY, ARGUMENT and UNAVAILABLE.
  */
 licsrv_result licsrv_verify_string(const char *text, size_t length, const licsrv_expected *expected,
                                    licsrv_workspace workspace, licsrv_license *license);

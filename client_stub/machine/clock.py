@@ -21,7 +21,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Read seconds that never go back; they may stand still while the machine sleeps."""
+        """Read seconds that never go back; they may pause while the machine sleeps."""
         ...
 
 
@@ -49,7 +49,7 @@ class ConfirmedTime:
 def best_estimate(own_time: datetime, monotonic: float, confirmed: ConfirmedTime | None) -> datetime:
     """Return the most credible moment: the own clock, or the server's time plus what has passed since.
 
-    What has passed is the larger of the two clocks' readings, because the monotonic clock stands still in a sleeping
+    What has passed is the larger of the two clocks' readings, because the monotonic clock pauses in a sleeping
     machine. A wall clock that was only corrected has jumped without time passing, so the guess never lies beyond
     both the wall clock and the monotonic reading.
     """

@@ -1,4 +1,4 @@
-"""Where license files stand on this computer: the place that a program asked for, and reading and writing there.
+"""License files on this computer: the path that a program asked for, and reading and writing there.
 
 A file goes exactly where the program said and nowhere else; a name that the network suggests is never used. Believing
 what is in a file is the work of ``verification``.

@@ -4,7 +4,7 @@ It holds the license string or file, the last lease with the nonce that it answe
 a server outage is not noticed and a clock that was set back is. A store that is missing, damaged, edited, or copied
 from another machine is like a new one: the program needs the network once, and nothing is ever raised.
 
-The seal stops casual editing, not somebody who reads this file: whoever controls a machine controls what is on it.
+The seal stops casual editing, not a reader of this source: who controls a machine controls what is on it.
 It consists of a keyed checksum, and of the device's parts hashed with a salt that is derived from the content. So a
 changed network card does not cost the stored license (the rule of two parts holds here too), but another machine does.
 
@@ -26,7 +26,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from client_stub.machine import disk
-from client_stub.trust.devices import DeviceBinding, DeviceInfo, Part, bind
+from client_stub.trust.device_match import Part
+from client_stub.trust.devices import DeviceBinding, DeviceInfo, bind
 
 _LOG = logging.getLogger(__name__)
 _VERSION = 1

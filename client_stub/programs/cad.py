@@ -14,7 +14,7 @@ from pathlib import Path
 
 from client_stub.machine import license_folder
 from client_stub.programs.terminal import Terminal, when
-from client_stub.sdk.sdk import ResultStatus, SdkInvoker
+from client_stub.sdk.invoker import ResultStatus, SdkInvoker
 from client_stub.session.admission import NO_DEVICE_INFO
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventMessage, EventType, read_message
@@ -264,17 +264,17 @@ class CadProgram:
     def _open_from_cloud(self) -> None:
         self._invoker.OpenCloudFile()
         opened = self._wait_for(EventType.EVENT_OPENCLOUDFILE_RESULT)
-        self._tell_cloud("opened", is_done=opened is not None and bool(opened.text("mainFile")))
+        self._report_cloud("opened", is_done=opened is not None and bool(opened.text("mainFile")))
 
     def _save_to_cloud(self) -> None:
         self._invoker.Save("flange.dwg")
         saved = self._wait_for(EventType.EVENT_SAVE_RESULT)
-        self._tell_cloud("saved", is_done=saved is not None and saved.is_success)
+        self._report_cloud("saved", is_done=saved is not None and saved.is_success)
 
     def _compute_in_cloud(self) -> None:
-        self._tell_cloud("computed", is_done=self._invoker.GetSolution("flange.dwg") is ResultStatus.SUCCESS)
+        self._report_cloud("computed", is_done=self._invoker.GetSolution("flange.dwg") is ResultStatus.SUCCESS)
 
-    def _tell_cloud(self, done: str, *, is_done: bool) -> None:
+    def _report_cloud(self, done: str, *, is_done: bool) -> None:
         if is_done:
             self._terminal.say(f"The file was {done} in the cloud.", "good")
         else:

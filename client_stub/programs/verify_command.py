@@ -22,7 +22,7 @@ _Refusal = tuple[str, str, str]
 _REVOKED = ("REVOKED", "The license is on the vendor's list of revoked licenses.", "Ask the vendor's support.")
 _NOT_THE_WHOLE_LIST = (
     "NEEDS_FULL",
-    "The revocation list holds changes only; whether the license stands in the list itself is not known.",
+    "The revocation list holds changes only; it is not known whether the whole list names the license.",
     "Carry the whole list here.",
 )
 
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str], *, output: TextIO, this_device: Callable[[], 
     """Verify, say it, and return the exit code: 0 believed, 1 not believed, 2 when it could not be looked at.
 
     Args:
-        arguments: What stands behind ``verify``.
-        output: Where it is said.
+        arguments: What follows ``verify``.
+        output: Where the result is written.
         this_device: Gathers the device text of this computer; asked unless ``--device`` says otherwise.
         now: The moment, unless ``--at`` says otherwise.
     """

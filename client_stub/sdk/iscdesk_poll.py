@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from client_stub.machine.threads import Alarm
-from client_stub.sdk.iscdesk import IscdeskEvent, IscdeskTransport
+from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session.heartbeat import Uniform
 from client_stub.session.transport import TransportError
 

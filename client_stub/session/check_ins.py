@@ -1,4 +1,4 @@
-"""Begin and end the check-ins with the license, and tell the program what they came to."""
+"""Begin and end the check-ins with the license, and report their results to the program."""
 
 from __future__ import annotations
 

@@ -22,17 +22,17 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Everything that the client has to be told.
+    """Everything that the client needs to know.
 
-    The SDK's calls have no argument for the code: with ISCDesk, ISCDesk knows which instance it started. Here the code
-    stands in the configuration.
+    The SDK's calls have no argument for the code, because ISCDesk knows which instance it started. Here the
+    configuration holds the code.
 
     Attributes:
         server_url: The license server: ``https://…``; ``http://`` to this very computer only. A path in front of
             ``/v1`` is kept. May be empty with ``iscdesk_url``; then there are no check-ins.
         code: The authorization code (``PL…``) or the ``instanceId``.
         keys: The vendor's public keys, built into the program.
-        issuer: The only issuer whose licenses are believed; None believes whoever holds a pinned key.
+        issuer: The only issuer whose licenses are believed; None believes any holder of a pinned key.
         product: The only product whose licenses are believed; None leaves it open, for trying things out.
         store_path: The file for what is remembered; None takes the user's own data folder.
         client_name: How this installation is shown to support staff, such as ``CAD-WS-07``; may be empty.

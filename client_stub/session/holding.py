@@ -92,7 +92,7 @@ def with_times_seen(holding: Holding) -> Holding:
 
 
 def is_outdated(holding: Holding, now: datetime) -> bool:
-    """True from ``refresh_after`` on, and when a lease has moved the end that a string or file itself still tells."""
+    """True from ``refresh_after`` on, and when a lease has moved the end that a string or file itself still states."""
     refresh_after = holding.record.refresh_after
     if refresh_after is not None and now.timestamp() >= refresh_after:
         return True

@@ -57,12 +57,12 @@ NO_STRING = Problem(
 NO_FILE = Problem(NOT_AVAILABLE, "There is no license file on this computer yet.", "Ask again with network.")
 NO_VERSION = Problem(
     VERSION_NOT_SET,
-    "The program does not say which product and version it is, so nobody can be asked for a newer one.",
+    "The program does not say which product and version it is, so it cannot ask for a newer one.",
     "Set product and client_version in the configuration.",
 )
 NOT_IN_THE_CLOUD = Problem(
     NOT_AVAILABLE,
-    "Files and computing in the cloud are not available here: nothing stands behind them.",
+    "Files and computing in the cloud are not available here.",
     "Open and save the file on this computer.",
 )
 NOT_WRITTEN = Problem(

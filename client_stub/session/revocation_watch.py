@@ -1,6 +1,6 @@
-"""Keep the list of what is revoked at hand and up to date: from the store, from the network, from a file.
+"""Hold the revocation list and keep it up to date: from the store, from the network, from a file.
 
-What is believed and applied stands in ``revocations``; this module remembers, in memory and in the store. Safe to use
+``revocations`` decides what is believed and applied; this module remembers, in memory and in the store. Safe to use
 from several threads; the network is asked outside the lock.
 """
 
@@ -35,7 +35,7 @@ class RevocationWatch:
     Args:
         store: Where it is kept between two starts.
         keys: The keys that may sign it.
-        issuer: The only issuer that is believed; None believes whoever holds a pinned key.
+        issuer: The only issuer that is believed; None believes any holder of a pinned key.
     """
 
     def __init__(self, store: RevocationStore, keys: PinnedKeys, issuer: str | None = None) -> None:
@@ -51,16 +51,16 @@ class RevocationWatch:
 
     @property
     def number(self) -> int:
-        """The number of the list at hand, 0 when there is none."""
+        """The number of the held list, 0 when there is none."""
         return self._loaded().number
 
     def listed_at(self, licenses: Iterable[License]) -> datetime | None:
-        """Return when the list at hand was issued if it names one of these, else None."""
+        """Return when the held list was issued if it names one of these, else None."""
         held = self._loaded()
         return held.issued_at if any(held.names(license) for license in licenses) else None
 
     def take(self, text: str | bytes) -> Outcome:
-        """Believe a list, apply it to the one at hand, and keep it.
+        """Believe a list, apply it to the held one, and keep it.
 
         Raises:
             VerificationError: It is not believed.
@@ -74,7 +74,7 @@ class RevocationWatch:
             if self._texts is not before:
                 self._store.save(self._texts)
         if outcome is Outcome.OLDER:
-            _LOG.warning("a revocation list that is older than the one at hand was offered and not used")
+            _LOG.warning("a revocation list that is older than the held one was offered and not used")
         return outcome
 
     def take_file(self, path: Path) -> Outcome:
@@ -91,7 +91,7 @@ class RevocationWatch:
         return self.take(raw.rstrip(b"\r\n"))
 
     def take_carried(self, path: Path) -> Problem | None:
-        """Take a list that was carried to this computer, and return what stands in the way, if anything."""
+        """Take a list that was carried to this computer, and return the problem, if any."""
         try:
             problem = _OF_NO_USE.get(self.take_file(path))
         except OSError:

@@ -176,7 +176,7 @@ class LicenseSession:
         return self._accept(lambda machine: self._adopt_file(machine, raw))
 
     def take_revocations(self, path: Path) -> Problem | None:
-        """Take a revocation list that was carried to this computer; return what stands in the way, if anything."""
+        """Take a revocation list that was carried to this computer; return the problem, if any."""
         return self._revocations.take_carried(path)
 
     def keep_up(self) -> CheckIn:
@@ -289,7 +289,7 @@ class LicenseSession:
                 self._denial = verdicts.denial_of(error)
 
     def _adopt(self, machine: Machine, issued: IssuedString, *, keep_file: bool = False) -> None:
-        """Put a string that was just handed out into use, and on disk before anybody hears of it.
+        """Put a string that was just handed out into use, and store it before it is announced.
 
         Asked for by the program, it takes the place of a file; ``keep_file`` adds it to one of the same license.
         """
@@ -302,14 +302,14 @@ class LicenseSession:
             self._save()
 
     def _adopt_file(self, machine: Machine, raw: bytes) -> None:
-        """Put a file into use, and on disk before anybody hears of it; a string of the same license is kept."""
+        """Put a file into use, and store it before it is announced; a string of the same license is kept."""
         believed = self._admission.file(raw, machine)
         with self._lock:
             self._hold(holdings.with_file(self._holding, machine, believed, raw.decode(), unix(self.now())))
             self._save()
 
     def _adopt_carried(self, machine: Machine, target: Path) -> None:
-        """Take up a file that somebody has put at ``target``, unless a younger one is held."""
+        """Take up a file that was put at ``target`` by hand, unless a younger one is held."""
         try:
             raw = license_folder.read(target)
             believed = self._admission.file(raw, machine)
@@ -334,7 +334,7 @@ class LicenseSession:
             _LOG.warning("the string for check-ins is not believed: %s", error.code)
 
     def _put_file(self, target: Path, license: License) -> License | Problem:
-        """Have the file in use stand at ``target``."""
+        """Write the file in use to ``target``."""
         holding = self._holding
         if holding is None or holding.file is None:
             self._last_problem = self._last_problem or problems.NO_FILE
@@ -351,7 +351,7 @@ class LicenseSession:
         self._holding = holdings.with_times_seen(holding)
 
     def settle(self, problem: Problem | None) -> License | Problem:
-        """Answer a request with the license at hand, if it allows anything; else say what stands in the way."""
+        """Answer a request with the held license, if it allows anything; else with the problem."""
         verdict = self.verdict()
         with self._lock:
             self._last_problem = problem
@@ -377,7 +377,7 @@ class LicenseSession:
         return problem
 
     def _refresh(self, holding: Holding) -> None:
-        """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks anew."""
+        """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks again."""
         try:
             if holding.file is not None:
                 raw = self._transport.request_license_file(holding.machine.info, _nonce(), holding.file.file_name)
@@ -404,7 +404,7 @@ class LicenseSession:
         return CheckIn(problem=problem, retry_after=retry_after)
 
     def _believe(self, lease: Lease, text: str, license: License, question: int) -> CheckIn:
-        """Take over a fresh lease; with it the server has told the time, so what our clock showed before is void.
+        """Take over a fresh lease; it also brings the server's time, which replaces what our clock showed before.
 
         The order of the questions counts, not the dates of the answers: the server's clock may have been set right.
         """

@@ -292,7 +292,7 @@ def exchange(
 def fetch_keys_for_development(server_url: str, *, transport: httpx2.BaseTransport | None = None) -> dict[str, object]:
     """Fetch the server's key set once, to try things out with.
 
-    A product must not do this: whoever answers in the server's place would bring keys of their own. Pin the keys.
+    A product must not do this: an impostor of the server would bring its own keys. Pin the keys.
 
     Raises:
         ConfigurationError: The URL is not safe.
@@ -310,7 +310,7 @@ def fetch_keys_for_development(server_url: str, *, transport: httpx2.BaseTranspo
 
 
 class _Pace:
-    """How slowly an answer may come in: the limit of the HTTP client begins anew with every byte, this one does not."""
+    """How slowly an answer may come in: the HTTP client's limit restarts with every byte, this one does not."""
 
     def __init__(self, monotonic: Callable[[], float], patience: float) -> None:
         self._monotonic = monotonic
@@ -333,10 +333,10 @@ def _read_limited(response: httpx2.Response, maximum: int, pace: _Pace | None = 
 
 
 def _failure(response: httpx2.Response, raw: bytes, *, now: datetime) -> TransportError:
-    """Tell a refusal from an answer that may be different next time."""
+    """Distinguish a refusal from an answer that may be different next time."""
     status = response.status_code
     problem = problems.from_answer(status, raw)
-    # Only the server's own problem document is a refusal. A bare 403 comes from whatever stands in between.
+    # Only the server's own problem document is a refusal. A bare 403 comes from something in between.
     if problem is not None and 400 <= status < 500 and status not in _TRY_AGAIN_STATUSES:
         return RefusedError(problem)
     return UnansweredError(problem or _unexpected(status), read_retry_after(response.headers.get("Retry-After"), now))

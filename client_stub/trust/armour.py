@@ -1,7 +1,7 @@
 """Take a license file's text apart: comments for people, and the base64 between its BEGIN and END lines.
 
-Pure. Knows nothing about what is inside: that is ``license_files``. Strict to the byte, because whatever a verifier
-overlooks somebody else reads differently: LF only, no byte order mark, full lines, nothing before, between or after.
+Pure. Knows nothing about what is inside: that is ``license_files``. Strict to the byte, because what one
+verifier overlooks another reads differently: LF only, no byte order mark, full lines, nothing before, between or after.
 
 ::
 
@@ -28,7 +28,7 @@ _STRING, _STRING_DOTS = b"eyJ", 2  # how every signed string begins, and what se
 
 @dataclass(frozen=True)
 class ArmouredText:
-    """What a license file holds: all bytes before its BEGIN line, and the bytes that its base64 stands for."""
+    """What a license file holds: all bytes before its BEGIN line, and the decoded bytes of its base64."""
 
     comment: bytes
     content: bytes
@@ -75,7 +75,7 @@ def _is_comment(line: bytes) -> bool:
 def _decode(lines: list[bytes]) -> bytes:
     full, last = lines[:-1], lines[-1]
     if any(len(line) != LINE_CHARACTERS for line in full) or not 0 < len(last) <= LINE_CHARACTERS:
-        raise MalformedError(f"The license does not stand in lines of {LINE_CHARACTERS} characters.")
+        raise MalformedError(f"The license is not in lines of {LINE_CHARACTERS} characters.")
     text = b"".join(lines)
     try:
         content = base64.b64decode(text, validate=True)

@@ -1,6 +1,6 @@
 """Read single values out of signed claims: a claim is what it has to be, or the whole text is not believed.
 
-Pure. Which claims a license, a lease or a manifest has stands with each of them.
+Pure. The module of a license, a lease or a manifest says which claims it has.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from client_stub.trust import base64url, claim_values
-from client_stub.trust.devices import DeviceBinding, Part
+from client_stub.trust.device_match import Part
+from client_stub.trust.devices import DeviceBinding
 from client_stub.trust.errors import BadClaimsError, MalformedError
 from client_stub.trust.tokens import Token
 

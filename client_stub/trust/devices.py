@@ -15,9 +15,9 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from client_stub.trust import base64url
+from client_stub.trust.device_match import DeviceMatch, Part, PartVerdict
 from client_stub.trust.errors import InvalidDeviceInfoError
 
 MAXIMUM_BYTES = 5 * 1024
@@ -51,26 +51,6 @@ _IDENTIFIES_NOTHING = frozenset(
 )
 
 
-class Part(StrEnum):
-    """The four parts, in the order of the text; the value is the word that is hashed with."""
-
-    MAC = "mac"
-    DISK = "disk"
-    BOARD = "board"
-    CPU = "cpu"
-
-
-class PartVerdict(StrEnum):
-    """How one part of two devices compares."""
-
-    MATCHES = "matches"
-    """They have a value in common."""
-    DIFFERS = "differs"
-    """Both have values, none in common."""
-    ABSENT = "absent"
-    """At least one of the two has no value here."""
-
-
 _MULTI_VALUED = frozenset({Part.MAC, Part.DISK})
 
 
@@ -87,26 +67,8 @@ class DeviceInfo:
 
 
 @dataclass(frozen=True)
-class DeviceMatch:
-    """How a machine compares with the one that a license was issued for."""
-
-    parts: Mapping[Part, PartVerdict]
-    agreeing: int
-    required: int
-
-    @property
-    def is_same_machine(self) -> bool:
-        """True when enough parts agree; a license bound to no part fits every machine."""
-        return self.agreeing >= self.required
-
-    def explain(self) -> str:
-        """Say it part by part, without values: ``mac matches, disk differs, board absent, cpu matches``."""
-        return ", ".join(f"{part} {verdict}" for part, verdict in self.parts.items())
-
-
-@dataclass(frozen=True)
 class DeviceBinding:
-    """A machine as it stands in a license: salted, shortened hashes per part instead of raw facts."""
+    """A machine as a license describes it: salted, shortened hashes per part instead of raw facts."""
 
     salt: bytes
     hashes: Mapping[Part, frozenset[str]]

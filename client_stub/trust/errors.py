@@ -9,14 +9,14 @@
     ├── WrongKeyPurposeError     WRONG_KEY_PURPOSE     signed with a pinned key that is meant for something else
     ├── BadSignatureError        BAD_SIGNATURE         changed after it was signed
     ├── BadClaimsError           BAD_CLAIMS            well signed, but does not say what it has to
-    ├── WrongIssuerError         WRONG_ISSUER          issued by somebody else
+    ├── WrongIssuerError         WRONG_ISSUER          issued by another issuer
     ├── WrongProductError        WRONG_PRODUCT         meant for another program
     ├── NotYetValidError         NOT_YET_VALID         begins later than the clock says
     ├── ExpiredError             EXPIRED               its last moment has passed
     ├── InvalidDeviceInfoError   INVALID_DEVICE_INFO   the device text is not MAC|disk|board|CPU
     ├── DeviceMismatchError      DEVICE_MISMATCH       issued for another machine; says which parts fit
     ├── ForeignLeaseError        FOREIGN_LEASE         a lease of another license
-    ├── NonceMismatchError       NONCE_MISMATCH        the answer to somebody else's question, or to an old one
+    ├── NonceMismatchError       NONCE_MISMATCH        the answer to another question, or to an old one
     └── LeaseEndedError          LEASE_ENDED           not renewed in time
 
 The errors of the network live in ``transport``, those of a wrong set-up in ``configuration``. No message repeats
@@ -25,17 +25,18 @@ what was being verified: it goes into logs and bug reports.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from client_stub.trust.devices import DeviceMatch
+from client_stub.trust.device_match import DeviceMatch
 
 
 class VerificationError(Exception):
     """Something is not believed; ``code`` is stable, ``str()`` a sentence, ``action`` what a person can do."""
 
     code: ClassVar[str]
-    action: ClassVar[str] = "Ask for the license again; if it is refused once more, tell the vendor's support the code."
+    action: ClassVar[str] = (
+        "Ask for the license again; if it is refused once more, send the code to the vendor's support."
+    )
 
 
 class MalformedError(VerificationError):

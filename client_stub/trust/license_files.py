@@ -7,7 +7,7 @@ Pure. What the claims mean is decided in ``claims`` and ``verification``; readin
 ``license_folder``. Stricter than the RFC asks for: one spelling of everything, so the same license has the same bytes.
 
 Two signatures: EdDSA first, ML-DSA-65 as an optional second. The first one's header holds the digest of the second
-signature, so that nobody can strip or exchange the second without breaking the first. Every signature is verified
+signature, so the second cannot be removed or exchanged without breaking the first. Every signature is verified
 whose algorithm this program has a pinned license key for; an unknown key of such an algorithm is a refusal and not a
 signature to pass over, because otherwise a changed key name would switch its check off.
 """

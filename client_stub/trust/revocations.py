@@ -4,7 +4,7 @@ Three witnesses: server and this client each implement the format on their own, 
 by an import.
 
 Pure. Fetching is the transport's work, keeping ``revocation_store``'s. A list carries a number that never falls: one
-with a lower number than the list at hand is old, whoever offers it. A full list replaces the one at hand; a delta
+with a lower number than the held list is old, whatever its source. A full list replaces the held one; a delta
 changes exactly the list with the number that it was made from.
 
 Entries are the first seven bytes of SHA-256 over ``license:<id>`` or ``string:<jti>``, in ascending order in one run
@@ -49,7 +49,7 @@ class RevocationUpdate:
 
 @dataclass(frozen=True)
 class RevocationList:
-    """The list at hand; ``issued_at`` is None and ``number`` 0 before there is one."""
+    """The list that the client holds; ``issued_at`` is None and ``number`` 0 before there is one."""
 
     number: int = 0
     issued_at: datetime | None = None
@@ -74,15 +74,15 @@ class RevocationList:
 
 
 class Outcome(StrEnum):
-    """What came of offering an update to the list at hand."""
+    """The result of offering an update to the held list."""
 
     APPLIED = "APPLIED"
     KNOWN = "KNOWN"
-    """It says what is at hand already."""
+    """It says what the held list says."""
     OLDER = "OLDER"
-    """Its number is lower than the one at hand: somebody turns the list back. It is not used."""
+    """Its number is lower than the held one: the list was rolled back. It is not used."""
     GAP = "GAP"
-    """A delta made from another list than the one at hand. The full list is needed."""
+    """A delta made from another list than the held one. The full list is needed."""
 
 
 def entry(owner: str) -> bytes:
@@ -108,12 +108,12 @@ def open_update(text: str | bytes, keys: PinnedKeys, *, issuer: str | None = Non
     _check_order(update.added)  # 3
     _check_order(update.removed)
     if issuer is not None and update.issuer != issuer:  # 4
-        raise WrongIssuerError("The list was issued by somebody else.")
+        raise WrongIssuerError("The list was issued by another issuer.")
     return update
 
 
 def apply(held: RevocationList, update: RevocationUpdate) -> tuple[RevocationList, Outcome]:
-    """Bring the list at hand up to date, or leave it as it is and say why."""
+    """Bring the held list up to date, or leave it as it is and say why."""
     if update.number < held.number:
         return held, Outcome.OLDER
     if held.issued_at is not None and update.number == held.number:

@@ -4,7 +4,7 @@ Three witnesses: server, emulator and this client each implement the format on t
 this module by an import.
 
 Pure. Knows nothing about what the claims mean: that is ``verification``. Strict because a verifier that accepts two
-spellings of one token lets somebody pass off one for two: one spelling of base64url, no member twice, no member to
+spellings lets one token pass for two: one spelling of base64url, no member twice, no member to
 spare in the header, no number that JSON does not have.
 """
 
@@ -148,7 +148,7 @@ def _read_header(header: Mapping[str, object], kind: TokenKind) -> str:
 
 
 def read_object(raw: bytes) -> Mapping[str, object]:
-    """Read one JSON object; RecursionError and the limit on digits are somebody's attempt, not our bug.
+    """Read one JSON object; RecursionError and the limit on digits come from hostile input, not from our bug.
 
     Raises:
         MalformedError: It is something else, has a member twice, or holds what JSON or a file cannot.
@@ -157,7 +157,7 @@ def read_object(raw: bytes) -> Mapping[str, object]:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_refuse, parse_float=_refuse
         )
-        # A lone surrogate passes json.loads and breaks whoever prints or stores it later.
+        # A lone surrogate passes json.loads and breaks the code that prints or stores it later.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise MalformedError("A part does not hold plain JSON.") from error

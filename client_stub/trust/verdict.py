@@ -90,7 +90,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a license besides itself.
+    """What is known about a license in addition to its claims.
 
     Attributes:
         obtained_at: When the server handed the string to this machine.

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from client_stub.trust import devices, license_files, releases, tokens
 from client_stub.trust.claims import Lease, License, read_lease, read_license
+from client_stub.trust.device_match import DeviceMatch
 from client_stub.trust.errors import (
     DeviceMismatchError,
     ExpiredError,
@@ -105,7 +106,7 @@ def authenticate_license_file(
     return _expected(license_files.open_file(raw, keys, require_both=require_both), issuer, product)
 
 
-def check_device(license: License, device_info: str) -> devices.DeviceMatch:
+def check_device(license: License, device_info: str) -> DeviceMatch:
     """Take step 4 of ``verify_license``, and return how the parts compare.
 
     Raises:
@@ -168,7 +169,7 @@ def verify_release(
     """
     release = releases.read_release(tokens.open_token(text, releases.MANIFEST, keys))  # 1, 2
     if issuer is not None and release.issuer != issuer:  # 3
-        raise WrongIssuerError("The manifest was issued by somebody else.")
+        raise WrongIssuerError("The manifest was issued by another issuer.")
     if (release.product, release.channel, release.platform) != (product, channel, platform):
         raise WrongProductError("The manifest is about another program, channel or platform.")
     return release
@@ -177,8 +178,8 @@ def verify_release(
 def _expected(token: Token, issuer: str | None, product: str | None) -> License:
     believed = read_license(token)  # 2
     if issuer is not None and believed.issuer != issuer:  # 3
-        raise WrongIssuerError("The license was issued by somebody else.")
-    is_unknown = believed.is_provisional and not believed.product  # nobody could be asked yet, and it soon ends
+        raise WrongIssuerError("The license was issued by another issuer.")
+    is_unknown = believed.is_provisional and not believed.product  # until the marketplace answers; it ends soon
     if product is not None and believed.product != product and not is_unknown:
         raise WrongProductError("The license is for another product.")
     return believed

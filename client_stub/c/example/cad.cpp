@@ -152,7 +152,7 @@ private:
     std::mutex lock_;
     std::condition_variable arrived_;
     std::string event_;
-    SdkInvoker invoker_; /* last, so first to go: its thread calls back into what stands above */
+    SdkInvoker invoker_; /* last, so first to go: its thread calls back into the members above */
 };
 
 Options read_options(int count, char **arguments) {

@@ -135,7 +135,7 @@ ResultStatus SdkInvoker::TrialExpirationAndGetLicense(LicenseType type, const st
 }
 
 ResultStatus SdkInvoker::LicenseVerifyNotify(bool, const std::string &) {
-    return readiness(); /* nobody to tell */
+    return readiness(); /* there is no ISCDesk to report to */
 }
 
 ResultStatus SdkInvoker::CheckNewVersions() {

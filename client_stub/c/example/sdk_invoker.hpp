@@ -1,6 +1,6 @@
 /*
  * The SDK's calls under their own names, for a computer without ISCDesk and without network: licenses are files that
- * somebody carried there (offline activation). A program written against it meets the same calls and the same events.
+ * was copied there (offline activation). A program written against it meets the same calls and the same events.
  *
  * In a folder it expects `license.txt` with a license string, or a license file under the name that is asked for. As with
  * the SDK, calls return at once and events arrive later, one after the other, on one thread; ShutOut inside the

@@ -18,7 +18,7 @@ licsrv_result lsv_read_json(lsv_span text, lsv_arena *arena, lsv_json *json) {
     uint32_t capacity = (uint32_t)LSV_NODES_FOR(text.length);
     lsv_node *nodes = lsv_take(arena, capacity * sizeof(lsv_node));
     if (nodes == NULL) return LICSRV_MEMORY;
-    /* The text stands in the workspace, which is ours to write to; a span only forgets it. */
+    /* The text is in the workspace, which we may write to; a span has lost the non-const type. */
     *json = (lsv_json){(char *)(uintptr_t)text.data, (uint32_t)text.length, nodes, 0, capacity};
     LSV_DEMAND(lsv_json_read(json) && lsv_json_is(json, 0, LSV_OBJECT));
     return LICSRV_OK;

@@ -23,7 +23,7 @@
 #define LSV_HASH_CHARACTERS 8
 #define LSV_NORMAL_BYTES (3 * LICSRV_MAXIMUM_DEVICE_INFO) /* upper case has at most three times the bytes: U+0390 */
 
-/* A stretch of somebody else's bytes. */
+/* A range of the caller's bytes. */
 typedef struct lsv_span {
     const char *data;
     size_t length;

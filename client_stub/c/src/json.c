@@ -109,7 +109,7 @@ static bool read_plain(reader *in, uint32_t *code_point) {
     return true;
 }
 
-/* Unescape where the string stands: no escape is shorter than what it means. */
+/* Unescape in place: no escape is shorter than what it means. */
 static bool read_string(reader *in) {
     uint32_t index, end;
     if (!skip(in, '"') || !open_node(in, LSV_STRING, &index)) return false;

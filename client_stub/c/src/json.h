@@ -2,7 +2,7 @@
  * A strict reader of JSON (RFC 8259) that fills an array of nodes and allocates nothing.
  *
  * Refuses members that come twice, numbers that are no integers, lone surrogates, bytes that are not UTF-8 and nesting
- * deeper than 32. Strings are unescaped where they stand, so the text must be writable, with room for one NUL behind.
+ * deeper than 32. Strings are unescaped in place, so the text must be writable, with room for one NUL behind.
  */
 #ifndef LICSRV_JSON_H
 #define LICSRV_JSON_H

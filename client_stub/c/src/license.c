@@ -59,7 +59,7 @@ licsrv_result lsv_check_expected(const licsrv_expected *expected) {
 static licsrv_result check_origin(const licsrv_license *license, const licsrv_expected *expected) {
     lsv_span issuer = {license->issuer.data, license->issuer.length};
     lsv_span product = {license->product.data, license->product.length};
-    bool is_unknown = license->is_provisional && product.length == 0; /* nobody could be asked yet, and it soon ends */
+    bool is_unknown = license->is_provisional && product.length == 0; /* the marketplace has not answered yet, and it ends soon */
     if (expected->issuer != NULL && !lsv_equals(issuer, expected->issuer)) return LICSRV_WRONG_ISSUER;
     if (expected->product == NULL || is_unknown || lsv_equals(product, expected->product)) return LICSRV_OK;
     return LICSRV_WRONG_PRODUCT;

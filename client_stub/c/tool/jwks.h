@@ -1,7 +1,7 @@
 /*
  * Public keys from a key set (JWKS) as the server publishes it at /.well-known/jwks.json.
  *
- * For the tool and the example. A product has its keys compiled in: keys that lie beside the program as a file are
+ * For the tool and the example. A product has its keys compiled in: keys in a file next to the program are
  * exchanged as easily as the license.
  */
 #ifndef LICSRV_TOOL_JWKS_H

@@ -19,7 +19,7 @@ _UNKNOWN = "not known"
 
 
 def main(arguments: Sequence[str] | None = None, *, output: TextIO | None = None) -> int:
-    """Print the device text of this machine, and unless asked to be quiet what stands behind it."""
+    """Print the device text of this machine, and, unless asked to be quiet, where it comes from."""
     parser = argparse.ArgumentParser(
         prog="python -m client_stub.device_facts", description="Show what licenses on this machine are bound to."
     )
@@ -46,7 +46,7 @@ def explain(facts: DeviceFacts) -> Iterator[str]:
         )
     yield from (f"Note: {remark}" for remark in facts.remarks)
     if facts.known_parts < PARTS_THAT_MUST_AGREE:
-        yield "Note: This is too little to tell this machine from others of its kind; tell the vendor's support."
+        yield "Note: This is too little to identify this machine among others; inform the vendor's support."
 
 
 def _printable(line: str) -> str:

@@ -1,4 +1,4 @@
-"""What a machine has, as its operating system tells it; good and useless facts alike.
+"""What a machine has, as its operating system reports it; good and useless facts alike.
 
 Pure values. Which of them identify the machine is decided in ``selection``.
 """
@@ -35,7 +35,7 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk; ``serial`` is empty when it does not tell."""
+    """A disk; ``serial`` is empty when it does not report one."""
 
     name: str
     serial: str

@@ -1,6 +1,6 @@
 """What macOS answers: ``networksetup``, ``ioreg``, ``system_profiler`` and ``sysctl``.
 
-Pure: texts in, facts out. The serial number of the Mac stands for that of its board; Apple tells no other. Macs with
+Pure: texts in, facts out. The serial number of the Mac is used as that of its board; Apple reports no other. Macs with
 Apple silicon have no processor id, so that part stays empty there.
 """
 

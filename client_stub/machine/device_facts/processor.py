@@ -1,4 +1,4 @@
-"""The processor id that Windows reports (``BFEBFBFF00090672``), made from what other systems tell about the CPU.
+"""The processor id that Windows reports (``BFEBFBFF00090672``), made from what other systems report about the CPU.
 
 Pure. It is CPUID leaf 1: EDX (features) and EAX (family, model, stepping) as sixteen hex digits. It says which kind of
 CPU it is, not which one: processors have had no serial number since the Pentium III.
@@ -39,7 +39,7 @@ def processor_id(signature: int, features: int) -> str:
 
 
 def from_cpuinfo(text: str) -> str:
-    """Read the first processor of ``/proc/cpuinfo``; empty where it is none of the x86 family or tells too little."""
+    """Read the first processor of ``/proc/cpuinfo``; empty where it is none of the x86 family or reports too little."""
     facts = _first_block(text)
     try:
         family, model, stepping = (int(facts[name]) for name in ("cpu family", "model", "stepping"))
@@ -51,7 +51,7 @@ def from_cpuinfo(text: str) -> str:
 def signature(family: int, model: int, stepping: int) -> int:
     """Pack family, model and stepping as they are shown to people back into EAX.
 
-    Families above 15 are kept as 15 and the rest in a field of its own; the model's upper half stands apart as well.
+    Families above 15 are kept as 15, and the rest in a field of its own, like the model's upper half.
     """
     base_family = min(family, _EXTENDED_FAMILY)
     extended_family = family - base_family

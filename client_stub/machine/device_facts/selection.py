@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from client_stub.machine.device_facts.inventory import Adapter, Bus, Disk, Inventory
 from client_stub.trust import devices
-from client_stub.trust.devices import Part
+from client_stub.trust.device_match import Part
 
 MAXIMUM_VALUES = 8
 MAXIMUM_CHARACTERS = 64
@@ -118,7 +118,7 @@ def _single(part: Part, raw: str, left_out: list[LeftOut]) -> str:
 
 def _why_not_value(part: Part, value: str) -> str:
     if not value:
-        return "it does not tell its serial number"
+        return "it does not report its serial number"
     return "the manufacturer left a placeholder in it" if _says_nothing(part, value) else ""
 
 

@@ -1,4 +1,4 @@
-"""What Linux tells in ``/sys`` and ``/proc``, readable for everybody.
+"""What Linux reports in ``/sys`` and ``/proc``, readable for every user.
 
 The board's serial number is for root only; where it cannot be read the part stays empty, and a remark says so. The
 machine-id is not used: it comes with the installation, is copied with every disk image and changes with the next one.
@@ -41,7 +41,7 @@ def take_inventory(root: Path, block_devices: dict[str, BlockDevice], permanent_
 
 
 def permanent_address(name: str) -> str:
-    """Ask the kernel for the address that is burned into an adapter; empty when it does not tell.
+    """Ask the kernel for the address that is burned into an adapter; empty when it does not report one.
 
     Needed where the address in use is another one: randomised by the network manager, or lent by a bond.
     """
@@ -97,15 +97,15 @@ def _disk_bus(root: Path, path: Path, known: BlockDevice) -> Bus:
 
 
 def _disk_serial(path: Path) -> str:
-    """NVMe and eMMC tell it below ``device``, virtio beside it, SCSI and SATA in the page of unit serial numbers."""
-    told = _read(path / "device/serial") or _read(path / "serial")
-    return told or _bytes(path / "device/vpd_pg80")[_UNIT_SERIAL_HEAD:].decode("ascii", "replace").strip(" \0")
+    """NVMe and eMMC report it below ``device``, virtio next to it, SCSI and SATA in the page of unit serial numbers."""
+    reported = _read(path / "device/serial") or _read(path / "serial")
+    return reported or _bytes(path / "device/vpd_pg80")[_UNIT_SERIAL_HEAD:].decode("ascii", "replace").strip(" \0")
 
 
 def _board(root: Path) -> tuple[str, tuple[str, ...]]:
-    told = _read(root / "sys/class/dmi/id/board_serial") or _read(root / "proc/device-tree/serial-number")
-    is_hidden = not told and (root / "sys/class/dmi/id/board_serial").exists()
-    return told, ("The board's serial number can be read by root only.",) if is_hidden else ()
+    reported = _read(root / "sys/class/dmi/id/board_serial") or _read(root / "proc/device-tree/serial-number")
+    is_hidden = not reported and (root / "sys/class/dmi/id/board_serial").exists()
+    return reported, ("The board's serial number can be read by root only.",) if is_hidden else ()
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -150,7 +150,7 @@ def _wmic_adapter(entry: Object) -> Adapter:
 
 
 def _built_in_card(bus: Bus) -> Bus:
-    """An adapter on SD is soldered on, as wireless ones of tablets are; nobody puts one into a card reader."""
+    """An adapter on SD is soldered on, as in tablets; adapters for card readers are not sold."""
     return Bus.BUILT_IN if bus is Bus.CARD else bus
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from client_stub.trust import devices
-from client_stub.trust.devices import Part
+from client_stub.trust.device_match import Part
 from tests.client_stub.c import c_verifier
 from tests.client_stub.c.c_verifier import SOURCES, Tool
 from tests.client_stub.make_text_signer import license_string, part_hash

@@ -18,7 +18,7 @@ from client_stub.machine.device_facts.inventory import Adapter, Bus, Disk
 from client_stub.machine.device_facts.linux_disks import BlockDevice, from_lsblk
 from client_stub.machine.device_facts.selection import DeviceFacts, LeftOut, select
 from client_stub.trust import devices
-from client_stub.trust.devices import Part
+from client_stub.trust.device_match import Part
 
 SAMPLES = Path(__file__).parent / "device_fact_samples"
 PCI = "devices/pci0000:00"
@@ -245,5 +245,5 @@ def test_what_was_left_out_is_explained() -> None:
         "  mac: tun0\x1b, because it is virtual",
         "  disk: one without a name, because it is removable",
         "Note: The board's serial number can be read by root only.",
-        "Note: This is too little to tell this machine from others of its kind; tell the vendor's support.",
+        "Note: This is too little to identify this machine among others; inform the vendor's support.",
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from client_stub.trust import claims, devices
-from client_stub.trust.devices import Part
+from client_stub.trust.device_match import Part
 from client_stub.trust.errors import InvalidDeviceInfoError
 from client_stub.trust.tokens import Token
 from tests.client_stub.signing import license_claims

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client_stub.trust import devices
-from client_stub.trust.devices import Part
+from client_stub.trust.device_match import Part
 from client_stub.trust.errors import InvalidDeviceInfoError
 
 SALT = bytes(12)

@@ -10,7 +10,7 @@ import pytest
 
 from client_stub.trust import errors
 from client_stub.trust.claims import LeaseStatus, License
-from client_stub.trust.devices import Part, PartVerdict
+from client_stub.trust.device_match import Part, PartVerdict
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.verification import LEEWAY, authenticate_license, verify_lease, verify_license
 from tests.client_stub.signing import (

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from client_stub.sdk.sdk import ResultStatus, SdkInvoker
+from client_stub.sdk.invoker import ResultStatus, SdkInvoker
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventType, LicenseType
 from client_stub.session.transport import DirectTransport

@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from client_stub.machine.threads import Alarm
-from client_stub.sdk.iscdesk import IscdeskEvent, IscdeskTransport
+from client_stub.sdk.invoker import ResultStatus, SdkInvoker
 from client_stub.sdk.iscdesk_poll import IscdeskPoll
-from client_stub.sdk.sdk import ResultStatus, SdkInvoker
+from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session import events
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventType, LicenseType

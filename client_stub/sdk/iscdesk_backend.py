@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from client_stub.machine import license_folder
-from client_stub.sdk.desk import LicenseListener, LicenseNews, RaiseEvent
-from client_stub.sdk.iscdesk import IscdeskEvent, IscdeskTransport
+from client_stub.sdk.backend import LicenseListener, LicenseNews, RaiseEvent
 from client_stub.sdk.iscdesk_poll import IscdeskPoll
+from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session import events, problems
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventMessage, EventMessageError, EventType, LicenseType
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 _NAMES = {event.name: event for event in EventType}
 
 
-class IscdeskDesk:
+class IscdeskBackend:
     """ISCDesk, over an ``IscdeskTransport``.
 
     Args:
@@ -63,9 +63,9 @@ class IscdeskDesk:
         """Have ISCDesk ask the user; its event follows when the user agrees, or ours when it cannot be asked."""
         self._apply(self._iscdesk.offer_after_trial, kind, device_info, target)
 
-    def tell_verdict(self, *, is_accepted: bool, message: str) -> None:
+    def report_verdict(self, *, is_accepted: bool, message: str) -> None:
         """Pass the program's verdict on; ISCDesk not hearing it changes nothing here."""
-        self._ask(lambda: self._iscdesk.tell_verdict(is_accepted=is_accepted, message=message))
+        self._ask(lambda: self._iscdesk.report_verdict(is_accepted=is_accepted, message=message))
 
     def check_versions(self) -> None:
         """Ask ISCDesk; its events follow, or ours when it cannot be asked."""
@@ -88,13 +88,13 @@ class IscdeskDesk:
         self, ask: Callable[[LicenseType, str, str], None], kind: LicenseType, device_info: str, target: Path
     ) -> None:
         if self._session.prepare(device_info) is not None:
-            self._news.tell_failure(self._session, kind)
+            self._news.report_failure(self._session, kind)
             return
         self._target = target
         try:
             ask(kind, device_info, target.name if kind is LicenseType.LICENSE_TYPE_FILE else "")
         except TransportError as error:
-            self._news.tell(self._session, self._session.fall_back(error.problem, kind, target), kind, target)
+            self._news.report(self._session, self._session.fall_back(error.problem, kind, target), kind, target)
 
     def _ask(self, question: Callable[[], None]) -> bool:
         try:
@@ -105,7 +105,7 @@ class IscdeskDesk:
         return True
 
     def _hear(self, heard: IscdeskEvent) -> None:
-        """Take an event, on the request thread. One that is not known here is left out: nobody could read it."""
+        """Take an event, on the request thread. An unknown one is left out: the program could not read it."""
         event = _NAMES.get(heard.event)
         try:
             message = events.read_message(heard.text)
@@ -139,7 +139,7 @@ class IscdeskDesk:
         except (OSError, ValueError):
             _LOG.warning("a license file of ISCDesk could not be written")
             self._session.note(problems.NOT_WRITTEN)
-            self._news.tell_failure(self._session, LicenseType.LICENSE_TYPE_FILE)
+            self._news.report_failure(self._session, LicenseType.LICENSE_TYPE_FILE)
             return
         self._session.accept_file(raw)
         message = events.license_file_arrived(str(self._target))

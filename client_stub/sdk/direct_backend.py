@@ -1,17 +1,14 @@
-"""Who stands behind the SDK's calls, and how the answer becomes an event: the license server, asked directly.
+"""The license server behind the SDK's calls, asked directly.
 
-The SDK's calls return at once; what they ask for is done here, on the request thread, and ends in events in any case.
-``iscdesk_desk`` is the same with ISCDesk in between. Nothing stands behind the calls for data and computing in the
-cloud; ``sdk`` refuses those itself.
+Dialogs of ISCDesk have no counterpart here: the program has asked, that is enough.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
+from client_stub.sdk.backend import LicenseListener, LicenseNews, RaiseEvent
 from client_stub.session import events, problems
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventType, LicenseType
@@ -24,75 +21,9 @@ from client_stub.trust.errors import VerificationError
 from client_stub.trust.releases import Release
 
 _LOG = logging.getLogger(__name__)
-RaiseEvent = Callable[[EventType, str], None]
-LicenseListener = Callable[[bool], None]
 
 
-class Desk(Protocol):
-    """What the SDK's calls lead to. Called on the request thread, apart from ``open`` and ``close``."""
-
-    def open(self) -> None:
-        """Begin; once."""
-        ...
-
-    def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
-        """Ask for a license; ``target`` is where a file goes. ``EVENT_LICENSE_VERIFY`` follows."""
-        ...
-
-    def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:
-        """Offer the user to apply for a license, because the trial is over."""
-        ...
-
-    def tell_verdict(self, *, is_accepted: bool, message: str) -> None:
-        """Pass on what the program thinks of the license."""
-        ...
-
-    def check_versions(self) -> None:
-        """Ask for a newer version. ``EVENT_UPGRADENOTICE`` follows, then ``EVENT_UPDATE`` where there is one."""
-        ...
-
-    def answer_upgrade(self, *, is_wanted: bool) -> None:
-        """Take the answer to ``EVENT_UPDATE``."""
-        ...
-
-    def close(self, timeout: float) -> None:
-        """End, and wait ``timeout`` seconds at most for each thread."""
-        ...
-
-
-class LicenseNews:
-    """Turns what became of a request into ``EVENT_LICENSE_VERIFY``.
-
-    Args:
-        raise_event: Has the program hear of an event.
-        on_license: Hears whether a license is in use after a request.
-    """
-
-    def __init__(self, raise_event: RaiseEvent, on_license: LicenseListener) -> None:
-        self._raise_event = raise_event
-        self._on_license = on_license
-
-    def tell(self, session: LicenseSession, outcome: License | Problem, kind: LicenseType, target: Path) -> None:
-        """Say that a license is there, or that none is."""
-        is_missing = kind is LicenseType.LICENSE_TYPE_STRING and not session.license_string
-        if isinstance(outcome, Problem) or is_missing:
-            self.tell_failure(session, kind)
-        elif kind is LicenseType.LICENSE_TYPE_FILE:
-            self.say(events.license_file_arrived(str(target)), is_licensed=True)
-        else:
-            self.say(events.license_arrived(session.license_string), is_licensed=True)
-
-    def tell_failure(self, session: LicenseSession, kind: LicenseType) -> None:
-        """Say that no license of this kind is there; one of the other kind may still be in use."""
-        self.say(events.license_failed(kind), is_licensed=session.verdict().is_allowed)
-
-    def say(self, message: str, *, is_licensed: bool) -> None:
-        """Raise the event with this message."""
-        self._on_license(is_licensed)
-        self._raise_event(EventType.EVENT_LICENSE_VERIFY, message)
-
-
-class DirectDesk:
+class DirectBackend:
     """The license server, asked directly. Dialogs of ISCDesk are left out: the program has asked, that is enough."""
 
     def __init__(
@@ -121,17 +52,17 @@ class DirectDesk:
         except Exception:
             _LOG.exception("a license request failed on an unexpected error")
             outcome = Problem(problems.INTERNAL_ERROR, "The license request failed on an unexpected error.")
-        self._news.tell(self._session, outcome, kind, target)
+        self._news.report(self._session, outcome, kind, target)
 
     def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:
         """Ask the license server at once; ISCDesk would ask the user first."""
         self.request_license(kind, device_info, target)
 
-    def tell_verdict(self, *, is_accepted: bool, message: str) -> None:
+    def report_verdict(self, *, is_accepted: bool, message: str) -> None:
         """Do nothing: the license server does not ask for it."""
 
     def check_versions(self) -> None:
-        """Ask the license server; what cannot be asked or believed is no newer version, with a problem aside."""
+        """Ask the license server; without a believed answer there is no newer version, only a problem."""
         try:
             self.release = self._newer_release()
         except Exception:

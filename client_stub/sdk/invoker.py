@@ -4,7 +4,7 @@ Source: protocol/online-license-and-sdk.md §1.3 to §1.5. Names in CamelCase ar
 rules; names in snake_case are ours. As with the SDK, calls return at once and events arrive later, one after the
 other, on one thread. Where the SDK's behaviour is not documented (GAP): a call out of order is refused with a
 ``ResultStatus`` (its members are ours), and ``ShutOut`` inside the callback, which deadlocks there, is refused here.
-Data and computing in the cloud belong to ISCDesk; nothing stands behind those calls here, and they say so.
+Data and computing in the cloud belong to ISCDesk; those calls are refused here.
 
 No call and no background thread raises into the program on account of network, disk, server or callback.
 """
@@ -22,9 +22,10 @@ from client_stub.machine import license_folder
 from client_stub.machine.clock import Clock, SystemClock
 from client_stub.machine.store import LicenseStore
 from client_stub.machine.threads import Alarm, OrderedThread
-from client_stub.sdk.desk import Desk, DirectDesk
-from client_stub.sdk.iscdesk import IscdeskTransport
-from client_stub.sdk.iscdesk_desk import IscdeskDesk
+from client_stub.sdk.backend import Backend
+from client_stub.sdk.direct_backend import DirectBackend
+from client_stub.sdk.iscdesk_backend import IscdeskBackend
+from client_stub.sdk.iscdesk_transport import IscdeskTransport
 from client_stub.session import events, problems
 from client_stub.session.check_ins import CheckIns, VerdictListener
 from client_stub.session.configuration import Configuration
@@ -55,7 +56,7 @@ class ResultStatus(IntEnum):
     INVALID_ARGUMENT = 4
     NO_EVENT_RECALL = 5
     NOT_AVAILABLE = 6
-    """Nothing stands behind the call here, and no event of it is known."""
+    """The call is not available here, and no event of it is known."""
     NOTHING_OFFERED = 7
     """No ``EVENT_UPDATE`` was raised that could be answered."""
     UPGRADE_IS_FORCED = 8
@@ -106,7 +107,7 @@ class SdkInvoker:
         self._check_ins = CheckIns(
             configuration, self._session, self._deliver, clock=own_clock, uniform=uniform, alarm=alarm
         )
-        self._desk = self._made_desk(to_server, iscdesk)
+        self._backend = self._made_backend(to_server, iscdesk)
         self._lock = threading.Lock()
         self._state = ResultStatus.NOT_INITIALISED
         self._events = OrderedThread("license-events")
@@ -114,7 +115,7 @@ class SdkInvoker:
         self._recall: EventRecall | None = None
         self._offer_is_forced: bool | None = None
         self._upgrade_wanted = False
-        self._untold: tuple[bool, str] | None = None
+        self._unreported: tuple[bool, str] | None = None
 
     def IscdeskFactory(self) -> Iscdesk:
         """Return the object whose ``Init`` is the first call: ``invoker.IscdeskFactory().Init()``."""
@@ -146,7 +147,7 @@ class SdkInvoker:
         """Ask for a license file; ``EVENT_LICENSE_VERIFY`` follows, in any case, with the path of the file.
 
         ``fileName`` is a name for ``Configuration.license_folder``, an absolute path, or empty for ``license.lic``. The
-        file goes exactly there. One that somebody has put there by hand is used while no server answers.
+        file goes exactly there. One that was put there by hand is used while no server answers.
         """
         return self._ask_for_license(LicenseType.LICENSE_TYPE_FILE, devInfo, fileName)
 
@@ -155,21 +156,21 @@ class SdkInvoker:
     ) -> ResultStatus:
         """Say that the trial is over: ISCDesk asks the user, and applies for a license with these values.
 
-        Without ISCDesk nobody is asked, and the license is applied for at once. ``EVENT_LICENSE_VERIFY`` follows
+        Without ISCDesk there is no dialog, and the license is applied for at once. ``EVENT_LICENSE_VERIFY`` follows
         (INFER: the page does not say so), with ISCDesk only if the user agrees.
         """
         return self._ask_for_license(licenseType, devInfo, fileName, is_after_trial=True)
 
     def LicenseVerifyNotify(self, verifyResult: bool, errorMsg: str = "") -> ResultStatus:
-        """Tell the program's own verdict on the license. False takes it out of use and ends the check-ins."""
+        """Report the program's own verdict on the license. False takes it out of use and ends the check-ins."""
         if self._state is not ResultStatus.SUCCESS:
             return self._state
         if not verifyResult:
             _LOG.warning("the program refused the license: %s", errorMsg)
             self._session.reject(str(errorMsg))
             self._check_ins.end()
-        self._untold = (bool(verifyResult), str(errorMsg))
-        self._post(self._tell_verdict)
+        self._unreported = (bool(verifyResult), str(errorMsg))
+        self._post(self._report_verdict)
         return ResultStatus.SUCCESS
 
     def CheckNewVersions(self) -> ResultStatus:
@@ -177,7 +178,7 @@ class SdkInvoker:
 
         With ISCDesk the user is asked in between. Without it, what is offered is ``release``, which is signed.
         """
-        return self._ask(self._desk.check_versions)
+        return self._ask(self._backend.check_versions)
 
     def UpgradeNotify(self, bUpgrade: bool) -> ResultStatus:
         """Answer ``EVENT_UPDATE``: upgrade after the program has closed, or not. A forced one cannot be declined."""
@@ -187,7 +188,7 @@ class SdkInvoker:
             return ResultStatus.NOTHING_OFFERED
         self._upgrade_wanted = bool(bUpgrade) or self._offer_is_forced
         wanted = self._upgrade_wanted
-        self._post(lambda: self._desk.answer_upgrade(is_wanted=wanted))
+        self._post(lambda: self._backend.answer_upgrade(is_wanted=wanted))
         return ResultStatus.SUCCESS if wanted == bool(bUpgrade) else ResultStatus.UPGRADE_IS_FORCED
 
     def OpenCloudFile(self) -> ResultStatus:
@@ -254,7 +255,7 @@ class SdkInvoker:
     @property
     def release(self) -> Release | None:
         """The newer version that the license server offered, verified; None without one, or with ISCDesk."""
-        return self._desk.release if isinstance(self._desk, DirectDesk) else None
+        return self._backend.release if isinstance(self._backend, DirectBackend) else None
 
     @property
     def upgrade_wanted(self) -> bool:
@@ -262,7 +263,7 @@ class SdkInvoker:
         return self._upgrade_wanted
 
     def take_revocations(self, path: Path) -> Problem | None:
-        """Take a revocation list that was carried to this computer; return what stands in the way, if anything."""
+        """Take a revocation list that was carried to this computer; return the problem, if any."""
         return self._session.take_revocations(path)
 
     def on_verdict(self, listener: VerdictListener | None) -> None:
@@ -279,19 +280,19 @@ class SdkInvoker:
                 self._state = ResultStatus.SUCCESS
                 self._events.start()
                 self._requests.start()
-                self._desk.open()
+                self._backend.open()
             return self._state
 
-    def _made_desk(self, to_server: Transport, iscdesk: IscdeskTransport | None) -> Desk:
+    def _made_backend(self, to_server: Transport, iscdesk: IscdeskTransport | None) -> Backend:
         if iscdesk is None and not self._configuration.iscdesk_url:
-            return DirectDesk(
+            return DirectBackend(
                 self._configuration,
                 self._session,
                 to_server,
                 raise_event=self._raise_event,
                 on_license=self._on_license,
             )
-        return IscdeskDesk(
+        return IscdeskBackend(
             self._configuration,
             self._session,
             iscdesk or IscdeskTransport(self._configuration),
@@ -309,7 +310,7 @@ class SdkInvoker:
             (device_info or "").encode()
         except (ValueError, TypeError, AttributeError):  # a host program's mistake must not raise in it
             return self._refused_argument()
-        request = self._desk.offer_after_trial if is_after_trial else self._desk.request_license
+        request = self._backend.offer_after_trial if is_after_trial else self._backend.request_license
         return self._ask(lambda: request(chosen, device_info or "", target))
 
     def _ask(self, question: Callable[[], object]) -> ResultStatus:
@@ -327,11 +328,11 @@ class SdkInvoker:
     def _post(self, task: Callable[[], object]) -> None:
         self._requests.post(task)
 
-    def _tell_verdict(self) -> None:
+    def _report_verdict(self) -> None:
         with self._lock:
-            untold, self._untold = self._untold, None
-        if untold is not None:
-            self._desk.tell_verdict(is_accepted=untold[0], message=untold[1])
+            unreported, self._unreported = self._unreported, None
+        if unreported is not None:
+            self._backend.report_verdict(is_accepted=unreported[0], message=unreported[1])
 
     def _refuse_save(self) -> None:
         self._refuse_cloud(EventType.EVENT_SAVE_RESULT, events.save_result(is_saved=False))
@@ -365,8 +366,8 @@ class SdkInvoker:
 
     def _stop_threads(self) -> None:
         self._check_ins.close(_PATIENCE)
-        self._tell_verdict()  # programs refuse a license and end at once; what waits on the request thread is dropped
-        self._desk.close(_PATIENCE)
+        self._report_verdict()  # programs refuse a license and end at once; what waits on the request thread is dropped
+        self._backend.close(_PATIENCE)
         self._requests.stop(_PATIENCE)
         self._events.stop(_PATIENCE)
         self._session.close()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from client_stub.sdk.iscdesk import IscdeskEvent, IscdeskTransport
+from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session import problems
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import LicenseType
@@ -61,7 +61,7 @@ def test_a_session_is_opened_once_for_this_instance(connect: Connect, iscdesk: F
 def test_verdicts_checks_and_answers_are_passed_on(connect: Connect, iscdesk: FakeIscdesk) -> None:
     transport = connect(iscdesk.handle)
 
-    transport.tell_verdict(is_accepted=False, message="no")
+    transport.report_verdict(is_accepted=False, message="no")
     transport.check_versions()
     transport.answer_upgrade(is_wanted=True)
 

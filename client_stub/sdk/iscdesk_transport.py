@@ -78,7 +78,7 @@ class IscdeskTransport:
         Raises:
             TransportError: Refused, or not answered.
         """
-        self._tell("licenses", {"kind": kind.word, "device_info": device_info, "file_name": file_name})
+        self._send("licenses", {"kind": kind.word, "device_info": device_info, "file_name": file_name})
 
     def offer_after_trial(self, kind: LicenseType, device_info: str, file_name: str) -> None:
         """Have ISCDesk ask the user whether to apply, because the trial is over.
@@ -86,15 +86,15 @@ class IscdeskTransport:
         Raises:
             TransportError: Refused, or not answered.
         """
-        self._tell("trial-expirations", {"kind": kind.word, "device_info": device_info, "file_name": file_name})
+        self._send("trial-expirations", {"kind": kind.word, "device_info": device_info, "file_name": file_name})
 
-    def tell_verdict(self, *, is_accepted: bool, message: str) -> None:
+    def report_verdict(self, *, is_accepted: bool, message: str) -> None:
         """Pass on what the program thinks of the license.
 
         Raises:
             TransportError: Refused, or not answered.
         """
-        self._tell("verdicts", {"result": is_accepted, "error": message})
+        self._send("verdicts", {"result": is_accepted, "error": message})
 
     def check_versions(self) -> None:
         """Ask for a newer version; events follow.
@@ -102,7 +102,7 @@ class IscdeskTransport:
         Raises:
             TransportError: Refused, or not answered.
         """
-        self._tell("version-checks", {})
+        self._send("version-checks", {})
 
     def answer_upgrade(self, *, is_wanted: bool) -> None:
         """Say whether the program wants the upgrade that was offered.
@@ -110,12 +110,12 @@ class IscdeskTransport:
         Raises:
             TransportError: Refused, or not answered.
         """
-        self._tell("upgrades", {"upgrade": is_wanted})
+        self._send("upgrades", {"upgrade": is_wanted})
 
     def next_events(self) -> list[IscdeskEvent]:
         """Return what has happened since the last call, in order; waits until something does, or comes back empty.
 
-        A session that ISCDesk has forgotten is opened anew by the next call. Called from one thread only.
+        A session that ISCDesk has forgotten is opened again by the next call. Called from one thread only.
 
         Raises:
             TransportError: Refused, or not answered.
@@ -144,7 +144,7 @@ class IscdeskTransport:
         """Give connections back. Calls after this fail as unanswered."""
         self._http.close()
 
-    def _tell(self, what: str, body: Mapping[str, object]) -> None:
+    def _send(self, what: str, body: Mapping[str, object]) -> None:
         self._ask("POST", f"/iscdesk/sessions/{quote(self._opened(), safe='')}/{what}", body)
 
     def _opened(self) -> str:
