@@ -14,7 +14,6 @@ import pytest
 
 from client_stub.trust import devices
 from client_stub.trust.device_match import Part
-from tests.client_stub.c import c_verifier
 from tests.client_stub.c.c_verifier import SOURCES, Tool
 from tests.client_stub.make_text_signer import license_string, part_hash
 
@@ -22,11 +21,6 @@ DEVICES: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent.parent / "vectors" / "device_match.json").read_text("utf-8")
 )
 MEMBERS = {Part.MAC: "m", Part.DISK: "d", Part.BOARD: "b", Part.CPU: "c"}
-
-
-@pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
-    return c_verifier.tool(tmp_path_factory)
 
 
 def named(section: str) -> pytest.MarkDecorator:

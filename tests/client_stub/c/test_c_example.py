@@ -23,11 +23,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return c_verifier.make(tmp_path_factory, "cad") / "cad"
 
 
-@pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
-    return c_verifier.tool(tmp_path_factory)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """What somebody carried to a computer without network."""

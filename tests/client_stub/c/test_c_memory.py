@@ -12,6 +12,9 @@ import pytest
 
 from tests.client_stub.c import c_verifier
 from tests.client_stub.c.c_verifier import VECTORS, Tool
+from tests.soak import amount
+
+pytestmark = pytest.mark.soak  # the checkers make every step several times slower
 
 SEEDS = {
     "string": "a license",
@@ -20,7 +23,7 @@ SEEDS = {
     "revocations": "ours alone",
 }
 SECTIONS = {"string": "strings", "file": "files", "lease": "leases", "revocations": "revocations"}
-ROUNDS = "1000"
+ROUNDS = str(amount(short=1000, whole=100_000))
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,7 @@ def test_a_damaged_key_set_is_refused(tool: Tool, tmp_path: Path) -> None:
             tool.ask("file", "-", "--keys", str(path), "--now", "0", "--device", DEVICE, text=DOUBLE)
 
 
+@pytest.mark.soak
 def test_second_signatures_are_read_within_their_memory(
     libraries: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

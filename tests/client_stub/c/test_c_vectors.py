@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +20,8 @@ from client_stub.trust.errors import VerificationError
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.revocations import Outcome, RevocationList
 from tests.client_stub import make_license_texts
-from tests.client_stub.c import c_verifier
 from tests.client_stub.c.c_verifier import VECTORS, Tool, case_bytes
+from tests.tables import Row, each
 
 KEYS = PinnedKeys.from_jwks(VECTORS["jwks"])
 VERDICTS = {
@@ -40,15 +40,10 @@ VERDICTS = {
 Case = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
-    return c_verifier.tool(tmp_path_factory)
-
-
-def each(*sections: str, having: str = "name") -> pytest.MarkDecorator:
-    """Once per vector of these sections."""
-    cases = [pytest.param(case, id=case["name"]) for name in sections for case in VECTORS[name] if having in case]
-    return pytest.mark.parametrize("case", cases)
+def cases(*sections: str, having: str = "name") -> Iterator[Row[Case]]:
+    """Every vector of these sections."""
+    found = [case for section in sections for case in VECTORS[section] if having in case]
+    return each(found, names=[case["name"] for case in found])
 
 
 def verdict_of(verify: Callable[..., object], *arguments: object, **more: object) -> str:
@@ -75,94 +70,114 @@ def test_the_vectors_are_those_that_the_generator_makes() -> None:
 # -- the C library ------------------------------------------------------------------------------------------------
 
 
-@each("strings")
-def test_a_string_has_one_verdict_in_c(tool: Tool, case: Case) -> None:
-    assert tool.verify("string", case)["verdict"] == case["verdict"]
+def test_a_string_has_one_verdict_in_c(tool: Tool) -> None:
+    for row in cases("strings"):
+        with row as case:
+            assert tool.verify("string", case)["verdict"] == case["verdict"]
 
 
-@each("leases")
-def test_a_lease_has_one_verdict_in_c(tool: Tool, case: Case) -> None:
-    assert tool.verify_lease(case)["verdict"] == case["verdict"]
+def test_a_lease_has_one_verdict_in_c(tool: Tool) -> None:
+    for row in cases("leases"):
+        with row as case:
+            assert tool.verify_lease(case)["verdict"] == case["verdict"]
 
 
-@each("files")
-def test_a_file_has_one_verdict_in_c(tool: Tool, case: Case) -> None:
-    assert tool.verify("file", case)["verdict"] == case["verdict"]
+def test_a_file_has_one_verdict_in_c(tool: Tool) -> None:
+    for row in cases("files"):
+        with row as case:
+            assert tool.verify("file", case)["verdict"] == case["verdict"]
 
 
-@each("revocations")
-def test_a_list_has_one_verdict_in_c(tool: Tool, case: Case) -> None:
-    answer = tool.verify_list(case)
+def test_a_list_has_one_verdict_in_c(tool: Tool) -> None:
+    for row in cases("revocations"):
+        with row as case:
+            answer = tool.verify_list(case)
 
-    assert answer["verdict"] == case["verdict"]
-    if "entries" in case:
-        assert (answer["revocations"]["number"], answer["revocations"]["add"]) == (case["number"], case["entries"])
+            assert answer["verdict"] == case["verdict"]
+            if "entries" in case:
+                assert (answer["revocations"]["number"], answer["revocations"]["add"]) == (
+                    case["number"],
+                    case["entries"],
+                )
 
 
-@each("revocations", having="license")
-def test_a_license_is_looked_up_in_a_list_in_c(tool: Tool, case: Case) -> None:
-    held = tool.file("held.jws", case["text"])
+def test_a_license_is_looked_up_in_a_list_in_c(tool: Tool) -> None:
+    for row in cases("revocations", having="license"):
+        with row as case:
+            held = tool.file("held.jws", case["text"])
 
-    answer = tool.verify("string", {"text": VECTORS["license"]}, "--revocations", held)
+            answer = tool.verify("string", {"text": VECTORS["license"]}, "--revocations", held)
 
-    assert answer["verdict"] == case["license"]
+            assert answer["verdict"] == case["license"]
 
 
 # -- the Python client --------------------------------------------------------------------------------------------
 
 
-@each("strings")
-def test_a_string_has_one_verdict_in_python(case: Case) -> None:
-    assert verdict_of(verification.verify_license, case_bytes(case), KEYS, **circumstances(case)) == case["verdict"]
+def test_a_string_has_one_verdict_in_python() -> None:
+    for row in cases("strings"):
+        with row as case:
+            assert (
+                verdict_of(verification.verify_license, case_bytes(case), KEYS, **circumstances(case))
+                == case["verdict"]
+            )
 
 
-@each("leases")
-def test_a_lease_has_one_verdict_in_python(case: Case) -> None:
-    license = verification.authenticate_license(VECTORS["license"], KEYS)
-    nonce, now = case.get("nonce", VECTORS["nonce"]), circumstances(case)["now"]
+def test_a_lease_has_one_verdict_in_python() -> None:
+    for row in cases("leases"):
+        with row as case:
+            license = verification.authenticate_license(VECTORS["license"], KEYS)
+            nonce, now = case.get("nonce", VECTORS["nonce"]), circumstances(case)["now"]
 
-    verdict = verdict_of(verification.verify_lease, case_bytes(case), KEYS, license=license, nonce=nonce, now=now)
+            verdict = verdict_of(
+                verification.verify_lease, case_bytes(case), KEYS, license=license, nonce=nonce, now=now
+            )
 
-    assert verdict == case["verdict"]
-
-
-@each("files")
-def test_a_file_has_one_verdict_in_python(case: Case) -> None:
-    assert (
-        verdict_of(verification.verify_license_file, case_bytes(case), KEYS, **circumstances(case)) == case["verdict"]
-    )
+            assert verdict == case["verdict"]
 
 
-@each("revocations")
-def test_a_list_has_one_verdict_in_python(case: Case) -> None:
-    verdict = verdict_of(revocations.open_update, case_bytes(case), KEYS, issuer=case.get("issuer"))
-
-    assert verdict == ("OK" if "update" in case else case["verdict"])
-
-
-@each("revocations", having="update")
-def test_a_list_is_brought_up_to_date_in_python(case: Case) -> None:
-    held, _ = revocations.apply(RevocationList(), revocations.open_update(case["text"], KEYS))
-
-    updated, outcome = revocations.apply(held, revocations.open_update(case["update"], KEYS))
-
-    words = {Outcome.OLDER: "ROLLED_BACK", Outcome.GAP: "NEEDS_FULL"}
-    assert words.get(outcome, "OK") == case["verdict"]
-    if "entries" in case:
-        assert (updated.number, len(updated)) == (case["number"], case["entries"])
+def test_a_file_has_one_verdict_in_python() -> None:
+    for row in cases("files"):
+        with row as case:
+            assert (
+                verdict_of(verification.verify_license_file, case_bytes(case), KEYS, **circumstances(case))
+                == case["verdict"]
+            )
 
 
-@each("strings", "files")
-def test_c_and_python_read_the_same_in_a_good_license(tool: Tool, case: Case) -> None:
-    if case["verdict"] != "OK":
-        return
-    is_file = case in VECTORS["files"]
-    authenticate = verification.authenticate_license_file if is_file else verification.authenticate_license
+def test_a_list_has_one_verdict_in_python() -> None:
+    for row in cases("revocations"):
+        with row as case:
+            verdict = verdict_of(revocations.open_update, case_bytes(case), KEYS, issuer=case.get("issuer"))
 
-    in_python = authenticate(case_bytes(case), KEYS)
+            assert verdict == ("OK" if "update" in case else case["verdict"])
 
-    in_c = tool.verify("file" if is_file else "string", case)["license"]
-    assert {name: in_c[name] for name in as_json(in_python)} == as_json(in_python)
+
+def test_a_list_is_brought_up_to_date_in_python() -> None:
+    for row in cases("revocations", having="update"):
+        with row as case:
+            held, _ = revocations.apply(RevocationList(), revocations.open_update(case["text"], KEYS))
+
+            updated, outcome = revocations.apply(held, revocations.open_update(case["update"], KEYS))
+
+            words = {Outcome.OLDER: "ROLLED_BACK", Outcome.GAP: "NEEDS_FULL"}
+            assert words.get(outcome, "OK") == case["verdict"]
+            if "entries" in case:
+                assert (updated.number, len(updated)) == (case["number"], case["entries"])
+
+
+def test_c_and_python_read_the_same_in_a_good_license(tool: Tool) -> None:
+    for row in cases("strings", "files"):
+        with row as case:
+            if case["verdict"] != "OK":
+                continue
+            is_file = case in VECTORS["files"]
+            authenticate = verification.authenticate_license_file if is_file else verification.authenticate_license
+
+            in_python = authenticate(case_bytes(case), KEYS)
+
+            in_c = tool.verify("file" if is_file else "string", case)["license"]
+            assert {name: in_c[name] for name in as_json(in_python)} == as_json(in_python)
 
 
 def unix(moment: datetime | None) -> int | None:
@@ -214,16 +229,18 @@ def signature_is_good(compact: str) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
-@each("strings", "leases", "revocations", having="signature")
-def test_an_independent_library_finds_the_same_signatures_good(case: Case) -> None:
-    assert signature_is_good(case["text"]) is case["signature"]
+def test_an_independent_library_finds_the_same_signatures_good() -> None:
+    for row in cases("strings", "leases", "revocations", having="signature"):
+        with row as case:
+            assert signature_is_good(case["text"]) is case["signature"]
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # RFC 9864 names the curve; the formats were fixed before
-@each("files", having="signature")
-def test_an_independent_library_finds_the_signature_of_a_file_good(case: Case) -> None:
-    armour = case["text"].rpartition("-----BEGIN LICENSE-----\n")[2].partition("-----END")[0]
-    document = json.loads(base64.b64decode(armour))
-    first = document["signatures"][0]
+def test_an_independent_library_finds_the_signature_of_a_file_good() -> None:
+    for row in cases("files", having="signature"):
+        with row as case:
+            armour = case["text"].rpartition("-----BEGIN LICENSE-----\n")[2].partition("-----END")[0]
+            document = json.loads(base64.b64decode(armour))
+            first = document["signatures"][0]
 
-    assert signature_is_good(f"{first['protected']}.{document['payload']}.{first['signature']}")
+            assert signature_is_good(f"{first['protected']}.{document['payload']}.{first['signature']}")

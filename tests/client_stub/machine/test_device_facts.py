@@ -8,8 +8,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from client_stub.machine import device_facts
 from client_stub.machine.device_facts import macos, processor, windows
 from client_stub.machine.device_facts.inventory import Adapter, Bus, Disk, Inventory
@@ -17,6 +15,7 @@ from client_stub.machine.device_facts.linux_disks import BlockDevice, bus_of, fr
 from client_stub.machine.device_facts.selection import DeviceFacts, select
 from client_stub.trust import devices
 from client_stub.trust.device_match import Part
+from tests.tables import each
 
 SAMPLES = Path(__file__).parent / "device_fact_samples"
 OWN = Inventory(
@@ -50,19 +49,21 @@ def imports_of(module: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("module", LISTED)
-def test_a_module_imports_only_what_is_listed_before_it_and_the_rules_of_the_text(module: str) -> None:
-    own = {name for name in imports_of(module) if name.startswith("client_stub")}
+def test_a_module_imports_only_what_is_listed_before_it_and_the_rules_of_the_text() -> None:
+    for row in each(LISTED):
+        with row as module:
+            own = {name for name in imports_of(module) if name.startswith("client_stub")}
 
-    before = {f"client_stub.machine.device_facts.{name}" for name in LISTED[: LISTED.index(module)]}
-    assert own <= before | {"client_stub.trust.devices", "client_stub.trust.device_match"}
+            before = {f"client_stub.machine.device_facts.{name}" for name in LISTED[: LISTED.index(module)]}
+            assert own <= before | {"client_stub.trust.devices", "client_stub.trust.device_match"}
 
 
-@pytest.mark.parametrize("module", LISTED[: LISTED.index("commands")])
-def test_a_pure_module_has_no_way_to_the_world(module: str) -> None:
-    forbidden = {"os", "time", "subprocess", "socket", "pathlib", "platform", "logging", "shutil"}
+def test_a_pure_module_has_no_way_to_the_world() -> None:
+    for row in each(LISTED[: LISTED.index("commands")]):
+        with row as module:
+            forbidden = {"os", "time", "subprocess", "socket", "pathlib", "platform", "logging", "shutil"}
 
-    assert not forbidden & {name.split(".")[0] for name in imports_of(module)}
+            assert not forbidden & {name.split(".")[0] for name in imports_of(module)}
 
 
 # -- selection ----------------------------------------------------------------------------------------------------
@@ -86,45 +87,56 @@ def test_the_order_in_which_a_system_counts_does_not_matter() -> None:
     assert select(shuffled).text == select(OWN).text
 
 
-@pytest.mark.parametrize("bus", [bus for bus in Bus if bus is not Bus.BUILT_IN])
-def test_what_comes_and_goes_changes_nothing(bus: Bus) -> None:
-    docked = replace(
-        OWN,
-        adapters=(*OWN.adapters, Adapter("guest", "64:4B:F0:12:34:56", bus)),
-        disks=(*OWN.disks, Disk("stick", "4C530001230506117353", bus)),
-    )
+def test_what_comes_and_goes_changes_nothing() -> None:
+    for row in each([bus for bus in Bus if bus is not Bus.BUILT_IN]):
+        with row as bus:
+            docked = replace(
+                OWN,
+                adapters=(*OWN.adapters, Adapter("guest", "64:4B:F0:12:34:56", bus)),
+                disks=(*OWN.disks, Disk("stick", "4C530001230506117353", bus)),
+            )
 
-    facts = select(docked)
+            facts = select(docked)
 
-    assert facts.text == select(OWN).text
-    assert set(left_out(facts)) == {"guest", "stick"}
-
-
-@pytest.mark.parametrize(
-    ("adapter", "why"),
-    [
-        (Adapter("x", "02:FC:00:00:00:01", Bus.BUILT_IN), "its address was made up by software (locally administered)"),
-        (Adapter("x", "A2-11-22-33-44-55", Bus.BUILT_IN), "its address was made up by software (locally administered)"),
-        (Adapter("x", "01:00:5E:00:00:01", Bus.BUILT_IN), "its address is none that a card can have"),
-        (Adapter("x", "00:00:00:00:00:00", Bus.BUILT_IN), "its address is none that a card can have"),
-        (Adapter("x", "FF:FF:FF:FF:FF:FF", Bus.BUILT_IN), "its address is none that a card can have"),
-        (Adapter("x", "", Bus.BUILT_IN), "its permanent address is not known"),
-        (Adapter("x", "00:11:22:33:44", Bus.BUILT_IN), "its permanent address is not known"),
-        (Adapter("x", "0０:11:22:33:44:55", Bus.BUILT_IN), "its permanent address is not known"),
-        (Adapter("x", "04:7C:16:5E:E3:5D", Bus.BUILT_IN, is_ethernet=False), "it is no Ethernet or wireless adapter"),
-    ],
-)
-def test_an_adapter_that_identifies_nothing_is_left_out(adapter: Adapter, why: str) -> None:
-    facts = select(Inventory(adapters=(adapter,)))
-
-    assert (facts.text, left_out(facts)) == ("|||", {"x": why})
+            assert facts.text == select(OWN).text
+            assert set(left_out(facts)) == {"guest", "stick"}
 
 
-@pytest.mark.parametrize("serial", ["", "  \0", "None", "To Be Filled By O.E.M.", "0", "00000000", "Default string"])
-def test_a_disk_without_a_serial_of_its_own_is_left_out(serial: str) -> None:
-    facts = select(Inventory(disks=(Disk("sda", serial, Bus.BUILT_IN),)))
+def test_an_adapter_that_identifies_nothing_is_left_out() -> None:
+    for row in each(
+        [
+            (
+                Adapter("x", "02:FC:00:00:00:01", Bus.BUILT_IN),
+                "its address was made up by software (locally administered)",
+            ),
+            (
+                Adapter("x", "A2-11-22-33-44-55", Bus.BUILT_IN),
+                "its address was made up by software (locally administered)",
+            ),
+            (Adapter("x", "01:00:5E:00:00:01", Bus.BUILT_IN), "its address is none that a card can have"),
+            (Adapter("x", "00:00:00:00:00:00", Bus.BUILT_IN), "its address is none that a card can have"),
+            (Adapter("x", "FF:FF:FF:FF:FF:FF", Bus.BUILT_IN), "its address is none that a card can have"),
+            (Adapter("x", "", Bus.BUILT_IN), "its permanent address is not known"),
+            (Adapter("x", "00:11:22:33:44", Bus.BUILT_IN), "its permanent address is not known"),
+            (Adapter("x", "0０:11:22:33:44:55", Bus.BUILT_IN), "its permanent address is not known"),
+            (
+                Adapter("x", "04:7C:16:5E:E3:5D", Bus.BUILT_IN, is_ethernet=False),
+                "it is no Ethernet or wireless adapter",
+            ),
+        ]
+    ):
+        with row as (adapter, why):
+            facts = select(Inventory(adapters=(adapter,)))
 
-    assert (facts.text, list(left_out(facts))) == ("|||", ["sda"])
+            assert (facts.text, left_out(facts)) == ("|||", {"x": why})
+
+
+def test_a_disk_without_a_serial_of_its_own_is_left_out() -> None:
+    for row in each(["", "  \0", "None", "To Be Filled By O.E.M.", "0", "00000000", "Default string"]):
+        with row as serial:
+            facts = select(Inventory(disks=(Disk("sda", serial, Bus.BUILT_IN),)))
+
+            assert (facts.text, list(left_out(facts))) == ("|||", ["sda"])
 
 
 def test_a_removable_disk_is_left_out() -> None:
@@ -140,19 +152,19 @@ def test_a_placeholder_of_the_manufacturer_is_no_board() -> None:
     assert [found.part for found in facts.left_out] == [Part.BOARD, Part.CPU]
 
 
-@pytest.mark.parametrize(
-    ("raw", "kept"),
-    [
-        ("  brd|9,a ", "BRD_9_A"),
-        ("tab\there", "TAB_HERE"),
-        ("Größe", "GR__E"),
-        ("\x1b[31m", "_[31M"),
-        ("a" * 65, "A" * 64),
-        (" " * 70 + "a", "A"),
-    ],
-)
-def test_a_value_cannot_break_the_text(raw: str, kept: str) -> None:
-    assert select(Inventory(board=raw)).text == f"||{kept}|"
+def test_a_value_cannot_break_the_text() -> None:
+    for row in each(
+        [
+            ("  brd|9,a ", "BRD_9_A"),
+            ("tab\there", "TAB_HERE"),
+            ("Größe", "GR__E"),
+            ("\x1b[31m", "_[31M"),
+            ("a" * 65, "A" * 64),
+            (" " * 70 + "a", "A"),
+        ]
+    ):
+        with row as (raw, kept):
+            assert select(Inventory(board=raw)).text == f"||{kept}|"
 
 
 def test_the_text_stays_below_1024_characters() -> None:
@@ -204,11 +216,10 @@ def test_windows_with_one_of_each_is_read() -> None:
     assert facts.text == "04:7C:16:5E:E3:5D|001B_444A_488B_5CEC.||BFEBFBFF00090672"
 
 
-@pytest.mark.parametrize(
-    "answer", ["", "not JSON", "[]", "null", "{}", '{"adapters":1,"disks":[null],"board":[],"cpu":"x"}']
-)
-def test_windows_that_does_not_answer_has_empty_parts(answer: str) -> None:
-    assert select(windows.from_powershell(answer)).text == "|||"
+def test_windows_that_does_not_answer_has_empty_parts() -> None:
+    for row in each(["", "not JSON", "[]", "null", "{}", '{"adapters":1,"disks":[null],"board":[],"cpu":"x"}']):
+        with row as answer:
+            assert select(windows.from_powershell(answer)).text == "|||"
 
 
 def test_windows_is_read_by_wmic_where_there_is_no_powershell() -> None:
@@ -247,43 +258,43 @@ def test_macos_on_apple_silicon_has_no_processor_id() -> None:
     assert macos.from_answers(mac_answers() | {"cpu": "\n"}).cpu == ""
 
 
-@pytest.mark.parametrize("answer", ["", "garbage", "<plist>", "[]", "{}", '{"a":[1,{"_items":[2,{}]}],"b":3}', "1 2 3"])
-def test_macos_that_does_not_answer_has_empty_parts(answer: str) -> None:
-    assert select(macos.from_answers(dict.fromkeys(macos.QUERIES, answer))).text == "|||"
+def test_macos_that_does_not_answer_has_empty_parts() -> None:
+    for row in each(["", "garbage", "<plist>", "[]", "{}", '{"a":[1,{"_items":[2,{}]}],"b":3}', "1 2 3"]):
+        with row as answer:
+            assert select(macos.from_answers(dict.fromkeys(macos.QUERIES, answer))).text == "|||"
 
 
 # -- processors, Linux' disks -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("intel", "BFEBFBFF00090672"), ("amd", "178BFBFF00A20F10"), ("arm", "")],
-)
-def test_linux_tells_the_processor_id_that_windows_does(name: str, expected: str) -> None:
-    assert processor.from_cpuinfo(sample(f"cpuinfo_{name}.txt")) == expected
+def test_linux_tells_the_processor_id_that_windows_does() -> None:
+    for row in each([("intel", "BFEBFBFF00090672"), ("amd", "178BFBFF00A20F10"), ("arm", "")]):
+        with row as (name, expected):
+            assert processor.from_cpuinfo(sample(f"cpuinfo_{name}.txt")) == expected
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "stepping: unknown", "cpu family: 6\nmodel: 15\nstepping: unknown"])
-def test_a_processor_that_tells_too_little_has_no_id(text: str) -> None:
-    assert processor.from_cpuinfo(text) == ""
+def test_a_processor_that_tells_too_little_has_no_id() -> None:
+    for row in each(["", "\n\n", "stepping: unknown", "cpu family: 6\nmodel: 15\nstepping: unknown"]):
+        with row as text:
+            assert processor.from_cpuinfo(text) == ""
 
 
-@pytest.mark.parametrize(
-    ("path", "bus"),
-    [
-        ("/devices/pci0000:00/0000:00:1f.6/net/eth0/", Bus.BUILT_IN),
-        ("/devices/platform/scb/fd580000.ethernet/net/eth0/", Bus.BUILT_IN),
-        ("/devices/pci0000:00/0000:00:02.0/virtio1/block/vda/", Bus.BUILT_IN),
-        ("/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/net/enx00e04c680123/", Bus.USB),
-        ("/devices/virtual/net/docker0/", Bus.VIRTUAL),
-        ("/devices/virtual/block/dm-0/", Bus.VIRTUAL),
-        ("/devices/pci0000:00/0000:00:14.0/usb1/1-14/bluetooth/hci0/net/bnep0/", Bus.BLUETOOTH),
-        ("/devices/platform/host2/session1/target2:0:0/2:0:0:1/block/sdc/", Bus.NETWORK),
-        ("/devices/pci0000:00/0000:05:00.0/host7/rport-7:0-2/target7:0:0/7:0:0:0/block/sdd/", Bus.NETWORK),
-    ],
-)
-def test_the_path_says_how_something_is_attached(path: str, bus: Bus) -> None:
-    assert bus_of(path) is bus
+def test_the_path_says_how_something_is_attached() -> None:
+    for row in each(
+        [
+            ("/devices/pci0000:00/0000:00:1f.6/net/eth0/", Bus.BUILT_IN),
+            ("/devices/platform/scb/fd580000.ethernet/net/eth0/", Bus.BUILT_IN),
+            ("/devices/pci0000:00/0000:00:02.0/virtio1/block/vda/", Bus.BUILT_IN),
+            ("/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/net/enx00e04c680123/", Bus.USB),
+            ("/devices/virtual/net/docker0/", Bus.VIRTUAL),
+            ("/devices/virtual/block/dm-0/", Bus.VIRTUAL),
+            ("/devices/pci0000:00/0000:00:14.0/usb1/1-14/bluetooth/hci0/net/bnep0/", Bus.BLUETOOTH),
+            ("/devices/platform/host2/session1/target2:0:0/2:0:0:1/block/sdc/", Bus.NETWORK),
+            ("/devices/pci0000:00/0000:05:00.0/host7/rport-7:0-2/target7:0:0/7:0:0:0/block/sdd/", Bus.NETWORK),
+        ]
+    ):
+        with row as (path, bus):
+            assert bus_of(path) is bus
 
 
 def test_lsblk_is_read() -> None:
@@ -293,8 +304,9 @@ def test_lsblk_is_read() -> None:
     assert set(found) == {"sda", "sdb", "sdc", "nvme0n1"}
 
 
-@pytest.mark.parametrize(
-    "answer", ["", "[]", "{}", '{"blockdevices":null}', '{"blockdevices":[1]}', '{"blockdevices":[{"type":"disk"}]}']
-)
-def test_lsblk_that_does_not_answer_knows_no_disk(answer: str) -> None:
-    assert from_lsblk(answer) == {}
+def test_lsblk_that_does_not_answer_knows_no_disk() -> None:
+    for row in each(
+        ["", "[]", "{}", '{"blockdevices":null}', '{"blockdevices":[1]}', '{"blockdevices":[{"type":"disk"}]}']
+    ):
+        with row as answer:
+            assert from_lsblk(answer) == {}

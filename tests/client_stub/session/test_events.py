@@ -8,6 +8,7 @@ import pytest
 
 from client_stub.session import events
 from client_stub.session.events import EventMessageError, EventType, LicenseType, read_message
+from tests.tables import each
 
 # protocol/online-license-and-sdk.md §1.4, "Published samples".
 SAMPLES = [
@@ -53,83 +54,87 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("event", "made", "published"), SAMPLES, ids=lambda value: str(value)[:40])
-def test_messages_are_the_published_ones_to_the_letter(event: EventType, made: str, published: str) -> None:
-    assert made == published
-    assert read_message(published).event is event
-    assert json.loads(published)["comeBackParams"] == {}
+def test_messages_are_the_published_ones_to_the_letter() -> None:
+    for row in each(SAMPLES):
+        with row as (event, made, published):
+            assert made == published
+            assert read_message(published).event is event
+            assert json.loads(published)["comeBackParams"] == {}
 
 
-@pytest.mark.parametrize(
-    ("made", "expected"),
-    [
-        (
-            events.license_failed(),
+def test_messages_without_a_sample_keep_the_form() -> None:
+    for row in each(
+        [
             (
-                '{"operate":"LicenseVerify","params":{"Status":"failed","LicenseContent":"","LicenseType":"string"},'
-                '"comeBackParams":{}}'
+                events.license_failed(),
+                (
+                    '{"operate":"LicenseVerify","params":{"Status":"failed","LicenseContent":"","LicenseType":"string"},'
+                    '"comeBackParams":{}}'
+                ),
             ),
-        ),
-        (
-            events.license_failed(LicenseType.LICENSE_TYPE_FILE),
             (
-                '{"operate":"LicenseVerify","params":{"Status":"failed","LicenseFilePath":"","LicenseType":"file"},'
-                '"comeBackParams":{}}'
+                events.license_failed(LicenseType.LICENSE_TYPE_FILE),
+                (
+                    '{"operate":"LicenseVerify","params":{"Status":"failed","LicenseFilePath":"","LicenseType":"file"},'
+                    '"comeBackParams":{}}'
+                ),
             ),
-        ),
-        (
-            events.upgrade_notice(available=True),
-            '{"operate":"UpgradeNotice","params":{"available":"true"},"comeBackParams":{}}',
-        ),
-        (
-            events.upgrade_notice(available=False, as_boolean=True),
-            '{"operate":"UpgradeNotice","params":{"available":false},"comeBackParams":{}}',
-        ),
-        (
-            events.update(is_forced=False),
-            '{"operate":"Update","params":{"fromForceWin":"false"},"comeBackParams":{}}',
-        ),
-        (
-            events.save_result(is_saved=False),
-            '{"operate":"SaveResult","params":{"status":"failed"},"comeBackParams":{}}',
-        ),
-        (
-            events.open_file_result("/a/b", open_type="OpenAndCheckout", work_state="CHECKOUT", is_assembly=True),
             (
-                '{"operate":"OpenFile","params":{"mainFile":"/a/b","openType":"OpenAndCheckout","workState":"CHECKOUT",'
-                '"assembly":"true"},"comeBackParams":{}}'
+                events.upgrade_notice(available=True),
+                '{"operate":"UpgradeNotice","params":{"available":"true"},"comeBackParams":{}}',
             ),
-        ),
-    ],
-)
-def test_messages_without_a_sample_keep_the_form(made: str, expected: str) -> None:
-    assert made == expected
+            (
+                events.upgrade_notice(available=False, as_boolean=True),
+                '{"operate":"UpgradeNotice","params":{"available":false},"comeBackParams":{}}',
+            ),
+            (
+                events.update(is_forced=False),
+                '{"operate":"Update","params":{"fromForceWin":"false"},"comeBackParams":{}}',
+            ),
+            (
+                events.save_result(is_saved=False),
+                '{"operate":"SaveResult","params":{"status":"failed"},"comeBackParams":{}}',
+            ),
+            (
+                events.open_file_result("/a/b", open_type="OpenAndCheckout", work_state="CHECKOUT", is_assembly=True),
+                (
+                    '{"operate":"OpenFile","params":{"mainFile":"/a/b","openType":"OpenAndCheckout","workState":"CHECKOUT",'
+                    '"assembly":"true"},"comeBackParams":{}}'
+                ),
+            ),
+        ]
+    ):
+        with row as (made, expected):
+            assert made == expected
 
 
-@pytest.mark.parametrize(
-    ("available", "expected"),
-    [
-        ('"true"', True),
-        ("true", True),
-        ('"TRUE"', True),
-        ('"false"', False),
-        ("false", False),
-        ("null", False),
-        ("1", False),
-    ],
-)
-def test_available_is_read_as_a_string_and_as_a_boolean(available: str, expected: bool) -> None:
-    message = read_message(f'{{"operate":"UpgradeNotice","params":{{"available":{available}}},"comeBackParams":{{}}}}')
+def test_available_is_read_as_a_string_and_as_a_boolean() -> None:
+    for row in each(
+        [
+            ('"true"', True),
+            ("true", True),
+            ('"TRUE"', True),
+            ('"false"', False),
+            ("false", False),
+            ("null", False),
+            ("1", False),
+        ]
+    ):
+        with row as (available, expected):
+            message = read_message(
+                f'{{"operate":"UpgradeNotice","params":{{"available":{available}}},"comeBackParams":{{}}}}'
+            )
 
-    assert message.flag("available") is expected
+            assert message.flag("available") is expected
 
 
-@pytest.mark.parametrize("parameters", [{"Status": "failed"}, {"Status": "failed", "LicenseContent": ""}, {}])
-def test_a_failure_is_read_with_and_without_content(parameters: dict[str, str]) -> None:
-    message = read_message(json.dumps({"operate": "LicenseVerify", "params": parameters}))
+def test_a_failure_is_read_with_and_without_content() -> None:
+    for row in each([{"Status": "failed"}, {"Status": "failed", "LicenseContent": ""}, {}]):
+        with row as parameters:
+            message = read_message(json.dumps({"operate": "LicenseVerify", "params": parameters}))
 
-    assert not message.is_success
-    assert message.text("LicenseContent") == ""
+            assert not message.is_success
+            assert message.text("LicenseContent") == ""
 
 
 def test_success_is_read_in_both_spellings() -> None:
@@ -141,10 +146,19 @@ def test_an_operate_that_is_not_known_is_no_event() -> None:
     assert read_message('{"operate":"Heartbeat","params":{}}').event is None
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "no json", "[]", "null", "{}", '{"operate":7,"params":{}}', '{"operate":"Update"}', "[" * 5000, " " * 300_000],
-)
-def test_what_is_no_message_is_refused(text: str) -> None:
-    with pytest.raises(EventMessageError):
-        read_message(text)
+def test_what_is_no_message_is_refused() -> None:
+    for row in each(
+        [
+            "",
+            "no json",
+            "[]",
+            "null",
+            "{}",
+            '{"operate":7,"params":{}}',
+            '{"operate":"Update"}',
+            "[" * 5000,
+            " " * 300_000,
+        ]
+    ):
+        with row as text, pytest.raises(EventMessageError):
+            read_message(text)

@@ -13,6 +13,7 @@ from client_stub.trust.device_match import Part
 from client_stub.trust.errors import InvalidDeviceInfoError
 from client_stub.trust.tokens import Token
 from tests.client_stub.signing import license_claims
+from tests.tables import each
 
 VECTORS = json.loads((Path(__file__).parent.parent.parent / "vectors" / "device_match.json").read_text("utf-8"))
 
@@ -44,9 +45,12 @@ def test_what_is_no_device_text_is_refused(case: dict[str, Any]) -> None:
         devices.parse(full_text(case))
 
 
-@pytest.mark.parametrize("case", VECTORS["hashes"], ids=lambda case: f"{case['kind']}:{case['value']}")
-def test_a_value_has_one_hash_per_salt(case: dict[str, Any]) -> None:
-    assert devices.hash_value(Part(case["kind"]), case["value"], bytes.fromhex(case["salt_hex"])) == case["hash"]
+def test_a_value_has_one_hash_per_salt() -> None:
+    for row in each(VECTORS["hashes"]):
+        with row as case:
+            assert (
+                devices.hash_value(Part(case["kind"]), case["value"], bytes.fromhex(case["salt_hex"])) == case["hash"]
+            )
 
 
 @named("bindings")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import pytest
 
 from client_stub.trust.keys import Algorithm, KeyPurpose, PinnedKeys, PinnedKeysError, key_id
 from tests.client_stub.signing import SecondKey, SigningKey, Vendor, base64url
+from tests.tables import each
 
 
 def id_of(x: str) -> str:
@@ -31,41 +31,41 @@ def test_the_key_id_is_the_beginning_of_the_published_thumbprint() -> None:
     assert id_of("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo") == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"[:16]
 
 
-@pytest.mark.parametrize("purpose", ["something-newer", None, 7, ["license"]])
-def test_a_key_of_an_unknown_purpose_is_left_out(purpose: object) -> None:
-    pinned = PinnedKeys.from_jwks({"keys": [KEY.jwk, SigningKey("x").jwk | {"purpose": purpose}]})
+def test_a_key_of_an_unknown_purpose_is_left_out() -> None:
+    for row in each(["something-newer", None, 7, ["license"]]):
+        with row as purpose:
+            pinned = PinnedKeys.from_jwks({"keys": [KEY.jwk, SigningKey("x").jwk | {"purpose": purpose}]})
 
-    assert list(pinned.by_id) == [KEY.kid]
+            assert list(pinned.by_id) == [KEY.kid]
 
 
 SHORT = base64url(bytes(31))
 
 
-@pytest.mark.parametrize(
-    "jwks",
-    [
-        {},
-        {"keys": None},
-        {"keys": []},
-        {"keys": ["text"]},
-        {"keys": [KEY.jwk, KEY.jwk]},
-        {"keys": [KEY.jwk | {"kty": "EC"}]},
-        {"keys": [KEY.jwk | {"crv": "Ed448"}]},
-        {"keys": [KEY.jwk | {"alg": "ES256"}]},
-        {"keys": [KEY.jwk | {"use": "enc"}]},
-        {"keys": [KEY.jwk | {"d": base64url(bytes(32))}]},
-        {"keys": [KEY.jwk | {"kid": "0" * 16}]},
-        {"keys": [KEY.jwk | {"x": SigningKey("license").x}]},
-        {"keys": [KEY.jwk | {"x": 7}]},
-        {"keys": [KEY.jwk | {"x": SHORT, "kid": id_of(SHORT)}]},
-        {"keys": [KEY.jwk | {"x": KEY.x + "=", "kid": id_of(KEY.x + "=")}]},
-        {"keys": [KEY.jwk | {"x": "é", "kid": id_of("é")}]},
-        {"keys": [KEY.jwk | {"x": "A", "kid": id_of("A")}]},
-    ],
-)
-def test_a_damaged_or_unsafe_key_set_is_refused(jwks: dict[str, Any]) -> None:
-    with pytest.raises(PinnedKeysError):
-        PinnedKeys.from_jwks(jwks)
+def test_a_damaged_or_unsafe_key_set_is_refused() -> None:
+    for row in each(
+        [
+            {},
+            {"keys": None},
+            {"keys": []},
+            {"keys": ["text"]},
+            {"keys": [KEY.jwk, KEY.jwk]},
+            {"keys": [KEY.jwk | {"kty": "EC"}]},
+            {"keys": [KEY.jwk | {"crv": "Ed448"}]},
+            {"keys": [KEY.jwk | {"alg": "ES256"}]},
+            {"keys": [KEY.jwk | {"use": "enc"}]},
+            {"keys": [KEY.jwk | {"d": base64url(bytes(32))}]},
+            {"keys": [KEY.jwk | {"kid": "0" * 16}]},
+            {"keys": [KEY.jwk | {"x": SigningKey("license").x}]},
+            {"keys": [KEY.jwk | {"x": 7}]},
+            {"keys": [KEY.jwk | {"x": SHORT, "kid": id_of(SHORT)}]},
+            {"keys": [KEY.jwk | {"x": KEY.x + "=", "kid": id_of(KEY.x + "=")}]},
+            {"keys": [KEY.jwk | {"x": "é", "kid": id_of("é")}]},
+            {"keys": [KEY.jwk | {"x": "A", "kid": id_of("A")}]},
+        ]
+    ):
+        with row as jwks, pytest.raises(PinnedKeysError):
+            PinnedKeys.from_jwks(jwks)
 
 
 # -- ML-DSA-65 -----------------------------------------------------------------------------------------------------
@@ -82,24 +82,22 @@ def test_a_second_key_is_pinned_by_its_algorithm(vendor: Vendor) -> None:
     assert not PinnedKeys.from_jwks(vendor.jwks).has(Algorithm.ML_DSA_65, KeyPurpose.LICENSE)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"alg": "ML-DSA-44"},
-        {"alg": "EdDSA"},
-        {"use": "enc"},
-        {"kty": "OKP"},
-        {"kid": KEY.kid},
-        {"pub": SecondKey().pub},
-        {"pub": None},
-        {"pub": SECOND.pub[:-4]},
-        {"priv": "AAAA"},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_a_second_key_that_is_damaged_or_private_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(PinnedKeysError):
-        PinnedKeys.from_jwks({"keys": [KEY.jwk, SECOND.jwk | changes]})
+def test_a_second_key_that_is_damaged_or_private_is_refused() -> None:
+    for row in each(
+        [
+            {"alg": "ML-DSA-44"},
+            {"alg": "EdDSA"},
+            {"use": "enc"},
+            {"kty": "OKP"},
+            {"kid": KEY.kid},
+            {"pub": SecondKey().pub},
+            {"pub": None},
+            {"pub": SECOND.pub[:-4]},
+            {"priv": "AAAA"},
+        ]
+    ):
+        with row as changes, pytest.raises(PinnedKeysError):
+            PinnedKeys.from_jwks({"keys": [KEY.jwk, SECOND.jwk | changes]})
 
 
 def test_a_library_without_ml_dsa_leaves_second_keys_out(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from client_stub.trust.errors import VerificationError
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.verification import verify_license_file
 from tests.client_stub.signing import DEVICE, NOW, Vendor, armour
+from tests.soak import rounds, sample
 
 VENDOR = Vendor()
 FIRST = PinnedKeys.from_jwks(VENDOR.jwks)
@@ -32,22 +33,27 @@ def test_the_unchanged_files_are_believed() -> None:
     assert all(is_believed(raw, keys) for raw in (SINGLE_FILE, DOUBLE_FILE) for keys in (FIRST, BOTH))
 
 
-def test_every_flipped_bit_of_a_file_is_noticed() -> None:
-    for position in range(len(SINGLE_FILE)):
+@rounds(everyday=60, short=400, whole=len(SINGLE_FILE))
+def test_every_flipped_bit_of_a_file_is_noticed(rounds: int) -> None:
+    for position in sample(range(len(SINGLE_FILE)), short=rounds):
         for bit in range(8):
             changed = bytearray(SINGLE_FILE)
             changed[position] ^= 1 << bit
             assert not is_believed(bytes(changed)), (position, bit)
 
 
-def test_every_changed_byte_of_a_file_with_two_signatures_is_noticed() -> None:
-    for position, byte in enumerate(DOUBLE_FILE):
-        other = b"B" if byte == ord("A") else b"A"  # of the alphabet, so that most get as far as the signatures
+@rounds(everyday=200, short=2000, whole=len(DOUBLE_FILE))
+def test_every_changed_byte_of_a_file_with_two_signatures_is_noticed(rounds: int) -> None:
+    for position in sample(range(len(DOUBLE_FILE)), short=rounds):
+        other = (
+            b"B" if DOUBLE_FILE[position] == ord("A") else b"A"
+        )  # of the alphabet, so that most get as far as the signatures
         assert not is_believed(DOUBLE_FILE[:position] + other + DOUBLE_FILE[position + 1 :]), position
 
 
-def test_every_removed_and_every_doubled_byte_is_noticed() -> None:
-    for position in range(len(SINGLE_FILE)):
+@rounds(everyday=200, short=1000, whole=len(SINGLE_FILE))
+def test_every_removed_and_every_doubled_byte_is_noticed(rounds: int) -> None:
+    for position in sample(range(len(SINGLE_FILE)), short=rounds):
         assert not is_believed(SINGLE_FILE[:position] + SINGLE_FILE[position + 1 :]), position
         assert not is_believed(SINGLE_FILE[: position + 1] + SINGLE_FILE[position:]), position
 

@@ -33,6 +33,7 @@ from tests.client_stub.signing import (
     unarmour,
     unix,
 )
+from tests.tables import each
 
 BEGIN, END = b"-----BEGIN LICENSE-----\n", b"-----END LICENSE-----\n"
 
@@ -78,44 +79,40 @@ def test_the_members_that_files_add_may_be_absent(vendor: Vendor, keys: PinnedKe
     assert (read.order_id, read.file_name, read.maintenance_ends_at) == ("", "", None)
 
 
-@pytest.mark.parametrize("comment", ["", "#\n", "# one\n", "# 许可证 \U0001f511\n#\n# -----BEGIN LICENSE-----\n"])
-def test_comments_are_for_people(vendor: Vendor, keys: PinnedKeys, comment: str) -> None:
-    assert verify(vendor.license_file(comment=comment), keys).license_id == "lic_1"
+def test_comments_are_for_people(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(["", "#\n", "# one\n", "# 许可证 \U0001f511\n#\n# -----BEGIN LICENSE-----\n"]):
+        with row as comment:
+            assert verify(vendor.license_file(comment=comment), keys).license_id == "lic_1"
 
 
-@pytest.mark.parametrize(
-    ("now", "error"),
-    [
-        (NOW - LEEWAY - timedelta(seconds=1), errors.NotYetValidError),
-        (NOW - LEEWAY, None),
-        (NOW + timedelta(days=365) + LEEWAY - timedelta(seconds=1), None),
-        (NOW + timedelta(days=365) + LEEWAY, errors.ExpiredError),
-    ],
-)
-def test_a_file_is_valid_between_its_first_and_last_moment(
-    vendor: Vendor, keys: PinnedKeys, now: Any, error: type[Exception] | None
-) -> None:
-    if error is None:
-        assert verify(vendor.license_file(), keys, now=now).license_id == "lic_1"
-    else:
-        with pytest.raises(error):
-            verify(vendor.license_file(), keys, now=now)
+def test_a_file_is_valid_between_its_first_and_last_moment(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            (NOW - LEEWAY - timedelta(seconds=1), errors.NotYetValidError),
+            (NOW - LEEWAY, None),
+            (NOW + timedelta(days=365) + LEEWAY - timedelta(seconds=1), None),
+            (NOW + timedelta(days=365) + LEEWAY, errors.ExpiredError),
+        ]
+    ):
+        with row as (now, error):
+            if error is None:
+                assert verify(vendor.license_file(), keys, now=now).license_id == "lic_1"
+            else:
+                with pytest.raises(error):
+                    verify(vendor.license_file(), keys, now=now)
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"device_info": OTHER_DEVICE}, errors.DeviceMismatchError),
-        ({"device_info": "no device"}, errors.InvalidDeviceInfoError),
-        ({"product": "cam"}, errors.WrongProductError),
-        ({"issuer": "https://other.example"}, errors.WrongIssuerError),
-    ],
-)
-def test_a_file_for_something_else_is_refused(
-    vendor: Vendor, keys: PinnedKeys, changes: dict[str, Any], error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        verify(vendor.license_file(), keys, **changes)
+def test_a_file_for_something_else_is_refused(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            ({"device_info": OTHER_DEVICE}, errors.DeviceMismatchError),
+            ({"device_info": "no device"}, errors.InvalidDeviceInfoError),
+            ({"product": "cam"}, errors.WrongProductError),
+            ({"issuer": "https://other.example"}, errors.WrongIssuerError),
+        ]
+    ):
+        with row as (changes, error), pytest.raises(error):
+            verify(vendor.license_file(), keys, **changes)
 
 
 # -- two signatures ------------------------------------------------------------------------------------------------
@@ -206,12 +203,13 @@ def test_a_wrong_first_signature_refuses_the_file_although_the_second_is_good(ve
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("purpose", ["lease_key", "release_key"])
-def test_a_key_of_another_purpose_makes_no_file(vendor: Vendor, keys: PinnedKeys, purpose: str) -> None:
-    key: SigningKey = getattr(vendor, purpose)
+def test_a_key_of_another_purpose_makes_no_file(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(["lease_key", "release_key"]):
+        with row as purpose:
+            key: SigningKey = getattr(vendor, purpose)
 
-    with pytest.raises(errors.WrongKeyPurposeError):
-        verify(armour(compact(file_document(key, file_claims()))), keys)
+            with pytest.raises(errors.WrongKeyPurposeError):
+                verify(armour(compact(file_document(key, file_claims()))), keys)
 
 
 def test_a_key_that_is_not_pinned_is_unknown(keys: PinnedKeys) -> None:
@@ -262,55 +260,53 @@ def test_the_signature_of_a_string_makes_no_file(vendor: Vendor, keys: PinnedKey
 # -- the armour ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda raw: b"",
-        lambda raw: raw + raw,
-        lambda raw: raw + raw[len(COMMENT.encode()) :],
-        lambda raw: raw.replace(b"\n", b"\r\n"),
-        lambda raw: raw.replace(b"\n", b"\r\n", 1),
-        lambda raw: raw.replace(b"\n", b"\r"),
-        lambda raw: b"\xef\xbb\xbf" + raw,
-        lambda raw: raw.decode().encode("utf-16"),
-        lambda raw: raw[:-1],
-        lambda raw: raw + b"\n",
-        lambda raw: raw + b"\0",
-        lambda raw: raw + b"# after\n",
-        lambda raw: b"\n" + raw,
-        lambda raw: b" " + raw,
-        lambda raw: b"hello\n" + raw,
-        lambda raw: b"#hello\n" + raw,
-        lambda raw: raw.replace(BEGIN, b"\n" + BEGIN),
-        lambda raw: raw.replace(BEGIN, b""),
-        lambda raw: raw.replace(END, b""),
-        lambda raw: raw.replace(BEGIN, BEGIN + BEGIN),
-        lambda raw: raw.replace(END, END + END),
-        lambda raw: raw.replace(BEGIN, b" " + BEGIN),
-        lambda raw: raw.replace(BEGIN, b"-----BEGIN LICENSE----- \n"),
-        lambda raw: raw.replace(BEGIN, b"-----BEGIN LICENCE-----\n"),
-        lambda raw: raw.replace(BEGIN, BEGIN + b"\n"),
-        lambda raw: raw.replace(END, b"\n" + END),
-        lambda raw: raw.replace(BEGIN, BEGIN + b"# inside\n"),
-        lambda raw: COMMENT.encode() + BEGIN + END,
-        lambda raw: COMMENT.encode() + BEGIN,
-        lambda raw: COMMENT.encode(),
-        lambda raw: raw.replace(b"# Product", b"# \xff\xfe"),
-        lambda raw: armour(unarmour(raw), width=76),
-        lambda raw: armour(unarmour(raw), width=32),
-        lambda raw: armour(unarmour(raw), width=10**6),
-        lambda raw: raw.replace(END, b"====\n" + END),
-        lambda raw: b"x" * 10_000_000,
-        lambda raw: b"# " + b"x" * 10_000_000 + b"\n" + raw,
-    ],
-)
-def test_an_armour_that_is_not_whole_is_malformed(
-    vendor: Vendor, keys: PinnedKeys, change: Callable[[bytes], bytes]
-) -> None:
-    raw = change(vendor.license_file())
+def test_an_armour_that_is_not_whole_is_malformed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            lambda raw: b"",
+            lambda raw: raw + raw,
+            lambda raw: raw + raw[len(COMMENT.encode()) :],
+            lambda raw: raw.replace(b"\n", b"\r\n"),
+            lambda raw: raw.replace(b"\n", b"\r\n", 1),
+            lambda raw: raw.replace(b"\n", b"\r"),
+            lambda raw: b"\xef\xbb\xbf" + raw,
+            lambda raw: raw.decode().encode("utf-16"),
+            lambda raw: raw[:-1],
+            lambda raw: raw + b"\n",
+            lambda raw: raw + b"\0",
+            lambda raw: raw + b"# after\n",
+            lambda raw: b"\n" + raw,
+            lambda raw: b" " + raw,
+            lambda raw: b"hello\n" + raw,
+            lambda raw: b"#hello\n" + raw,
+            lambda raw: raw.replace(BEGIN, b"\n" + BEGIN),
+            lambda raw: raw.replace(BEGIN, b""),
+            lambda raw: raw.replace(END, b""),
+            lambda raw: raw.replace(BEGIN, BEGIN + BEGIN),
+            lambda raw: raw.replace(END, END + END),
+            lambda raw: raw.replace(BEGIN, b" " + BEGIN),
+            lambda raw: raw.replace(BEGIN, b"-----BEGIN LICENSE----- \n"),
+            lambda raw: raw.replace(BEGIN, b"-----BEGIN LICENCE-----\n"),
+            lambda raw: raw.replace(BEGIN, BEGIN + b"\n"),
+            lambda raw: raw.replace(END, b"\n" + END),
+            lambda raw: raw.replace(BEGIN, BEGIN + b"# inside\n"),
+            lambda raw: COMMENT.encode() + BEGIN + END,
+            lambda raw: COMMENT.encode() + BEGIN,
+            lambda raw: COMMENT.encode(),
+            lambda raw: raw.replace(b"# Product", b"# \xff\xfe"),
+            lambda raw: armour(unarmour(raw), width=76),
+            lambda raw: armour(unarmour(raw), width=32),
+            lambda raw: armour(unarmour(raw), width=10**6),
+            lambda raw: raw.replace(END, b"====\n" + END),
+            lambda raw: b"x" * 10_000_000,
+            lambda raw: b"# " + b"x" * 10_000_000 + b"\n" + raw,
+        ]
+    ):
+        with row as change:
+            raw = change(vendor.license_file())
 
-    with pytest.raises(errors.MalformedError):
-        verify(raw, keys)
+            with pytest.raises(errors.MalformedError):
+                verify(raw, keys)
 
 
 def test_a_file_has_at_most_64_kib(vendor: Vendor, keys: PinnedKeys) -> None:
@@ -326,18 +322,19 @@ def test_a_file_has_at_most_64_kib(vendor: Vendor, keys: PinnedKeys) -> None:
         verify(vendor.license_file(comment=filling + "# " + "x" * (rest - 2) + "\n"), keys)
 
 
-@pytest.mark.parametrize("comment", ["", "# License file\n", COMMENT + "#\n", COMMENT.replace("cad", "cam")])
-def test_another_comment_than_the_signed_one_is_noticed(vendor: Vendor, keys: PinnedKeys, comment: str) -> None:
-    with pytest.raises(errors.BadSignatureError, match="comment"):
-        verify(armour(unarmour(vendor.license_file()), comment), keys)
+def test_another_comment_than_the_signed_one_is_noticed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(["", "# License file\n", COMMENT + "#\n", COMMENT.replace("cad", "cam")]):
+        with row as comment, pytest.raises(errors.BadSignatureError, match="comment"):
+            verify(armour(unarmour(vendor.license_file()), comment), keys)
 
 
-@pytest.mark.parametrize("txt", [None, "", 7, "é"])
-def test_the_digest_of_the_comment_has_to_be_there(vendor: Vendor, keys: PinnedKeys, txt: object) -> None:
-    raw = armour(compact(file_document(vendor.license_key, file_claims() | {"txt": txt})))
+def test_the_digest_of_the_comment_has_to_be_there(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each([None, "", 7, "é"]):
+        with row as txt:
+            raw = armour(compact(file_document(vendor.license_key, file_claims() | {"txt": txt})))
 
-    with pytest.raises(errors.VerificationError):
-        verify(raw, keys)
+            with pytest.raises(errors.VerificationError):
+                verify(raw, keys)
 
 
 # -- the JSON ------------------------------------------------------------------------------------------------------
@@ -383,59 +380,54 @@ def test_a_document_of_another_shape_is_refused(
         verify(edited(vendor, change, is_double=True), both)
 
 
-@pytest.mark.parametrize(
-    "respell",
-    [
-        lambda text: text.replace('{"payload"', '{ "payload"'),
-        lambda text: text + "\n",
-        lambda text: text.replace('"payload"', '"p\\u0061yload"'),
-        lambda text: text.replace('"payload":', '"payload":"x","payload":', 1),
-        lambda text: json.dumps(json.loads(text)),
-        lambda text: json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).replace("x", "\\u0078"),
-        lambda text: text[:-1],
-        lambda text: text + "{}",
-        lambda text: "[" * 5000,
-        lambda text: "null",
-    ],
-)
-def test_the_same_document_in_another_spelling_is_malformed(
-    vendor: Vendor, keys: PinnedKeys, respell: Callable[[str], str]
-) -> None:
-    text = unarmour(vendor.license_file()).decode()
+def test_the_same_document_in_another_spelling_is_malformed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            lambda text: text.replace('{"payload"', '{ "payload"'),
+            lambda text: text + "\n",
+            lambda text: text.replace('"payload"', '"p\\u0061yload"'),
+            lambda text: text.replace('"payload":', '"payload":"x","payload":', 1),
+            lambda text: json.dumps(json.loads(text)),
+            lambda text: json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).replace("x", "\\u0078"),
+            lambda text: text[:-1],
+            lambda text: text + "{}",
+            lambda text: "[" * 5000,
+            lambda text: "null",
+        ]
+    ):
+        with row as respell:
+            text = unarmour(vendor.license_file()).decode()
 
-    with pytest.raises(errors.MalformedError):
-        verify(armour(respell(text).encode()), keys)
+            with pytest.raises(errors.MalformedError):
+                verify(armour(respell(text).encode()), keys)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        {"alg": "none"},
-        {"alg": "HS256"},
-        {"alg": "ML-DSA-65"},
-        {"alg": None},
-        {"typ": "license+jwt"},
-        {"typ": "JWT"},
-        {"typ": None},
-        {"kid": None},
-        {"kid": 7},
-        {"kid": "short"},
-        {"kid": "AAAAAAAAAAAAAAA="},
-        {"crit": []},
-        {"crit": ["b64"], "b64": False},
-        {"jwk": {}},
-        {"second": 7},
-        {"second": None, "more": 1},
-    ],
-    ids=repr,
-)
-def test_another_header_is_refused_even_when_signed(
-    vendor: Vendor, keys: PinnedKeys, header: dict[str, object]
-) -> None:
-    raw = armour(compact(file_document(vendor.license_key, file_claims(), first_header=header)))
+def test_another_header_is_refused_even_when_signed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            {"alg": "none"},
+            {"alg": "HS256"},
+            {"alg": "ML-DSA-65"},
+            {"alg": None},
+            {"typ": "license+jwt"},
+            {"typ": "JWT"},
+            {"typ": None},
+            {"kid": None},
+            {"kid": 7},
+            {"kid": "short"},
+            {"kid": "AAAAAAAAAAAAAAA="},
+            {"crit": []},
+            {"crit": ["b64"], "b64": False},
+            {"jwk": {}},
+            {"second": 7},
+            {"second": None, "more": 1},
+        ]
+    ):
+        with row as header:
+            raw = armour(compact(file_document(vendor.license_key, file_claims(), first_header=header)))
 
-    with pytest.raises(errors.WrongTypeError):
-        verify(raw, keys)
+            with pytest.raises(errors.WrongTypeError):
+                verify(raw, keys)
 
 
 def test_the_header_has_one_spelling(vendor: Vendor, keys: PinnedKeys) -> None:
@@ -476,13 +468,12 @@ def test_only_one_spelling_of_the_base64_is_accepted(vendor: Vendor, keys: Pinne
                     verify(raw.replace(body, other), keys)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"n": True}, {"dev": {}}, {"order": 7}, {"file": []}, {"maint": -1}, {"maint": "x"}, {"exp": "x"}, {"sub": ""}],
-)
-def test_claims_that_make_no_sense_are_refused(vendor: Vendor, keys: PinnedKeys, changes: dict[str, Any]) -> None:
-    with pytest.raises(errors.BadClaimsError):
-        verify(vendor.license_file(**changes), keys)
+def test_claims_that_make_no_sense_are_refused(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [{"n": True}, {"dev": {}}, {"order": 7}, {"file": []}, {"maint": -1}, {"maint": "x"}, {"exp": "x"}, {"sub": ""}]
+    ):
+        with row as changes, pytest.raises(errors.BadClaimsError):
+            verify(vendor.license_file(**changes), keys)
 
 
 def test_no_message_repeats_what_was_verified(vendor: Vendor, keys: PinnedKeys) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,6 +25,7 @@ from tests.client_stub.signing import (
     list_entry,
     list_payload,
 )
+from tests.tables import each
 
 VENDOR = Vendor()
 KEYS = PinnedKeys.from_jwks(VENDOR.jwks)
@@ -112,12 +112,13 @@ def test_a_delta_changes_exactly_the_list_that_it_was_made_from() -> None:
     assert held.entries == b"".join(sorted([list_entry("license:b"), list_entry("string:c")]))
 
 
-@pytest.mark.parametrize("since", [3, 4, 6])
-def test_a_delta_made_from_another_list_is_a_gap(since: int) -> None:
-    held, outcomes = held_after(full(5, "license:a"), delta(since, 7, ["license:b"]))
+def test_a_delta_made_from_another_list_is_a_gap() -> None:
+    for row in each([3, 4, 6]):
+        with row as since:
+            held, outcomes = held_after(full(5, "license:a"), delta(since, 7, ["license:b"]))
 
-    assert outcomes[1] is Outcome.GAP
-    assert held.number == 5
+            assert outcomes[1] is Outcome.GAP
+            assert held.number == 5
 
 
 def test_a_delta_without_a_list_is_a_gap() -> None:
@@ -175,64 +176,64 @@ def test_a_list_of_a_hundred_thousand_fits_into_one_mebibyte(vendor: Vendor, key
     assert not held.names(license_called("lic_100000", "ls"))
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"",
-        b"{}",
-        b"\n",
-        list_payload([])[:-1],
-        list_payload([]) + b"\n",
-        list_payload(ENTRIES[:2]) + ENTRIES[2],
-        list_payload(ENTRIES[:2])[:-1],
-        list_payload(ENTRIES[:2], add=1),
-        list_payload(ENTRIES[:2], add=3),
-        list_payload(ENTRIES[:2], add=1, remove=1),
-        list_payload(ENTRIES[:2], [ENTRIES[3]]),
-        list_payload([ENTRIES[0], ENTRIES[0]]),
-        list_payload([], add=2) + b"".join(sorted(ENTRIES[:2], reverse=True)),
-        list_payload([], number=3, since=2, remove=2) + b"".join(sorted(ENTRIES[:2], reverse=True)),
-        list_payload([], number=1, since=2),
-        list_payload([], v=2),
-        list_payload([], v=True),
-        list_payload([], v=None),
-        list_payload([], iss=""),
-        list_payload([], iss=None),
-        list_payload([], iat=-1),
-        list_payload([], iat="now"),
-        list_payload([], number=-1),
-        list_payload([], number=1.0),
-        list_payload([], number=2**53),
-        list_payload([], number=None),
-        list_payload([], since=None),
-        list_payload([], add=-1),
-        list_payload([], add=10**30),
-        list_payload([], remove=None),
-        b"[]\n",
-        b'{"v":1,"v":1}\n',
-    ],
-    ids=lambda payload: repr(payload[:60]),
-)
-def test_a_list_that_makes_no_sense_is_refused_even_when_signed(
-    vendor: Vendor, keys: PinnedKeys, payload: bytes
-) -> None:
-    text = vendor.sign_list(payload) if payload else vendor.sign_list(b"\0")
+def test_a_list_that_makes_no_sense_is_refused_even_when_signed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            b"",
+            b"{}",
+            b"\n",
+            list_payload([])[:-1],
+            list_payload([]) + b"\n",
+            list_payload(ENTRIES[:2]) + ENTRIES[2],
+            list_payload(ENTRIES[:2])[:-1],
+            list_payload(ENTRIES[:2], add=1),
+            list_payload(ENTRIES[:2], add=3),
+            list_payload(ENTRIES[:2], add=1, remove=1),
+            list_payload(ENTRIES[:2], [ENTRIES[3]]),
+            list_payload([ENTRIES[0], ENTRIES[0]]),
+            list_payload([], add=2) + b"".join(sorted(ENTRIES[:2], reverse=True)),
+            list_payload([], number=3, since=2, remove=2) + b"".join(sorted(ENTRIES[:2], reverse=True)),
+            list_payload([], number=1, since=2),
+            list_payload([], v=2),
+            list_payload([], v=True),
+            list_payload([], v=None),
+            list_payload([], iss=""),
+            list_payload([], iss=None),
+            list_payload([], iat=-1),
+            list_payload([], iat="now"),
+            list_payload([], number=-1),
+            list_payload([], number=1.0),
+            list_payload([], number=2**53),
+            list_payload([], number=None),
+            list_payload([], since=None),
+            list_payload([], add=-1),
+            list_payload([], add=10**30),
+            list_payload([], remove=None),
+            b"[]\n",
+            b'{"v":1,"v":1}\n',
+        ]
+    ):
+        with row as payload:
+            text = vendor.sign_list(payload) if payload else vendor.sign_list(b"\0")
 
-    with pytest.raises(errors.VerificationError):
-        open_list(text, keys)
+            with pytest.raises(errors.VerificationError):
+                open_list(text, keys)
 
 
-@pytest.mark.parametrize("position", range(8))
-def test_the_order_is_looked_at_byte_by_byte(vendor: Vendor, keys: PinnedKeys, position: int) -> None:
-    lower, higher = bytearray(7), bytearray(7)
-    if position < 7:
-        higher[position] = 1
-    pair = [bytes(lower), bytes(higher)]
+def test_the_order_is_looked_at_byte_by_byte(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(range(8)):
+        with row as position:
+            lower, higher = bytearray(7), bytearray(7)
+            if position < 7:
+                higher[position] = 1
+            pair = [bytes(lower), bytes(higher)]
 
-    if position < 7:
-        assert open_list(vendor.sign_list(list_payload([], add=2) + b"".join(pair)), keys).added == b"".join(pair)
-    with pytest.raises(errors.BadClaimsError, match="ascending"):
-        open_list(vendor.sign_list(list_payload([], add=2) + b"".join(reversed(pair))), keys)
+            if position < 7:
+                assert open_list(vendor.sign_list(list_payload([], add=2) + b"".join(pair)), keys).added == b"".join(
+                    pair
+                )
+            with pytest.raises(errors.BadClaimsError, match="ascending"):
+                open_list(vendor.sign_list(list_payload([], add=2) + b"".join(reversed(pair))), keys)
 
 
 BYTES_THAT_BORROW = st.sampled_from([0, 1, 127, 128, 255])
@@ -251,19 +252,16 @@ def test_the_order_is_that_of_the_entries_compared_one_by_one(entries: list[byte
             open_list(text, KEYS)
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"typ": "license+jwt"}, errors.WrongTypeError),
-        ({"alg": "none"}, errors.WrongTypeError),
-        ({"kid": "x"}, errors.UnknownKeyError),
-    ],
-)
-def test_another_header_is_refused(
-    vendor: Vendor, keys: PinnedKeys, changes: dict[str, Any], error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        open_list(vendor.sign_list(list_payload([]), **changes), keys)
+def test_another_header_is_refused(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            ({"typ": "license+jwt"}, errors.WrongTypeError),
+            ({"alg": "none"}, errors.WrongTypeError),
+            ({"kid": "x"}, errors.UnknownKeyError),
+        ]
+    ):
+        with row as (changes, error), pytest.raises(error):
+            open_list(vendor.sign_list(list_payload([]), **changes), keys)
 
 
 def test_only_a_license_key_makes_a_list(vendor: Vendor, keys: PinnedKeys) -> None:

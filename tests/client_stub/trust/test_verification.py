@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from tests.client_stub.signing import (
     lease_claims,
     license_claims,
 )
+from tests.tables import each
 
 SECOND = timedelta(seconds=1)
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -75,26 +75,25 @@ def test_claims_that_are_not_known_are_ignored(vendor: Vendor, keys: PinnedKeys)
     assert verify(vendor.license_string(later="more"), keys).license_id == "lic_1"
 
 
-@pytest.mark.parametrize(
-    ("now", "error"),
-    [
-        (NOW - LEEWAY - SECOND, errors.NotYetValidError),
-        (NOW - LEEWAY, None),
-        (NOW + timedelta(days=365) + LEEWAY - SECOND, None),
-        (NOW + timedelta(days=365) + LEEWAY, errors.ExpiredError),
-    ],
-)
-def test_a_license_is_valid_between_its_first_and_last_moment(
-    vendor: Vendor, keys: PinnedKeys, now: datetime, error: type[Exception] | None
-) -> None:
-    def attempt() -> License:
-        return verify_license(vendor.license_string(), keys, device_info=DEVICE, now=now)
+def test_a_license_is_valid_between_its_first_and_last_moment(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            (NOW - LEEWAY - SECOND, errors.NotYetValidError),
+            (NOW - LEEWAY, None),
+            (NOW + timedelta(days=365) + LEEWAY - SECOND, None),
+            (NOW + timedelta(days=365) + LEEWAY, errors.ExpiredError),
+        ]
+    ):
+        with row as (now, error):
 
-    if error is None:
-        assert attempt().license_id == "lic_1"
-    else:
-        with pytest.raises(error):
-            attempt()
+            def attempt() -> License:
+                return verify_license(vendor.license_string(), keys, device_info=DEVICE, now=now)
+
+            if error is None:
+                assert attempt().license_id == "lic_1"
+            else:
+                with pytest.raises(error):
+                    attempt()
 
 
 def test_another_machine_is_refused_part_by_part(vendor: Vendor, keys: PinnedKeys) -> None:
@@ -128,15 +127,12 @@ def test_a_device_text_that_is_none_is_refused(vendor: Vendor, keys: PinnedKeys)
         verify_license(vendor.license_string(), keys, device_info="no device", now=NOW)
 
 
-@pytest.mark.parametrize(
-    ("expected", "error"),
-    [({"issuer": "https://other.example"}, errors.WrongIssuerError), ({"product": "cam"}, errors.WrongProductError)],
-)
-def test_issuer_and_product_have_to_be_the_expected_ones(
-    vendor: Vendor, keys: PinnedKeys, expected: dict[str, str], error: type[Exception]
-) -> None:
-    with pytest.raises(error):
-        verify_license(vendor.license_string(), keys, device_info=DEVICE, now=NOW, **expected)
+def test_issuer_and_product_have_to_be_the_expected_ones(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [({"issuer": "https://other.example"}, errors.WrongIssuerError), ({"product": "cam"}, errors.WrongProductError)]
+    ):
+        with row as (expected, error), pytest.raises(error):
+            verify_license(vendor.license_string(), keys, device_info=DEVICE, now=NOW, **expected)
 
 
 # -- what is signed with what -------------------------------------------------------------------------------------
@@ -152,12 +148,13 @@ def test_a_license_is_no_lease(vendor: Vendor, keys: PinnedKeys, believed: Licen
         verify_lease(vendor.license_string(), keys, license=believed, nonce=NONCE, now=NOW)
 
 
-@pytest.mark.parametrize("purpose", ["lease_key", "release_key"])
-def test_a_key_of_another_purpose_makes_no_license(vendor: Vendor, keys: PinnedKeys, purpose: str) -> None:
-    key: SigningKey = getattr(vendor, purpose)
+def test_a_key_of_another_purpose_makes_no_license(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(["lease_key", "release_key"]):
+        with row as purpose:
+            key: SigningKey = getattr(vendor, purpose)
 
-    with pytest.raises(errors.WrongKeyPurposeError):
-        verify(key.sign(license_claims(), "license+jwt"), keys)
+            with pytest.raises(errors.WrongKeyPurposeError):
+                verify(key.sign(license_claims(), "license+jwt"), keys)
 
 
 def test_a_license_key_makes_no_lease(vendor: Vendor, keys: PinnedKeys, believed: License) -> None:
@@ -179,63 +176,56 @@ def test_a_stranger_under_a_pinned_key_id_has_a_bad_signature(vendor: Vendor, ke
         verify(text, keys)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        {"alg": "none"},
-        {"alg": "HS256"},
-        {"alg": "Ed25519"},
-        {"alg": "eddsa"},
-        {"alg": None},
-        {"typ": "JWT"},
-        {"typ": "LICENSE+JWT"},
-        {"typ": None},
-        {"kid": None},
-        {"kid": 7},
-        {"crit": []},
-        {"crit": ["b64"], "b64": False},
-        {"jwk": {}},
-        {"jku": "https://keys.example"},
-    ],
-    ids=repr,
-)
-def test_another_header_is_refused_even_when_signed(
-    vendor: Vendor, keys: PinnedKeys, header: dict[str, object]
-) -> None:
-    with pytest.raises(errors.WrongTypeError):
-        verify(vendor.license_key.sign(license_claims(), "license+jwt", **header), keys)
+def test_another_header_is_refused_even_when_signed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            {"alg": "none"},
+            {"alg": "HS256"},
+            {"alg": "Ed25519"},
+            {"alg": "eddsa"},
+            {"alg": None},
+            {"typ": "JWT"},
+            {"typ": "LICENSE+JWT"},
+            {"typ": None},
+            {"kid": None},
+            {"kid": 7},
+            {"crit": []},
+            {"crit": ["b64"], "b64": False},
+            {"jwk": {}},
+            {"jku": "https://keys.example"},
+        ]
+    ):
+        with row as header, pytest.raises(errors.WrongTypeError):
+            verify(vendor.license_key.sign(license_claims(), "license+jwt", **header), keys)
 
 
 # -- shapes -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda text: "",
-        lambda text: ".",
-        lambda text: "..",
-        lambda text: text + ".",
-        lambda text: "." + text,
-        lambda text: text + "." + text,
-        lambda text: text.rsplit(".", 1)[0],
-        lambda text: text.rsplit(".", 1)[0] + ".",
-        lambda text: text + "=",
-        lambda text: text + "\n",
-        lambda text: " " + text,
-        lambda text: text[:10] + " " + text[10:],
-        lambda text: text.replace(".", "。"),
-        lambda text: text + "é",
-        lambda text: text + "\ud800",
-        lambda text: text[:-1],
-        lambda text: text + "A" * 1024,
-    ],
-)
-def test_what_is_not_three_canonical_parts_is_malformed(
-    vendor: Vendor, keys: PinnedKeys, change: Callable[[str], str]
-) -> None:
-    with pytest.raises(errors.MalformedError):
-        verify(change(vendor.license_string()), keys)
+def test_what_is_not_three_canonical_parts_is_malformed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            lambda text: "",
+            lambda text: ".",
+            lambda text: "..",
+            lambda text: text + ".",
+            lambda text: "." + text,
+            lambda text: text + "." + text,
+            lambda text: text.rsplit(".", 1)[0],
+            lambda text: text.rsplit(".", 1)[0] + ".",
+            lambda text: text + "=",
+            lambda text: text + "\n",
+            lambda text: " " + text,
+            lambda text: text[:10] + " " + text[10:],
+            lambda text: text.replace(".", "。"),
+            lambda text: text + "é",
+            lambda text: text + "\ud800",
+            lambda text: text[:-1],
+            lambda text: text + "A" * 1024,
+        ]
+    ):
+        with row as change, pytest.raises(errors.MalformedError):
+            verify(change(vendor.license_string()), keys)
 
 
 def test_only_one_spelling_of_a_signature_is_accepted(vendor: Vendor, keys: PinnedKeys) -> None:
@@ -266,12 +256,13 @@ def test_a_signature_has_one_number_only(vendor: Vendor, keys: PinnedKeys) -> No
         verify(f"{head}.{base64url(signature[:32] + larger)}", keys)
 
 
-@pytest.mark.parametrize("length", [0, 1, 63, 65, 128])
-def test_a_signature_of_another_length_is_refused(vendor: Vendor, keys: PinnedKeys, length: int) -> None:
-    head = vendor.license_string().rsplit(".", 1)[0]
+def test_a_signature_of_another_length_is_refused(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each([0, 1, 63, 65, 128]):
+        with row as length:
+            head = vendor.license_string().rsplit(".", 1)[0]
 
-    with pytest.raises((errors.BadSignatureError, errors.MalformedError)):
-        verify(f"{head}.{base64url(bytes(length))}", keys)
+            with pytest.raises((errors.BadSignatureError, errors.MalformedError)):
+                verify(f"{head}.{base64url(bytes(length))}", keys)
 
 
 def test_a_license_string_has_at_most_1024_characters(vendor: Vendor, keys: PinnedKeys) -> None:
@@ -290,37 +281,36 @@ def raw_part(text: bytes) -> str:
     return base64url(text)
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b'"text"',
-        b"{",
-        b"{}{}",
-        b'{"a":NaN}',
-        b'{"a":Infinity}',
-        b'{"a":-Infinity}',
-        b'{"a":1.0}',
-        b'{"a":1e3}',
-        b'{"a":1,"a":1}',
-        b'{"a":{"b":1,"b":2}}',
-        b'{"a":"\\ud800"}',
-        b'{"\\udfff":1}',
-        b'{"a":"\xff"}',
-        b"\xef\xbb\xbf{}",
-        '{"a":1}'.encode("utf-16"),
-        b"[" * 300,
-        b'{"a":' * 60 + b"1" + b"}" * 59,
-    ],
-    ids=repr,
-)
-def test_claims_have_to_be_plain_json_even_when_signed(vendor: Vendor, keys: PinnedKeys, payload: bytes) -> None:
-    header = encode({"alg": "EdDSA", "kid": vendor.license_key.kid, "typ": "license+jwt"})
+def test_claims_have_to_be_plain_json_even_when_signed(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            b"",
+            b"null",
+            b"[]",
+            b'"text"',
+            b"{",
+            b"{}{}",
+            b'{"a":NaN}',
+            b'{"a":Infinity}',
+            b'{"a":-Infinity}',
+            b'{"a":1.0}',
+            b'{"a":1e3}',
+            b'{"a":1,"a":1}',
+            b'{"a":{"b":1,"b":2}}',
+            b'{"a":"\\ud800"}',
+            b'{"\\udfff":1}',
+            b'{"a":"\xff"}',
+            b"\xef\xbb\xbf{}",
+            '{"a":1}'.encode("utf-16"),
+            b"[" * 300,
+            b'{"a":' * 60 + b"1" + b"}" * 59,
+        ]
+    ):
+        with row as payload:
+            header = encode({"alg": "EdDSA", "kid": vendor.license_key.kid, "typ": "license+jwt"})
 
-    with pytest.raises(errors.MalformedError):
-        verify(vendor.license_key.sign_parts(header, raw_part(payload)), keys)
+            with pytest.raises(errors.MalformedError):
+                verify(vendor.license_key.sign_parts(header, raw_part(payload)), keys)
 
 
 def test_deep_nesting_and_huge_numbers_in_a_lease_are_refused(
@@ -355,46 +345,44 @@ TOO_LATE = 253402300800
 NO_MOMENTS: list[object] = [-1, TOO_LATE, True, "1777881600", []]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *({name: None} for name in ("iss", "jti", "sub", "code", "product", "iat", "nbf", "dev", "feat", "n")),
-        *({name: ""} for name in ("iss", "jti", "sub", "code")),
-        *({name: 7} for name in ("iss", "jti", "sub", "code", "product")),
-        *({name: value} for name in ("iat", "nbf", "exp") for value in NO_MOMENTS),
-        {"n": -1},
-        {"n": True},
-        {"n": 2**31},
-        {"feat": "draw"},
-        {"feat": [1]},
-        {"test": 1},
-        {"test": "true"},
-        {"prov": 0},
-        {"dev": []},
-        {"dev": {}},
-        {"dev": dev_claim() | {"v": 2}},
-        {"dev": dev_claim() | {"v": True}},
-        {"dev": dev_claim() | {"v": "1"}},
-        {"dev": dev_claim() | {"g": "AAAAAAAA"}},
-        {"dev": dev_claim() | {"s": ""}},
-        {"dev": dev_claim() | {"s": base64url(bytes(11))}},
-        {"dev": dev_claim() | {"s": base64url(bytes(13))}},
-        {"dev": dev_claim() | {"s": 12}},
-        {"dev": dev_claim() | {"s": "AAAAAAAAAAAAAAA="}},
-        {"dev": dev_claim() | {"m": []}},
-        {"dev": dev_claim() | {"m": "AAAAAAAA"}},
-        {"dev": dev_claim() | {"m": [1]}},
-        {"dev": dev_claim() | {"d": ["AAAAAAA"]}},
-        {"dev": dev_claim() | {"b": ["AAAAAAAA"]}},
-        {"dev": dev_claim() | {"c": ""}},
-        {"dev": dev_claim() | {"c": "AAAAAAAA\n"}},
-        {"dev": {"s": dev_claim()["s"]}},
-    ],
-    ids=repr,
-)
-def test_claims_that_make_no_sense_are_refused(vendor: Vendor, keys: PinnedKeys, changes: dict[str, Any]) -> None:
-    with pytest.raises(errors.BadClaimsError):
-        verify(vendor.license_string(**changes), keys)
+def test_claims_that_make_no_sense_are_refused(vendor: Vendor, keys: PinnedKeys) -> None:
+    for row in each(
+        [
+            *({name: None} for name in ("iss", "jti", "sub", "code", "product", "iat", "nbf", "dev", "feat", "n")),
+            *({name: ""} for name in ("iss", "jti", "sub", "code")),
+            *({name: 7} for name in ("iss", "jti", "sub", "code", "product")),
+            *({name: value} for name in ("iat", "nbf", "exp") for value in NO_MOMENTS),
+            {"n": -1},
+            {"n": True},
+            {"n": 2**31},
+            {"feat": "draw"},
+            {"feat": [1]},
+            {"test": 1},
+            {"test": "true"},
+            {"prov": 0},
+            {"dev": []},
+            {"dev": {}},
+            {"dev": dev_claim() | {"v": 2}},
+            {"dev": dev_claim() | {"v": True}},
+            {"dev": dev_claim() | {"v": "1"}},
+            {"dev": dev_claim() | {"g": "AAAAAAAA"}},
+            {"dev": dev_claim() | {"s": ""}},
+            {"dev": dev_claim() | {"s": base64url(bytes(11))}},
+            {"dev": dev_claim() | {"s": base64url(bytes(13))}},
+            {"dev": dev_claim() | {"s": 12}},
+            {"dev": dev_claim() | {"s": "AAAAAAAAAAAAAAA="}},
+            {"dev": dev_claim() | {"m": []}},
+            {"dev": dev_claim() | {"m": "AAAAAAAA"}},
+            {"dev": dev_claim() | {"m": [1]}},
+            {"dev": dev_claim() | {"d": ["AAAAAAA"]}},
+            {"dev": dev_claim() | {"b": ["AAAAAAAA"]}},
+            {"dev": dev_claim() | {"c": ""}},
+            {"dev": dev_claim() | {"c": "AAAAAAAA\n"}},
+            {"dev": {"s": dev_claim()["s"]}},
+        ]
+    ):
+        with row as changes, pytest.raises(errors.BadClaimsError):
+            verify(vendor.license_string(**changes), keys)
 
 
 def test_the_last_moment_of_the_calendar_is_an_end_like_any_other(vendor: Vendor, keys: PinnedKeys) -> None:

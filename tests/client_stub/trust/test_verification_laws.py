@@ -10,6 +10,7 @@ from client_stub.trust.errors import VerificationError
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.verification import authenticate_license, verify_lease, verify_license
 from tests.client_stub.signing import DEVICE, NONCE, NOW, Vendor, base64url
+from tests.soak import rounds, sample
 
 VENDOR = Vendor()
 KEYS = PinnedKeys.from_jwks(VENDOR.jwks)
@@ -40,20 +41,22 @@ def is_believed_lease(text: str | bytes) -> bool:
     return True
 
 
-def test_every_flipped_bit_of_a_license_string_is_noticed() -> None:
+@rounds(everyday=60, short=300, whole=len(LICENSE_STRING))
+def test_every_flipped_bit_of_a_license_string_is_noticed(rounds: int) -> None:
     original = LICENSE_STRING.encode()
 
-    for position in range(len(original)):
+    for position in sample(range(len(original)), short=rounds):
         for bit in range(8):
             changed = bytearray(original)
             changed[position] ^= 1 << bit
             assert not is_believed_license(bytes(changed)), (position, bit)
 
 
-def test_every_exchanged_character_of_a_lease_is_noticed() -> None:
-    for position, letter in enumerate(LEASE):
+@rounds(everyday=100, short=300, whole=len(LEASE))
+def test_every_exchanged_character_of_a_lease_is_noticed(rounds: int) -> None:
+    for position in sample(range(len(LEASE)), short=rounds):
         for other in "Aa0_.":
-            if other != letter:
+            if other != LEASE[position]:
                 assert not is_believed_lease(LEASE[:position] + other + LEASE[position + 1 :]), (position, other)
 
 
