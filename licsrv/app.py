@@ -46,6 +46,7 @@ from licsrv.marketplace.licenses.introduction import IntroductionSettings, Marke
 from licsrv.marketplace.open_api.aksk import KeyPair
 from licsrv.marketplace.open_api.client import OpenApi
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
+from licsrv.marketplace.provisional import Budgets
 from licsrv.marketplace.reconciliation.runner import Reconciler, ReconciliationSettings
 from licsrv.outbox import store as outbox_store
 from licsrv.outbox.worker import Worker
@@ -73,6 +74,7 @@ _OLDEST_GOOD = timedelta(hours=6)
 _FAILURES_KEPT = timedelta(days=2)
 # License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
 _NONCES_KEPT = timedelta(hours=1)
+_GRANTS_KEPT = timedelta(days=31)  # the longest provisional lifetime is 30 days
 
 
 def package_version() -> str:
@@ -332,8 +334,11 @@ def _authority(runtime: Runtime) -> MarketplaceAuthority:
             timedelta(seconds=settings.activation_timeout_seconds),
             settings.provisional_span,
             settings.unknown_codes_per_minute,
+            Budgets(settings.provisional_per_address, settings.provisional_per_network, settings.provisional_in_all),
         ),
+        address_key=lambda: runtime.keyring().device_key,
         clock=runtime.clock,
+        metrics=runtime.metrics,
     )
 
 
@@ -402,7 +407,11 @@ async def _prune(runtime: Runtime) -> None:
 
     def use_case(session: Session) -> None:
         marketplace_store.prune(
-            session, nonces_before=now - _NONCES_KEPT, signed_before=now - kept, unsigned_kept=_UNSIGNED_KEPT
+            session,
+            nonces_before=now - _NONCES_KEPT,
+            signed_before=now - kept,
+            unsigned_kept=_UNSIGNED_KEPT,
+            granted_before=now - _GRANTS_KEPT,
         )
         outbox_store.prune(session, before=now - timedelta(days=30))
         heartbeat_store.prune(session, before=first_day)

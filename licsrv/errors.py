@@ -12,7 +12,8 @@
     │   ├── MarketplaceRefusedError       ... it answered, and said no
     │   ├── MarketplaceUnansweredError    ... no host answered in time, or the answer made no sense
     │   ├── MarketplaceAuthenticationError ... it does not accept our key pair (or has locked it)
-    │   └── MarketplacePausedError        ... it was not made: calls are paused or too many are under way
+    │   └── MarketplacePausedError        ... it was not made: calls are paused after authentication failures
+    │       └── MarketplaceBusyError      ... it was not made: too many calls are under way
     └── RefusalError                      an answer to a client or a person, as problem+json (RFC 9457)
         ├── InvalidRequestError           INVALID_REQUEST 422
         ├── UnauthenticatedError          UNAUTHENTICATED 401
@@ -97,7 +98,16 @@ class MarketplaceRefusedError(MarketplaceError):
 
 
 class MarketplaceUnansweredError(MarketplaceError):
-    """No host answered in time, or the answer made no sense; whether the call took effect is unknown."""
+    """No host answered in time, or the answer made no sense; whether the call took effect is unknown.
+
+    Args:
+        is_outage: Whether the marketplace itself failed: no connection, no answer in time, or a server error. A rate
+            limit or an undocumented code is an answer, and a caller can provoke it.
+    """
+
+    def __init__(self, message: str, *, error_code: str = "", is_outage: bool = True) -> None:
+        super().__init__(message, error_code=error_code)
+        self.is_outage = is_outage
 
 
 class MarketplaceAuthenticationError(MarketplaceError):
@@ -113,15 +123,22 @@ class MarketplaceAuthenticationError(MarketplaceError):
 
 
 class MarketplacePausedError(MarketplaceError):
-    """The call was not made: calls are paused after authentication failures, or too many are under way.
+    """The call was not made: calls are paused after authentication failures.
 
     Args:
-        until: When the way may be free again.
+        until: When calls may be possible again.
     """
 
-    def __init__(self, message: str, *, until: datetime) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, until: datetime, error_code: str = "") -> None:
+        super().__init__(message, error_code=error_code)
         self.until = until
+
+
+class MarketplaceBusyError(MarketplacePausedError):
+    """The call was not made: as many calls as are safe are under way.
+
+    This is load, which a caller can make, and no outage: it never justifies a provisional license.
+    """
 
 
 class RefusalError(LicsrvError):

@@ -30,7 +30,7 @@ from licsrv.errors import (
 )
 from licsrv.licensing import devices, fingerprints
 from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
-from licsrv.licensing.fingerprints import DeviceFacts
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
 from licsrv.licensing.issuing import files
 from licsrv.licensing.keyring import Keyring
 from licsrv.platform.clock import Clock
@@ -135,7 +135,7 @@ class ReleaseAnswer(Body):
 class Authority(Protocol):
     """Whoever knows the codes that this server has not seen yet."""
 
-    async def introduce(self, code: str, *, fingerprint: str, address: str, cause: Cause, now: datetime) -> None:
+    async def introduce(self, code: str, *, parts: HashedParts, address: str, cause: Cause, now: datetime) -> None:
         """Make a code known here, for good or provisionally, so that :func:`service.activate` finds it.
 
         Raises:
@@ -248,8 +248,7 @@ class LicenseRoutes:
     async def _introduce(self, code: str, facts: DeviceFacts, request: Request, cause: Cause, now: datetime) -> None:
         parts = fingerprints.hash_parts(facts, key=self.keyring().device_key)
         address = request.client.host if request.client else ""
-        known_as = fingerprints.fingerprint(parts)
-        await self.authority.introduce(code, fingerprint=known_as, address=address, cause=cause, now=now)
+        await self.authority.introduce(code, parts=parts, address=address, cause=cause, now=now)
 
     async def release_device(self, request: Request) -> ReleaseAnswer:
         """Answer ``POST /v1/devices/release``."""

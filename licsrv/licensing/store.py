@@ -227,19 +227,3 @@ def products_with_second_signature(session: Session) -> Sequence[str]:
 def issued_by_digest(session: Session, digest: str) -> IssuedLicense | None:
     """Return the license handed out that has this digest."""
     return session.scalars(select(IssuedLicense).where(col(IssuedLicense.digest) == digest)).one_or_none()
-
-
-def has_other_provisional(session: Session, fingerprint: str, code: str, now: datetime) -> bool:
-    """Whether this machine already runs another license that nobody has confirmed yet."""
-    query = (
-        select(col(License.id))
-        .join(Device, col(Device.license_id) == col(License.id))
-        .where(
-            col(Device.fingerprint) == fingerprint,
-            col(License.code) != code,
-            col(License.activated_at).is_(None),
-            col(License.provisional_until) > now,
-        )
-        .limit(1)
-    )
-    return session.execute(query).first() is not None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select
+from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select
 from sqlmodel import Session, col
 
+from licsrv.licensing.fingerprints import HashedParts, lookup_parts
+from licsrv.licensing.tables import Device, DevicePart, License
+from licsrv.marketplace.provisional import Granted
 from licsrv.marketplace.tables import (
     Application,
     CallbackNonce,
@@ -20,6 +24,7 @@ from licsrv.marketplace.tables import (
     LicenseOrder,
     MarketplaceView,
     OrderRecord,
+    ProvisionalGrant,
 )
 from licsrv.platform.db import add_missing, execute, table_of
 
@@ -172,8 +177,11 @@ def end_call(session: Session, call_id: str) -> None:
     session.execute(delete(CallUnderWay).where(col(CallUnderWay.id) == call_id))
 
 
-def prune(session: Session, *, nonces_before: datetime, signed_before: datetime, unsigned_kept: int) -> None:
-    """Forget old nonces, receipts and callbacks; of unsigned ones, which anybody may send, only the newest stay."""
+def prune(
+    session: Session, *, nonces_before: datetime, signed_before: datetime, unsigned_kept: int, granted_before: datetime
+) -> None:
+    """Delete old nonces, receipts, callbacks and grants; of unsigned callbacks, open to everyone, keep the newest."""
+    session.execute(delete(ProvisionalGrant).where(col(ProvisionalGrant.granted_at) < granted_before))
     session.execute(delete(CallbackNonce).where(col(CallbackNonce.seen_at) < nonces_before))
     session.execute(delete(CallbackReceipt).where(col(CallbackReceipt.answered_at) < signed_before))
     session.execute(delete(CallbackRecord).where(col(CallbackRecord.received_at) < signed_before))
@@ -182,3 +190,51 @@ def prune(session: Session, *, nonces_before: datetime, signed_before: datetime,
     last_kept = session.scalar(newest.offset(unsigned_kept).limit(1))
     if last_kept is not None:
         session.execute(delete(CallbackRecord).where(unsigned, col(CallbackRecord.id) <= last_kept))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """From where a provisional license is asked for, as keyed hashes."""
+
+    address_hash: str
+    network_hash: str
+
+
+def provisional_grants(session: Session, origin: Origin, *, since: datetime) -> Granted:
+    """Count the provisional licenses given since a moment: to an address, to its network and in all."""
+    grants = table_of(ProvisionalGrant).c
+    query = select(
+        func.coalesce(func.sum(case((grants.address_hash == origin.address_hash, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((grants.network_hash == origin.network_hash, 1), else_=0)), 0),
+        func.count(),
+    ).where(grants.granted_at > since)
+    address, network, in_all = session.execute(query).one()
+    return Granted(int(address), int(network), in_all)
+
+
+def add_provisional_grant(session: Session, license_id: str, origin: Origin, *, now: datetime) -> None:
+    """Note that a provisional license was given."""
+    session.add(
+        ProvisionalGrant(
+            license_id=license_id, address_hash=origin.address_hash, network_hash=origin.network_hash, granted_at=now
+        )
+    )
+
+
+def provisional_devices(
+    session: Session, parts: HashedParts, *, since: datetime, now: datetime
+) -> Sequence[HashedParts]:
+    """Return the parts of devices that run on a provisional license given since a moment and resemble a machine."""
+    query = (
+        select(col(Device.id), col(Device.parts))
+        .join(ProvisionalGrant, col(ProvisionalGrant.license_id) == col(Device.license_id))
+        .join(License, col(License.id) == col(Device.license_id))
+        .join(DevicePart, col(DevicePart.device_id) == col(Device.id))
+        .where(
+            col(ProvisionalGrant.granted_at) > since,
+            col(License.activated_at).is_(None),
+            col(License.provisional_until) > now,
+            col(DevicePart.part_hash).in_(lookup_parts(parts)),
+        )
+    )
+    return list({row.id: row.parts for row in session.execute(query)}.values())

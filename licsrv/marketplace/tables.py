@@ -136,6 +136,17 @@ class Gate(SQLModel, table=True):
     reason: str = Field(default="", max_length=500)
 
 
+class ProvisionalGrant(SQLModel, table=True):
+    """A provisional license that was given, and from where it was asked for: keyed hashes of address and network."""
+
+    __tablename__ = "marketplace_provisional_grants"
+
+    license_id: str = Field(primary_key=True, max_length=23)
+    address_hash: str = Field(max_length=32)
+    network_hash: str = Field(max_length=32)
+    granted_at: datetime = Field(index=True)
+
+
 class CallUnderWay(SQLModel, table=True):
     """A call that has not ended; counted by all replicas, forgotten when its process died."""
 

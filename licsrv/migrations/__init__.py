@@ -37,7 +37,7 @@ ROOMS = (
     support_tables,
 )
 METADATA = SQLModel.metadata
-HEAD = "0008"
+HEAD = "0009"
 _LOCK = 0x11C5
 _FOLDER = Path(__file__).parent
 

@@ -18,6 +18,7 @@ from licsrv.errors import TooManyRequestsError
 from licsrv.people import credentials, lockout_rules, store
 from licsrv.people.lockout_rules import ACCOUNT, ADDRESS, Failures, Limit
 from licsrv.people.tables import SignInFailures
+from licsrv.platform import addresses
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Keys:
 
 def keys_of(name: str, address: str, *, key: bytes) -> Keys:
     """Return the keys of a try."""
-    network = lockout_rules.network_of(address)
-    return Keys(account_key(name, key=key), credentials.keyed_digest(f"address:{network}", key=key))
+    caller = addresses.caller_of(address)
+    return Keys(account_key(name, key=key), credentials.keyed_digest(f"address:{caller}", key=key))
 
 
 def account_key(name: str, *, key: bytes) -> str:

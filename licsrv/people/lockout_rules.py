@@ -6,7 +6,6 @@ does not know the password cannot keep its owner out for good. Failures are forg
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,16 +55,3 @@ def waits_until(limit: Limit, failures: Failures | None, *, now: datetime) -> da
 def is_locked_by(limit: Limit, count: int) -> bool:
     """Whether this many failures make the next one wait."""
     return count >= limit.free
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one address: an IPv6 customer has a whole /64 of them."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found), 64), strict=False))
-    return str(found)

@@ -92,7 +92,16 @@ class Settings(BaseModel):
         True, description="`1`: a marketplace answer ALIVE ends a freeze whose UNFREEZE got lost"
     )
     provisional_hours: float = Field(
-        24, ge=0, le=720, description="how long a license lasts that the marketplace could not be asked about; 0: none"
+        24, ge=0, le=720, description="lifetime of a provisional license in hours; `0` disables them"
+    )
+    provisional_per_address: int = Field(
+        50, ge=0, le=100_000, description="provisional licenses that one address gets within 24 hours"
+    )
+    provisional_per_network: int = Field(
+        100, ge=0, le=100_000, description="the same for one network: a /24 of IPv4, a /64 of IPv6"
+    )
+    provisional_in_all: int = Field(
+        500, ge=0, le=1_000_000, description="provisional licenses given within 24 hours altogether"
     )
 
     lease_grace_hours: float = Field(168, gt=0, le=8784, description="how long a lease lasts without contact")

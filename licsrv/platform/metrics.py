@@ -25,6 +25,10 @@ class Metrics:
             "licsrv_callbacks", "Marketplace callbacks answered", ["activity", "result_code"], registry=self.registry
         )
         self.licenses_issued = Counter("licsrv_licenses_issued", "Licenses handed out", registry=self.registry)
+        self.provisional_denied = Counter(
+            "licsrv_provisional_denied", "Provisional licenses denied, by the budget used up", ["budget"],
+            registry=self.registry,
+        )  # fmt: skip
         self.leases = Counter("licsrv_leases", "Leases granted, by status", ["status"], registry=self.registry)
         self.heartbeat_batch = Histogram(
             "licsrv_heartbeat_batch", "Check-ins that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128),

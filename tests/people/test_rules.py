@@ -14,7 +14,7 @@ from licsrv.people import credentials, lockout_rules, passwords, totp
 from licsrv.people.actors import Actor, Step, Via, at_the_terminal
 from licsrv.people.lockout_rules import ACCOUNT, ADDRESS, Failures
 from licsrv.people.roles import GRANTABLE, GRANTED, OF_EVERY_PERSON, OF_EVERYBODY, Permission, Role, permissions_of
-from licsrv.platform import paging
+from licsrv.platform import addresses, paging
 from tests.conftest import NOW
 
 SECRET = b"12345678901234567890"  # RFC 6238, appendix B
@@ -174,7 +174,7 @@ def test_an_office_may_fail_more_often_than_a_person() -> None:
     ],
 )  # fmt: skip
 def test_what_counts_as_one_address(address: str, network: str) -> None:
-    assert lockout_rules.network_of(address) == network
+    assert addresses.caller_of(address) == network
 
 
 # pages

@@ -1,13 +1,15 @@
 """Introducing a code that we have not seen: the one place where a client waits for the marketplace.
 
 The marketplace is asked to activate it, within a short time limit. What it says becomes a license, or a refusal that a
-person can act on. Where it does not answer, the code gets a provisional license for a short time and the outbox goes
-on asking.
+person can act on. Where the marketplace itself does not answer, the code gets a provisional license for a short time,
+within the budgets of ``provisional``, and the outbox goes on asking. Load is no outage: it is answered with 503.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,30 +28,50 @@ from licsrv.errors import (
     RefusalError,
     TooManyRequestsError,
 )
-from licsrv.licensing import changes, lifecycle, store
-from licsrv.licensing.tables import License
+from licsrv.licensing import changes, fingerprints, lifecycle, store
+from licsrv.licensing.fingerprints import HashedParts
+from licsrv.marketplace import provisional
+from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.licenses import codes
 from licsrv.marketplace.open_api import codes as open_api_codes
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
+from licsrv.marketplace.provisional import Budgets
+from licsrv.marketplace.store import Origin
 from licsrv.outbox import store as outbox
-from licsrv.platform import logs
+from licsrv.platform import addresses, logs
 from licsrv.platform.clock import Clock
 from licsrv.platform.db import Database, reading
+from licsrv.platform.metrics import Metrics
 from licsrv.platform.writer import Writer
 
 ACTIVATE_KIND = "activate_license"
 _log = logs.logger(__name__)
 _RETRY_AFTER = 60
+_BUSY_RETRY_AFTER = 5
+_BUDGETS = frozenset({"address", "network", "all"})
 
 
 @dataclass(frozen=True)
 class IntroductionSettings:
-    """The settings of introductions. A ``provisional_span`` of zero means that there are no provisional licenses."""
+    """The settings of introductions.
+
+    Args:
+        provisional_span: The lifetime of a provisional license; zero disables them.
+    """
 
     time_limit: timedelta
     provisional_span: timedelta
     unknown_codes_per_minute: int
+    budgets: Budgets
+
+
+@dataclass(frozen=True)
+class _Applicant:
+    """The machine that asks, and from where."""
+
+    parts: HashedParts
+    address: str
 
 
 class MarketplaceAuthority:
@@ -62,25 +84,30 @@ class MarketplaceAuthority:
         writer: Writer,
         *,
         settings: IntroductionSettings,
+        address_key: Callable[[], bytes],
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._api = api
         self._database = database
         self._writer = writer
         self._settings = settings
+        self._address_key = address_key
         self._clock = clock
+        self._metrics = metrics
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._rate = RateLimitItemPerMinute(settings.unknown_codes_per_minute)
         self._under_way: dict[str, asyncio.Future[None]] = {}
 
-    async def introduce(self, code: str, *, fingerprint: str, address: str, cause: Cause, now: datetime) -> None:
+    async def introduce(self, code: str, *, parts: HashedParts, address: str, cause: Cause, now: datetime) -> None:
         """Make a code known here, for good or provisionally; many at once for one code ask the marketplace once.
 
         Raises:
             LicenseNotFoundError: The marketplace does not know the code, or there is no marketplace to ask.
             LicenseNotReceivedError: The buyer has not received it yet.
             TooManyRequestsError: This address tries too many codes.
-            MarketplaceUnavailableError: It cannot be asked now, and no provisional license can be given.
+            MarketplaceUnavailableError: It cannot be asked now, and no provisional license can be given; or too many
+                codes are asked about at once.
         """
         if self._is_settled(code, now):
             return
@@ -89,7 +116,7 @@ class MarketplaceAuthority:
         running = self._under_way.get(code)
         if running is None:
             await self._limit(address)
-            running = asyncio.ensure_future(self._ask(code, fingerprint, cause))
+            running = asyncio.ensure_future(self._ask(code, _Applicant(parts, address), cause))
             self._under_way[code] = running
             running.add_done_callback(lambda _: self._under_way.pop(code, None))
         await asyncio.shield(running)  # one caller that goes away must not take the answer from the others
@@ -103,14 +130,14 @@ class MarketplaceAuthority:
             return license is not None and lifecycle.is_provisional(license, now)
 
     async def _limit(self, address: str) -> None:
-        if not await self._limiter.hit(self._rate, "unknown-code", address):
+        if not await self._limiter.hit(self._rate, "unknown-code", addresses.caller_of(address)):
             raise TooManyRequestsError(
                 "Too many codes that are not known here were tried from this address.",
                 action="Wait a minute and check the code.",
                 retry_after=_RETRY_AFTER,
             )
 
-    async def _ask(self, code: str, fingerprint: str, cause: Cause) -> None:
+    async def _ask(self, code: str, applicant: _Applicant, cause: Cause) -> None:
         try:
             found = await self._activate_or_adopt(code)
         except MarketplaceRefusedError as error:
@@ -118,7 +145,9 @@ class MarketplaceAuthority:
             raise refusal_of(error) from error
         except MarketplaceError as error:
             _log.warning("marketplace could not be asked", error=error.message, error_code=error.error_code)
-            await self._provide(code, fingerprint, cause)
+            if not provisional.is_outage(error):
+                raise _busy() from error
+            await self._provide(code, applicant, cause)
             return
         now = self._clock.now()
         await self._writer.run(lambda session: codes.take_over(session, code, found, cause=cause, now=now))
@@ -137,29 +166,56 @@ class MarketplaceAuthority:
 
         await self._writer.run(use_case)
 
-    async def _provide(self, code: str, fingerprint: str, cause: Cause) -> None:
+    async def _provide(self, code: str, applicant: _Applicant, cause: Cause) -> None:
         """Give a provisional license, and let the outbox go on asking.
 
         Raises:
-            MarketplaceUnavailableError: The code or the machine had its provisional time, or there is none.
+            MarketplaceUnavailableError: The code or the machine had its provisional time, a budget is used up, or
+                there are no provisional licenses.
         """
         now = self._clock.now()
+        denied = await self._writer.run(lambda session: self._grant(session, code, applicant, cause=cause, now=now))
+        if denied is None:
+            return
+        if denied in _BUDGETS:
+            self._metrics.provisional_denied.labels(denied).inc()
+            _log.warning("provisional license denied: budget used up", budget=denied)
+        raise MarketplaceUnavailableError(
+            "The marketplace cannot be asked about this code now.",
+            action="Try again in a minute.",
+            retry_after=_RETRY_AFTER,
+        )
+
+    def _grant(self, session: Session, code: str, applicant: _Applicant, *, cause: Cause, now: datetime) -> str | None:
+        """Give a provisional license, or return why not, in one word."""
         span = self._settings.provisional_span
+        if not span:
+            return "disabled"
+        marketplace.gate_for_update(session, self._api.key_pair)  # replicas count one after the other
+        if store.license_for_update(session, code) is not None:
+            return "had"
+        if self._runs_provisionally(session, applicant.parts, now=now):
+            return "machine"
+        origin = self._origin(applicant.address)
+        granted = marketplace.provisional_grants(session, origin, since=now - provisional.BUDGET_SPAN)
+        if (budget := provisional.exhausted(self._settings.budgets, granted)) is not None:
+            return budget
 
-        def use_case(session: Session) -> License | None:
-            known = store.license_for_update(session, code)
-            if not span or known is not None or store.has_other_provisional(session, fingerprint, code, now):
-                return None
-            license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
-            outbox.enqueue(session, ACTIVATE_KIND, ordering_key=license.id, payload={"code": code}, now=now)
-            return license
+        license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
+        marketplace.add_provisional_grant(session, license.id, origin, now=now)
+        outbox.enqueue(session, ACTIVATE_KIND, ordering_key=license.id, payload={"code": code}, now=now)
+        return None
 
-        if await self._writer.run(use_case) is None:
-            raise MarketplaceUnavailableError(
-                "The marketplace cannot be asked about this code now.",
-                action="Try again in a minute.",
-                retry_after=_RETRY_AFTER,
-            )
+    def _runs_provisionally(self, session: Session, parts: HashedParts, *, now: datetime) -> bool:
+        """Whether this machine runs on a provisional license already: by the rule for devices, not by its text."""
+        since = now - max(self._settings.provisional_span, provisional.BUDGET_SPAN)
+        running = marketplace.provisional_devices(session, parts, since=since, now=now)
+        return any(fingerprints.is_same_device(known, parts) for known in running)
+
+    def _origin(self, address: str) -> Origin:
+        key = self._address_key()
+        exact, network = addresses.address_of(address), addresses.network_of(address)
+        return Origin(_digest(exact, key=key), _digest(network, key=key))
 
 
 async def activate_or_adopt(api: GuardedOpenApi, code: str, time_limit: timedelta) -> Activation | CodeState:
@@ -184,6 +240,18 @@ def refusal_of(error: MarketplaceRefusedError) -> RefusalError:
             action="Receive it under purchased services in the buyer center, then try again.",
         )
     return _unknown()
+
+
+def _busy() -> MarketplaceUnavailableError:
+    return MarketplaceUnavailableError(
+        "Too many codes are being checked with the marketplace at the moment.",
+        action="Try again in a few seconds.",
+        retry_after=_BUSY_RETRY_AFTER,
+    )
+
+
+def _digest(text: str, *, key: bytes) -> str:
+    return hmac.new(key, b"provisional-address:" + text.encode("utf-8"), "sha256").hexdigest()[:32]
 
 
 def _unknown() -> LicenseNotFoundError:

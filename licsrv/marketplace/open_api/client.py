@@ -62,6 +62,7 @@ class _NoAnswer:
     """Why a host gave nothing that can be recognised, in a few words for the log."""
 
     reason: str
+    is_outage: bool = True
 
 
 _Attempt: TypeAlias = _Answer | _NoAnswer
@@ -172,15 +173,19 @@ class OpenApi:
     async def _first_answer(self, call: Call, pair: KeyPair, time_limit: timedelta) -> _Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + time_limit.total_seconds()
-        reasons = []
+        failures = []
         for waiting, base_url in zip(reversed(range(len(self._base_urls))), self._base_urls, strict=True):
             left = max(deadline - loop.time(), 0.0)
             attempt = await self._attempt(base_url, call, pair, left * FIRST_HOST_SHARE if waiting else left)
             if isinstance(attempt, _Answer):
                 return attempt
             _log.warning("The marketplace host %s gave no answer to %s: %s.", base_url.host, call.path, attempt.reason)
-            reasons.append(f"{base_url.host}: {attempt.reason}")
-        raise MarketplaceUnansweredError(f"No marketplace host answered {call.path} ({'; '.join(reasons)}).")
+            failures.append((f"{base_url.host}: {attempt.reason}", attempt.is_outage))
+        reasons = "; ".join(reason for reason, _ in failures)
+        raise MarketplaceUnansweredError(
+            f"No marketplace host answered {call.path} ({reasons}).",
+            is_outage=all(is_outage for _, is_outage in failures),
+        )
 
     async def _attempt(self, base_url: httpx2.URL, call: Call, pair: KeyPair, seconds: float) -> _Attempt:
         """Ask one host; the outer time limit also ends an answer that comes byte by byte."""
@@ -254,7 +259,8 @@ def _recognised(status: int, body: bytes | None) -> _Attempt:
     if status == _UNAUTHORIZED:
         # Not worth another host: the same key pair would fail there too, and count towards its lock.
         raise MarketplaceAuthenticationError("The marketplace does not accept our key pair (HTTP 401).")
-    return _NoAnswer(f"HTTP {status} with a body that is {'too long' if body is None else 'not an answer'}")
+    reason = f"HTTP {status} with a body that is {'too long' if body is None else 'not an answer'}"
+    return _NoAnswer(reason, codes.is_outage(status))
 
 
 def _http_date(date: str | None) -> datetime | None:

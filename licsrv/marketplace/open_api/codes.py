@@ -56,6 +56,7 @@ _GATEWAY_PREFIX = "APIG"  # APIG.0301 and APIGW.0301 are both in print
 _AUTHENTICATION_SUFFIXES = (".0301", ".0303")
 _LOCKED = "failed to reach the limit"  # "AK access failed to reach the limit,forbidden." (§3.2)
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _CODE = re.compile(r"[!-~]{1,64}")  # 16 by the table; new ones may be longer, and are stored
 _NOT_ONE_LINE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 _SHOWN_LENGTH = 200
@@ -108,7 +109,19 @@ def check(envelope: Envelope, *, http_status: int) -> None:
     if is_authentication_failure(code, http_status):
         message = f"The marketplace does not accept our key pair ({_described(envelope)})."
         raise MarketplaceAuthenticationError(message, error_code=code, locked=_LOCKED in envelope.error_msg.lower())
-    raise MarketplaceUnansweredError(f"The marketplace could not answer ({_described(envelope)}).", error_code=code)
+    raise MarketplaceUnansweredError(
+        f"The marketplace could not answer ({_described(envelope)}).",
+        error_code=code,
+        is_outage=http_status >= _SERVER_ERROR or code == INTERNAL_ERROR,
+    )
+
+
+def is_outage(http_status: int) -> bool:
+    """Say whether an answer that cannot be read is the marketplace's own failure: a 5xx, or a damaged success.
+
+    A 4xx (429 above all) answers this request, and a caller who sends many requests can provoke it.
+    """
+    return http_status >= _SERVER_ERROR or http_status < _CLIENT_ERROR
 
 
 def is_authentication_failure(code: str, http_status: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from licsrv.errors import MarketplaceAuthenticationError, MarketplacePausedError
+from licsrv.errors import MarketplaceAuthenticationError, MarketplaceBusyError, MarketplacePausedError
 from licsrv.marketplace.open_api import gate
 from licsrv.marketplace.open_api.client import OpenApi
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState, Usage, UsageResult
@@ -117,7 +117,8 @@ class GuardedOpenApi:
 
     def _closed(self, answer: Closed) -> MarketplacePausedError:
         self._metrics.marketplace_paused.set(1 if answer.is_paused else 0)
-        return MarketplacePausedError(f"Not called: {answer.reason}", until=answer.until)
+        error = MarketplacePausedError if answer.is_paused else MarketplaceBusyError
+        return error(f"Not called: {answer.reason}", until=answer.until)
 
     async def _leave(self, entered: Entered, error: BaseException | None) -> None:
         now = self._clock.now()
