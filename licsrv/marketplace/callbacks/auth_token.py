@@ -24,6 +24,30 @@ BODY_SIGN = "Body-Sign"
 WINDOW = timedelta(minutes=5)
 """How far the timestamp may be from now. GAP: the pages name none; a request is called again an hour later at most."""
 
+PARAMETERS = frozenset(
+    [
+        "activity",
+        "authToken",
+        "timeStamp",
+        "customerId",
+        "customerName",
+        "businessId",
+        "orderId",
+        "skuCode",
+        "productId",
+        "expireTime",
+        "periodType",
+        "periodNumber",
+        "amount",
+        "diskSize",
+        "bandWidth",
+        "saasExtendParams",
+        "testFlag",
+        "instanceId",
+    ]
+)
+"""The documented parameters (§7.1); the table of getLicense is not complete there."""
+
 _TIMESTAMP = re.compile(r"[0-9]{17}")
 
 
@@ -31,7 +55,8 @@ def verify(parameters: Mapping[str, str], access_keys: Sequence[str], *, now: da
     """Check a request's token over all its other parameters, URL-decoded.
 
     Raises:
-        CallbackError: ``000002`` for the timestamp, ``000001`` for the token. Nothing else, whatever comes in.
+        CallbackError: ``000002`` for the timestamp and for parameters that the token does not prove, ``000001`` for
+            the token. Nothing else, whatever comes in.
     """
     signed_at = _moment(parameters.get(TIMESTAMP, ""))
     if signed_at is None:
@@ -46,7 +71,28 @@ def verify(parameters: Mapping[str, str], access_keys: Sequence[str], *, now: da
     found = next((key for key, same in zip(keys, verdicts, strict=True) if same), None)
     if found is None:
         raise CallbackError(ResultCode.AUTHENTICATION_FAILED, f"{TOKEN} is not valid.")
+    if not is_unambiguous(parameters):
+        raise CallbackError(
+            ResultCode.INVALID_PARAMETER, "A parameter holds & and = in such a way that the token does not prove it."
+        )
     return Verified(signed_at, key_digest(found))
+
+
+def is_unambiguous(parameters: Mapping[str, str]) -> bool:
+    """Say whether the token proves these parameters: no documented one is hidden in another, none swallowed another.
+
+    The token signs ``name=value`` joined by ``&`` without escaping (§7.3), so ``skuCode=S`` with ``testFlag=1`` signs
+    the same text as one parameter ``skuCode`` with the value ``S&testFlag=1``. Names hold neither sign; a value holds
+    no ``&name=`` of a documented parameter; the value of an undocumented parameter holds no ``&name=`` at all.
+    """
+    if any("&" in name or "=" in name for name in parameters):
+        return False
+    return not any(_hides_another(name, value) for name, value in parameters.items())
+
+
+def _hides_another(name: str, value: str) -> bool:
+    hidden = (piece.partition("=")[0] for piece in value.split("&")[1:] if "=" in piece)
+    return any(name not in PARAMETERS or one in PARAMETERS for one in hidden)
 
 
 def token(parameters: Mapping[str, str], access_key: str) -> str:

@@ -290,3 +290,73 @@ async def test_the_activities_of_one_method_do_not_count_for_the_other(client: h
 def test_whatever_comes_in_only_the_documented_codes_come_out(parameters: dict[str, str]) -> None:
     with pytest.raises(CallbackError):
         auth_token.verify(parameters, [KEY], now=NOW)
+
+
+def joined(parameters: dict[str, str]) -> str:
+    return "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+
+
+def folded(parameters: dict[str, str], into: str, name: str) -> dict[str, str]:
+    """Return other parameters that sign the same text: ``name`` hides in the value of ``into``, its neighbour."""
+    rest = {key: value for key, value in parameters.items() if key != name}
+    other = rest | {into: f"{parameters[into]}&{name}={parameters[name]}"}
+    assert joined(other) == joined(parameters)
+    return other
+
+
+async def test_a_probe_cannot_be_turned_into_an_order(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    timestamp = NOW.strftime("%Y%m%d%H%M%S") + "000"
+    probe = purchase(skuCode="S", testFlag="1", sx="2") | {"timeStamp": timestamp}
+    token = mac(ACCESS_KEY + timestamp, joined(probe).encode())
+    in_a_name = {key: value for key, value in probe.items() if key not in {"sx", "testFlag"}} | {"sx=2&testFlag": "1"}
+    assert joined(in_a_name) == joined(probe)
+
+    for other in (folded(probe, "sx", "testFlag"), in_a_name):
+        query = urlencode(other | {"authToken": token}, quote_via=quote)
+        answer = (await client.get(f"/marketplace/callback?{query}")).json()
+        assert answer["resultCode"] == "000002", other
+    assert count(runtime) == 0
+
+
+async def test_signs_in_a_customers_name_are_no_harm(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    for number, name in enumerate(("R&D GmbH", "A & B & C", "a=b", "=", "&", "x==", "50%+")):
+        answer = await ask(client, purchase(f"CS-{number}", customerName=name), NOW + timedelta(milliseconds=number))
+        assert answer["resultCode"] == "000000", name
+
+
+_PIECES = st.sampled_from(["a", "&", "=", "skuCode", "testFlag", "sx", "tx"])
+_TEXTS = st.lists(_PIECES, max_size=7).map("".join)
+
+
+@given(_TEXTS)
+def test_a_text_is_the_token_of_one_set_of_documented_parameters(text: str) -> None:
+    taken = {
+        frozenset((name, value) for name, value in found.items() if name == "testFlag")
+        for found in readings(text)
+        if auth_token.is_unambiguous(found)
+    }
+
+    assert len(taken) <= 1
+
+
+def readings(text: str) -> list[dict[str, str]]:
+    """Return all parameters that sign this text."""
+    pieces = text.split("&")
+    found = []
+    for cuts in range(2 ** max(len(pieces) - 1, 0)):
+        parts = [pieces[0]]
+        for number, piece in enumerate(pieces[1:]):
+            if cuts >> number & 1:
+                parts.append(piece)
+            else:
+                parts[-1] += "&" + piece
+        pairs = [part.partition("=") for part in parts]
+        parameters = {name: value for name, _, value in pairs}
+        if len(parameters) == len(parts) and joined(parameters) == text:
+            found.append(parameters)
+    return found
+
+
+def test_the_readings_of_a_text_are_found() -> None:
+    assert {"skuCode": "S", "testFlag": "1"} in readings("skuCode=S&testFlag=1")
+    assert {"skuCode": "S&testFlag=1"} in readings("skuCode=S&testFlag=1")
