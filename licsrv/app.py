@@ -195,7 +195,8 @@ def _worker(
     deliveries = Deliveries(api, clock, limit, settings.alive_unfreezes, issuer)
     return Worker(
         writer,
-        deliveries.deliverers() if settings.marketplace_ak else {},  # what waits then waits for a key pair
+        deliveries.deliverers() if settings.marketplace_ak else (),  # without a key pair every message waits
+        on_parked=deliveries.note_parked,
         clock=clock,
         metrics=metrics,
         owner=secrets.token_hex(8),

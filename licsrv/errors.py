@@ -7,6 +7,7 @@
     ├── KeyringError                      a signing key is missing, locked or damaged
     ├── StorageError                      the database did not do what was asked
     │   └── StorageBusyError              ... in time; asking again may help
+    ├── UnreadableMessageError            a stored message of the outbox is damaged
     ├── CallbackError                     a callback that is answered with a result code other than 000000
     ├── MarketplaceError                  a call to the marketplace's open API that did not succeed
     │   ├── MarketplaceRefusedError       ... it answered, and said no
@@ -63,6 +64,10 @@ class StorageError(LicsrvError):
 
 class StorageBusyError(StorageError):
     """The database did not answer in time; nothing was changed and asking again may help."""
+
+
+class UnreadableMessageError(LicsrvError):
+    """A stored message of the outbox is damaged, or of a version that this one cannot read."""
 
 
 class CallbackError(LicsrvError):

@@ -23,9 +23,7 @@ from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.refused_devices import Refused
 from licsrv.outbox import store as outbox
-
-QUERY_KIND = "query_license"
-USAGE_KIND = "report_usage"
+from licsrv.outbox.messages import Message, QueryLicense, ReportUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def _write_first(session: Session, first: Mapping[str, _CheckIn], day: date, now
 
 def _enqueue(session: Session, fresh: Sequence[_CheckIn], licenses: set[str], day: date, now: datetime) -> None:
     """Tell the marketplace of its own licenses; what was added by hand is nobody's business but ours."""
-    items: list[tuple[str, str, Mapping[str, object]]] = []
+    messages: list[Message] = []
     unasked = set(licenses)
     for check_in in fresh:
         row = check_in.row
@@ -168,8 +166,7 @@ def _enqueue(session: Session, fresh: Sequence[_CheckIn], licenses: set[str], da
             continue
         if row.license_id in unasked:
             unasked.discard(row.license_id)
-            items.append((QUERY_KIND, row.license_id, {"code": row.code}))
+            messages.append(QueryLicense(row.license_id, code=row.code))
         if check_in.terms.may_work:
-            usage = {"code": row.code, "client_id": row.device_id, "day": day.isoformat()}
-            items.append((USAGE_KIND, row.license_id, usage))
-    outbox.enqueue_many(session, items, now=now)
+            messages.append(ReportUsage(row.license_id, code=row.code, client_id=row.device_id, day=day))
+    outbox.enqueue_many(session, messages, now=now)

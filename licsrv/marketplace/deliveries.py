@@ -1,38 +1,39 @@
-"""How the outbox's kinds are delivered: the questions, the activation, the usage report and the upload.
+"""How the messages of the outbox are delivered to the marketplace.
 
-Each may be delivered twice (a process that dies between the call and its settlement): a query changes nothing at the
-marketplace, a usage report names clients and is counted once for each, an activation that finds the code activated
-takes it as it is, and an upload sends the very same license for the same event.
+A message may be delivered twice (the process may die between the call and its settlement). That is harmless: a query
+changes nothing at the marketplace; reported clients are counted once; an activation that finds the code activated
+takes its state over; an upload sends the same license for the same event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from licsrv.audit import Action, Cause, record
 from licsrv.errors import KeyringError, MarketplaceError, MarketplacePausedError, MarketplaceRefusedError
-from licsrv.heartbeats.service import QUERY_KIND, USAGE_KIND
 from licsrv.licensing import changes, store
 from licsrv.marketplace.licenses import applications, codes, instances
-from licsrv.marketplace.licenses.applications import UPLOAD_KIND, Issuer
-from licsrv.marketplace.licenses.instances import ORDER_KIND
-from licsrv.marketplace.licenses.introduction import ACTIVATE_KIND, activate_or_adopt, refusal_of
+from licsrv.marketplace.licenses.applications import Issuer
+from licsrv.marketplace.licenses.introduction import activate_or_adopt, refusal_of
 from licsrv.marketplace.open_api.code_answers import Usage
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
 from licsrv.marketplace.open_api.uploads import Upload
+from licsrv.outbox.messages import ActivateLicense, Message, QueryLicense, QueryOrder, ReportUsage, UploadLicense
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, Verdict
-from licsrv.outbox.store import Claimed
-from licsrv.outbox.worker import Deliverer
+from licsrv.outbox.worker import Deliverer, Parked
 from licsrv.platform import sealing
 from licsrv.platform.clock import Clock
 
-# At most 100 codes a call and 100 clients a code (protocol §2.4): a hundred rows can never be more than that.
+# A call takes 100 codes and 100 clients of a code (protocol §2.4): a hundred messages never exceed that.
 USAGE_BATCH = 100
 _CAUSE = Cause("outbox")
+
+Kind = TypeVar("Kind", bound=Message)
 
 
 @dataclass(frozen=True)
@@ -51,49 +52,30 @@ class Deliveries:
     alive_unfreezes: bool
     issuer: Issuer
 
-    def deliverers(self) -> Mapping[str, Deliverer]:
+    def deliverers(self) -> Sequence[Deliverer[Any]]:
         """Return a deliverer for each kind."""
-        return {
-            ACTIVATE_KIND: Deliverer(self._one(self._activate)),
-            QUERY_KIND: Deliverer(self._one(self._query)),
-            ORDER_KIND: Deliverer(self._one(self._query_order)),
-            UPLOAD_KIND: Deliverer(self._one(self._upload)),
-            USAGE_KIND: Deliverer(self._report_usage, batch=USAGE_BATCH),
-        }
+        return (
+            Deliverer(ActivateLicense, _one(self._activate)),
+            Deliverer(QueryLicense, _one(self._query)),
+            Deliverer(QueryOrder, _one(self._query_order)),
+            Deliverer(UploadLicense, _one(self._upload)),
+            Deliverer(ReportUsage, self._report_usage, batch=USAGE_BATCH),
+        )
 
-    def _one(
-        self, deliver: Callable[[Claimed], Awaitable[Verdict]]
-    ) -> Callable[[Sequence[Claimed]], Awaitable[Sequence[Verdict]]]:
-        async def guarded(rows: Sequence[Claimed]) -> Sequence[Verdict]:
-            try:
-                return [await deliver(rows[0])]
-            except MarketplaceError as error:
-                return [self._verdict(error, rows[0])]
-
-        return guarded
-
-    def _verdict(self, error: MarketplaceError, row: Claimed) -> Verdict:
-        """Return what an error means for a row: closed way, no for good, or try again."""
-        reason = f"{error.error_code} {error.message}".strip()
-        if isinstance(error, MarketplacePausedError):
-            return Postponed(reason, error.until)
-        if isinstance(error, MarketplaceRefusedError):
-            return Refused(reason, lambda session: self._note_parked(session, row, reason))
-        return Again(reason)
-
-    def _note_parked(self, session: Session, row: Claimed, reason: str) -> None:
-        detail = {"kind": row.kind, "row": row.id, "why": reason}
+    def note_parked(self, session: Session, parked: Parked) -> None:
+        """Write to the audit that a message is parked."""
+        detail = {"kind": parked.kind, "row": parked.row_id, "why": parked.reason}
         now = self.clock.now()
-        record(session, Action.DELIVERY_PARKED, subject=row.ordering_key, cause=_CAUSE, detail=detail, now=now)
+        record(session, Action.DELIVERY_PARKED, subject=parked.ordering_key, cause=_CAUSE, detail=detail, now=now)
 
-    async def _query(self, row: Claimed) -> Verdict:
+    async def _query(self, message: QueryLicense) -> Verdict:
         asked_at = self.clock.now()
-        state = await self.api.query(row.payload["code"], time_limit=self.time_limit)
+        state = await self.api.query(message.code, time_limit=self.time_limit)
 
         def effect(session: Session) -> None:
             codes.apply_state(
                 session,
-                row.ordering_key,
+                message.license_id,
                 state,
                 asked_at=asked_at,
                 alive_unfreezes=self.alive_unfreezes,
@@ -102,91 +84,105 @@ class Deliveries:
 
         return Delivered(effect)
 
-    async def _query_order(self, row: Claimed) -> Verdict:
-        code, asked_at = row.payload["code"], self.clock.now()
+    async def _query_order(self, message: QueryOrder) -> Verdict:
+        asked_at = self.clock.now()
         try:
-            order = await self.api.query_order(
-                row.payload["order_id"], row.payload["order_line_id"], time_limit=self.time_limit
-            )
+            order = await self.api.query_order(message.order_id, message.order_line_id, time_limit=self.time_limit)
         except MarketplaceRefusedError as error:
-            return self._refused_order(row, error)
+            return self._refused_order(message, error)
 
         def effect(session: Session) -> None:
             now = self.clock.now()
-            license = instances.take_order_over(session, code, order, asked_at=asked_at, cause=_CAUSE, now=now)
+            license = instances.take_order_over(session, message.code, order, asked_at=asked_at, cause=_CAUSE, now=now)
             if license is not None and license.activated_at is not None:
                 applications.issue_waiting(session, license, self.issuer, cause=_CAUSE, now=now)
 
         return Delivered(effect)
 
-    def _refused_order(self, row: Claimed, error: MarketplaceRefusedError) -> Verdict:
+    def _refused_order(self, message: QueryOrder, error: MarketplaceRefusedError) -> Verdict:
         """Note on the license that the marketplace does not know its order; a repeated newInstance asks again."""
-        reason = f"{error.error_code} {error.message}".strip()
+        reason = _reason(error)
 
         def effect(session: Session) -> None:
-            license = store.license_for_update(session, row.payload["code"]) if row.payload["code"] else None
+            license = store.license_for_update(session, message.code) if message.code else None
             if license is not None:
                 changes.refuse(session, license, reason[:255], cause=_CAUSE, now=self.clock.now())
-            self._note_parked(session, row, reason)
 
         return Refused(reason, effect)
 
-    async def _upload(self, row: Claimed) -> Verdict:
+    async def _upload(self, message: UploadLicense) -> Verdict:
         try:
-            text = sealing.unseal(row.payload["sealed"], device_key=self.issuer.keyring().device_key)
+            text = sealing.unseal(message.sealed, device_key=self.issuer.keyring().device_key)
         except KeyringError as error:
-            reason = str(error)
-            return Refused(reason, lambda session: self._note_parked(session, row, reason))
-        upload = Upload(text, row.payload["file_name"])
-        await self.api.upload(row.payload["event_id"], upload, time_limit=self.time_limit)
+            return Refused(str(error))
+        await self.api.upload(message.event_id, Upload(text, message.file_name), time_limit=self.time_limit)
         return Delivered()
 
-    async def _activate(self, row: Claimed) -> Verdict:
-        code = row.payload["code"]
+    async def _activate(self, message: ActivateLicense) -> Verdict:
         try:
-            found = await activate_or_adopt(self.api, code, self.time_limit)
+            found = await activate_or_adopt(self.api, message.code, self.time_limit)
         except MarketplaceRefusedError as error:
-            return self._refused_activation(row, error)
+            return self._refused_activation(message, error)
 
         def effect(session: Session) -> None:
-            codes.take_over(session, code, found, cause=_CAUSE, now=self.clock.now())
+            codes.take_over(session, message.code, found, cause=_CAUSE, now=self.clock.now())
 
         return Delivered(effect)
 
-    def _refused_activation(self, row: Claimed, error: MarketplaceRefusedError) -> Verdict:
-        """End the provisional license together with the row: what it was given for does not exist."""
-        reason = f"{error.error_code} {error.message}".strip()
+    def _refused_activation(self, message: ActivateLicense, error: MarketplaceRefusedError) -> Verdict:
+        """End the provisional license together with the row: the code that it was given for does not exist."""
 
         def effect(session: Session) -> None:
-            license = store.license_by_id_for_update(session, row.ordering_key)
+            license = store.license_by_id_for_update(session, message.license_id)
             if license is not None:
                 detail = refusal_of(error).detail
                 changes.refuse(session, license, detail, cause=_CAUSE, now=self.clock.now())
-            self._note_parked(session, row, reason)
 
-        return Refused(reason, effect)
+        return Refused(_reason(error), effect)
 
-    async def _report_usage(self, rows: Sequence[Claimed]) -> Sequence[Verdict]:
-        """Report up to a hundred rows in one call; where one code spoils it, halves are tried until it stands alone."""
+    async def _report_usage(self, messages: Sequence[ReportUsage]) -> Sequence[Verdict]:
+        """Report up to a hundred messages in one call; where one code fails the call, halves isolate it."""
         try:
-            result = await self.api.report_usage(_usages(rows), time_limit=self.time_limit)
+            result = await self.api.report_usage(_usages(messages), time_limit=self.time_limit)
         except MarketplaceRefusedError as error:
-            if len(rows) == 1:
-                return [self._verdict(error, rows[0])]
-            middle = len(rows) // 2
-            return [*await self._report_usage(rows[:middle]), *await self._report_usage(rows[middle:])]
+            if len(messages) == 1:
+                return [_verdict(error)]
+            middle = len(messages) // 2
+            return [*await self._report_usage(messages[:middle]), *await self._report_usage(messages[middle:])]
         except MarketplaceError as error:
-            return [self._verdict(error, row) for row in rows]
+            return [_verdict(error)] * len(messages)
         failed = frozenset(result.failed_codes)
-        return [self._refused_usage(row) if row.payload["code"] in failed else Delivered() for row in rows]
-
-    def _refused_usage(self, row: Claimed) -> Verdict:
-        reason = "the marketplace names this code among those that failed its check"
-        return Refused(reason, lambda session: self._note_parked(session, row, reason))
+        return [_REFUSED_USAGE if message.code in failed else Delivered() for message in messages]
 
 
-def _usages(rows: Sequence[Claimed]) -> list[Usage]:
+_REFUSED_USAGE = Refused("the marketplace names this code among those that failed its check")
+
+
+def _one(deliver: Callable[[Kind], Awaitable[Verdict]]) -> Callable[[Sequence[Kind]], Awaitable[Sequence[Verdict]]]:
+    """Deliver messages one in a call; an error of the open API becomes its verdict."""
+
+    async def guarded(messages: Sequence[Kind]) -> Sequence[Verdict]:
+        try:
+            return [await deliver(messages[0])]
+        except MarketplaceError as error:
+            return [_verdict(error)]
+
+    return guarded
+
+
+def _verdict(error: MarketplaceError) -> Verdict:
+    """Return what an error means for a message: later, never, or after the usual delay."""
+    if isinstance(error, MarketplacePausedError):
+        return Postponed(_reason(error), error.until)
+    return Refused(_reason(error)) if isinstance(error, MarketplaceRefusedError) else Again(_reason(error))
+
+
+def _reason(error: MarketplaceError) -> str:
+    return f"{error.error_code} {error.message}".strip()
+
+
+def _usages(messages: Sequence[ReportUsage]) -> list[Usage]:
     clients: dict[str, list[str]] = {}
-    for row in rows:
-        clients.setdefault(row.payload["code"], []).append(row.payload["client_id"])
+    for message in messages:
+        clients.setdefault(message.code, []).append(message.client_id)
     return [Usage(code, tuple(dict.fromkeys(ids))) for code, ids in clients.items()]

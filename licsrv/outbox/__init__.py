@@ -1,4 +1,5 @@
-"""The outbox: what has to be told to somebody outside, written with the change and delivered until it is settled.
+"""The outbox: messages to other systems, written with the change that causes them and delivered until they are settled.
 
-It knows neither what is told nor to whom: a higher room registers a deliverer for each kind.
+It knows what the messages say (``messages``) and not how they are delivered: a higher room registers a deliverer for
+each kind.
 """

@@ -1,4 +1,4 @@
-"""What becomes of a delivery after a try: settled, or again when. Pure."""
+"""What a try of a delivery leads to: the row is settled, or due again at a moment. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sqlmodel import Session
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=10)
 LONGEST_WAIT = timedelta(hours=1)
-"""Further ahead nothing here is ever put off: a row that is has its moment from a clock that was wrong, and is due."""
+"""No row is postponed further than this; a later time comes from a wrong clock, so it counts as due."""
 _LONGEST_DOUBLING = 12  # 2 s * 2**12 is past the longest delay; more would only overflow
 
 
 class State(StrEnum):
-    """Where a row stands. PARKED was refused for good; DROPPED was given up by a person."""
+    """The state of a row. PARKED: refused for good. DROPPED: given up by a person."""
 
     WAITING = "WAITING"
     DELIVERED = "DELIVERED"
@@ -27,14 +27,14 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Delivered:
-    """It arrived. ``effect`` writes what the answer means, in the transaction that settles the row."""
+    """Delivered. ``effect`` writes what the answer means, in the transaction that settles the row."""
 
     effect: Callable[[Session], None] | None = None
 
 
 @dataclass(frozen=True)
 class Refused:
-    """It was refused for good: parked with the reason. ``effect`` as in :class:`Delivered`."""
+    """Refused for good: parked with the reason. ``effect`` as in :class:`Delivered`."""
 
     reason: str
     effect: Callable[[Session], None] | None = None
@@ -42,14 +42,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Again:
-    """It did not arrive; try again after the usual delay."""
+    """Not delivered; try again after the usual delay."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Postponed:
-    """It was not tried (the way is closed until ``until``): not counted as a try."""
+    """Not tried, because no call may be made before ``until``; not counted as a try."""
 
     reason: str
     until: datetime
@@ -63,7 +63,7 @@ def delay(attempts: int, jitter: float) -> timedelta:
 
     Args:
         attempts: Tries so far, at least 1.
-        jitter: 0 to 1; moves the delay between a half and the whole of itself, so that replicas spread out.
+        jitter: 0 to 1; shortens the delay by up to a half, so that replicas do not try at the same moment.
     """
     doublings: int = min(attempts - 1, _LONGEST_DOUBLING)
     whole = min(FIRST_DELAY * (1 << doublings), LONGEST_DELAY)

@@ -1,16 +1,17 @@
-"""The outbox's SQL: enqueue in the caller's transaction, claim under a lease, settle."""
+"""The SQL of the outbox: enqueue in the caller's transaction, claim under a lease, settle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import Text, and_, cast, delete, exists, func, insert, or_, select, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from licsrv.outbox.messages import Message
 from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import after_commit, execute, table_of
@@ -19,37 +20,47 @@ _ENQUEUED = "licsrv.outbox.enqueued"
 _ENQUEUE = insert(table_of(OutboxRow))
 
 
+_outbox = table_of(OutboxRow).c
+# As text: one row whose JSON is damaged must not fail the claim of all others.
+_CLAIMED = select(
+    _outbox.id, _outbox.kind, _outbox.ordering_key, cast(_outbox.payload, Text).label("payload"), _outbox.attempts
+).order_by(_outbox.id)
+
+
 @dataclass(frozen=True)
 class Claimed:
-    """A row that this worker alone may deliver until its lease runs out. ``attempts`` counts this try."""
+    """A row that only this worker may deliver until its lease ends. ``attempts`` counts this try.
+
+    ``payload`` is the JSON text as stored.
+    """
 
     id: int
     kind: str
     ordering_key: str
-    payload: Mapping[str, Any]
+    payload: str
     attempts: int
 
 
-def enqueue(session: Session, kind: str, *, ordering_key: str, payload: Mapping[str, object], now: datetime) -> None:
-    """Note something to deliver, in the transaction of the change that causes it."""
-    enqueue_many(session, [(kind, ordering_key, payload)], now=now)
+def enqueue(session: Session, message: Message, *, now: datetime) -> None:
+    """Write a message to deliver, in the transaction of the change that causes it."""
+    enqueue_many(session, [message], now=now)
 
 
-def enqueue_many(session: Session, items: Sequence[tuple[str, str, Mapping[str, object]]], *, now: datetime) -> None:
-    """Note several things to deliver, as ``(kind, ordering_key, payload)``."""
-    if not items:
+def enqueue_many(session: Session, messages: Sequence[Message], *, now: datetime) -> None:
+    """Write several messages to deliver, in this order."""
+    if not messages:
         return
     rows = [
         {
-            "kind": kind,
-            "ordering_key": ordering_key,
-            "payload": dict(payload),
+            "kind": message.KIND,
+            "ordering_key": message.ordering_key,
+            "payload": message.payload(),
             "state": str(State.WAITING),
             "attempts": 0,
             "due_at": now,
             "created_at": now,
         }
-        for kind, ordering_key, payload in items
+        for message in messages
     ]
     execute(session, _ENQUEUE, rows)
     session.info[_ENQUEUED] = True
@@ -64,16 +75,16 @@ def wake_after_commit(session: Session, wake: Callable[[], None]) -> None:
 def claim_due(
     session: Session, kind: str, *, together: bool, owner: str, lease: timedelta, limit: int, now: datetime
 ) -> list[Claimed]:
-    """Take due rows of a kind, oldest first; nobody else gets them until ``now + lease``.
+    """Take due rows of a kind, oldest first; no other worker gets them until ``now + lease``.
 
-    A row that stands behind another of its ordering key has to wait until that one is settled. Where rows of the kind
-    are delivered ``together`` in one call, those right behind each other may be taken at once.
+    A row behind another row of its ordering key waits until that one is settled. Where rows of the kind are delivered
+    ``together`` in one call, rows directly behind each other may be taken at once.
 
-    Rows whose worker died are due again when its lease has run out. On PostgreSQL rows that another replica is
-    claiming at this moment are skipped, not waited for: there, two replicas may each deliver some rows of one key at
-    the same time where the kind is delivered ``together``, so such a kind must not mind its order.
+    Rows of a dead worker are due again when its lease has ended. On PostgreSQL rows that another replica is claiming
+    now are skipped, not waited for: two replicas may then deliver rows of one key at the same time where the kind is
+    delivered ``together``, so the order must not matter for such a kind.
 
-    A moment that lies further ahead than anybody here sets one was set while the clock was wrong, and counts as past.
+    A moment further ahead than any row is postponed comes from a wrong clock and counts as past.
     """
     query = _due(kind, together, lease, now).limit(limit).with_for_update(skip_locked=True, of=OutboxRow)
     ids = session.scalars(query).all()
@@ -85,10 +96,7 @@ def claim_due(
         .values(claimed_by=owner, claimed_until=now + lease, attempts=OutboxRow.attempts + 1)
         .execution_options(synchronize_session=False)
     )
-    rows = session.execute(
-        select(table_of(OutboxRow)).where(col(OutboxRow.id).in_(ids)).order_by(col(OutboxRow.id))
-    ).all()
-    return [Claimed(row.id, row.kind, row.ordering_key, row.payload, row.attempts) for row in rows]
+    return [Claimed(**row) for row in session.execute(_CLAIMED.where(_outbox.id.in_(ids))).mappings()]
 
 
 def _due(kind: str, together: bool, lease: timedelta, now: datetime) -> Any:
@@ -125,7 +133,7 @@ def _is_free(row: type[OutboxRow], lease: timedelta, now: datetime) -> Any:
 def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
     """Whether this try still holds the row; locks it until the end of the transaction.
 
-    The number of tries tells apart what one worker claimed twice, after its own lease ran out.
+    The number of tries distinguishes two claims of one worker, the second made after its own lease ended.
     """
     query = select(col(OutboxRow.id)).where(
         col(OutboxRow.id) == claimed.id,
@@ -193,6 +201,6 @@ def depth(session: Session) -> Depth:
 
 
 def prune(session: Session, *, before: datetime) -> None:
-    """Forget delivered and dropped rows settled before a moment; parked ones stay until a person decides."""
+    """Delete delivered and dropped rows settled before a moment; parked ones stay until a person decides."""
     done = (str(State.DELIVERED), str(State.DROPPED))
     session.execute(delete(OutboxRow).where(and_(col(OutboxRow.state).in_(done), col(OutboxRow.settled_at) < before)))

@@ -1,21 +1,23 @@
-"""The worker: claim, deliver outside any transaction, settle. Any number of replicas run one each.
+"""The worker: claim, deliver outside any transaction, settle. Every replica runs one.
 
-If the process dies between delivering and settling, the lease runs out and the row is delivered again: delivery is at
-least once, and each deliverer makes that harmless at the receiver.
+If the process dies between delivering and settling, the lease ends and the row is delivered again: delivery is at
+least once, and each deliverer makes a repetition harmless at the receiver.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 from sqlmodel import Session
 
-from licsrv.errors import StorageBusyError, StorageError
+from licsrv.errors import StorageBusyError, StorageError, UnreadableMessageError
 from licsrv.outbox import rules, store
+from licsrv.outbox.messages import Message
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, State, Verdict
 from licsrv.outbox.store import Claimed
 from licsrv.platform import logs
@@ -23,29 +25,45 @@ from licsrv.platform.clock import Clock
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.writer import Writer
 
+Kind = TypeVar("Kind", bound=Message)
 _log = logs.logger(__name__)
 _IDLE_SECONDS = 2.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_MARGIN = 0.8  # a delivery is stopped when this much of its lease is over, so that two workers never deliver one row
+_MARGIN = 0.8  # a delivery is stopped at this share of its lease, so that two workers never deliver one row
 
 
 @dataclass(frozen=True)
-class Deliverer:
+class Deliverer(Generic[Kind]):
     """How one kind is delivered.
 
     Args:
-        deliver: Takes up to ``batch`` rows, returns one verdict for each, in their order.
-        batch: How many rows one call takes.
+        message: The class of the kind's messages.
+        deliver: Takes up to ``batch`` messages, returns one verdict for each, in their order.
+        batch: How many messages one call takes.
     """
 
-    deliver: Callable[[Sequence[Claimed]], Awaitable[Sequence[Verdict]]]
+    message: type[Kind]
+    deliver: Callable[[Sequence[Kind]], Awaitable[Sequence[Verdict]]]
     batch: int = 1
 
 
+@dataclass(frozen=True)
+class Parked:
+    """A row that is not tried again until a person decides, and why."""
+
+    row_id: int
+    kind: str
+    ordering_key: str
+    reason: str
+
+
 class Worker:
-    """Delivers what the outbox holds.
+    """Delivers the messages of the outbox.
+
+    A row of a kind without a deliverer waits: a newer version wrote it, and a newer replica delivers it.
 
     Args:
+        on_parked: Called in the transaction that parks a row.
         owner: Names this worker among all replicas; unique for each start.
         lease: How long a claimed row is ours.
         concurrency: Calls under way at once.
@@ -55,8 +73,9 @@ class Worker:
     def __init__(
         self,
         writer: Writer,
-        deliverers: Mapping[str, Deliverer],
+        deliverers: Sequence[Deliverer[Any]],
         *,
+        on_parked: Callable[[Session, Parked], None],
         clock: Clock,
         metrics: Metrics,
         owner: str,
@@ -65,7 +84,8 @@ class Worker:
         max_attempts: int = 120,
     ) -> None:
         self._writer = writer
-        self._deliverers = deliverers
+        self._deliverers = tuple(deliverers)
+        self._on_parked = on_parked
         self._clock = clock
         self._metrics = metrics
         self._owner = owner
@@ -115,13 +135,13 @@ class Worker:
 
     async def _start_due(self) -> int:
         started = 0
-        for kind, deliverer in self._in_turn():
+        for deliverer in self._in_turn():
             free = self._concurrency - len(self._tasks)
             if free <= 0:
                 break
-            if self._is_closed(kind):
+            if self._is_closed(deliverer.message.KIND):
                 continue
-            for group in await self._claim(kind, deliverer.batch, free):
+            for group in await self._claim(deliverer, free):
                 task = asyncio.create_task(self._deliver(deliverer, group))
                 self._tasks.add(task)
                 task.add_done_callback(self._done)
@@ -129,23 +149,22 @@ class Worker:
         return started
 
     def _is_closed(self, kind: str) -> bool:
-        """Whether the kind's way is closed; one closed for too long was closed while the clock was wrong."""
+        """Whether the kind waits; a moment too far ahead comes from a wrong clock and does not count."""
         now = self._clock.now()
         return now < self._closed_until.get(kind, _LONG_AGO) <= now + rules.LONGEST_WAIT
 
-    def _in_turn(self) -> Sequence[tuple[str, Deliverer]]:
-        """Return the kinds, each time another one first: many rows of one kind must not keep the others waiting."""
+    def _in_turn(self) -> Sequence[Deliverer[Any]]:
+        """Return the deliverers, each time another one first: many rows of one kind must not delay the others."""
         self._turn += 1
-        kinds = list(self._deliverers.items())
-        first = self._turn % len(kinds) if kinds else 0
-        return kinds[first:] + kinds[:first]
+        first = self._turn % len(self._deliverers) if self._deliverers else 0
+        return self._deliverers[first:] + self._deliverers[:first]
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._woken.set()
 
-    async def _claim(self, kind: str, batch: int, free: int) -> list[Sequence[Claimed]]:
-        now = self._clock.now()
+    async def _claim(self, deliverer: Deliverer[Any], free: int) -> list[Sequence[Claimed]]:
+        now, kind, batch = self._clock.now(), deliverer.message.KIND, deliverer.batch
         limit = batch if batch > 1 else free
 
         def claim(session: Session) -> list[Claimed]:
@@ -156,28 +175,36 @@ class Worker:
         claimed = await self._writer.run(claim)
         return [claimed[start : start + batch] for start in range(0, len(claimed), batch)]
 
-    async def _deliver(self, deliverer: Deliverer, group: Sequence[Claimed]) -> None:
-        try:
-            async with asyncio.timeout(self._lease.total_seconds() * _MARGIN):
-                verdicts = await deliverer.deliver(group)
-            pairs = list(zip(group, verdicts, strict=True))
-        except TimeoutError:
-            pairs = [(claimed, Again("the delivery took too long")) for claimed in group]
-        except Exception as error:
-            _log.exception("deliverer failed", kind=group[0].kind)
-            again = Again(f"internal error ({type(error).__name__})")
-            pairs = [(claimed, again) for claimed in group]
-        self._note_closed(group[0].kind, [verdict for _, verdict in pairs])
+    async def _deliver(self, deliverer: Deliverer[Any], group: Sequence[Claimed]) -> None:
+        read = [(claimed, _read(deliverer.message, claimed)) for claimed in group]
+        readable = [(claimed, message) for claimed, message in read if isinstance(message, Message)]
+        pairs: list[tuple[Claimed, Verdict]] = [(row, refused) for row, refused in read if isinstance(refused, Refused)]
+        if readable:
+            verdicts = await self._verdicts(deliverer, [message for _, message in readable])
+            pairs += [(claimed, verdict) for (claimed, _), verdict in zip(readable, verdicts, strict=True)]
+        self._note_closed(deliverer.message.KIND, [verdict for _, verdict in pairs])
         await self._settle(pairs)
 
+    async def _verdicts(self, deliverer: Deliverer[Any], messages: Sequence[Message]) -> Sequence[Verdict]:
+        """Deliver, and return one verdict for each message whatever happens."""
+        try:
+            async with asyncio.timeout(self._lease.total_seconds() * _MARGIN):
+                verdicts = await deliverer.deliver(messages)
+            return [verdict for _, verdict in zip(messages, verdicts, strict=True)]
+        except TimeoutError:
+            return [Again("the delivery took too long")] * len(messages)
+        except Exception as error:
+            _log.exception("deliverer failed", kind=deliverer.message.KIND)
+            return [Again(f"internal error ({type(error).__name__})")] * len(messages)
+
     def _note_closed(self, kind: str, verdicts: Sequence[Verdict]) -> None:
-        """Leave a kind alone while its way is closed: thousands of rows need not find that out one by one."""
+        """Pause a kind while no call of it may be made, so that thousands of rows do not learn it one by one."""
         closed = [verdict.until for verdict in verdicts if isinstance(verdict, Postponed)]
         if closed:
             self._closed_until[kind] = max(closed)
 
     async def _settle(self, pairs: Sequence[tuple[Claimed, Verdict]]) -> None:
-        """Write what became of the rows of one call, in one transaction; where one spoils it, each in its own."""
+        """Write the outcome of one call's rows in one transaction; where a row's effect fails, each in its own."""
         try:
             outcomes = await self._write(pairs)
         except StorageBusyError:
@@ -192,7 +219,7 @@ class Worker:
             self._metrics.deliveries.labels(claimed.kind, outcome).inc()
 
     async def _put_back(self, claimed: Claimed, error: Exception) -> str:
-        """Give up this try: an effect that fails may fail every time, so it counts and is given up in the end."""
+        """Count this as a failed try: an effect that fails may fail every time, so the row is parked in the end."""
         _log.error("effect of a delivery failed", kind=claimed.kind, row=claimed.id, exc_info=error)
         again = Again(f"its answer could not be taken over ({type(error).__name__})")
         try:
@@ -206,47 +233,53 @@ class Worker:
         def use_case(session: Session) -> list[str]:
             # The jitter spreads retries; it guards nothing.
             return [
-                self._conclude(session, claimed, verdict, random.random(), now)  # noqa: S311
+                self._conclude(session, claimed, verdict, jitter=random.random(), now=now)  # noqa: S311
                 for claimed, verdict in pairs
             ]
 
         return await self._writer.run(use_case)
 
-    def _conclude(self, session: Session, claimed: Claimed, verdict: Verdict, jitter: float, now: datetime) -> str:
-        """Write what became of a try: read → decide → write, in one transaction with the answer's own effect."""
+    def _conclude(self, session: Session, claimed: Claimed, verdict: Verdict, *, jitter: float, now: datetime) -> str:
+        """Write the outcome of a try, in one transaction with the effect of the answer."""
         if not store.still_mine(session, claimed, self._owner):
-            return "lost"  # our lease ran out and somebody else has it: the other one's word counts
+            return "lost"  # our lease ended and another worker has the row: its outcome counts
         match verdict:
             case Delivered(effect):
-                return self._close(session, claimed, State.DELIVERED, None, effect, now)
+                _apply(effect, session)
+                store.settle(session, claimed.id, state=State.DELIVERED, error=None, now=now)
+                return State.DELIVERED.lower()
             case Refused(reason, effect):
-                _log.error("delivery refused for good", kind=claimed.kind, row=claimed.id, reason=reason)
-                return self._close(session, claimed, State.PARKED, reason, effect, now)
+                _apply(effect, session)
+                return self._park(session, claimed, reason, now=now)
             case Again(reason) if rules.is_given_up(claimed.attempts, self._max_attempts):
-                _log.error("delivery given up", kind=claimed.kind, row=claimed.id, reason=reason)
-                return self._close(session, claimed, State.PARKED, f"given up: {reason}", None, now)
+                return self._park(session, claimed, f"given up: {reason}", now=now)
             case Again(reason) | Postponed(reason):
                 due_at = rules.next_try_at(verdict, attempts=claimed.attempts, jitter=jitter, now=now)
                 counted = isinstance(verdict, Again)
                 store.put_back(session, claimed.id, due_at=due_at, error=reason, counted=counted)
                 return "again" if counted else "postponed"
 
-    def _close(
-        self,
-        session: Session,
-        claimed: Claimed,
-        state: State,
-        error: str | None,
-        effect: Callable[[Session], None] | None,
-        now: datetime,
-    ) -> str:
-        if effect is not None:
-            effect(session)
-        store.settle(session, claimed.id, state=state, error=error, now=now)
-        return state.lower()
+    def _park(self, session: Session, claimed: Claimed, reason: str, *, now: datetime) -> str:
+        _log.error("delivery parked", kind=claimed.kind, row=claimed.id, reason=reason)
+        self._on_parked(session, Parked(claimed.id, claimed.kind, claimed.ordering_key, reason))
+        store.settle(session, claimed.id, state=State.PARKED, error=reason, now=now)
+        return State.PARKED.lower()
+
+
+def _read(kind: type[Message], claimed: Claimed) -> Message | Refused:
+    """Read a row, or refuse it: a row that cannot be read now cannot be read at the next try either."""
+    try:
+        return kind.read(claimed.ordering_key, claimed.payload)
+    except UnreadableMessageError as error:
+        return Refused(str(error))
+
+
+def _apply(effect: Callable[[Session], None] | None, session: Session) -> None:
+    if effect is not None:
+        effect(session)
 
 
 def _left_to_its_lease(claimed: Claimed) -> str:
-    """Say that a row comes back when its lease is over."""
+    """Log that a row comes back when its lease ends."""
     _log.warning("delivery could not be settled", kind=claimed.kind, row=claimed.id)
     return "lease"

@@ -1,4 +1,4 @@
-"""The outbox's SQL: what is due, in which order, and never to two at once."""
+"""The SQL of the outbox: what is due, in which order, and never to two at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.store import Claimed
 from licsrv.platform.db import Database, reading, transaction
 from tests.conftest import NOW
-from tests.outbox.conftest import LEASE, claim, keys, put, row, rows
+from tests.outbox.conftest import LEASE, Query, claim, keys, numbers, put, row, rows
 
 A_MOMENT = timedelta(microseconds=1)
 
@@ -28,7 +28,7 @@ def test_what_is_enqueued_waits_and_is_due_at_once(database: Database) -> None:
     found = row(database)
     assert (found.state, found.attempts, found.due_at, found.settled_at) == ("WAITING", 0, NOW, None)
     [claimed] = claim(database, "query")
-    assert claimed == Claimed(found.id or 0, "query", "k", {"number": 0}, 1)
+    assert claimed == Claimed(found.id or 0, "query", "k", '{"number": 0}', 1)
 
 
 def test_nothing_enqueued_is_nothing(database: Database) -> None:
@@ -41,7 +41,7 @@ def test_nothing_enqueued_is_nothing(database: Database) -> None:
 def test_what_is_rolled_back_was_never_enqueued(database: Database) -> None:
     def fail() -> None:
         with transaction(database) as session:
-            store.enqueue(session, "query", ordering_key="k", payload={}, now=NOW)
+            store.enqueue(session, Query("k"), now=NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -75,9 +75,9 @@ def test_rows_of_one_key_go_one_after_the_other(database: Database) -> None:
 
     settle(database, first[0])
     [second] = claim(database, "query")
-    assert second.payload == {"number": 1}
+    assert numbers([second]) == [1]
     settle(database, second, State.PARKED)
-    assert [each.payload for each in claim(database, "usage")] == [{"number": 2}], "a parked row is in nobody's way"
+    assert numbers(claim(database, "usage")) == [2], "a parked row delays no other"
 
 
 TOGETHER = {
@@ -95,7 +95,7 @@ def test_rows_delivered_together_are_taken_together(database: Database, case: st
 
     claimed = claim(database, "usage", together=True)
 
-    assert [each.payload["number"] for each in claimed] == taken
+    assert numbers(claimed) == taken
 
 
 def test_rows_delivered_together_wait_for_one_that_waits_or_is_under_way(database: Database) -> None:
@@ -118,7 +118,7 @@ def test_a_row_comes_back_when_its_lease_is_over(database: Database, after: time
 
     again = claim(database, "query", owner="alive", now=NOW + after)
 
-    assert [each.attempts for each in again] == [2] * found
+    assert [claimed.attempts for claimed in again] == [2] * found
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -130,7 +130,7 @@ def test_what_was_written_while_the_clock_was_wrong_does_not_wait_for_that_momen
 
     found = claim(database, "query", owner="alive", together=together)
 
-    assert [each.attempts for each in found] == [2, 1][: 1 + together]
+    assert [claimed.attempts for claimed in found] == [2, 1][: 1 + together]
 
 
 @pytest.mark.parametrize(("ahead", "found"), [(LONGEST_WAIT, 0), (LONGEST_WAIT + A_MOMENT, 1)])
@@ -179,7 +179,7 @@ def test_no_row_is_given_to_two(database: Database) -> None:
     def work(owner: int) -> list[int]:
         taken: list[int] = []
         while claimed := claim(database, "query", owner=f"worker-{owner}", limit=7):
-            taken += [each.id for each in claimed]
+            taken += [one.id for one in claimed]
         return taken
 
     with ThreadPoolExecutor(4) as threads:
@@ -218,7 +218,7 @@ def test_a_person_may_try_a_parked_row_again(database: Database) -> None:
     with transaction(database) as session:
         store.reopen(session, claimed.id, now=NOW + timedelta(hours=1))
 
-    assert [each.attempts for each in claim(database, "query", now=NOW + timedelta(hours=1))] == [1]
+    assert [claimed.attempts for claimed in claim(database, "query", now=NOW + timedelta(hours=1))] == [1]
 
 
 def test_a_person_may_look_at_one_row_and_drop_it(database: Database) -> None:
@@ -281,7 +281,7 @@ def test_the_worker_is_woken_after_a_commit_that_enqueued(database: Database) ->
         store.wake_after_commit(session, lambda: woken.append(len(rows(database))))  # type: ignore[arg-type]
 
     with transaction(database, [hook]) as session:
-        store.enqueue(session, "query", ordering_key="k", payload={}, now=NOW)
+        store.enqueue(session, Query("k"), now=NOW)
         assert woken == []
     assert woken == [1]
 

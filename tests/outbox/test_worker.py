@@ -1,4 +1,4 @@
-"""The worker: claim, deliver, settle; and whatever happens in between, nothing is lost and nobody is in the way."""
+"""The worker: claim, deliver, settle; whatever happens in between, no row is lost and none delays the others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,26 @@ from sqlmodel import Session
 from licsrv.errors import ConflictError
 from licsrv.outbox import store
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, State, Verdict
-from licsrv.outbox.store import Claimed
-from licsrv.outbox.worker import Deliverer, Worker
+from licsrv.outbox.worker import Deliverer, Parked, Worker
 from licsrv.platform.db import Database, transaction
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.writer import Writer
 from tests.conftest import NOW, StandingClock
-from tests.outbox.conftest import Answer, Receiver, claim, mark, put, row, rows, worker_of
+from tests.outbox.conftest import (
+    Answer,
+    Numbered,
+    Query,
+    Receiver,
+    Usage,
+    claim,
+    damage,
+    ignore,
+    mark,
+    put,
+    row,
+    rows,
+    worker_of,
+)
 
 
 async def deliver(writer: Writer, clock: StandingClock, *answers: Answer, **options: Any) -> Receiver:
@@ -136,10 +149,12 @@ async def test_a_deliverer_that_answers_too_little_is_asked_again(
 ) -> None:
     put(database, ("query", "a"), ("query", "b"))
 
-    async def forgetful(group: Sequence[Claimed]) -> Sequence[Verdict]:
+    async def forgetful(group: Sequence[Query]) -> Sequence[Verdict]:
         return [Delivered()] * (len(group) - 1)
 
-    worker = Worker(writer, {"query": Deliverer(forgetful, 10)}, clock=clock, metrics=Metrics(), owner="me")
+    worker = Worker(
+        writer, [Deliverer(Query, forgetful, 10)], on_parked=ignore, clock=clock, metrics=Metrics(), owner="me"
+    )
     await worker.drain()
 
     assert [(found.state, found.last_error) for found in rows(database)] == [
@@ -213,7 +228,7 @@ async def test_each_row_of_a_batch_has_its_own_verdict(
     put(database, ("query", "a"), ("query", "b"), ("query", "c"))
     verdicts: list[Verdict] = [Delivered(), Refused("no"), Again("later")]
 
-    await deliver(writer, clock, lambda claimed: verdicts[claimed.payload["number"]], batch=10)
+    await deliver(writer, clock, lambda message: verdicts[message.number], batch=10)
 
     assert [found.state for found in rows(database)] == ["DELIVERED", "PARKED", "WAITING"]
 
@@ -224,7 +239,7 @@ async def test_no_more_calls_than_allowed_are_under_way(
     put(database, *(("query", f"k{number}") for number in range(12)))
     under_way = most = 0
 
-    async def counting(group: Sequence[Claimed]) -> Sequence[Verdict]:
+    async def counting(group: Sequence[Query]) -> Sequence[Verdict]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
@@ -232,8 +247,16 @@ async def test_no_more_calls_than_allowed_are_under_way(
         under_way -= 1
         return [Delivered()] * len(group)
 
-    deliverers = {"query": Deliverer(counting)}
-    await Worker(writer, deliverers, clock=clock, metrics=Metrics(), owner="me", concurrency=3).drain()
+    worker = Worker(
+        writer,
+        [Deliverer(Query, counting)],
+        on_parked=ignore,
+        clock=clock,
+        metrics=Metrics(),
+        owner="me",
+        concurrency=3,
+    )
+    await worker.drain()
 
     assert most == 3
     assert {found.state for found in rows(database)} == {"DELIVERED"}
@@ -245,23 +268,19 @@ async def test_many_rows_of_one_kind_do_not_keep_another_waiting(
     put(database, *(("query", f"k{number}") for number in range(40)), ("usage", "x"))
     order: list[str] = []
 
-    def noting(kind: str) -> Deliverer:
-        async def deliver(group: Sequence[Claimed]) -> Sequence[Verdict]:
-            order.append(kind)
-            return [Delivered()] * len(group)
+    async def deliver(group: Sequence[Numbered]) -> Sequence[Verdict]:
+        order.append(group[0].KIND)
+        return [Delivered()] * len(group)
 
-        return Deliverer(deliver)
-
-    deliverers = {"query": noting("query"), "usage": noting("usage")}
-    await Worker(writer, deliverers, clock=clock, metrics=Metrics(), owner="me", concurrency=2).drain()
+    deliverers = [Deliverer(Query, deliver), Deliverer(Usage, deliver)]
+    worker = Worker(writer, deliverers, on_parked=ignore, clock=clock, metrics=Metrics(), owner="me", concurrency=2)
+    await worker.drain()
 
     assert order.index("usage") < 10
 
 
-async def test_kinds_that_nobody_delivers_stay_waiting(
-    database: Database, writer: Writer, clock: StandingClock
-) -> None:
-    put(database, ("from a newer version", "a"), ("query", "b"))
+async def test_kinds_without_a_deliverer_stay_waiting(database: Database, writer: Writer, clock: StandingClock) -> None:
+    put(database, ("trace", "a"), ("query", "b"))
 
     await deliver(writer, clock)
 
@@ -284,9 +303,8 @@ async def test_outcomes_are_counted(database: Database, writer: Writer, clock: S
     put(database, *(("query", f"k{number}") for number in range(4)))
     metrics = Metrics()
     receiver = Receiver(Delivered(), Refused("no"), Again("later"), Postponed("closed", NOW + timedelta(hours=1)))
-    deliverers = {"query": Deliverer(receiver)}
 
-    await Worker(writer, deliverers, clock=clock, metrics=metrics, owner="me", concurrency=1).drain()
+    await worker_of(writer, {"query": receiver}, clock, metrics=metrics, concurrency=1).drain()
 
     for outcome in ("delivered", "parked", "again", "postponed"):
         labels = {"kind": "query", "outcome": outcome}
@@ -322,7 +340,7 @@ async def test_a_running_worker_is_woken_by_the_commit(
     await writer.run(lambda _: None)  # its first look is over
     started = asyncio.get_running_loop().time()
 
-    await writer.run(lambda session: store.enqueue(session, "query", ordering_key="k", payload={"number": 7}, now=NOW))
+    await writer.run(lambda session: store.enqueue(session, Query("k", number=7), now=NOW))
     await called(receiver)
 
     assert asyncio.get_running_loop().time() - started < 1.5, "sooner than it would have looked by itself"
@@ -383,11 +401,60 @@ async def test_a_row_that_a_person_dropped_meanwhile_stays_dropped(
 ) -> None:
     put(database, ("query", "k"))
 
-    def dropping(claimed: Claimed) -> Verdict:
+    def dropping(_: Numbered) -> Verdict:
+        row_id = row(database).id or 0
         with transaction(database) as session:
-            store.settle(session, claimed.id, state=State.DROPPED, error="not needed", now=NOW)
+            store.settle(session, row_id, state=State.DROPPED, error="not needed", now=NOW)
         return Delivered(mark("effect"))
 
     await deliver(writer, clock, dropping)
 
     assert [(found.state, found.last_error) for found in rows(database)] == [("DROPPED", "not needed")]
+
+
+async def test_every_parked_row_is_noted_in_the_transaction_that_parks_it(
+    database: Database, writer: Writer, clock: StandingClock
+) -> None:
+    put(database, ("query", "refused"), ("query", "given up"), ("query", "damaged"))
+    damage(database, "damaged", "[]")
+    answers: list[Verdict] = [Refused("no"), Again("no answer")]
+    noted: list[Parked] = []
+
+    def note(session: Session, parked: Parked) -> None:
+        noted.append(parked)
+        mark(parked.ordering_key)(session)
+
+    await deliver(writer, clock, lambda message: answers[message.number], max_attempts=1, on_parked=note)
+
+    parked = {found.ordering_key: found for found in rows(database) if found.state == "PARKED"}
+    assert {one.ordering_key: one.reason for one in noted} == {
+        "refused": "no", "given up": "given up: no answer", "damaged": "the stored message is not a JSON object",
+    }  # fmt: skip
+    assert {one.row_id for one in noted} == {found.id for found in parked.values()}
+    assert {found.ordering_key for found in rows(database) if found.kind == "trace"} == set(parked)
+
+
+@pytest.mark.parametrize("batch", [1, 10])
+async def test_a_row_that_cannot_be_read_is_parked_and_delays_no_other(
+    database: Database, writer: Writer, clock: StandingClock, batch: int
+) -> None:
+    damaged = ["null", "7", '{"number": "secret"}', '{"number": null}', *(["{]", ""] if database.is_sqlite else [])]
+    put(database, *(("query", f"damaged {number}") for number in range(len(damaged))), ("query", "whole"))
+    for number, payload in enumerate(damaged):
+        damage(database, f"damaged {number}", payload)
+
+    receiver = await deliver(writer, clock, batch=batch)
+
+    *parked, whole = rows_as_text(database)
+    assert receiver.calls == [[len(damaged)]]
+    assert whole == ("DELIVERED", None)
+    assert [state for state, _ in parked] == ["PARKED"] * len(damaged)
+    assert all(reason and reason.startswith("the stored message") for _, reason in parked), parked
+    assert not any("secret" in str(reason) for _, reason in parked), "the values are nothing for the log"
+
+
+def rows_as_text(database: Database) -> list[tuple[str, str | None]]:
+    """Read without the payload, which may be no JSON."""
+    with transaction(database) as session:
+        found = session.execute(text("SELECT state, last_error FROM outbox ORDER BY id")).all()
+    return [(state, error) for state, error in found]

@@ -14,6 +14,7 @@ from licsrv import migrations
 from licsrv.app import Runtime
 from licsrv.errors import StorageError
 from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import QueryLicense
 from licsrv.platform.db import transaction
 from licsrv.platform.health import Check, Finding, HealthRoutes
 from licsrv.platform.metrics import Metrics
@@ -120,7 +121,7 @@ async def test_the_whole_service_is_ready_and_says_what_waits(
     client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
 ) -> None:
     with transaction(runtime.database) as session:
-        outbox.enqueue(session, "query_license", ordering_key="k", payload={}, now=NOW)
+        outbox.enqueue(session, QueryLicense("k", code="c"), now=NOW)
     clock.advance(seconds=90)
 
     body = (await client.get("/readyz")).json()

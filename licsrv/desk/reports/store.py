@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Select, String, and_, case, cast, func, li
 from sqlmodel import Session
 
 from licsrv.desk.reports.questions import By, Question
-from licsrv.heartbeats.service import USAGE_KIND
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.tables import License, Product, RefusedDevice
+from licsrv.outbox.messages import ReportUsage
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import table_of
@@ -138,7 +138,7 @@ def _usage(question: Question) -> Any:
         day, _outbox.ordering_key, none,
         _counts(State.DELIVERED), _counts(State.WAITING), _counts(State.PARKED, State.DROPPED),
     ).where(
-        _outbox.kind == USAGE_KIND,
+        _outbox.kind == ReportUsage.KIND,
         _outbox.created_at >= question.begins_at - timedelta(days=1),
         day.between(question.first.isoformat(), question.last.isoformat()),
     )  # fmt: skip

@@ -18,7 +18,6 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.errors import CallbackError
-from licsrv.heartbeats.service import QUERY_KIND
 from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
 from licsrv.licensing.changes import MARKETPLACE
@@ -45,6 +44,7 @@ from licsrv.marketplace.commands import (
 from licsrv.marketplace.licenses import applications, instances
 from licsrv.marketplace.licenses.applications import Issuer
 from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import QueryLicense, QueryOrder
 
 # A renewal by its nature only extends; every other scene (also one we do not know) says what the end is.
 _EXTENDING_SCENES = frozenset({"RENEWAL", "TRIAL_TO_FORMAL"})
@@ -97,7 +97,8 @@ def _note_order(session: Session, command: NoteOrder, message: Message, *, now: 
     if store.receipt(session, receipt) is None:
         instance = store.instance_of_order(session, command.order_id, command.order_line_id)
         code = instance.code if instance is not None else ""
-        instances.ask_order(session, command.order_id, code, command.order_id, command.order_line_id, now=now)
+        order = QueryOrder("", code=code, order_id=command.order_id, order_line_id=command.order_line_id)
+        outbox.enqueue(session, order, now=now)
         store.add_receipt(session, receipt, Outcome().message, now=now)
     return Outcome()
 
@@ -125,9 +126,12 @@ def _change_license(
 def _ask_afterwards(session: Session, license: License, command: LicenseCommand, *, now: datetime) -> None:
     """Ask the marketplace for its own word: about the code, or about the order that changed an instance."""
     if license.source == MARKETPLACE:
-        outbox.enqueue(session, QUERY_KIND, ordering_key=license.id, payload={"code": license.code}, now=now)
+        outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
     elif license.source == instances.ONLINE and isinstance(command, ChangeExpiry | ChangeOrder):
-        instances.ask_order(session, license.id, license.code, command.order_id, command.order_line_id, now=now)
+        order = QueryOrder(
+            license.id, code=license.code, order_id=command.order_id, order_line_id=command.order_line_id
+        )
+        outbox.enqueue(session, order, now=now)
 
 
 def _receipt_digest(message: Message) -> str | None:

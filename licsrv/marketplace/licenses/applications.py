@@ -34,11 +34,11 @@ from licsrv.marketplace.commands import ApplyForLicense, Outcome, ResultCode
 from licsrv.marketplace.open_api.order_answers import PERIOD
 from licsrv.marketplace.tables import Application
 from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import UploadLicense
 from licsrv.outbox.rules import State
 from licsrv.platform import logs, sealing
 from licsrv.platform.db import savepoint
 
-UPLOAD_KIND = "upload_license"
 # The marketplace's clock and ours, and a renewal whose refreshInstance is still on its way.
 TOLERANCE = timedelta(days=1)
 
@@ -116,7 +116,7 @@ def _try_refused_upload_again(
     What the marketplace took is not sent twice.
     """
     for row in outbox.rows(session, state=State.PARKED, key=license.id):
-        if row.kind == UPLOAD_KIND and row.payload["event_id"] == known.event_id and row.id is not None:
+        if row.kind == UploadLicense.KIND and row.payload.get("event_id") == known.event_id and row.id is not None:
             outbox.reopen(session, row.id, now=now)
             detail = {"row": row.id, "kind": row.kind, "was": row.state, "error": row.last_error}
             record(session, Action.DELIVERY_RETRIED, subject=license.id, cause=cause, detail=detail, now=now)
@@ -151,12 +151,13 @@ def _issue(
     _require_inside_period(session, license, application, now)
     issued = _activate(session, application, device_info, issuer, cause, now)
     application.issued_id = issued.issued_id
-    payload = {
-        "event_id": application.event_id,
-        "file_name": _FILE_NAME if issued.form == issuing.FILE else None,
-        "sealed": sealing.seal(issued.text, device_key=issuer.keyring().device_key),
-    }
-    outbox.enqueue(session, UPLOAD_KIND, ordering_key=license.id, payload=payload, now=now)
+    upload = UploadLicense(
+        license.id,
+        event_id=application.event_id,
+        file_name=_FILE_NAME if issued.form == issuing.FILE else None,
+        sealed=sealing.seal(issued.text, device_key=issuer.keyring().device_key),
+    )
+    outbox.enqueue(session, upload, now=now)
 
 
 def _require_inside_period(session: Session, license: License, application: Application, now: datetime) -> None:

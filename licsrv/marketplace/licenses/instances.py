@@ -23,9 +23,9 @@ from licsrv.marketplace.commands import OpenedInstance, OpenInstance, OpenLicens
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
 from licsrv.marketplace.tables import Instance, OrderRecord
 from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import QueryOrder
 from licsrv.platform.ids import new_id
 
-ORDER_KIND = "query_order"
 ONLINE = "online"
 LICENSE_V1 = "license_v1"
 UNDONE = "UNSUBSCRIBE_RENEWAL_PERIOD"
@@ -64,7 +64,7 @@ def _ask_again(session: Session, license: License, instance: Instance, *, cause:
     if now - instance.created_at >= CALLED_OPEN_AFTER:
         raise CallbackError(ResultCode.INTERNAL_ERROR, f"The order cannot be asked about: {license.refused_reason}")
     changes.reopen(session, license, cause=cause, now=now)
-    ask_order(session, license.id, instance.code, instance.order_id, instance.order_line_id, now=now)
+    _ask_order(session, license, now=now)
 
 
 def _instance(session: Session, command: OpenInstance, *, source: str, cause: Cause, now: datetime) -> Instance:
@@ -80,7 +80,7 @@ def _instance(session: Session, command: OpenInstance, *, source: str, cause: Ca
             license = changes.reserve(session, purchase, cause=cause, now=now)
             store.add_order(session, license.id, command.order_id, command.order_line_id, OrderType.NEW, now=now)
             if source == ONLINE:
-                ask_order(session, license.id, code, command.order_id, command.order_line_id, now=now)
+                _ask_order(session, license, now=now)
         found = store.instance_of_order(session, command.order_id, command.order_line_id)
         if found is not None:
             return found
@@ -117,12 +117,10 @@ def describe(session: Session, codes: Sequence[str], *, now: datetime) -> Outcom
     return Outcome(instances=[OpenedInstance(license.code, str(lifecycle.status(license, now))) for license in opened])
 
 
-def ask_order(
-    session: Session, ordering_key: str, code: str, order_id: str, order_line_id: str, *, now: datetime
-) -> None:
-    """Have the marketplace asked what an order line is; ``code`` is the license that it belongs to, where one does."""
-    payload = {"code": code, "order_id": order_id, "order_line_id": order_line_id}
-    outbox.enqueue(session, ORDER_KIND, ordering_key=ordering_key, payload=payload, now=now)
+def _ask_order(session: Session, license: License, *, now: datetime) -> None:
+    """Ask the marketplace what was bought with the order line of a license."""
+    order = QueryOrder(license.id, code=license.code, order_id=license.order_id, order_line_id=license.order_line_id)
+    outbox.enqueue(session, order, now=now)
 
 
 def take_order_over(

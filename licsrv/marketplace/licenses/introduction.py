@@ -39,13 +39,13 @@ from licsrv.marketplace.open_api.guarded import GuardedOpenApi
 from licsrv.marketplace.provisional import Budgets
 from licsrv.marketplace.store import Origin
 from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import ActivateLicense
 from licsrv.platform import addresses, logs
 from licsrv.platform.clock import Clock
 from licsrv.platform.db import Database, reading
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.writer import Writer
 
-ACTIVATE_KIND = "activate_license"
 _log = logs.logger(__name__)
 _RETRY_AFTER = 60
 _BUSY_RETRY_AFTER = 5
@@ -203,7 +203,7 @@ class MarketplaceAuthority:
 
         license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
         marketplace.add_provisional_grant(session, license.id, origin, now=now)
-        outbox.enqueue(session, ACTIVATE_KIND, ordering_key=license.id, payload={"code": code}, now=now)
+        outbox.enqueue(session, ActivateLicense(license.id, code=code), now=now)
         return None
 
     def _runs_provisionally(self, session: Session, parts: HashedParts, *, now: datetime) -> bool:

@@ -17,14 +17,12 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, NotFoundError
-from licsrv.heartbeats.service import QUERY_KIND
 from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
 from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.licenses import codes
-from licsrv.marketplace.licenses.introduction import ACTIVATE_KIND
 from licsrv.marketplace.open_api.code_answers import CodeState, ReportedStatus
 from licsrv.marketplace.reconciliation import rules
 from licsrv.marketplace.reconciliation import runs as reconciliation_runs
@@ -33,6 +31,7 @@ from licsrv.marketplace.reconciliation.rules import Kind, Missing, Said, Word
 from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
 from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import ActivateLicense, QueryLicense
 from licsrv.platform.db import savepoint
 
 WORD_LASTS = timedelta(hours=36)
@@ -184,9 +183,8 @@ def _take_over(
     if word.status == rules.NOT_RECEIVED:
         raise ConflictError("The buyer has to receive the code at the marketplace; nothing can be done here.")
     if word.status == rules.NOT_ACTIVATED:
-        payload = {"code": license.code}
-        outbox.enqueue(session, ACTIVATE_KIND, ordering_key=license.id, payload=payload, now=now)
-        outbox.enqueue(session, QUERY_KIND, ordering_key=license.id, payload=payload, now=now)
+        outbox.enqueue(session, ActivateLicense(license.id, code=license.code), now=now)
+        outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
     elif license.source == MARKETPLACE:
         _take_code_over(session, license, word, difference.asked_at, cause, alive_unfreezes, now)
     else:

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from licsrv.heartbeats.service import USAGE_KIND
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import refused_devices
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.tables import License, Product
 from licsrv.outbox import store as outbox_store
+from licsrv.outbox.messages import ReportUsage
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.people.roles import Role
@@ -75,8 +75,7 @@ class Records:
 
     def usage(self, license_id: str, device: str, day: date, state: State) -> None:
         with transaction(self._database) as session:
-            payload = {"code": "x", "client_id": device, "day": day.isoformat()}
-            outbox_store.enqueue(session, USAGE_KIND, ordering_key=license_id, payload=payload, now=NOW)
+            outbox_store.enqueue(session, ReportUsage(license_id, code="x", client_id=device, day=day), now=NOW)
             newest = session.execute(select(func.max(OutboxRow.id))).scalar_one()
             session.execute(update(OutboxRow).where(col(OutboxRow.id) == newest).values(state=str(state)))
 
