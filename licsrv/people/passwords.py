@@ -9,7 +9,6 @@ import os
 import secrets
 import unicodedata
 from functools import cache
-from itertools import pairwise
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -17,7 +16,21 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from licsrv.errors import InvalidRequestError
 
 SHORTEST, LONGEST = 12, 256
-_FEWEST_DIFFERENT = 5
+_LEAST_SCORE = 3  # of 4: more than 10^8 guesses for a program that knows lists, keyboards, dates and these words
+_ESTIMATED_CHARACTERS = 72  # the estimate takes longer than linear time, and more characters only add to it
+_CONTEXT = (
+    "licsrv",
+    "license",
+    "licence",
+    "server",
+    "marketplace",
+    "koogallery",
+    "huawei",
+    "cloud",
+    "support",
+    "admin",
+)
+_FEWEST_OWN = 8  # characters that are none of these words
 _SALT_BYTES, _LENGTH = 16, 32
 _MEMORY_KIB, _ITERATIONS, _LANES = 19456, 2, 1  # OWASP's least: about 20 to 45 ms
 _PARAMETERS = f"$argon2id$v=19$m={_MEMORY_KIB},t={_ITERATIONS},p={_LANES}$"
@@ -50,18 +63,21 @@ def is_outdated(phc: str) -> bool:
 def require_good(password: str, *, name: str) -> None:
     """Refuse a password that is guessed first (NIST SP 800-63B §3.1.1.2: length, no rules on kinds of characters).
 
+    How soon it is guessed is estimated by zxcvbn (Wheeler, USENIX Security 2016), which knows common passwords, names
+    and words with their usual substitutions, keyboard rows, repetitions and dates.
+
     Args:
         password: As it was typed.
         name: Of the account; a password that holds it is no secret.
 
     Raises:
-        InvalidRequestError: It is too short, too long, too plain, or holds the account's name.
+        InvalidRequestError: It is too short, too long, too easily guessed, or holds the account's name.
     """
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidRequestError(f"A password has {SHORTEST} to {LONGEST} characters.")
     folded = _normal(password).casefold()
-    is_plain = len(set(folded)) < _FEWEST_DIFFERENT or _is_a_row(folded)
-    if is_plain or (len(name) > 2 and name.casefold() in folded):  # shorter ones are in many words
+    holds_name = len(name) > 2 and name.casefold() in folded  # shorter ones are in many words
+    if holds_name or len(_without_context(folded)) < _FEWEST_OWN or _score(folded, name) < _LEAST_SCORE:
         raise InvalidRequestError(
             "This password is among the first that are tried.",
             action="Use several words, without your account's name.",
@@ -76,10 +92,19 @@ def one_time_password() -> str:
     return "-".join(groups)
 
 
-def _is_a_row(text: str) -> bool:
-    """Whether each character follows the one before it, as in 123456789012 (0 follows 9) or abcdefghijkl."""
-    steps = {(ord(after) - ord(before)) for before, after in pairwise(text)}
-    return steps <= {1, -9} or steps <= {-1, 9}
+def _without_context(password: str) -> str:
+    """Return what is left of a password without the words that everyone expects here."""
+    for word in _CONTEXT:
+        password = password.replace(word, "")
+    return password
+
+
+def _score(password: str, name: str) -> int:
+    """Return 0 (guessed at once) to 4, judged without spaces at the ends, which are no secret."""
+    from zxcvbn import zxcvbn  # loading its lists takes longer than starting a command may
+
+    estimate = zxcvbn(password.strip()[:_ESTIMATED_CHARACTERS], user_inputs=[name, *_CONTEXT])
+    return int(estimate["score"])
 
 
 def _normal(password: str) -> str:
