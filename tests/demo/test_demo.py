@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from demo.story import ACTS, STEPS
-from tests.docs.pages import README, ROOT, text
+from tests.docs.pages import DEMO, ROOT, text
 
 _DEMO = [sys.executable, "-m", "demo"]
 
@@ -69,8 +69,8 @@ def test_an_interrupted_demo_says_so_and_ends_its_processes(number: signal.Signa
             httpx2.get(url, trust_env=False)
 
 
-def test_the_readme_shows_steps_of_the_story() -> None:
-    shown = text(README).split("<!-- demo output begins -->")[1].split("<!-- demo output ends -->")[0]
+def test_the_page_about_the_demo_shows_steps_of_the_story() -> None:
+    shown = text(DEMO).split("<!-- demo output begins -->")[1].split("<!-- demo output ends -->")[0]
     titles = {(int(number), title) for number, title in re.findall(r"^ ?(\d+) (\w.*)$", shown, re.MULTILINE)}
 
     assert titles

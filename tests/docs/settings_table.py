@@ -1,4 +1,4 @@
-"""The settings table of the README, rendered from the model; ``python -m tests.docs.settings_table`` prints it."""
+"""The table of ``docs/settings.md``, rendered from the model; ``python -m tests.docs.settings_table`` prints it."""
 
 from __future__ import annotations
 

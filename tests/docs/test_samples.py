@@ -1,7 +1,7 @@
-"""The samples of the README and of docs/desktop-integration.md do what they say, run as they stand against a server.
+"""The samples of the pages do what they say: each is run as it is written, against a server.
 
 The server and the emulated marketplace are processes of their own; addresses and the folder of the C verifier's build
-are the only words of a sample that are exchanged.
+are the only words of a sample that are replaced.
 """
 
 from __future__ import annotations
@@ -23,9 +23,22 @@ import pytest
 
 from client_stub.session import events
 from demo.stage import free_port
-from tests.docs.pages import DESKTOP, OPERATIONS, README, ROOT, code_spans, sample, samples, text
+from tests.docs.pages import (
+    DESKTOP,
+    FIRST_STEPS,
+    KEYS,
+    PAGES,
+    README,
+    RELEASES,
+    ROOT,
+    code_spans,
+    name_of,
+    sample,
+    samples,
+    text,
+)
 
-_README_URL = "http://127.0.0.1:8000"
+_SERVER_URL = "http://127.0.0.1:8000"
 _MARKETPLACE_URL = "http://127.0.0.1:8001"
 _SECONDS = 90.0
 
@@ -49,7 +62,7 @@ class Server:
     def run_sample(self, script: str) -> str:
         """Run a shell sample; a newcomer's virtual environment is this one, and nothing is built in the repository."""
         exchanged = {
-            _README_URL: self.url,
+            _SERVER_URL: self.url,
             _MARKETPLACE_URL: self.marketplace_url,
             ".venv/bin/licsrv": f"'{sys.executable}' -m licsrv",
             ".venv/bin/python": f"'{sys.executable}'",
@@ -62,7 +75,7 @@ class Server:
 
     def run_python(self, program: str) -> str:
         """Run a Python sample."""
-        return self.run(sys.executable, "-c", program.replace(_README_URL, self.url))
+        return self.run(sys.executable, "-c", program.replace(_SERVER_URL, self.url))
 
 
 @pytest.fixture(scope="module")
@@ -118,27 +131,42 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def shell_output(server: Server) -> str:
-    """What the shell sample prints; the later samples build on what it leaves."""
+def curl() -> None:
     if shutil.which("curl") is None:
-        pytest.skip("NO CURL ON THIS MACHINE: THE SAMPLES OF THE README ARE NOT RUN")
-    return server.run_sample(sample("shell"))
+        pytest.skip("NO CURL ON THIS MACHINE: THE SAMPLES IN SHELL ARE NOT RUN")
 
 
-def test_the_shell_sample_ends_with_a_lease(shell_output: str) -> None:
-    answer = json.loads(shell_output[shell_output.index('{"lease"') :])
+@pytest.fixture(scope="module")
+def first_license(server: Server, curl: None) -> str:
+    """What the first sample of the first steps prints; the later samples build on the license that it adds."""
+    return server.run_sample(sample("license", FIRST_STEPS))
+
+
+def test_the_readme_shows_how_a_device_gets_its_license(server: Server, curl: None) -> None:
+    # A code of its own: the first steps add the same one again.
+    printed = server.run_sample(sample("first-license", README).replace("PL0000000001", "PL0000000009"))
+
+    answer = json.loads(printed[printed.index('{"license_string"') :])
+    assert answer["license_string"].count(".") == 2
+
+
+def test_a_check_in_returns_a_lease(server: Server, first_license: str) -> None:
+    answer = json.loads(server.run_sample(sample("check-in", FIRST_STEPS)))
 
     assert answer["status"] == "ACTIVE"
     assert answer["lease"].count(".") == 2
 
 
-def test_the_python_sample_prints_that_the_program_may_work(server: Server, shell_output: str) -> None:
-    printed = server.run_python(sample("python"))
+def test_the_python_sample_prints_that_the_program_may_work(server: Server, first_license: str) -> None:
+    server.run_sample(sample("keys", FIRST_STEPS))
+
+    printed = server.run_python(sample("python", FIRST_STEPS))
 
     assert printed == "ALLOWED The license is valid.\n"
+    assert f"`{printed.strip()}`" in text(FIRST_STEPS)
 
 
-def test_the_terminal_program_is_licensed(server: Server, shell_output: str) -> None:
+def test_the_terminal_program_is_licensed(server: Server, first_license: str) -> None:
     words = ["--server", server.url, "--code", "PL0000000001", "--trust-server-keys", "--once"]
 
     printed = server.run(sys.executable, "-m", "client_stub", *words)
@@ -146,9 +174,29 @@ def test_the_terminal_program_is_licensed(server: Server, shell_output: str) -> 
     assert "ALLOWED" in printed
 
 
-def test_the_next_keys_are_made_as_the_operations_page_says(server: Server) -> None:
+def test_a_product_is_described_before_its_license_is_shown(server: Server) -> None:
+    printed = server.run_sample(sample("product", FIRST_STEPS))
+
+    assert "CAD" in printed
+    assert "PL0000000002" in printed
+
+
+def test_a_license_is_revoked_and_reinstated_and_the_audit_has_both(server: Server, first_license: str) -> None:
+    printed = server.run_sample(sample("revoke", FIRST_STEPS))
+
+    assert "LICENSE_REVOKED" in printed
+    assert "LICENSE_REINSTATED" in printed
+
+
+def test_a_code_bought_at_the_emulator_is_activated(server: Server, curl: None) -> None:
+    answer = json.loads(server.run_sample(sample("buy", FIRST_STEPS)))
+
+    assert answer["license_string"].count(".") == 2
+
+
+def test_the_next_keys_are_made_as_the_page_about_keys_says(server: Server) -> None:
     command = "LICSRV_KEYS_DIR=next-keys LICSRV_DATABASE_URL=sqlite:///next-keys/unused.db"
-    assert command in text(OPERATIONS)
+    assert command in text(KEYS)
 
     server.run("sh", "-eu", "-c", f"{command} '{sys.executable}' -m licsrv init")
 
@@ -156,7 +204,7 @@ def test_the_next_keys_are_made_as_the_operations_page_says(server: Server) -> N
 
 
 @pytest.fixture(scope="module")
-def license_file(server: Server, shell_output: str) -> str:
+def license_file(server: Server, first_license: str) -> str:
     """What verifying a file prints; the samples after it build on the keys and the file that it leaves."""
     server.run_sample(sample("pin", DESKTOP))
     return server.run_sample(sample("file", DESKTOP))
@@ -169,9 +217,14 @@ def compiler() -> None:
 
 
 def test_no_sample_is_left_out_here() -> None:
-    assert set(samples(README)) == {"shell", "python"}
-    assert set(samples(OPERATIONS)) == {"release"}
-    assert set(samples(DESKTOP)) == {"pin", "file", "program", "offline", "iscdesk", "array", "c", "build", "cpp"}
+    found = {name_of(page): set(samples(page)) for page in PAGES if samples(page)}
+
+    assert found == {
+        "README.md": {"first-license"},
+        "docs/first-steps.md": {"license", "check-in", "keys", "python", "product", "revoke", "buy"},
+        "docs/operations/releases.md": {"release"},
+        "docs/desktop-integration.md": {"pin", "file", "program", "offline", "iscdesk", "array", "c", "build", "cpp"},
+    }
 
 
 def test_the_file_sample_is_verified_without_network(license_file: str) -> None:
@@ -203,12 +256,10 @@ def test_the_cpp_sample_believes_the_file(server: Server, license_file: str) -> 
     assert "verified on this computer, without network" in server.run_sample(sample("cpp", DESKTOP))
 
 
-def test_a_version_is_published_rolled_out_and_withdrawn_as_the_operations_page_says(server: Server) -> None:
+def test_a_version_is_published_rolled_out_and_withdrawn_as_the_page_about_releases_says(server: Server) -> None:
     (server.folder / "cad-3.3.0.exe").write_bytes(b"program")
 
-    printed = server.run_sample(
-        re.sub("^licsrv", ".venv/bin/licsrv", sample("release", OPERATIONS), flags=re.MULTILINE)
-    )
+    printed = server.run_sample(re.sub("^licsrv", ".venv/bin/licsrv", sample("release", RELEASES), flags=re.MULTILINE))
 
     shares = re.findall(r"offered to (\d+) %", printed)
     assert shares == ["5", "50", "100"]
