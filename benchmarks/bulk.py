@@ -24,9 +24,9 @@ from benchmarks.report import Figure, at_most
 from licsrv import audit
 from licsrv.audit import Cause
 from licsrv.desk.bulk import intake, jobs, store
-from licsrv.desk.bulk.rules import BulkAction, Outcome, Task
+from licsrv.desk.bulk.execution import Progress
+from licsrv.desk.bulk.rules import FOR_LISTS, Outcome, Task
 from licsrv.desk.bulk.runner import BulkRunner
-from licsrv.desk.bulk.work import Progress
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
 from licsrv.people.actors import at_the_terminal
@@ -110,7 +110,7 @@ async def _revoke_all(database: Database, writer: Writer) -> tuple[float, float,
     with reading(database) as session:
         raw = "\n".join(session.scalars(select(table_of(License).c.code))).encode()
     job_id = await writer.run(
-        lambda session: jobs.make(session, Task(BulkAction.REVOKE), actor=_ACTOR, cause=_CAUSE, now=clock.now()).id
+        lambda session: jobs.make(session, Task(FOR_LISTS["revoke"]), actor=_ACTOR, cause=_CAUSE, now=clock.now()).id
     )
     started = perf_counter()
     await intake.take_in(_Place(database, writer), job_id, raw, actor=_ACTOR, clock=clock)

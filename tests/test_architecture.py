@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 RANKS = (
     {"errors"},
     {"platform"},
-    {"audit", "outbox"},
+    {"audit", "outbox", "words"},
     {"licensing"},
     {"heartbeats", "releases", "people"},
     {"marketplace"},

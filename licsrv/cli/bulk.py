@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.cli.workplace import Workplace
-    from licsrv.desk.bulk.work import Progress
+    from licsrv.desk.bulk.execution import Progress
     from licsrv.people.actors import Actor
 
 app = typer.Typer(
@@ -43,11 +43,11 @@ _JOBS = (
 
 
 def _action(word: str) -> str:
-    from licsrv.desk.bulk.rules import BulkAction
+    from licsrv.desk.bulk.rules import FOR_LISTS
 
     word = word.replace("-", "_")
-    if word not in list(BulkAction):
-        raise typer.BadParameter(f"One of {', '.join(BulkAction)}.")
+    if word not in FOR_LISTS:
+        raise typer.BadParameter(f"One of {', '.join(FOR_LISTS)}.")
     return word
 
 
@@ -83,11 +83,10 @@ def prepare(
     """Read a list and say what would become of each line; nothing is changed until `licsrv bulk start`."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import rules
-    from licsrv.desk.bulk.rules import BulkAction
 
     with open_workplace() as place:
         actor, now = _actor(staff_name), place.clock.now()
-        task = rules.task_of(BulkAction(action), moments.parse(until) if until else None, now=now)
+        task = rules.task_of(action, moments.parse(until) if until else None, now=now)
         document = asyncio.run(_prepared(place, task, file, actor, reason, now))
     _show(document, as_json=as_json)
 

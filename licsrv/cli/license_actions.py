@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
-    from licsrv.desk.licenses.actions import ActionAnswer
+    from licsrv.desk.licenses.actions.answers import ActionAnswer
 
 _NEVER = "none"
 _FIRST_YEAR, _END_YEAR = 2000, 9000  # as for programs, see licsrv.desk.fields.Moment
@@ -89,19 +89,19 @@ def confirmed(
     place: Workplace, name: str, code: str, arguments: Mapping[str, Any], *, yes: bool
 ) -> Callable[[Session, Cause], ActionAnswer]:
     """Say what an action will change and ask; return what does it, to the license as it was read and no other."""
-    from licsrv.desk.licenses import actions
-    from licsrv.desk.licenses.actions import ActionRequest
+    from licsrv.desk.licenses.actions import ACTIONS, service
+    from licsrv.desk.licenses.actions.answers import ActionRequest
     from licsrv.desk.licenses.showing import View
 
-    action, view = actions.ACTIONS[name], View(place.settings.device_limit, place.clock.now())
+    action, view = ACTIONS[name], View(place.settings.device_limit, place.clock.now())
     request = ActionRequest.model_construct(
         **{"device_id": None, "until": None, "text": None, "state": None, **arguments}
     )
     with place.reading() as session:
-        preview = actions.preview(session, code, action, request, view=view)
+        preview = service.preview(session, code, action, request, view=view)
     staff.confirm(f"{terminal.printable(preview.says.en)} Do it?", yes=yes)
     request = request.model_copy(update={"state": preview.state})
-    return lambda session, cause: actions.do(session, code, action, request, cause=cause, view=view)
+    return lambda session, cause: service.do(session, code, action, request, cause=cause, view=view)
 
 
 def _act(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from licsrv.console.visits import Page, Visit
-from licsrv.desk.bulk.rules import BulkAction
+from licsrv.desk.bulk.rules import FOR_LISTS
 from licsrv.errors import NotFoundError, RefusalError
 
 _API = "/admin/api/bulk"
@@ -82,7 +82,7 @@ async def _take_list(visit: Visit, job_id: str) -> Response:
 
 async def _list(visit: Visit, refusal: RefusalError | None = None) -> Response:
     found = await visit.look(_API, query=visit.after)
-    return visit.show("bulk.html", refusal=refusal, found=found, actions=list(BulkAction), typed=visit.typed)
+    return visit.show("bulk.html", refusal=refusal, found=found, actions=list(FOR_LISTS), typed=visit.typed)
 
 
 async def _one(visit: Visit, job_id: str, refusal: RefusalError | None = None) -> Response:

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from licsrv.people.accounts import Language
+from licsrv.words.refusals import in_both
 
 
 def negotiated(accepted: str) -> Language:
@@ -32,7 +33,7 @@ def language_named(name: str | None) -> Language | None:
 
 def translated(sentence: str, language: Language) -> str:
     """Return a sentence in a language."""
-    return sentence if language is Language.ENGLISH else chinese().get(sentence, sentence)
+    return sentence if language is Language.ENGLISH else chinese().get(sentence) or in_both(sentence).zh
 
 
 @cache

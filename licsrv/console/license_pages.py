@@ -19,8 +19,6 @@ from licsrv.errors import RefusalError
 _API = "/admin/api/licenses/{license}"
 _PAGE = "/admin/licenses/{license}"
 _MATCH = f"{_API}/match"
-_ON_PAGE, _ON_DEVICE = ("revoke", "reinstate", "reissue"), ("release_place", "reissue")
-_WITH_DAY = ("extend_grace", "set_maintenance")
 
 
 def pages() -> Sequence[Page]:
@@ -98,7 +96,6 @@ async def page(
         year=picture_of(usage),
         compared=compared,
         done=done,
-        now_on={"page": _ON_PAGE, "device": _ON_DEVICE, "day": _WITH_DAY},
         device_info=visit.exactly("device_info"),
         can_match=visit.api.has("POST", _MATCH),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
@@ -81,6 +81,10 @@ class Visit:
     def may(self, permission: str, method: str = "", path: str = "") -> bool:
         """Whether the visitor holds a permission and the operation, where one is named, is there."""
         return permission in self.permissions and (not path or self.api.has(method, path))
+
+    def permitted(self, offers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return those of the offered actions that the visitor may do."""
+        return [one for one in offers if one["permission"] in self.permissions]
 
     async def look(
         self, path: str, *, at: Mapping[str, str] | None = None, query: Mapping[str, str] | None = None

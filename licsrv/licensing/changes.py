@@ -14,9 +14,9 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.errors import ConflictError, InvalidRequestError
+from licsrv.errors import ConflictError, InvalidRequestError, RefusalError
 from licsrv.licensing import lifecycle, store
-from licsrv.licensing.lifecycle import Status
+from licsrv.licensing.lifecycle import LicenseFacts, Status
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
@@ -204,8 +204,9 @@ def change_grace(session: Session, license: License, until: datetime | None, *, 
     """
     if license.grace_until == until:
         return False
-    if until is not None:
-        require_grace_possible(license, until, now)
+    problem = problem_of_grace(license, until, now=now) if until is not None else None
+    if problem is not None:
+        raise problem
     detail = {"grace_until": {"before": _text(license.grace_until), "after": _text(until)}}
     license.grace_until = until
     license.facts_changed_at = now
@@ -214,17 +215,23 @@ def change_grace(session: Session, license: License, until: datetime | None, *, 
     return True
 
 
-def require_grace_possible(license: License, until: datetime, now: datetime) -> None:
-    """Refuse a grace that cannot be; see :func:`change_grace`."""
+def problem_of_grace(license: LicenseFacts, until: datetime, *, now: datetime) -> RefusalError | None:
+    """Return why the grace of a license cannot end at a moment; None where it can."""
     if license.released_at is not None:
-        raise ConflictError("The license is released; nothing brings it back.")
+        return ConflictError("The license is released; nothing brings it back.")
     if license.expires_at is None or license.activated_at is None:
-        raise ConflictError("Only a confirmed license that ends can have a grace.")
-    if until <= max(now, license.expires_at) or until > now + LONGEST_GRACE:
-        raise InvalidRequestError(
-            f"The grace must end later than now and than the license, and at most {LONGEST_GRACE.days} days from now.",
-            latest=(now + LONGEST_GRACE).isoformat(),
-        )
+        return ConflictError("Only a confirmed license that ends can have a grace.")
+    if until <= license.expires_at:
+        return InvalidRequestError("A grace ends later than the license itself.")
+    return problem_of_grace_end(until, now=now)
+
+
+def problem_of_grace_end(until: datetime, *, now: datetime) -> RefusalError | None:
+    """Return why no grace can end at a moment, whatever the license; None where one can."""
+    if now < until <= now + LONGEST_GRACE:
+        return None
+    latest = (now + LONGEST_GRACE).isoformat()
+    return InvalidRequestError(f"A grace ends in the future, within {LONGEST_GRACE.days} days.", latest=latest)
 
 
 def change_maintenance(

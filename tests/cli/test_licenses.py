@@ -234,7 +234,7 @@ def test_a_reinstated_license_is_what_it_was(house: FurnishedHouse, licsrv: Run)
 def test_a_released_license_cannot_be_revoked(house: FurnishedHouse, licsrv: Run) -> None:
     ran = licsrv("licenses", "revoke", house.codes.parked, "--reason", "too late")
 
-    assert (ran.exit_code, ran.err) == (1, "licsrv: The license is released; there is nothing left to revoke.\n")
+    assert (ran.exit_code, ran.err) == (1, "licsrv: The license is released; nothing brings it back.\n")
 
 
 @pytest.mark.parametrize("command", ["revoke", "reinstate"])

@@ -18,7 +18,7 @@ from licsrv.console.navigation import MENU
 from licsrv.console.pages import all_pages
 from licsrv.desk.api import admin_operations
 from licsrv.desk.bulk import jobs
-from licsrv.desk.bulk.rules import BulkAction, Task
+from licsrv.desk.bulk.rules import FOR_LISTS, Task
 from licsrv.people.actors import at_the_terminal
 from licsrv.people.roles import Permission, Role, permissions_of
 from licsrv.platform.db import transaction
@@ -130,7 +130,7 @@ async def test_a_form_does_something_for_exactly_the_roles_that_may(house: House
     hers = at_the_terminal("staff:ann")
     with transaction(house.runtime.database, (audit.seal,)) as session:
         now = house.runtime.clock.now()
-        job = jobs.make(session, Task(BulkAction.REVOKE), actor=hers, cause=hers.cause(reason="Refunded"), now=now).id
+        job = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=hers, cause=hers.cause(reason="Refunded"), now=now).id
     for path, (permission, fields) in FORMS.items():
         address = path.format(license=license.license_id, name="bob", id=job if "bulk" in path else "0")
 

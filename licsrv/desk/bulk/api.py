@@ -13,7 +13,7 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from licsrv.desk.bulk import intake, jobs, rules, store
-from licsrv.desk.bulk.rules import BulkAction, JobState, Outcome
+from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob, BulkRow
 from licsrv.desk.fields import Reasoned
 from licsrv.desk.operations import AdminOperation, Call
@@ -40,7 +40,7 @@ Word = TypeVar("Word", bound=StrEnum)
 class NewBulk(Reasoned):
     """Bulk work that shall be prepared; for a revocation the customers read the reason."""
 
-    action: BulkAction = Field(examples=["revoke"])
+    action: str = Field(examples=["revoke"], json_schema_extra={"enum": [*FOR_LISTS]})
     until: AwareDatetime | None = Field(None, description="for extend_grace and set_maintenance")
 
 

@@ -16,7 +16,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.bulk import rules, store
 from licsrv.desk.bulk.lists import Entry
-from licsrv.desk.bulk.rules import NEEDED, BulkAction, JobState, Outcome, Task, Verdict
+from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome, Task, Verdict
 from licsrv.desk.bulk.tables import BulkJob
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
 from licsrv.people.actors import Actor, Via
@@ -38,11 +38,11 @@ def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datet
     Raises:
         ForbiddenError: The actor may not do this to a single license either.
     """
-    actor.require(NEEDED[task.action])
+    actor.require(task.action.permission)
     store.prune(session, before=now - store.KEPT)
     job = BulkJob(
         id=new_id(now),
-        action=task.action,
+        action=task.action.name,
         until=task.until,
         reason=cause.reason,
         state=JobState.DRAFT,
@@ -73,7 +73,7 @@ def begin_list(session: Session, job_id: str, *, actor: Actor, now: datetime) ->
 
 def task_of(job: BulkJob) -> Task:
     """Return what a job does to each license."""
-    return Task(BulkAction(job.action), job.until)
+    return Task(FOR_LISTS[job.action], job.until)
 
 
 class Check:
@@ -161,7 +161,7 @@ def start(
         session, person_behind(actor)
     )  # one after the other, or two pieces of a list do not see each other
     job = _own(session, job_id, actor)
-    actor.require(NEEDED[BulkAction(job.action)])
+    actor.require(task_of(job).action.permission)
     if job.state in {JobState.WAITING, JobState.RUNNING}:
         return job
     _require(job, JobState.CHECKED)
@@ -187,7 +187,7 @@ def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: d
         ForbiddenError: The actor made it, is no person, or may not do it to a single license.
     """
     job = _decided(session, job_id, actor, cause, now)
-    actor.require(NEEDED[BulkAction(job.action)])
+    actor.require(task_of(job).action.permission)
     job.state, job.started_at = JobState.RUNNING, now
     _note(session, job, Action.BULK_APPROVED, cause, now)
     return job

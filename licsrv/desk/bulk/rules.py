@@ -1,51 +1,34 @@
-"""What bulk work would do to a license and why not, and which way a job goes. Pure."""
+"""What may be done to a list, what becomes of each line, and which way a job goes. Pure.
+
+What an action means for a license is decided by the action itself, for a list as for a single license.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
 
+from licsrv.desk.licenses.actions import ACTIONS
+from licsrv.desk.licenses.actions.staff_action import Change, Facts, Given, Refused, StaffAction, Takes
 from licsrv.errors import InvalidRequestError
-from licsrv.licensing.changes import LONGEST_GRACE
-from licsrv.licensing.lifecycle import LicenseFacts
-from licsrv.people.roles import Permission
 
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 COUNTED = timedelta(days=1)
 """How far back jobs count together for the approval limit."""
-
-
-class BulkAction(StrEnum):
-    """What is done to each license of a list."""
-
-    REVOKE = "revoke"
-    REINSTATE = "reinstate"
-    EXTEND_GRACE = "extend_grace"
-    SET_MAINTENANCE = "set_maintenance"
-
-
-NEEDED: Mapping[BulkAction, Permission] = {
-    BulkAction.REVOKE: Permission.CHANGE_LICENSES,
-    BulkAction.REINSTATE: Permission.CHANGE_LICENSES,
-    BulkAction.EXTEND_GRACE: Permission.EXTEND_GRACE,
-    BulkAction.SET_MAINTENANCE: Permission.CHANGE_LICENSES,
-}
-"""What somebody must hold for an action besides the permission to start bulk work: nobody gets further by a list."""
-_WITH_UNTIL = frozenset({BulkAction.EXTEND_GRACE, BulkAction.SET_MAINTENANCE})
+FOR_LISTS: Mapping[str, StaffAction] = {name: action for name, action in ACTIONS.items() if action.is_for_lists}
 
 
 class JobState(StrEnum):
-    """Where a job stands.
+    """How far a job is.
 
     ::
 
         DRAFT -> CHECKED -> RUNNING -> FINISHED
                     |          ^
                     +-> WAITING (for a second person) -> REJECTED
-        any that is not over -> STOPPED
+        any that is not closed -> STOPPED
     """
 
     DRAFT = "DRAFT"
@@ -78,95 +61,54 @@ class Verdict:
     why: str = ""
 
 
-class Facts(LicenseFacts, Protocol):
-    """The facts of a license that decide here."""
-
-    @property
-    def maintenance_until(self) -> datetime | None:
-        """Until when its releases are covered, where it has an end of its own."""
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is done to each license."""
 
-    action: BulkAction
+    action: StaffAction
     until: datetime | None = None
 
+    @property
+    def given(self) -> Given:
+        """What the action is given."""
+        return Given(until=self.until)
 
-def task_of(action: BulkAction, until: datetime | None, *, now: datetime) -> Task:
+
+def task_of(name: str, until: datetime | None, *, now: datetime) -> Task:
     """Return a task that makes sense.
 
     Raises:
-        InvalidRequestError: A date is missing, superfluous or out of bounds.
+        InvalidRequestError: There is no such action for lists; a date is missing, superfluous or out of bounds.
     """
-    if (until is None) == (action in _WITH_UNTIL):
-        raise InvalidRequestError(f"{action} takes {'no date' if until is not None else 'a date: until'}.")
+    action = FOR_LISTS.get(name)
+    if action is None:
+        raise InvalidRequestError(f"Only one of {', '.join(FOR_LISTS)} can be done to a list.")
+    if (until is None) == (Takes.UNTIL in action.takes):
+        raise InvalidRequestError(f"{name} takes {'no date' if until is not None else 'a date: until'}.")
     if until is not None and not _EARLIEST <= until < _LATEST:
         raise InvalidRequestError("until is out of bounds.")
-    if action is BulkAction.EXTEND_GRACE and until is not None and not now < until <= now + LONGEST_GRACE:
-        raise InvalidRequestError(f"A grace ends in the future, within {LONGEST_GRACE.days} days.")
-    return Task(action, until)
+    task = Task(action, until)
+    problem = action.problem(task.given, now=now)
+    if problem is not None:
+        raise problem
+    return task
 
 
 def needs_approval(licenses: int, *, before: int, above: int) -> bool:
-    """Whether a second person has to agree to work on so many licenses.
+    """Whether a second person has to approve work on so many licenses.
 
     Args:
-        before: On how many the same person has started work in the last :data:`COUNTED` without anybody's word: a long
-            list in short pieces is a long list.
+        before: On how many the same person has started work alone in the last :data:`COUNTED`: a long list in short
+            pieces is a long list.
     """
     return before + licenses > above
 
 
 def decide(task: Task, license: Facts, *, now: datetime) -> Verdict:
-    """Return what a task means for a license at ``now``; the dry run and the work itself both ask here."""
-    return _DECIDE[task.action](task, license, now)
-
-
-def _revoke(_: Task, license: Facts, now: datetime) -> Verdict:
-    if license.released_at is not None:
-        return _RELEASED
-    if license.revoked_at is not None:
-        return Verdict(Outcome.UNCHANGED, f"Revoked already, {_day(license.revoked_at)}.")
-    return _CHANGE
-
-
-def _reinstate(_: Task, license: Facts, now: datetime) -> Verdict:
-    return _CHANGE if license.revoked_at is not None else Verdict(Outcome.UNCHANGED, "It is not revoked.")
-
-
-def _set_maintenance(task: Task, license: Facts, now: datetime) -> Verdict:
-    if license.released_at is not None:
-        return _RELEASED
-    if license.maintenance_until == task.until:
-        return Verdict(Outcome.UNCHANGED, "Its maintenance ends then already.")
-    return Verdict(Outcome.CHANGE, f"Its maintenance ended {_day(license.maintenance_until)}.")
-
-
-def _extend_grace(task: Task, license: Facts, now: datetime) -> Verdict:
-    if license.released_at is not None:
-        return _RELEASED
-    if task.until is None or task.until <= now:
-        return Verdict(Outcome.REFUSED, "The grace would be over already.")
-    if license.expires_at is None or license.activated_at is None:
-        return Verdict(Outcome.REFUSED, "It never expires, or was never confirmed.")
-    if license.expires_at >= task.until:
-        return Verdict(Outcome.UNCHANGED, f"It runs until {_day(license.expires_at)} anyway.")
-    if license.grace_until is not None and license.grace_until >= task.until:
-        return Verdict(Outcome.UNCHANGED, f"Its grace runs until {_day(license.grace_until)} already.")
-    return Verdict(Outcome.CHANGE, f"It expires {_day(license.expires_at)}.")
-
-
-_CHANGE = Verdict(Outcome.CHANGE)
-_RELEASED = Verdict(Outcome.REFUSED, "It is released: it is gone for good.")
-_DECIDE: Mapping[BulkAction, Callable[[Task, Facts, datetime], Verdict]] = {
-    BulkAction.REVOKE: _revoke,
-    BulkAction.REINSTATE: _reinstate,
-    BulkAction.EXTEND_GRACE: _extend_grace,
-    BulkAction.SET_MAINTENANCE: _set_maintenance,
-}
-
-
-def _day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment is not None else "nowhere: it had no end of its own"
+    """Return what a task means for a license at ``now``, as the action decides it, for the dry run and the work."""
+    decision = task.action.decide(license, task.given, now=now)
+    if isinstance(decision, Change):
+        return Verdict(Outcome.CHANGE, decision.note.en if decision.note is not None else "")
+    if isinstance(decision, Refused):
+        return Verdict(Outcome.REFUSED, decision.refusal.detail)
+    return Verdict(Outcome.UNCHANGED, decision.why.en)

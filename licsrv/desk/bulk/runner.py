@@ -12,8 +12,8 @@ from contextlib import suppress
 
 from sqlmodel import Session
 
-from licsrv.desk.bulk import store, work
-from licsrv.desk.bulk.work import Progress
+from licsrv.desk.bulk import execution, store
+from licsrv.desk.bulk.execution import Progress
 from licsrv.errors import StorageError
 from licsrv.platform import logs
 from licsrv.platform.clock import Clock
@@ -32,7 +32,7 @@ class BulkRunner:
     """
 
     def __init__(
-        self, database: Database, writer: Writer, *, clock: Clock, owner: str, group: int = work.GROUP
+        self, database: Database, writer: Writer, *, clock: Clock, owner: str, group: int = execution.GROUP
     ) -> None:
         self._database = database
         self._writer = writer
@@ -95,7 +95,7 @@ class BulkRunner:
     async def _claim(self) -> str | None:
         """Take a job; one that is taken while we are told to stop is given back at once."""
         owner, now = self._owner, self._clock.now()
-        claim = asyncio.ensure_future(self._writer.run(lambda session: work.claim(session, owner=owner, now=now)))
+        claim = asyncio.ensure_future(self._writer.run(lambda session: execution.claim(session, owner=owner, now=now)))
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
@@ -104,7 +104,7 @@ class BulkRunner:
             raise
 
     async def _let_go(self, job_id: str) -> None:
-        await self._writer.run(lambda session: work.let_go(session, job_id, self._owner))
+        await self._writer.run(lambda session: execution.let_go(session, job_id, self._owner))
 
     async def _next_group(self, job_id: str) -> Progress | None:
         """Carry out a group; where it fails, row by row, so that only the row that spoils it is left out."""
@@ -134,10 +134,10 @@ class BulkRunner:
         owner, now = self._owner, self._clock.now()
 
         def use_case(session: Session) -> Progress | None:
-            return work.carry_out(session, job_id, owner=owner, most=most, now=now)
+            return execution.carry_out(session, job_id, owner=owner, most=most, now=now)
 
         return await self._writer.run(use_case)
 
     async def _skip(self, job_id: str) -> Progress | None:
         owner, now = self._owner, self._clock.now()
-        return await self._writer.run(lambda session: work.skip(session, job_id, owner=owner, now=now))
+        return await self._writer.run(lambda session: execution.skip(session, job_id, owner=owner, now=now))

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from licsrv.desk.licenses.sentences import Sentence
 from licsrv.platform.fields import Body
+from licsrv.words.sentences import Sentence
 
 
 class LicenseLine(Body):
@@ -147,6 +147,16 @@ class DifferenceShown(Body):
     is_final: bool = Field(description="whether repairing it cannot be undone")
 
 
+class ActionOffered(Body):
+    """A staff action that a page can offer, and what it has to ask for."""
+
+    action: str
+    takes: list[str] = Field(description="of device_id, until, text: what it can take next to the reason")
+    needs: list[str] = Field(description="what it cannot do without")
+    permission: str
+    is_dangerous: bool
+
+
 class LicensePage(Body):
     """The license page. ``devices`` holds the first of them; the rest is a list of its own."""
 
@@ -157,6 +167,7 @@ class LicensePage(Body):
     marketplace: ViewShown | None
     differences: list[DifferenceShown]
     actions: list[str] = Field(description="what the page can offer now")
+    offers: list[ActionOffered] = Field(description="the same, with what each asks for")
 
 
 class DevicesAnswer(Body):

@@ -10,8 +10,10 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from licsrv.desk.fields import Reasoned
-from licsrv.desk.licenses import actions, downloads, page, search, timeline
-from licsrv.desk.licenses.actions import Action, ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest
+from licsrv.desk.licenses import downloads, page, search, timeline
+from licsrv.desk.licenses.actions import ACTIONS, service
+from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest
+from licsrv.desk.licenses.actions.staff_action import StaffAction
 from licsrv.desk.licenses.answers import (
     CompareAnswer,
     DevicesAnswer,
@@ -119,9 +121,9 @@ def operations() -> Sequence[AdminOperation]:
 
 
 def _of_actions() -> Iterator[AdminOperation]:
-    for action in actions.ACTIONS.values():
+    for action in ACTIONS.values():
         path, words = f"{_LICENSE}/actions/{action.name}", action.name.replace("_", " ")
-        refusals = (*_NONE, *actions.REFUSALS)
+        refusals = (*_NONE, *service.REFUSALS)
         yield AdminOperation(
             "POST", f"{path}/preview", f"Say what would change: {words}", action.permission, partial(_preview, action),
             body=PreviewRequest, result=PreviewAnswer, refusals=refusals,
@@ -155,7 +157,7 @@ async def _page(call: Call, device_info: str | None) -> LicensePage:
 
     def use_case(session: Session) -> LicensePage:
         return page.page(
-            session, _name(call), view=view, actions=actions.offered, device_info=device_info, keyring=keyring
+            session, _name(call), view=view, offered=service.offered, device_info=device_info, keyring=keyring
         )
 
     return await call.read(use_case)
@@ -188,14 +190,14 @@ async def compare_now(call: Call) -> CompareAnswer:
     return await call.read(lambda session: page.compared(session, license_id, view=view))
 
 
-async def _preview(action: Action, call: Call, body: PreviewRequest) -> PreviewAnswer:
+async def _preview(action: StaffAction, call: Call, body: PreviewRequest) -> PreviewAnswer:
     view = call.desk.support.view(call.now)
-    return await call.read(lambda session: actions.preview(session, _name(call), action, body, view=view))
+    return await call.read(lambda session: service.preview(session, _name(call), action, body, view=view))
 
 
-async def _do(action: Action, call: Call, body: ActionRequest) -> ActionAnswer:
+async def _do(action: StaffAction, call: Call, body: ActionRequest) -> ActionAnswer:
     view, cause = call.desk.support.view(call.now), call.cause(body.reason)
-    return await call.write(lambda session: actions.do(session, _name(call), action, body, cause=cause, view=view))
+    return await call.write(lambda session: service.do(session, _name(call), action, body, cause=cause, view=view))
 
 
 async def make_file(call: Call, body: FileForDeviceRequest) -> Response:

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from licsrv.desk.licenses import showing, store
 from licsrv.desk.licenses.answers import (
+    ActionOffered,
     CompareAnswer,
     DevicesAnswer,
     DifferenceShown,
@@ -16,7 +17,6 @@ from licsrv.desk.licenses.answers import (
     UsageAnswer,
     UsedDay,
 )
-from licsrv.desk.licenses.sentences import Sentence
 from licsrv.desk.licenses.showing import View
 from licsrv.errors import LicenseNotFoundError
 from licsrv.licensing import fingerprints
@@ -29,6 +29,7 @@ from licsrv.marketplace.reconciliation import store as differences
 from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.platform import paging
 from licsrv.platform.paging import Window
+from licsrv.words.sentences import Sentence
 
 FIRST_DEVICES = 50
 _YEAR = timedelta(days=365)
@@ -66,14 +67,14 @@ def page(
     name: str,
     *,
     view: View,
-    actions: Callable[[License, datetime], list[str]],
+    offered: Callable[[License, datetime], list[ActionOffered]],
     device_info: str | None = None,
     keyring: Keyring | None = None,
 ) -> LicensePage:
     """Return the page of a license.
 
     Args:
-        actions: Says which actions it can offer.
+        offered: Returns the actions that it can offer.
         device_info: A pasted fingerprint, with which each device is compared; hashed here, never kept.
 
     Raises:
@@ -87,6 +88,7 @@ def page(
     lines = showing.device_lines(session, devices, given)
     if given is not None:
         lines.sort(key=lambda line: -line.match.agreeing if line.match else 0)
+    offers = offered(license, view.now)
     return LicensePage(
         license=showing.facts(license, product, view),
         product=showing.product(product),
@@ -94,7 +96,8 @@ def page(
         devices_total=store.count_devices(session, license.id),
         marketplace=showing.marketplace_view(marketplace.view(session, license.id)),
         differences=_differences(session, license),
-        actions=actions(license, view.now),
+        actions=[one.action for one in offers],
+        offers=offers,
     )
 
 

@@ -16,7 +16,6 @@ from sqlmodel import Session
 from licsrv.desk.licenses import reading, sentences, showing, store
 from licsrv.desk.licenses.answers import DeviceLine, Hit, Judged, SearchAnswer
 from licsrv.desk.licenses.reading import Presented
-from licsrv.desk.licenses.sentences import Sentence
 from licsrv.desk.licenses.showing import View
 from licsrv.licensing import fingerprints, lifecycle
 from licsrv.licensing import store as licensing
@@ -26,6 +25,7 @@ from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.words.sentences import Sentence, moment
 
 MOST = 20
 LONGEST_TEXT = 80_000
@@ -176,7 +176,7 @@ def _over(presented: Presented, view: View) -> Sentence | None:
     """Say that it has run out although the license itself may be used."""
     ends_at = presented.moment("exp")
     if ends_at is not None and view.now >= ends_at:
-        at = sentences.moment(ends_at, view.now)
+        at = moment(ends_at, view.now)
         return Sentence(
             zh=f"它本身已于 {at.zh} 到期，但许可证可用：请软件重新获取。",
             en=f"It ended {at.en}, but the license may be used: let the software ask for a new one.",

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from licsrv.licensing import lifecycle
 from licsrv.licensing.lifecycle import LicenseFacts, Status
-from licsrv.platform import moments
-from licsrv.platform.fields import Body
-
-_UNITS = (("天", 86_400), ("小时", 3600), ("分钟", 60), ("秒", 1))
-_LEAST = 2  # "1 天" would hide up to half of the span
-
-
-class Sentence(Body):
-    """The same thing in both languages."""
-
-    zh: str
-    en: str
-
-
-def moment(at: datetime, now: datetime) -> Sentence:
-    """Return a moment and how far it is."""
-    text = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    far = f"{span_zh(at - now)}后" if at > now else f"{span_zh(now - at)}前"
-    return Sentence(zh=f"{text}（{far}）", en=moments.both(at, now))
-
-
-def span_zh(length: timedelta) -> str:
-    """Return a span in its largest unit, in whole numbers."""
-    seconds = int(abs(length).total_seconds())
-    for name, size in _UNITS:
-        count = seconds // size
-        if count >= _LEAST or (count and size == 1):
-            return f"{count} {name}"
-    return "0 秒"
+from licsrv.words.sentences import Sentence, moment
 
 
 def license_is(license: LicenseFacts, *, places_taken: int, places: int, now: datetime) -> Sentence:

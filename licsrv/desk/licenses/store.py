@@ -97,6 +97,12 @@ def first_devices(session: Session, license_id: str, limit: int) -> Sequence[Dev
     return session.scalars(query.order_by(*order).limit(limit)).all()
 
 
+def holders_of_places(session: Session, license_id: str, limit: int) -> Sequence[str]:
+    """Return the ids of the devices that hold a place on a license."""
+    query = select(col(Device.id)).where(col(Device.license_id) == license_id, col(Device.released_at).is_(None))
+    return session.scalars(query.order_by(col(Device.id)).limit(limit)).all()
+
+
 def count_devices(session: Session, license_id: str) -> int:
     """Count the devices of a license, those without a place included."""
     return session.scalar(select(func.count()).where(col(Device.license_id) == license_id)) or 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from licsrv.desk.licenses.sentences import Sentence
+from licsrv.words.sentences import Sentence
 
 _SUCCESS = "000000"
 NOTE = Sentence(zh="备注", en="Note")

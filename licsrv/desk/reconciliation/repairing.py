@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from licsrv.desk.licenses.sentences import Sentence
 from licsrv.marketplace.open_api.code_answers import ReportedStatus
 from licsrv.marketplace.reconciliation.rules import NOT_ACTIVATED, NOT_RECEIVED, Kind
+from licsrv.words.sentences import Sentence
 
 
 @dataclass(frozen=True)

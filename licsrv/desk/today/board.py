@@ -10,7 +10,6 @@ from sqlmodel import Session
 
 from licsrv.desk.licenses import showing
 from licsrv.desk.licenses.answers import DifferenceShown, LicenseLine
-from licsrv.desk.licenses.sentences import Sentence, moment, span_zh
 from licsrv.desk.licenses.showing import View
 from licsrv.desk.lists import lists
 from licsrv.desk.lists.lists import Callback, Delivery
@@ -24,6 +23,7 @@ from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.outbox import store as outbox
 from licsrv.platform import moments
 from licsrv.platform.fields import Body
+from licsrv.words.sentences import Sentence, moment, span
 
 MOST = 50
 SOON = timedelta(days=30)
@@ -195,7 +195,7 @@ def _clock_alerts(shown: BoardAnswer) -> Iterator[Alert]:
         far = timedelta(seconds=abs(seconds))
         yield _alert(
             "clock",
-            f"本机时钟与云商店相差 {span_zh(far)}。",
+            f"本机时钟与云商店相差 {span(far).zh}。",
             f"Our clock and the marketplace's differ by {moments.span(far)}.",
         )
 
@@ -206,7 +206,7 @@ def _outbox_alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
         far = now - oldest
         yield _alert(
             "outbox",
-            f"{shown.outbox.waiting} 条上报在等待，最早的已等待 {span_zh(far)}。",
+            f"{shown.outbox.waiting} 条上报在等待，最早的已等待 {span(far).zh}。",
             f"{shown.outbox.waiting} deliveries wait, the oldest for {moments.span(far)}.",
         )
     if shown.outbox.parked:

@@ -316,7 +316,8 @@ async def test_a_call_that_is_sent_again_makes_no_second_job(shop: Shop) -> None
         ({"action": "extend_grace", "until": "2026-05-30T09:30:01Z"}, "within 90 days"),
         ({"action": "extend_grace", "until": "2026-03-01T09:30:00Z"}, "in the future"),
         ({"action": "set_maintenance", "until": "1999-12-31T00:00:00Z"}, "out of bounds"),
-        ({"action": "delete"}, "form"),
+        ({"action": "delete"}, "Only one of revoke"),
+        ({"action": "reissue"}, "Only one of revoke"),
     ],
 )
 async def test_a_task_without_sense_is_refused(shop: Shop, body: dict[str, str], sentence: str) -> None:

@@ -13,10 +13,10 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.desk.bulk import intake, jobs, store, work
-from licsrv.desk.bulk.rules import BulkAction, JobState, Task
+from licsrv.desk.bulk import execution, intake, jobs, store
+from licsrv.desk.bulk.execution import Progress
+from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Task
 from licsrv.desk.bulk.runner import BulkRunner
-from licsrv.desk.bulk.work import Progress
 from licsrv.licensing import changes
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.people.actors import at_the_terminal
@@ -82,8 +82,8 @@ async def test_work_that_was_broken_off_goes_on_where_it_was(shop: Shop) -> None
 async def test_a_dead_replicas_job_waits_for_the_end_of_its_lease(shop: Shop, clock: StandingClock) -> None:
     job_id = await started(shop, 20)
     with transaction(shop.runtime.database) as session:
-        assert work.claim(session, owner="dead", now=NOW) == job_id
-        work.carry_out(session, job_id, owner="dead", most=7, now=NOW)
+        assert execution.claim(session, owner="dead", now=NOW) == job_id
+        execution.carry_out(session, job_id, owner="dead", most=7, now=NOW)
     runner = replica(shop)
 
     clock.advance(seconds=59)
@@ -98,12 +98,12 @@ async def test_a_dead_replicas_job_waits_for_the_end_of_its_lease(shop: Shop, cl
 async def test_who_lost_the_lease_does_nothing_any_more(shop: Shop, clock: StandingClock) -> None:
     job_id = await started(shop, 20)
     with transaction(shop.runtime.database) as session:
-        work.claim(session, owner="slow", now=NOW)
+        execution.claim(session, owner="slow", now=NOW)
     clock.advance(seconds=61)
     await replica(shop).work()
 
     with transaction(shop.runtime.database) as session:
-        late = work.carry_out(session, job_id, owner="slow", now=clock.now())
+        late = execution.carry_out(session, job_id, owner="slow", now=clock.now())
 
     assert late is None
     assert_each_once(shop, job_id, 20)
@@ -190,7 +190,7 @@ async def test_lists_that_are_uploaded_at_once_are_never_mixed(shop: Shop) -> No
 
     codes = shop.stock(6)
     with transaction(shop.runtime.database) as session:
-        job_id = jobs.make(session, Task(BulkAction.REVOKE), actor=ANN, cause=Cause("x", "", "y"), now=NOW).id
+        job_id = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=ANN, cause=Cause("x", "", "y"), now=NOW).id
 
     class Place:
         async def read(self, use_case):  # type: ignore[no-untyped-def]
@@ -251,7 +251,7 @@ def _furnish(database: Database, count: int) -> str:
             purchase = changes.Purchase(f"K{number:06}", changes.MANUAL)
             session.add(changes._new(purchase, now))
     with transaction(database, (audit.seal,)) as session:
-        job = jobs.make(session, Task(BulkAction.REVOKE), actor=ANN, cause=Cause("staff:ann", "", "All."), now=now)
+        job = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=ANN, cause=Cause("staff:ann", "", "All."), now=now)
         check = jobs.begin_list(session, job.id, actor=ANN, now=now)
         entries = list(intake.lists.read("\n".join(f"K{number:06}" for number in range(count)).encode()))
         jobs.keep_rows(session, check, check.rows(session, entries))

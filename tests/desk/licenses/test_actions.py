@@ -181,6 +181,35 @@ async def test_a_moment_at_the_end_of_the_calendar_is_refused(desk: Desk, until:
     assert desk.house.audited(Action.MAINTENANCE_CHANGED, Action.GRACE_CHANGED) == []
 
 
+async def test_a_grace_that_is_asked_for_again_and_earlier_is_shortened_and_the_preview_says_so(desk: Desk) -> None:
+    code = desk.buy(days=30)
+    await desk.string(code)
+    far, near = [(NOW + timedelta(days=days)).isoformat() for days in (60, 40)]
+    await desk.act(code, "extend_grace", until=far)
+
+    preview = await desk.post(f"/licenses/{code}/actions/extend_grace/preview", {"until": near})
+    done = await desk.act(code, "extend_grace", until=near)
+    undone = await undo(desk, code, done)
+
+    assert preview["changes"] is True
+    assert "shortens its grace" in preview["says"]["en"]
+    assert "缩短宽限期" in preview["says"]["zh"]
+    assert done["license"]["grace_until"] == "2026-04-10T09:30:00Z"
+    assert undone["license"]["grace_until"] == "2026-04-30T09:30:00Z"
+
+
+async def test_a_preview_says_when_nothing_needs_to_change(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+
+    preview = await desk.post(f"/licenses/{code}/actions/reinstate/preview", {})
+    done = await desk.act(code, "reinstate")
+
+    assert (preview["is_possible"], preview["changes"], done["changed"]) == (True, False, False)
+    assert preview["says"] == done["says"]
+    assert done["says"]["en"] == f"No change needed for {code}. It is not revoked."
+
+
 async def test_a_preview_says_why_something_cannot_be_done(desk: Desk) -> None:
     code = desk.buy(days=30)
     await desk.string(code)
@@ -188,8 +217,9 @@ async def test_a_preview_says_why_something_cannot_be_done(desk: Desk) -> None:
     until = (NOW + timedelta(days=91)).isoformat()
     preview = await desk.post(f"/licenses/{code}/actions/extend_grace/preview", {"until": until})
 
-    assert preview["is_possible"] is False
-    assert "90 days" in preview["says"]["en"]
+    assert (preview["is_possible"], preview["changes"]) == (False, False)
+    assert "within 90 days" in preview["says"]["en"]
+    assert "90 天" in preview["says"]["zh"]
 
 
 async def test_the_end_of_maintenance_is_set_and_undone(desk: Desk) -> None:

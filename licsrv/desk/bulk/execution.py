@@ -1,12 +1,12 @@
-"""The use cases of whoever carries a job out: it is taken under a lease, and worked off group by group.
+"""Use cases that carry a job out: it is claimed under a lease, and executed group by group.
 
 A group is one transaction: licenses, audit, revocation list, what became of each row, and how far the job is. So a
-process that dies leaves whole groups behind, and whoever goes on does nothing twice.
+process that dies leaves whole groups behind, and the next one repeats nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,8 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.bulk import rules, store
 from licsrv.desk.bulk.jobs import task_of
-from licsrv.desk.bulk.rules import BulkAction, JobState, Outcome, Task, Verdict
+from licsrv.desk.bulk.rules import JobState, Outcome, Task, Verdict
 from licsrv.desk.bulk.tables import BulkJob
-from licsrv.licensing import changes
 from licsrv.licensing import store as licensing_store
 from licsrv.licensing.tables import License
 
@@ -38,14 +37,14 @@ class Progress:
 
 
 def claim(session: Session, *, owner: str, now: datetime) -> str | None:
-    """Take the oldest running job that nobody works on, from a dead owner too; None when there is none.
+    """Claim the oldest running job without a living owner; None when there is none.
 
     Returns:
         The job's id.
     """
     found = store.free_job(session, owner, now)
     job = store.job_for_update(session, found) if found is not None else None
-    if job is None or job.state != JobState.RUNNING or not _is_free(job, owner, now):  # somebody was faster
+    if job is None or job.state != JobState.RUNNING or not _is_free(job, owner, now):  # another replica was faster
         return None
     job.owner, job.lease_until = owner, now + LEASE
     session.add(job)
@@ -57,7 +56,7 @@ def _is_free(job: BulkJob, owner: str, now: datetime) -> bool:
 
 
 def let_go(session: Session, job_id: str, owner: str) -> None:
-    """Give a job back, so that another replica goes on at once."""
+    """Give a job back, so that another replica can continue at once."""
     job = store.job_for_update(session, job_id)
     if job is not None and job.owner == owner:
         job.owner = job.lease_until = None
@@ -65,7 +64,7 @@ def let_go(session: Session, job_id: str, owner: str) -> None:
 
 
 def carry_out(session: Session, job_id: str, *, owner: str, most: int = GROUP, now: datetime) -> Progress | None:
-    """Carry out the next rows of a job; None, and nothing is done, when it is not the owner's any more, or over."""
+    """Carry out the next rows of a job; None, and nothing is done, when another replica has it or it has ended."""
     job = _mine(session, job_id, owner)
     if job is None:
         return None
@@ -79,18 +78,18 @@ def carry_out(session: Session, job_id: str, *, owner: str, most: int = GROUP, n
 
     chosen = [licenses[row.license_id] for row in rows if verdicts[row.number].outcome is Outcome.CHANGE]
     if chosen:
-        _APPLY[task.action](session, chosen, task, _cause(job), now)
-    return _note(session, job, verdicts, now)
+        task.action.apply(session, chosen, task.given, cause=_cause(job), now=now)
+    return _note(session, job, verdicts, now=now)
 
 
 def skip(session: Session, job_id: str, *, owner: str, now: datetime) -> Progress | None:
-    """Note of the next row that it could not be carried out, and go on behind it."""
+    """Record that the next row failed, and move past it."""
     job = _mine(session, job_id, owner)
     rows = store.next_rows(session, job.id, job.cursor, 1) if job is not None else []
     if job is None or not rows:
         return None
-    verdict = Verdict(Outcome.FAILED, "Something went wrong on our side; the log says what.")
-    return _note(session, job, {rows[0].number: verdict}, now)
+    verdict = Verdict(Outcome.FAILED, "An internal error occurred; see the log.")
+    return _note(session, job, {rows[0].number: verdict}, now=now)
 
 
 def _mine(session: Session, job_id: str, owner: str) -> BulkJob | None:
@@ -105,7 +104,7 @@ def _locked(session: Session, rows: Sequence[Any]) -> Mapping[str, License]:
 
 def _verdict(task: Task, license: License | None, now: datetime) -> Verdict:
     if license is None:
-        return Verdict(Outcome.UNKNOWN, "The license is not there any more.")
+        return Verdict(Outcome.UNKNOWN, "The license no longer exists.")
     return rules.decide(task, license, now=now)
 
 
@@ -113,13 +112,13 @@ def _cause(job: BulkJob) -> Cause:
     return Cause(job.created_by, f"bulk-{job.id}", job.reason)
 
 
-def _note(session: Session, job: BulkJob, verdicts: Mapping[int, Verdict], now: datetime) -> Progress:
+def _note(session: Session, job: BulkJob, verdicts: Mapping[int, Verdict], *, now: datetime) -> Progress:
     alike: dict[Verdict, list[int]] = {}
     for number, verdict in verdicts.items():
-        alike.setdefault(verdict, []).append(number)
-    for verdict, numbers in alike.items():
-        outcome = Outcome.CHANGED if verdict.outcome is Outcome.CHANGE else verdict.outcome
-        store.settle(session, job.id, numbers, outcome, verdict.why, now=now)
+        became = Verdict(Outcome.CHANGED) if verdict.outcome is Outcome.CHANGE else verdict
+        alike.setdefault(became, []).append(number)
+    for became, numbers in alike.items():
+        store.settle(session, job.id, numbers, became.outcome, became.why, now=now)
     job.cursor = max(verdicts)
     job.changed += sum(verdict.outcome is Outcome.CHANGE for verdict in verdicts.values())
     job.lease_until = now + LEASE
@@ -136,32 +135,3 @@ def _finish(session: Session, job: BulkJob, now: datetime) -> Progress:
     detail = {"action": job.action, "lines": job.total, "licenses": job.licenses, "changed": job.changed}
     audit.record(session, Action.BULK_FINISHED, subject=job.id, cause=_cause(job), detail=detail, now=now)
     return Progress(job.total, job.total, job.changed, is_over=True)
-
-
-_Apply = Callable[[Session, Sequence[License], Task, Cause, datetime], None]
-
-
-def _revoke(session: Session, licenses: Sequence[License], _: Task, cause: Cause, now: datetime) -> None:
-    changes.revoke_many(session, licenses, cause=cause, now=now)
-
-
-def _reinstate(session: Session, licenses: Sequence[License], _: Task, cause: Cause, now: datetime) -> None:
-    changes.reinstate_many(session, licenses, cause=cause, now=now)
-
-
-def _extend_grace(session: Session, licenses: Sequence[License], task: Task, cause: Cause, now: datetime) -> None:
-    for license in licenses:
-        changes.change_grace(session, license, task.until, cause=cause, now=now)
-
-
-def _set_maintenance(session: Session, licenses: Sequence[License], task: Task, cause: Cause, now: datetime) -> None:
-    for license in licenses:
-        changes.change_maintenance(session, license, task.until, cause=cause, now=now)
-
-
-_APPLY: Mapping[BulkAction, _Apply] = {
-    BulkAction.REVOKE: _revoke,
-    BulkAction.REINSTATE: _reinstate,
-    BulkAction.EXTEND_GRACE: _extend_grace,
-    BulkAction.SET_MAINTENANCE: _set_maintenance,
-}

@@ -1,0 +1,135 @@
+"""Use cases of staff actions: offer them, say what one will change, do it for a reason.
+
+An action refuses to act on a license that has changed since its preview.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlmodel import Session
+
+from licsrv.audit import Cause
+from licsrv.desk.licenses import page, showing
+from licsrv.desk.licenses.actions import ACTIONS
+from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest, UndoShown
+from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, StaffAction
+from licsrv.desk.licenses.answers import ActionOffered
+from licsrv.desk.licenses.showing import View
+from licsrv.errors import ConflictError, NotFoundError, RefusalError
+from licsrv.licensing import store as licensing
+from licsrv.licensing.tables import Device, License
+from licsrv.words import actions as words
+from licsrv.words.refusals import in_both
+from licsrv.words.sentences import Sentence
+
+REFUSALS: tuple[type[RefusalError], ...] = (ConflictError, NotFoundError)
+
+
+def offered(license: License, now: datetime) -> list[ActionOffered]:
+    """Return the actions that a page can offer for a license, with what it has to ask for."""
+    return [
+        ActionOffered(
+            action=action.name,
+            takes=sorted(action.takes),
+            needs=sorted(action.needs),
+            permission=action.permission,
+            is_dangerous=action.is_dangerous,
+        )
+        for action in ACTIONS.values()
+        if action.is_offered(license)
+    ]
+
+
+def preview(session: Session, name: str, action: StaffAction, request: PreviewRequest, *, view: View) -> PreviewAnswer:
+    """Say what an action would change; nothing is changed.
+
+    Raises:
+        LicenseNotFoundError: There is no such license.
+        NotFoundError: The license has no such device.
+    """
+    license = page.license_of(session, name)
+    given = _given(session, license, request)
+    decision = action.decide(license, given, now=view.now)
+    return PreviewAnswer(
+        action=action.name,
+        is_possible=not isinstance(decision, Refused),
+        changes=isinstance(decision, Change),
+        says=_says(action, license, given, decision, now=view.now),
+        can_be_undone=action.can_be_undone,
+        state=state_of(license),
+        reasons=list(action.words.reasons),
+    )
+
+
+def do(
+    session: Session, name: str, action: StaffAction, request: ActionRequest, *, cause: Cause, view: View
+) -> ActionAnswer:
+    """Carry an action out.
+
+    Args:
+        cause: Who, and why: ``cause.reason`` is the request's.
+
+    Raises:
+        LicenseNotFoundError: There is no such license.
+        ConflictError: It cannot be done, or the license is not what the preview showed.
+        InvalidRequestError: The arguments do not fit.
+    """
+    license = page.locked_license(session, name)
+    if request.state is not None and request.state != state_of(license):
+        raise ConflictError("The license has changed meanwhile; nothing was done.", action="Look at it again.")
+    given = _given(session, license, request)
+
+    decision = action.decide(license, given, now=view.now)
+    if isinstance(decision, Refused):
+        raise decision.refusal
+    says = _says(action, license, given, decision, now=view.now)
+    undo = action.undo(license, now=view.now)
+
+    changed = isinstance(decision, Change) and _apply(session, action, license, given, cause=cause, now=view.now)
+    return ActionAnswer(
+        action=action.name,
+        changed=changed,
+        says=says if changed or not isinstance(decision, Change) else words.NOTHING_DONE,
+        license=showing.facts(license, licensing.product(session, license.product_id), view),
+        undo=UndoShown(**asdict(undo)) if changed and undo is not None else None,
+    )
+
+
+def state_of(license: License) -> str:
+    """Return something that changes whenever what a preview was made of changes."""
+    return f"{license.facts_changed_at.isoformat()}/{license.places_taken}"
+
+
+def _apply(
+    session: Session, action: StaffAction, license: License, given: Given, *, cause: Cause, now: datetime
+) -> bool:
+    changed = action.apply(session, [license], given, cause=cause, now=now) > 0
+    session.flush()
+    session.refresh(license)
+    return changed
+
+
+def _says(action: StaffAction, license: License, given: Given, decision: Decision, *, now: datetime) -> Sentence:
+    """Return what a person reads of a decision."""
+    if isinstance(decision, Refused):
+        return words.IMPOSSIBLE.filled(why=in_both(decision.refusal.detail))
+    if isinstance(decision, Change):
+        says = action.says(license, given, now=now)
+        return says + decision.note if decision.note is not None else says
+    return words.NO_CHANGE.filled(code=license.code, why=decision.why)
+
+
+def _given(session: Session, license: License, request: PreviewRequest) -> Given:
+    device = _device(session, license, request.device_id) if request.device_id is not None else None
+    return Given(device, request.until, request.text or "")
+
+
+def _device(session: Session, license: License, device_id: str) -> Device:
+    device = None if "\x00" in device_id else session.get(Device, device_id.strip())
+    if device is None or device.license_id != license.id:
+        raise NotFoundError(
+            f"{license.code} has no device {device_id!r}.", action=f"See `licsrv devices list {license.code}`."
+        )
+    return device
