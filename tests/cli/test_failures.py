@@ -190,7 +190,7 @@ def test_at_a_terminal_a_person_is_asked(
     found, screen = at_a_terminal(["licenses", "revoke", code, "--reason", "Charge-back"], typed)
 
     assert found == exit_code
-    assert f"Revoke {code}: its 2 device(s) stop at their next check-in" in " ".join(screen.split())
+    assert f"Revoke {code}: 2 devices will stop at the next check-in" in " ".join(screen.split())
     assert (sqlite_house.license(code).revoked_at is not None) == is_revoked
     assert "Traceback" not in screen
 

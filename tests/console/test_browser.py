@@ -128,7 +128,7 @@ async def test_a_customer_on_the_phone_is_helped(house: House, site: str, browse
     browser.enter()
     assert "another device" in browser.text  # why it is refused
     browser.click("button", "Revoke")  # 2: what it would change
-    assert "its 2 device(s) stop at their next check-in" in browser.text
+    assert "2 devices will stop at the next check-in" in browser.text
     browser.poke("button[data-reason]", "The payment was refunded.")
     browser.click("main form button", "Revoke")  # 3: done
     assert "It may not be used: The payment was refunded." in browser.text

@@ -105,7 +105,7 @@ async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:
     done = await scene.do("revoke", "The payment was refunded.")
     undone = await scene.ann.send(f"{scene.page}/do", on=scene.page, action="reinstate", reason="Taken back.")
 
-    assert "its 2 device(s) stop at their next check-in" in asked
+    assert "2 devices will stop at the next check-in" in asked
     assert "The payment was refunded." in asked
     assert "Revoked" in done
     assert ">Undo<" in done
@@ -121,7 +121,7 @@ async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:
     [
         ("extend_grace", {"until": "2026-04-15"}, "Grace until"),
         ("set_maintenance", {"until": "2027-01-31"}, "Maintenance until"),
-        ("reissue", {}, "Issue PL2026000123 anew"),
+        ("reissue", {}, "Reissue PL2026000123"),
         ("add_note", {"text": "Called twice.\n<b>Wants</b> a call back."}, "&lt;b&gt;Wants&lt;/b&gt; a call back."),
     ],
 )
