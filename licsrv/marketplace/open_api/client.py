@@ -25,6 +25,7 @@ from licsrv.errors import MarketplaceAuthenticationError, MarketplaceUnansweredE
 from licsrv.marketplace import compact_time
 from licsrv.marketplace.open_api import aksk, code_answers, codes, order_answers, uploads
 from licsrv.marketplace.open_api.aksk import KeyPair
+from licsrv.marketplace.open_api.auth import KeyPairAuth
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState, ReportedStatus, Usage, UsageResult
 from licsrv.marketplace.open_api.codes import Envelope
 from licsrv.marketplace.open_api.order_answers import Order
@@ -95,7 +96,7 @@ class OpenApi:
     ) -> None:
         self._http = http
         self._base_urls = tuple(httpx2.URL(url) for url in base_urls)
-        self._key_pair = key_pair
+        self._auth = KeyPairAuth(key_pair, clock=clock) if key_pair is not None else None
         self._clock = clock
         self._clock_difference: timedelta | None = None
 
@@ -164,19 +165,19 @@ class OpenApi:
            answer that is recognised is final, whatever it says.
         4. A recognised answer is judged by its ``error_code``.
         """
-        if self._key_pair is None:  # 1
+        if self._auth is None:  # 1
             raise MarketplaceAuthenticationError("No key pair (AK/SK) for the marketplace is configured.")
-        answer = await self._first_answer(call, self._key_pair, time_limit)  # 2, 3
+        answer = await self._first_answer(call, time_limit)  # 2, 3
         codes.check(answer.envelope, http_status=answer.status)  # 4
         return answer.envelope
 
-    async def _first_answer(self, call: Call, pair: KeyPair, time_limit: timedelta) -> _Answer:
+    async def _first_answer(self, call: Call, time_limit: timedelta) -> _Answer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + time_limit.total_seconds()
         failures = []
         for waiting, base_url in zip(reversed(range(len(self._base_urls))), self._base_urls, strict=True):
             left = max(deadline - loop.time(), 0.0)
-            attempt = await self._attempt(base_url, call, pair, left * FIRST_HOST_SHARE if waiting else left)
+            attempt = await self._attempt(base_url, call, left * FIRST_HOST_SHARE if waiting else left)
             if isinstance(attempt, _Answer):
                 return attempt
             _log.warning("The marketplace host %s gave no answer to %s: %s.", base_url.host, call.path, attempt.reason)
@@ -187,9 +188,9 @@ class OpenApi:
             is_outage=all(is_outage for _, is_outage in failures),
         )
 
-    async def _attempt(self, base_url: httpx2.URL, call: Call, pair: KeyPair, seconds: float) -> _Attempt:
+    async def _attempt(self, base_url: httpx2.URL, call: Call, seconds: float) -> _Attempt:
         """Ask one host; the outer time limit also ends an answer that comes byte by byte."""
-        request = self._request(base_url, call, pair, seconds)
+        request = self._request(base_url, call, seconds)
         try:
             async with asyncio.timeout(seconds):
                 return await self._exchange(request)
@@ -198,25 +199,15 @@ class OpenApi:
         except httpx2.HTTPError as error:
             return _NoAnswer(f"{type(error).__name__} {codes.one_line(str(error))}".strip())
 
-    def _request(self, base_url: httpx2.URL, call: Call, pair: KeyPair, seconds: float) -> httpx2.Request:
-        url = _url(base_url, call)
-        headers = {
-            "host": url.netloc.decode("ascii"),  # with the port when it is not the default one, as it is sent
-            "content-type": call.content_type,
-            aksk.DATE_HEADER: aksk.date_header(self._clock()),
-        }
-        path = url.raw_path.partition(b"?")[0].decode("ascii")
-        signature = aksk.authorization(
-            pair, method=call.method, path=path, query=call.query, headers=headers, body=call.body
-        )
+    def _request(self, base_url: httpx2.URL, call: Call, seconds: float) -> httpx2.Request:
         # A compressed answer could grow beyond any limit in one step, so none is asked for.
-        unsigned = {"authorization": signature, "accept": "application/json", "accept-encoding": "identity"}
+        headers = {"content-type": call.content_type, "accept": "application/json", "accept-encoding": "identity"}
         return self._http.build_request(
-            call.method, url, content=call.body, headers={**headers, **unsigned}, timeout=seconds
+            call.method, _url(base_url, call), content=call.body, headers=headers, timeout=seconds
         )
 
     async def _exchange(self, request: httpx2.Request) -> _Attempt:
-        response = await self._http.send(request, stream=True, auth=None, follow_redirects=False)
+        response = await self._http.send(request, stream=True, auth=self._auth, follow_redirects=False)
         try:
             self._note_clock(response.headers.get("date"))
             body = await _limited_body(response)
