@@ -1,4 +1,4 @@
-"""The vocabulary into which every product line translates its callbacks, and the words for how they ended.
+"""The vocabulary into which every product line translates its callbacks, and the words for how they ended. Pure.
 
 One frozen class per thing the marketplace can ask for, in our words: codes, moments in UTC, yes or no. A product line
 that asks for something new adds its class here and to ``Command``; one that asks for the same thing under another name

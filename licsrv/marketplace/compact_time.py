@@ -1,4 +1,4 @@
-"""Read and write the marketplace's ``yyyyMMddHHmmss`` times.
+"""Read and write the marketplace's ``yyyyMMddHHmmss`` times. Pure.
 
 It does not know which time zone a field is in: the caller says, because the pages differ (protocol §5.3).
 """

@@ -1,4 +1,4 @@
-"""Read a JSON object so strictly that everybody who reads it sees the same thing.
+"""Read a JSON object so strictly that every reader sees the same thing. Pure.
 
 ``json.loads`` lets the last of two equal members win, knows ``NaN``, makes lone surrogates that no database stores,
 and meets deep nesting with a ``RecursionError``. Each of these is a way to make a signature, a check and a store see

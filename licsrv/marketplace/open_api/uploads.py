@@ -1,4 +1,7 @@
-"""The body of a license's upload: ``multipart/form-data`` as the only printed example has it (online §5.2). Pure."""
+"""The body of a license's upload: ``multipart/form-data`` as the only printed example has it (online §5.2).
+
+It sends nothing.
+"""
 
 from __future__ import annotations
 

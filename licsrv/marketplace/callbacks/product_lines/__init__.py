@@ -1,4 +1,4 @@
-"""One module per product line of the marketplace, and the table that sends a callback to the right one.
+"""One module per product line of the marketplace, and the table that sends a callback to the right one. Pure.
 
 A new product line is one module with ``METHOD``, ``ACTIVITIES``, ``parse`` and ``answer``, and one line in
 ``PRODUCT_LINES``: docs/product-lines.md shows how.

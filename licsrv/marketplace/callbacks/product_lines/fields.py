@@ -1,4 +1,4 @@
-"""Read the members of a callback as the guide's tables give them: mandatory or optional, text, at most so long.
+"""Read the members of a callback as the guide's tables give them: mandatory or optional, text, at most so long. Pure.
 
 Shared by all product lines. Every refusal is a ``CallbackError`` 000002 that names the member, in the marketplace's
 spelling, and never repeats its value. A member that is null counts as absent. It does not know any message.
