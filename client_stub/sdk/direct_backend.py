@@ -6,8 +6,10 @@ Dialogs of ISCDesk have no counterpart here: the program has asked, that is enou
 from __future__ import annotations
 
 import logging
+import secrets
 from pathlib import Path
 
+from client_stub.machine.clock import Clock
 from client_stub.sdk.backend import LicenseListener, LicenseNews, RaiseEvent
 from client_stub.session import events, problems
 from client_stub.session.configuration import Configuration
@@ -19,8 +21,10 @@ from client_stub.trust import verification
 from client_stub.trust.claims import License
 from client_stub.trust.errors import VerificationError
 from client_stub.trust.releases import Release
+from client_stub.trust.verification import Freshness
 
 _LOG = logging.getLogger(__name__)
+_NONCE_BYTES = 16
 
 
 class DirectBackend:
@@ -32,12 +36,14 @@ class DirectBackend:
         session: LicenseSession,
         transport: Transport,
         *,
+        clock: Clock,
         raise_event: RaiseEvent,
         on_license: LicenseListener,
     ) -> None:
         self._configuration = configuration
         self._session = session
         self._transport = transport
+        self._clock = clock
         self._raise_event = raise_event
         self._news = LicenseNews(raise_event, on_license)
         self.release: Release | None = None
@@ -106,7 +112,13 @@ class DirectBackend:
         product = known.product or (license.product if license else "")
         if not product or not known.client_version:
             return None
-        return VersionQuestion(product, known.client_version, known.channel, known.platform_name)
+        return VersionQuestion(
+            product=product,
+            version=known.client_version,
+            channel=known.channel,
+            platform=known.platform_name,
+            nonce=secrets.token_urlsafe(_NONCE_BYTES),
+        )
 
     def _believed(self, manifest: str, question: VersionQuestion) -> Release:
         return verification.verify_release(
@@ -116,4 +128,5 @@ class DirectBackend:
             channel=question.channel,
             platform=question.platform,
             issuer=self._configuration.issuer,
+            freshness=Freshness(question.nonce, question.version, self._clock.now()),
         )

@@ -100,7 +100,7 @@ class SdkInvoker:
         alarm: Alarm | None = None,
     ) -> None:
         self._configuration = configuration
-        own_clock = clock or SystemClock()
+        self._clock = own_clock = clock or SystemClock()
         to_server = transport or DirectTransport(configuration, clock=own_clock)
         store = LicenseStore(configuration.stored_at)
         self._session = LicenseSession(configuration, transport=to_server, store=store, clock=own_clock)
@@ -289,6 +289,7 @@ class SdkInvoker:
                 self._configuration,
                 self._session,
                 to_server,
+                clock=self._clock,
                 raise_event=self._raise_event,
                 on_license=self._on_license,
             )

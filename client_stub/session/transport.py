@@ -84,12 +84,13 @@ class FetchedList:
 
 @dataclass(frozen=True)
 class VersionQuestion:
-    """Which program asks for a newer version of itself."""
+    """Which program asks for a newer version of itself, and the random that the signed answer has to carry."""
 
     product: str
     version: str
     channel: str
     platform: str
+    nonce: str
 
 
 @dataclass(frozen=True)

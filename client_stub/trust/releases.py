@@ -19,6 +19,7 @@ from client_stub.trust.tokens import Token, TokenKind
 
 MANIFEST = TokenKind("release+jwt", KeyPurpose.RELEASE, 8 * 1024)
 _LARGEST_FILE = 2**53 - 1
+_DOTTED = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -28,6 +29,9 @@ class Release:
 
     Attributes:
         is_forced: The running version is below the lowest that the vendor still allows.
+        expires_at: Until when the answer counts; None from a server of before 2026-12.
+        running: The version that asked; empty from such a server.
+        nonce: The random that the question carried; empty where there was none.
     """
 
     issuer: str
@@ -41,6 +45,9 @@ class Release:
     is_forced: bool
     published_at: datetime
     issued_at: datetime
+    expires_at: datetime | None
+    running: str
+    nonce: str
 
 
 def read_release(token: Token) -> Release:
@@ -62,7 +69,26 @@ def read_release(token: Token) -> Release:
         is_forced=claim_values.flag(claims, "forced"),
         published_at=claim_values.moment(claims, "published_at"),
         issued_at=claim_values.moment(claims, "iat"),
+        expires_at=claim_values.moment(claims, "exp", claim_values.LAST_END) if "exp" in claims else None,
+        running=claim_values.text(claims, "running") if "running" in claims else "",
+        nonce=claim_values.text(claims, "nonce") if "nonce" in claims else "",
     )
+
+
+def is_older_or_same(version: str, running: str) -> bool:
+    """Whether a version is surely not newer than the running one: they are equal, or both are numbers with dots.
+
+    Other schemes are the server's to order, and the nonce proves that its word is fresh.
+    """
+    ours, theirs = _numbers(running), _numbers(version)
+    if ours is None or theirs is None:
+        return version == running
+    length = max(len(ours), len(theirs))
+    return theirs + (0,) * (length - len(theirs)) <= ours + (0,) * (length - len(ours))
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    return tuple(map(int, version.split("."))) if _DOTTED.fullmatch(version) else None
 
 
 def _url(text: str) -> str:

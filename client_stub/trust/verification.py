@@ -14,6 +14,7 @@ the same).
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from client_stub.trust import devices, license_files, releases, tokens
@@ -34,6 +35,17 @@ from client_stub.trust.releases import Release
 from client_stub.trust.tokens import Token
 
 LEEWAY = timedelta(minutes=5)
+CLOCK_ERROR = timedelta(hours=24)
+"""How far a desktop's clock may be off where a nonce proves freshness anyway."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """The question for new versions to which a manifest has to be the answer."""
+
+    nonce: str
+    running: str
+    now: datetime
 
 
 def verify_license(
@@ -157,12 +169,15 @@ def verify_release(
     channel: str,
     platform: str,
     issuer: str | None = None,
+    freshness: Freshness | None = None,
 ) -> Release:
     """Believe a manifest as the answer to a question for new versions, or say why not.
 
     1. The token is well-formed, of type ``release+jwt`` and signed with a pinned release key (``tokens.open_token``).
     2. The claims are complete.
     3. It is about this program, on this channel and platform, and from the expected issuer where one is given.
+    4. It answers this very question: our nonce, our running version, not over, and what it offers is newer. Without
+       this step (``freshness`` is None) an old manifest, signed and all, can be shown again.
 
     Raises:
         VerificationError: The first step that fails.
@@ -172,7 +187,18 @@ def verify_release(
         raise WrongIssuerError("The manifest was issued by another issuer.")
     if (release.product, release.channel, release.platform) != (product, channel, platform):
         raise WrongProductError("The manifest is about another program, channel or platform.")
+    if freshness is not None:  # 4
+        _check_fresh(release, freshness)
     return release
+
+
+def _check_fresh(release: Release, freshness: Freshness) -> None:
+    if not hmac.compare_digest(release.nonce.encode(), freshness.nonce.encode()):
+        raise NonceMismatchError("The manifest answers another question for new versions.")
+    if release.expires_at is None or freshness.now - LEEWAY - CLOCK_ERROR >= release.expires_at:
+        raise ExpiredError("The manifest is too old.")
+    if release.running != freshness.running or releases.is_older_or_same(release.version, freshness.running):
+        raise WrongProductError("The manifest offers no version that is newer than the one that runs.")
 
 
 def _expected(token: Token, issuer: str | None, product: str | None) -> License:

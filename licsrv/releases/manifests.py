@@ -7,16 +7,25 @@ the vendor's word and nobody else's. ``client_stub`` reads manifests with code o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.issuing.strings import SigningKey
 
+LIFETIME = timedelta(hours=24)
+"""How long an answer counts. The nonce makes it fresh; the end bounds what a program without nonces believes."""
+
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest says. ``product`` is the product's id or its name: the one by which the client asked for it."""
+    """What a manifest says. It answers one question of one client, so that an old answer cannot be shown again.
+
+    Args:
+        product: The product's id or its name: the one by which the client asked for it.
+        running: The version that the client said it runs.
+        nonce: The client's random; None where it sent none.
+    """
 
     issuer: str
     product: str
@@ -29,10 +38,12 @@ class Manifest:
     forced: bool
     published_at: datetime
     issued_at: datetime
+    running: str
+    nonce: str | None
 
     def claims(self) -> dict[str, Any]:
         """Return the claims; moments are whole Unix seconds."""
-        return {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "product": self.product,
             "version": self.version,
@@ -44,7 +55,10 @@ class Manifest:
             "forced": self.forced,
             "published_at": strings.seconds(self.published_at),
             "iat": strings.seconds(self.issued_at),
+            "exp": strings.seconds(self.issued_at + LIFETIME),
+            "running": self.running,
         }
+        return claims if self.nonce is None else claims | {"nonce": self.nonce}
 
 
 def sign(manifest: Manifest, *, key: SigningKey) -> str:

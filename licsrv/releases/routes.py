@@ -16,7 +16,7 @@ from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.routes import bearer_of
 from licsrv.platform.clock import Clock
 from licsrv.platform.db import Database, reading
-from licsrv.platform.fields import PRINTABLE, Body, Version
+from licsrv.platform.fields import PRINTABLE, Body, Nonce, Version
 from licsrv.platform.openapi import Operation
 from licsrv.releases import manifests, service
 from licsrv.releases.catalogues import Catalogues
@@ -36,6 +36,7 @@ class VersionQuestion(Body):
     version: Version = Field(description="the version that runs now", examples=["3.2.1"])
     channel: _Word = Field(STABLE, description="exactly as published", examples=["stable"])
     platform: _Word = Field(description="exactly as published", examples=["windows-x86_64"])
+    nonce: Nonce | None = Field(None, description="the client's random; it stands in the signed manifest")
 
 
 class Notes(Body):
@@ -85,28 +86,46 @@ class ReleaseRoutes:
         authorization = request.headers.get("authorization")
         license_string = bearer_of(authorization) if authorization is not None else None
         question = Question(body.product, body.version, body.channel, body.platform, license_string)
-        return await asyncio.to_thread(self._check, question, now)
+        return await asyncio.to_thread(self._check, question, body.nonce, now)
 
-    def _check(self, question: Question, now: datetime) -> VersionAnswer:
+    def _check(self, question: Question, nonce: str | None, now: datetime) -> VersionAnswer:
         keyring = self.keyring()
         with reading(self.database) as session:
             offer = service.check(session, question, catalogues=self.catalogues, keyring=keyring, now=now)
-        return self._render(offer, question.product, keyring, now) if offer else VersionAnswer(available=False)
+        if offer is None:
+            return VersionAnswer(available=False)
+        manifest = self._manifest(offer, question, nonce, now)
+        return _answer(offer, manifests.sign(manifest, key=keyring.signer(Purpose.RELEASE, now=now)))
 
-    def _render(self, offer: Offer, product: str, keyring: Keyring, now: datetime) -> VersionAnswer:
+    def _manifest(self, offer: Offer, question: Question, nonce: str | None, now: datetime) -> Manifest:
         release = offer.release
-        manifest = Manifest(
-            self.issuer, product, release.version, release.channel, release.platform, release.url, release.sha256,
-            release.size, offer.forced, release.published_at, now,
-        )  # fmt: skip
-        return VersionAnswer(
-            available=True,
+        return Manifest(
+            issuer=self.issuer,
+            product=question.product,
             version=release.version,
-            forced=offer.forced,
+            channel=release.channel,
+            platform=release.platform,
             url=release.url,
             sha256=release.sha256,
             size=release.size,
-            notes=Notes(zh=release.notes_zh, en=release.notes_en),
+            forced=offer.forced,
             published_at=release.published_at,
-            manifest=manifests.sign(manifest, key=keyring.signer(Purpose.RELEASE, now=now)),
+            issued_at=now,
+            running=question.version,
+            nonce=nonce,
         )
+
+
+def _answer(offer: Offer, manifest: str) -> VersionAnswer:
+    release = offer.release
+    return VersionAnswer(
+        available=True,
+        version=release.version,
+        forced=offer.forced,
+        url=release.url,
+        sha256=release.sha256,
+        size=release.size,
+        notes=Notes(zh=release.notes_zh, en=release.notes_en),
+        published_at=release.published_at,
+        manifest=manifest,
+    )

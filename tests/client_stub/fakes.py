@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx2
 
-from tests.client_stub.signing import NOW, Vendor
+from tests.client_stub.signing import NOW, Vendor, unix
 
 
 @dataclass
@@ -104,6 +105,16 @@ class FakeServer:
     def _version(self, body: dict[str, object]) -> httpx2.Response:
         nothing = {"available": False, "version": None, "forced": False, "manifest": None}
         return self.on_version(body) if self.on_version else httpx2.Response(200, json=nothing)
+
+    def offer_version(self, **changes: Any) -> None:
+        """Answer questions for versions with a manifest that fits the question, but for the changes."""
+
+        def answer(body: dict[str, object]) -> httpx2.Response:
+            fitting = {"nonce": body["nonce"], "running": body["version"], "platform": body["platform"]}
+            manifest = self.vendor.manifest(**fitting | {"exp": unix(self.now()) + 86400} | changes)
+            return httpx2.Response(200, json={"available": True, "manifest": manifest})
+
+        self.on_version = answer
 
     def _heartbeat(self, body: dict[str, object]) -> httpx2.Response:
         if self.on_heartbeat is not None:

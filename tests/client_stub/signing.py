@@ -142,6 +142,9 @@ def manifest_claims(**changes: Any) -> dict[str, object]:
         "forced": False,
         "published_at": unix(NOW),
         "iat": unix(NOW),
+        "exp": unix(NOW) + 86400,
+        "running": "3.2.1",
+        "nonce": "n-1",
     }
     return without_none(claims | changes)
 

@@ -67,7 +67,20 @@ async def test_a_newer_version_is_offered_and_its_manifest_says_the_same(
         "iss": "licsrv", "product": "OFFI1", "version": "2.0", "channel": "stable", "platform": "linux",
         "url": document["url"], "sha256": "a" * 64, "size": 123, "forced": True,
         "published_at": int(NOW.timestamp()), "iat": int(NOW.timestamp()),
+        "exp": int(NOW.timestamp()) + 86400, "running": "1.0",
     }  # fmt: skip
+
+
+async def test_a_manifest_answers_one_question(vendor: Vendor, buyer: Buyer, client: httpx2.AsyncClient) -> None:
+    """What was true yesterday, shown again today, does not fit today's question."""
+    vendor.publish("2.0")
+
+    answer = await buyer.ask(nonce="my-random", version="1.7")
+    damaged = [(await buyer.ask(nonce=nonce)).status_code for nonce in ("", "x" * 65, "white space", "\u00e4", 7)]
+
+    _, claims = read_manifest(answer.json()["manifest"], (await client.get("/.well-known/jwks.json")).json())
+    assert (claims["nonce"], claims["running"]) == ("my-random", "1.7")
+    assert damaged == [422] * 5
 
 
 @pytest.mark.parametrize(

@@ -189,9 +189,7 @@ def test_a_file_name_that_cannot_be_is_named(live_server: FakeServer, tmp_path: 
 
 
 def test_every_call_of_the_sdk_can_be_tried(live_server: FakeServer, tmp_path: Path) -> None:
-    live_server.on_version = lambda body: httpx2.Response(
-        200, json={"available": True, "manifest": live_server.vendor.manifest(platform=body["platform"])}
-    )
+    live_server.offer_version()
 
     with serving(live_server) as url:
         code, output = play(
@@ -216,9 +214,7 @@ def test_every_call_of_the_sdk_can_be_tried(live_server: FakeServer, tmp_path: P
 
 
 def test_a_forced_version_is_taken(live_server: FakeServer, tmp_path: Path) -> None:
-    live_server.on_version = lambda body: httpx2.Response(
-        200, json={"available": True, "manifest": live_server.vendor.manifest(platform=body["platform"], forced=True)}
-    )
+    live_server.offer_version(forced=True)
 
     with serving(live_server) as url:
         _, output = play(tmp_path, "--server", url, "--trust-server-keys", "--product", "cad", commands=["u", "n"])

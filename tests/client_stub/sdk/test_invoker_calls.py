@@ -18,7 +18,8 @@ from client_stub.session.events import EventType, LicenseType
 from client_stub.session.transport import DirectTransport
 from tests.client_stub.fakes import FakeClock, FakeServer, file_answer, problem
 from tests.client_stub.host_program import PATIENCE, Program
-from tests.client_stub.signing import DEVICE, Vendor, list_entry
+from tests.client_stub.signing import DEVICE, Vendor, list_entry, unix
+from tests.tables import each
 
 Make = Callable[..., SdkInvoker]
 
@@ -194,21 +195,13 @@ def test_a_carried_revocation_list_stops_the_program(
 # -- versions ------------------------------------------------------------------------------------------------------
 
 
-def offer(server: FakeServer, **changes: Any) -> None:
-    manifest = server.vendor.manifest(**changes)
-    server.on_version = lambda _: httpx2.Response(200, json={"available": True, "manifest": manifest})
-
-
 def test_no_newer_version_is_told(invoker: SdkInvoker, program: Program, server: FakeServer) -> None:
     assert invoker.CheckNewVersions() is ResultStatus.SUCCESS
 
     assert program.next_event() == (EventType.EVENT_UPGRADENOTICE, {"available": "false"})
-    assert server.requests[0][1] == {
-        "product": "cad",
-        "version": "3.2.1",
-        "channel": "stable",
-        "platform": "linux-x86_64",
-    }
+    question = server.requests[0][1]
+    assert len(str(question.pop("nonce"))) >= 16
+    assert question == {"product": "cad", "version": "3.2.1", "channel": "stable", "platform": "linux-x86_64"}
     assert invoker.UpgradeNotify(True) is ResultStatus.NOTHING_OFFERED
     assert (invoker.release, invoker.upgrade_wanted) == (None, False)
 
@@ -224,7 +217,7 @@ def test_available_can_be_a_boolean(make: Make, program: Program) -> None:
 def test_a_newer_version_is_offered_and_answered(
     invoker: SdkInvoker, program: Program, server: FakeServer, is_wanted: bool
 ) -> None:
-    offer(server)
+    server.offer_version()
 
     invoker.CheckNewVersions()
 
@@ -237,7 +230,7 @@ def test_a_newer_version_is_offered_and_answered(
 
 
 def test_a_forced_version_cannot_be_declined(invoker: SdkInvoker, program: Program, server: FakeServer) -> None:
-    offer(server, forced=True)
+    server.offer_version(forced=True)
 
     invoker.CheckNewVersions()
 
@@ -281,6 +274,44 @@ def test_what_cannot_be_asked_or_believed_is_no_newer_version(
     assert invoker.last_problem is not None
     assert invoker.last_problem.code == code
     assert invoker.release is None
+
+
+def test_an_old_manifest_shown_again_is_not_believed(invoker: SdkInvoker, program: Program, server: FakeServer) -> None:
+    """Signed by the vendor and forced, every one of them; as an attacker on the way could show it."""
+    day = 86400
+    for row in each(
+        [
+            ({"nonce": "another"}, "NONCE_MISMATCH"),
+            ({"nonce": None}, "NONCE_MISMATCH"),
+            ({"exp": None}, "EXPIRED"),
+            ({"exp": unix(server.now()) - 2 * day}, "EXPIRED"),
+            ({"running": "3.1.0"}, "WRONG_PRODUCT"),
+            ({"running": None}, "WRONG_PRODUCT"),
+            ({"version": "3.2.1"}, "WRONG_PRODUCT"),
+            ({"version": "3.2.1.0"}, "WRONG_PRODUCT"),
+            ({"version": "3.2.0"}, "WRONG_PRODUCT"),
+            ({"version": "3.1.9"}, "WRONG_PRODUCT"),
+            ({"version": "2.9"}, "WRONG_PRODUCT"),
+        ]
+    ):
+        with row as (changes, code):
+            server.offer_version(forced=True, **changes)
+            invoker.CheckNewVersions()
+
+            assert program.next_event() == (EventType.EVENT_UPGRADENOTICE, {"available": "false"})
+            assert invoker.last_problem is not None
+            assert invoker.last_problem.code == code
+            assert invoker.release is None
+
+
+def test_a_clock_that_is_some_hours_off_does_not_hide_a_version(
+    invoker: SdkInvoker, program: Program, server: FakeServer
+) -> None:
+    server.offer_version(exp=unix(server.now()) - 8 * 3600)
+
+    invoker.CheckNewVersions()
+
+    assert program.next_event() == (EventType.EVENT_UPGRADENOTICE, {"available": "true"})
 
 
 @pytest.mark.parametrize("changes", [{"client_version": ""}, {"product": None}])

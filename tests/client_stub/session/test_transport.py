@@ -363,7 +363,7 @@ def test_a_list_of_a_megabyte_is_fetched(connect: Connect) -> None:
     assert fetched == FetchedList(text, '"e"')
 
 
-QUESTION = VersionQuestion("cad", "3.2.1", "stable", "linux-x86_64")
+QUESTION = VersionQuestion("cad", "3.2.1", "stable", "linux-x86_64", "n-1")
 
 
 def test_a_version_question_says_what_the_contract_asks_for(connect: Connect, server: FakeServer) -> None:
@@ -372,7 +372,7 @@ def test_a_version_question_says_what_the_contract_asks_for(connect: Connect, se
     assert server.requests == [
         (
             "/v1/versions/check",
-            {"product": "cad", "version": "3.2.1", "channel": "stable", "platform": "linux-x86_64"},
+            {"product": "cad", "version": "3.2.1", "channel": "stable", "platform": "linux-x86_64", "nonce": "n-1"},
             "Bearer a.b.c",
         )
     ]
