@@ -121,7 +121,9 @@ class StringAnswer(Body):
 class ReleaseRequest(Body):
     """A device gives its place back."""
 
-    device_info: str | None = Field(None, max_length=MAX_DEVICE_INFO, description="checked when it is given")
+    device_info: str = Field(
+        max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU of the device that holds the place; it must match"
+    )
 
 
 class ReleaseAnswer(Body):
@@ -184,9 +186,8 @@ class LicenseRoutes:
             ),
             Operation(
                 "POST", "/v1/devices/release", "Give this device's place back", "licenses",
-                self.release_device, result=ReleaseAnswer, security=BEARER,
+                self.release_device, body=ReleaseRequest, reads_body=True, result=ReleaseAnswer, security=BEARER,
                 refusals=(UnauthenticatedError, DeviceMismatchError, ServiceUnavailableError),
-                optional_body=ReleaseRequest,
             ),
             Operation(
                 "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", "keys", self.jwks
@@ -255,20 +256,20 @@ class LicenseRoutes:
         now = self.clock.now()
         license_string = bearer_of(request.headers.get("authorization", ""))
         raw = await read_body(request.receive)
-        body = parse_model(ReleaseRequest, raw) if raw.strip() else ReleaseRequest()
         cause = Cause("client", request_id_of(request.scope))
 
-        released = await self.writer.run(lambda session: self._release(session, license_string, body, cause, now))
+        released = await self.writer.run(
+            lambda session: self._release(session, license_string, raw, cause=cause, now=now)
+        )
         return ReleaseAnswer.model_validate(released, from_attributes=True)
 
     def _release(
-        self, session: Session, license_string: str, body: ReleaseRequest, cause: Cause, now: datetime
+        self, session: Session, license_string: str, raw: bytes, *, cause: Cause, now: datetime
     ) -> devices.Released:
         keyring = self.keyring()
         bearer = devices.authenticate(session, license_string, keyring=keyring)
-        given = None
-        if body.device_info is not None:
-            given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
+        body = parse_model(ReleaseRequest, raw)  # only who holds a license string learns what is missing
+        given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
         return devices.release_device(session, bearer.device, given=given, cause=cause, now=now)
 
     async def jwks(self, _: Request) -> Response:

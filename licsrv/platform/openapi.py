@@ -46,7 +46,6 @@ class Operation:
     Args:
         handler: ``async (request, body?) -> BaseModel | Response``; an ASGI application where every microsecond counts.
         body: Model of the JSON body, where there is one.
-        optional_body: Model of a JSON body that may be left out; the handler reads it.
         result: Model of the 200 answer; None where ``media_type`` says what it is instead.
         refusals: Every refusal this operation can answer besides those of reading its body.
         security: The name of the scheme that it asks for, or several sets of schemes of which one is enough.
@@ -62,7 +61,6 @@ class Operation:
     tag: str
     handler: Handler | ASGIApp
     body: type[BaseModel] | None = None
-    optional_body: type[BaseModel] | None = None
     result: type[BaseModel] | None = None
     media_type: str = "application/json"
     refusals: Sequence[type[RefusalError]] = ()
@@ -149,9 +147,7 @@ def document(
     security_schemes: Mapping[str, SecurityScheme] | None = None,
 ) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the operations; ``security_schemes`` are those besides the bearer's."""
-    models = sorted(
-        {m for o in operations for m in (o.body, o.optional_body, o.result) if m} | {Problem}, key=lambda m: m.__name__
-    )
+    models = sorted({m for o in operations for m in (o.body, o.result) if m} | {Problem}, key=lambda m: m.__name__)
     pairs = [(m, mode) for m in models for mode in ("validation", "serialization")]
     references, definitions = models_json_schema(pairs, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     paths: dict[str, dict[str, Any]] = {}
@@ -177,10 +173,9 @@ def _describe(operation: Operation, references: Any) -> dict[str, Any]:
     }
     if parameters := _parameters(operation):
         described["parameters"] = parameters
-    if body := operation.body or operation.optional_body:
-        schema = references[(body, "validation")]
-        required = operation.body is not None
-        described["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+    if operation.body:
+        schema = references[(operation.body, "validation")]
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if operation.takes:
         content = {media_type: {"schema": {"type": "string"}} for media_type in operation.takes}
         described["requestBody"] = {"required": True, "content": content}
@@ -207,8 +202,7 @@ def _success(operation: Operation, references: Any) -> dict[str, Any]:
 
 
 def _refusals(operation: Operation, references: Any) -> dict[str, Any]:
-    reads_body = operation.body or operation.optional_body
-    of_body = (InvalidRequestError, UnsupportedMediaTypeError, BodyTooLargeError) if reads_body else ()
+    of_body = (InvalidRequestError, UnsupportedMediaTypeError, BodyTooLargeError) if operation.body else ()
     by_status: dict[str, list[str]] = {}
     for refusal in (*operation.refusals, *of_body):
         by_status.setdefault(str(refusal.status), []).append(refusal.code)

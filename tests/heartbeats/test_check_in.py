@@ -132,7 +132,9 @@ async def test_every_status_gets_a_signed_lease_that_says_so(
 async def test_a_device_whose_place_was_given_back_is_told_so(client: httpx2.AsyncClient, runtime: Runtime) -> None:
     add_license(runtime, "C-1")
     string = await string_for(client, "C-1")
-    await client.post("/v1/devices/release", headers={"Authorization": f"Bearer {string}"})
+    await client.post(
+        "/v1/devices/release", headers={"Authorization": f"Bearer {string}"}, json={"device_info": DEVICE}
+    )
 
     body = (await beat(client, string)).json()
 

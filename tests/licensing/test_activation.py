@@ -131,7 +131,7 @@ async def test_a_place_given_back_can_be_taken_by_another_device(client: httpx2.
     bearer = {"Authorization": f"Bearer {string}"}
 
     wrong = await client.post("/v1/devices/release", headers=bearer, json={"device_info": device(3)})
-    first = await client.post("/v1/devices/release", headers=bearer)
+    first = await client.post("/v1/devices/release", headers=bearer, json={"device_info": DEVICE})
     again = await client.post("/v1/devices/release", headers=bearer, json={"device_info": DEVICE})
 
     assert (wrong.status_code, wrong.json()["code"]) == (409, "DEVICE_MISMATCH")
@@ -140,6 +140,27 @@ async def test_a_place_given_back_can_be_taken_by_another_device(client: httpx2.
     assert first.json()["places_taken"] == 0
     assert (await client.post("/v1/licenses/string", json=ask("C-1", device(3)))).status_code == 200
     assert (await client.post("/v1/licenses/string", json=ask("C-1"))).status_code == 409
+
+
+async def test_the_string_alone_gives_no_place_back(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    string = (await client.post("/v1/licenses/string", json=ask("C-1"))).json()["license_string"]
+    bearer = {"Authorization": f"Bearer {string}"}
+
+    bodies = [
+        b"",
+        b" ",
+        b"{}",
+        b'{"device_info": null}',
+        b'{"device_info": ""}',
+        b'{"device_info": "|||"}',
+        b"[]",
+        b"x",
+    ]
+    answers = [await client.post("/v1/devices/release", headers=bearer, content=body) for body in bodies]
+
+    assert [answer.status_code for answer in answers] == [422] * 8
+    assert (await client.post("/v1/licenses/string", json=ask("C-1", device(3)))).status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -235,7 +256,8 @@ async def test_places_are_counted_right_when_devices_come_and_go_at_once(
     async def come_and_go(number: int) -> None:
         for _ in range(4):
             bearer = {"Authorization": f"Bearer {strings[number]}"}
-            assert (await client.post("/v1/devices/release", headers=bearer)).status_code == 200
+            body = {"device_info": device(number)}
+            assert (await client.post("/v1/devices/release", headers=bearer, json=body)).status_code == 200
             answer = await client.post("/v1/licenses/string", json=ask("C-1", device(number)))
             assert answer.status_code == 200
 

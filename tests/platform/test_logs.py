@@ -102,7 +102,7 @@ async def test_a_whole_life_leaves_no_secret_and_no_device_fact(
     await client.post("/marketplace/callback?signature=forged&timestamp=1&nonce=2", content=b"{}")
     await runtime.worker.drain()
     clock.advance(days=1)
-    await client.post("/v1/devices/release", headers=bearer)
+    await client.post("/v1/devices/release", headers=bearer, json={"device_info": DEVICE})
 
     raw = {*DEVICE.split("|"), DEVICE, "047C165EE35D", string, string.split(".")[1], lease, SK, ACCESS_KEY}
     raw |= {"Bearer", "forged", "CAD-WS-07"}

@@ -261,7 +261,9 @@ async def test_a_device_that_gave_its_place_back_is_offered_nothing(
     vendor.sell()
     string = await buyer.string()
 
-    await client.post("/v1/devices/release", headers={"Authorization": f"Bearer {string}"})
+    await client.post(
+        "/v1/devices/release", headers={"Authorization": f"Bearer {string}"}, json={"device_info": DEVICE}
+    )
 
     assert await buyer.offered(string) is None
 

@@ -68,7 +68,9 @@ async def ask(client: httpx2.AsyncClient, code: str, device: str = DEVICE) -> st
 
 
 async def give_back(client: httpx2.AsyncClient, string: str) -> None:
-    answer = await client.post("/v1/devices/release", headers={"Authorization": f"Bearer {string}"})
+    answer = await client.post(
+        "/v1/devices/release", headers={"Authorization": f"Bearer {string}"}, json={"device_info": DEVICE}
+    )
     assert answer.status_code == 200, answer.text
 
 
