@@ -1,17 +1,18 @@
-"""What the tests stand on: both databases for real, keys made at run time, and the emulator in the same process."""
+"""The common ground of all tests: both real databases, keys made at run time, the emulator in the same process."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
-import psycopg
 import pytest
+import structlog
 
 from licsrv import app as application
 from licsrv import migrations
@@ -24,6 +25,11 @@ from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings, load
 from licsrv.platform.db import open_database
 from tests.postgres_server import PostgresServer, start
+from tests.quick_folder import quick_folder
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder(for_programs=True)))
+# The default format colours every traceback, which takes longer than many a test.
+structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(["event"])])
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 ACCESS_KEY = "test-callback-access-key"
@@ -61,8 +67,7 @@ def postgres() -> Iterator[PostgresServer]:
     server = start()
     if server is None:
         pytest.skip("NO POSTGRESQL ON THIS MACHINE AND NO WHEEL WITH IT: HALF OF THE SUITE IS LEFT OUT")
-    with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
-        connection.execute("CREATE DATABASE pattern")
+    server.execute("CREATE DATABASE pattern")
     database = open_database(server.url("pattern"))
     migrations.upgrade(database)
     database.dispose()
@@ -80,21 +85,26 @@ def sqlite_pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_pattern: Path, tmp_path: Path) -> str:
-    shutil.copyfile(sqlite_pattern, tmp_path / "licsrv.db")
-    return f"sqlite:///{tmp_path / 'licsrv.db'}"
+def database_folder() -> Iterator[Path]:
+    """A folder for files of SQLite, in memory even where programs may not be run there."""
+    with tempfile.TemporaryDirectory(prefix="licsrv-", dir=quick_folder()) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_pattern: Path, database_folder: Path) -> str:
+    shutil.copyfile(sqlite_pattern, database_folder / "licsrv.db")
+    return f"sqlite:///{database_folder / 'licsrv.db'}"
 
 
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
-    with closing(psycopg.connect(postgres.dsn(), autocommit=True)) as connection:
-        # Since version 15 the pattern would go through the log, block by block: three times as long.
-        strategy = "STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE pattern {strategy}")
+    # Since version 15 the pattern would go through the log, block by block: three times as long.
+    strategy = "STRATEGY FILE_COPY" if postgres.version >= 150_000 else ""
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE pattern {strategy}")
     yield postgres.url(name)
-    with closing(psycopg.connect(postgres.dsn(), autocommit=True)) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

