@@ -17,6 +17,7 @@ from licsrv.errors import ForbiddenError, UnauthenticatedError
 from licsrv.people import credentials, sessions, store, tokens
 from licsrv.people.access import Access
 from licsrv.people.actors import Actor
+from licsrv.people.lockout import KNOWN_FOR
 from licsrv.people.sessions import Browser, Known, Opened
 from licsrv.platform.config import LOOPBACK
 
@@ -130,17 +131,32 @@ def set_session_cookie(response: Response, request: Request, opened: Opened) -> 
     response.headers.append("set-cookie", _cookie(request, opened.token))
 
 
+def known_browser_of(request: Request) -> str:
+    """Return the cookie of a known browser; empty where there is none."""
+    return request.cookies.get(_known_cookie_name(request), "")[:_LONGEST_COOKIE]
+
+
+def set_known_browser_cookie(response: Response, request: Request, value: str) -> None:
+    """Make a browser known for the next sign-ins; it proves nothing but that the account signed in there before."""
+    cookie = _cookie(request, value, name=_known_cookie_name(request), max_age=int(KNOWN_FOR.total_seconds()))
+    response.headers.append("set-cookie", cookie)
+
+
+def _known_cookie_name(request: Request) -> str:
+    return f"{_cookie_name(request)}-known"
+
+
 def clear_session_cookie(response: Response, request: Request) -> None:
     """Take the session's cookie from the browser."""
     response.headers.append("set-cookie", _cookie(request, "", max_age=0))
 
 
-def _cookie(request: Request, value: str, *, max_age: int | None = None) -> str:
-    name = _cookie_name(request)
+def _cookie(request: Request, value: str, *, name: str = "", max_age: int | None = None) -> str:
+    name = name or _cookie_name(request)
     cookie: SimpleCookie = SimpleCookie({name: value})
     morsel = cookie[name]
     morsel["path"], morsel["httponly"], morsel["samesite"] = "/", True, "Strict"
-    morsel["secure"] = name == COOKIE
+    morsel["secure"] = name.startswith(COOKIE)
     if max_age is not None:
         morsel["max-age"] = max_age
     return morsel.OutputString()

@@ -22,8 +22,8 @@ class Limit:
     forgotten_after: timedelta
 
 
-ACCOUNT = Limit(5, timedelta(seconds=30), timedelta(minutes=15), timedelta(hours=24))
-# An office has one address for many people, so it may fail more often; who tries many names is found by it.
+NAME = Limit(5, timedelta(seconds=30), timedelta(minutes=15), timedelta(hours=24))
+# Offices share an address, so its limit is higher; it still stops name guessing.
 ADDRESS = Limit(20, timedelta(minutes=1), timedelta(hours=1), timedelta(hours=24))
 
 

@@ -39,6 +39,7 @@ class Attempt:
         name: As typed.
         code: Of the authenticator app, or a recovery code; empty where none is set up.
         replaced: The token of the session that the browser had before; it ends.
+        known: The cookie of a browser in which the account may have signed in before.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Attempt:
     browser: Browser
     request_id: str = ""
     replaced: str = ""
+    known: str = ""
 
 
 def factor_keys(access: Access) -> FactorKeys:
@@ -67,7 +69,7 @@ async def sign_in(access: Access, attempt: Attempt) -> Opened:
         UnauthenticatedError: Something of it is wrong; it is not told what.
     """
     name = accounts.normal_name(attempt.name)
-    keys = await count_try(access, name, attempt.browser)  # 1
+    keys = await count_try(access, name, attempt.browser, known=attempt.known)  # 1
 
     phc = await access.read(lambda session: _password_of(session, name))  # 2
     is_right = await access.is_password(attempt.password, phc)
@@ -110,18 +112,23 @@ async def prove_password(access: Access, account: str, password: str, *, browser
         raise ForbiddenError("The password is wrong.")
 
 
-async def count_try(access: Access, name: str, browser: Browser) -> Keys:
+async def count_try(access: Access, name: str, browser: Browser, *, known: str = "") -> Keys:
     """Count a try to prove something; who succeeds takes it back by :func:`licsrv.people.lockout.forgive`.
 
     Raises:
         TooManyRequestsError: It failed too often.
     """
     now = access.clock.now()
-    keys = lockout.keys_of(name, browser.address, key=access.key_for(LOCKOUT_USE))
-    until = await access.writer.run(lambda session: lockout.count_try(session, keys, now=now))
-    if until is not None:
-        raise lockout.must_wait(until, now=now)
+    keys = lockout.keys_of(name, browser.address, known=known, key=access.key_for(LOCKOUT_USE), now=now)
+    waits = await access.writer.run(lambda session: lockout.count_try(session, keys, now=now))
+    if waits is not None:
+        raise lockout.must_wait(*waits, now=now)
     return keys
+
+
+def known_browser(access: Access, account: str) -> str:
+    """Return the cookie by which a browser is known in which an account has just signed in."""
+    return lockout.known_browser(account, key=access.key_for(LOCKOUT_USE), now=access.clock.now())
 
 
 def _password_of(session: Session, name: str) -> str | None:

@@ -178,11 +178,10 @@ def failures_for_update(session: Session, keys: Iterable[str], *, now: datetime)
     return {row.key: row for row in session.scalars(query)}
 
 
-def forget_failures(session: Session, key: str) -> None:
-    """Forget every failure under a key."""
-    session.execute(
-        delete(SignInFailures).where(col(SignInFailures.key) == key).execution_options(synchronize_session=False)
-    )
+def forget_failures(session: Session, prefix: str) -> None:
+    """Forget every failure under keys that begin with some hexadecimal digits."""
+    of_them = (col(SignInFailures.key) >= prefix, col(SignInFailures.key) < prefix + "g")
+    session.execute(delete(SignInFailures).where(*of_them).execution_options(synchronize_session=False))
 
 
 # links

@@ -53,6 +53,8 @@ _CHINESE = {
     "Use a new key for each new call.": "请刷新页面后重试。",
     "Wait as long as Retry-After says.": "请稍后再试。",
     "Signing in failed too often.": "登录失败次数过多。",
+    "Signing in failed too often from this address.": "此地址登录失败次数过多。",
+    "Wait, and try again.": "请稍候再试。",
     "Wait, and try again; an operator can lift this by `licsrv accounts enable`.":
         "请稍后重试；运维人员可用 `licsrv accounts enable` 解除。",
     "Before anything else you have to finish your account.": "请先完成账号设置。",

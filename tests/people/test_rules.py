@@ -12,7 +12,7 @@ from licsrv.desk.api import admin_operations
 from licsrv.errors import ForbiddenError, InvalidRequestError
 from licsrv.people import credentials, lockout_rules, passwords, totp
 from licsrv.people.actors import Actor, Step, Via, at_the_terminal
-from licsrv.people.lockout_rules import ACCOUNT, ADDRESS, Failures
+from licsrv.people.lockout_rules import ADDRESS, NAME, Failures
 from licsrv.people.roles import GRANTABLE, GRANTED, OF_EVERY_PERSON, OF_EVERYBODY, Permission, Role, permissions_of
 from licsrv.platform import addresses, paging
 from tests.conftest import NOW
@@ -143,7 +143,7 @@ def test_the_app_reads_the_secret_from_its_address() -> None:
     [(0, 0), (4, 0), (5, 30), (6, 60), (7, 120), (9, 480), (10, 900), (50, 900), (10**6, 900)],
 )
 def test_each_failure_doubles_the_wait_up_to_a_longest(count: int, seconds: int) -> None:
-    until = lockout_rules.waits_until(ACCOUNT, Failures(count, NOW), now=NOW)
+    until = lockout_rules.waits_until(NAME, Failures(count, NOW), now=NOW)
 
     assert until == (NOW + timedelta(seconds=seconds) if seconds else None)
 
@@ -152,18 +152,18 @@ def test_each_failure_doubles_the_wait_up_to_a_longest(count: int, seconds: int)
 def test_the_wait_ends_at_its_moment(microseconds: int, *, waits: bool) -> None:
     now = NOW + timedelta(seconds=30, microseconds=microseconds)
 
-    assert (lockout_rules.waits_until(ACCOUNT, Failures(5, NOW), now=now) is not None) == waits
+    assert (lockout_rules.waits_until(NAME, Failures(5, NOW), now=now) is not None) == waits
 
 
 @pytest.mark.parametrize(("microseconds", "count"), [(-1, 7), (0, 0)])
 def test_failures_are_forgotten(microseconds: int, count: int) -> None:
-    now = NOW + ACCOUNT.forgotten_after + timedelta(microseconds=microseconds)
+    now = NOW + NAME.forgotten_after + timedelta(microseconds=microseconds)
 
-    assert lockout_rules.remembered(ACCOUNT, Failures(7, NOW), now=now) == count
+    assert lockout_rules.remembered(NAME, Failures(7, NOW), now=now) == count
 
 
 def test_an_office_may_fail_more_often_than_a_person() -> None:
-    assert ADDRESS.free > ACCOUNT.free
+    assert ADDRESS.free > NAME.free
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from licsrv.audit import Action
 from licsrv.errors import TooManyRequestsError, UnauthenticatedError
-from licsrv.people import passwords, sign_in
+from licsrv.people import lockout, passwords, sign_in
 from licsrv.people.roles import Role
 from licsrv.people.sessions import Browser
 from licsrv.people.sign_in import Attempt
@@ -35,9 +35,12 @@ async def test_name_password_and_code_open_a_session(house: House) -> None:
     assert (answer.status_code, body["account"], body["role"], body["steps_due"]) == (200, "ann", "support", [])
     assert "change_licenses" in body["permissions"]
     assert (await visitor.call("GET", "/admin/api/session")).json() == body
-    cookie = answer.headers["set-cookie"]
+    flags = {"HttpOnly", "Path=/", "SameSite=Strict", "Secure"}
+    cookie, known = answer.headers.get_list("set-cookie")
     assert cookie.startswith("__Host-licsrv=")
-    assert {part.strip() for part in cookie.split(";")[1:]} == {"HttpOnly", "Path=/", "SameSite=Strict", "Secure"}
+    assert {part.strip() for part in cookie.split(";")[1:]} == flags
+    assert known.startswith("__Host-licsrv-known=")
+    assert {part.strip() for part in known.split(";")[1:]} == flags | {"Max-Age=15552000"}
     [entry] = house.audited(Action.SIGNED_IN)
     assert (entry.actor, entry.subject, "192.0.2.1" in entry.detail) == ("staff:ann", "account:ann", True)
     assert house.account("ann").last_sign_in_at == NOW
@@ -233,6 +236,72 @@ async def test_one_address_that_tries_many_names_has_to_wait(house: House) -> No
     assert statuses == [401] * 20 + [429]
     assert (await visitor.sign_in("ann", code=house.code())).status_code == 429
     assert (await house.visitor(address="203.0.113.10").sign_in("ann", code=house.code())).status_code == 200
+
+
+async def test_the_refusal_of_an_address_promises_nothing_that_an_operator_could_do(house: House) -> None:
+    visitor = house.visitor(address="203.0.113.9")
+    for number in range(20):
+        await visitor.sign_in(f"name{number}", "wrong")
+
+    refused = await visitor.sign_in("another", "wrong")
+
+    assert refused.status_code == 429
+    assert "enable" not in refused.json()["action"]
+
+
+async def test_strangers_elsewhere_do_not_lock_a_name(house: House, clock: StandingClock) -> None:
+    house.hire("ann")
+    strangers = [house.visitor(address=f"198.51.100.{number}") for number in range(1, 5)]
+    for _ in range(30):
+        for stranger in strangers:
+            await stranger.sign_in("ann", "wrong password")
+        clock.advance(minutes=15)
+
+    assert (await strangers[0].sign_in("ann", "wrong password")).status_code in {401, 429}
+    assert (await house.visitor(address="192.0.2.7").sign_in("ann", code=house.code())).status_code == 200
+
+
+async def test_a_known_browser_is_not_locked_by_others_behind_its_address(house: House, clock: StandingClock) -> None:
+    house.hire("ann")
+    house.hire("eve")
+    known, colleague = house.visitor(), house.visitor()
+    assert (await known.sign_in("ann", code=house.code())).status_code == 200
+    cookie = known.http.cookies["__Host-licsrv-known"]
+    for number in range(30):
+        await colleague.sign_in("ann", "wrong password")
+        await colleague.sign_in(f"name{number}", "wrong password")
+    clock.advance(seconds=30)
+
+    assert (await house.visitor().sign_in("ann", code=house.code())).status_code == 429
+    assert (await known.sign_in("ann", code=house.code())).status_code == 200
+    # The cookie is ann's, and it is no password: its own failures lock it.
+    assert (await known.sign_in("eve", code=house.code())).status_code == 429
+    tries = [(await known.sign_in("ann", "wrong password")).status_code for _ in range(6)]
+    assert tries == [401] * 5 + [429]
+    assert len(cookie) < 100
+
+
+async def test_a_known_browsers_cookie_that_is_not_ours_or_over_counts_for_nothing(
+    house: House, clock: StandingClock
+) -> None:
+    house.hire("ann")
+    known = house.visitor()
+    await known.sign_in("ann", code=house.code())
+    cookie = known.http.cookies["__Host-licsrv-known"]
+    told, _, mac = cookie.rpartition(".")
+    damaged = ["", "x", "..", f"{told}.{'0' * 64}", f"a{told}.{mac}", f"{told[:-1]}9.{mac}", cookie + "0", cookie[:-1]]
+    for _ in range(5):
+        await house.visitor().sign_in("ann", "wrong password")
+
+    statuses = {}
+    for text in damaged:
+        visitor = house.visitor()
+        visitor.http.cookies.set("__Host-licsrv-known", text, domain="licsrv.test")
+        statuses[text] = (await visitor.sign_in("ann", "wrong password")).status_code
+    assert set(statuses.values()) == {429}
+
+    clock.advance(days=181)
+    assert lockout.known_browser_id(cookie, "ann", key=house.desk.key_for("sign-in"), now=clock.now()) is None
 
 
 async def test_of_many_tries_at_once_only_the_free_ones_are_looked_at(house: House) -> None:

@@ -176,9 +176,20 @@ def operations() -> Sequence[AdminOperation]:
 async def enter(call: Call, body: SignInRequest) -> Response:
     """Answer ``POST /admin/api/session``; the session that the browser had before ends."""
     replaced = authentication.session_token_of(call.request)
-    attempt = Attempt(body.name, body.password, body.code, call.browser, call.request_id, replaced)
+    attempt = Attempt(
+        body.name,
+        body.password,
+        body.code,
+        call.browser,
+        request_id=call.request_id,
+        replaced=replaced,
+        known=authentication.known_browser_of(call.request),
+    )
     opened = await sign_in.sign_in(call.desk, attempt)
-    return await _with_cookie(call, opened)
+    response = await _with_cookie(call, opened)
+    known = sign_in.known_browser(call.desk, opened.account)
+    authentication.set_known_browser_cookie(response, call.request, known)
+    return response
 
 
 async def set_up(call: Call, body: SetupRequest) -> Response:
