@@ -62,7 +62,9 @@ def measure(folder: Path, names: Sequence[str], *, quick: bool) -> Report:
             figures += (benchmark.quick if quick else benchmark.full)(folder / name)
         print(f"{perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     facts = machine.describe(folder) | {"used by other programs": f"{others.share():.0%}"}
-    return Report(facts, "quick" if quick else "full", figures, _notes(quick=quick, others=others.share()))
+    return Report(
+        facts, scale="quick" if quick else "full", figures=figures, notes=_notes(quick=quick, others=others.share())
+    )
 
 
 def _notes(*, quick: bool, others: float) -> list[str]:

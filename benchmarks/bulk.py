@@ -99,9 +99,9 @@ def measure_on(url: str, scale: Scale, *, path: str) -> list[Figure]:
     many = f"{scale.licenses:,} licenses"
     most = MUST_TAKE_AT_MOST * scale.licenses / _FULL
     return [
-        Figure(path, f"{many} revoked", worked, "s", at_most(most)),
-        Figure(path, f"list of {many} uploaded and tried dry", uploaded, "s"),
-        Figure(path, "longest group, for which others wait", longest * 1000, "ms"),
+        Figure(path, f"{many} revoked", worked, unit="s", target=at_most(most)),
+        Figure(path, f"list of {many} uploaded and tried dry", uploaded, unit="s"),
+        Figure(path, "longest group, for which others wait", longest * 1000, unit="ms"),
     ]
 
 

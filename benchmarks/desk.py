@@ -74,10 +74,10 @@ def measure_on(database: Database, keyring: Keyring, scale: Scale, *, path: str)
     at = seeding.now()
     _fill(database.write, scale, at)
     license_string = _add_wanted(database, keyring, at)
-    tasks = _tasks(database, keyring, license_string, at)
+    tasks = _tasks(database, keyring, license_string=license_string, at=at)
     size = f"{scale.licenses:,} licenses, {scale.licenses * scale.devices_each:,} devices"
     return [
-        Figure(path, f"{name}, {size} (median)", _median_of(name, work, scale.rounds), "ms", at_most(most))
+        Figure(path, f"{name}, {size} (median)", _median_of(name, work, scale.rounds), unit="ms", target=at_most(most))
         for name, (work, most) in tasks.items()
     ]
 

@@ -53,7 +53,7 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
         home.slow_marketplace(_SLOW_SECONDS, place.generator) as market,
         home.serving(place.server, marketplace=market) as server,
     ):
-        found = _ask(home, server, market, requests, scale)
+        found = _ask(home, server=server, market=market, requests=requests, scale=scale)
         jwks = json.loads(processes.get(server.port, "/.well-known/jwks.json")[1])
         market.set_pace(0)  # so that the server need not wait for it to stop
     for load in (found.first, *found.subject, *found.delivering):
@@ -91,7 +91,13 @@ def _ask(home: House, server: Server, market: Marketplace, requests: Sequence[by
             subject.append(send(server.port, requests, order, connections=scale.connections))
     market.set_pace(_QUICK_SECONDS)
     delivering = [send(server.port, requests, order, connections=scale.connections)]
-    return Findings(first, subject, baseline, delivering, server.resident_mebibytes())
+    return Findings(
+        first=first,
+        subject=subject,
+        baseline=baseline,
+        delivering=delivering,
+        resident_mebibytes=server.resident_mebibytes(),
+    )
 
 
 def bare_route(home: House, size: int) -> AbstractContextManager[Server]:
@@ -133,18 +139,20 @@ def figures(found: Findings) -> list[Figure]:
     delivering = found.delivering[-1]
     memory = f"resident memory after {found.check_ins:,} check-ins"
     return [
-        Figure(NAME, "share of a bare Starlette route", share, "×", at_least(0.27)),
-        Figure(NAME, "p99", _milliseconds(found.subject, 0.99), "ms", at_most(25)),
-        Figure(NAME, memory, found.resident_mebibytes, "MiB", at_most(200)),
-        Figure(NAME, "p50", _milliseconds(found.subject, 0.5), "ms"),
-        Figure(NAME, "check-ins", rate, "/s"),
-        Figure(NAME, "bare route", bare, "/s"),
-        Figure(NAME, "bare route, p99", _milliseconds(found.baseline, 0.99), "ms"),
-        Figure(NAME, "first check-ins of the day", found.first.rate, "/s"),
-        Figure(NAME, "first check-ins of the day, p99", found.first.milliseconds(0.99), "ms"),
-        Figure(NAME, "share while the outbox delivers", delivering.rate / found.baseline[-1].rate, "×"),
-        Figure(NAME, "p99 while the outbox delivers", delivering.milliseconds(0.99), "ms"),
-        Figure(NAME, "generator's use of its core", max(load.generator_share for load in found.baseline) * 100, "%"),
+        Figure(NAME, "share of a bare Starlette route", share, unit="×", target=at_least(0.27)),
+        Figure(NAME, "p99", _milliseconds(found.subject, 0.99), unit="ms", target=at_most(25)),
+        Figure(NAME, memory, found.resident_mebibytes, unit="MiB", target=at_most(200)),
+        Figure(NAME, "p50", _milliseconds(found.subject, 0.5), unit="ms"),
+        Figure(NAME, "check-ins", rate, unit="/s"),
+        Figure(NAME, "bare route", bare, unit="/s"),
+        Figure(NAME, "bare route, p99", _milliseconds(found.baseline, 0.99), unit="ms"),
+        Figure(NAME, "first check-ins of the day", found.first.rate, unit="/s"),
+        Figure(NAME, "first check-ins of the day, p99", found.first.milliseconds(0.99), unit="ms"),
+        Figure(NAME, "share while the outbox delivers", delivering.rate / found.baseline[-1].rate, unit="×"),
+        Figure(NAME, "p99 while the outbox delivers", delivering.milliseconds(0.99), unit="ms"),
+        Figure(
+            NAME, "generator's use of its core", max(load.generator_share for load in found.baseline) * 100, unit="%"
+        ),
     ]
 
 

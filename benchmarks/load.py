@@ -137,7 +137,13 @@ class _Run:
         finally:
             for connection in opened:
                 connection.close()
-        return Load(seconds, sorted(self._latencies), self._statuses, self._samples, busy / seconds)
+        return Load(
+            seconds,
+            latencies=sorted(self._latencies),
+            statuses=self._statuses,
+            samples=self._samples,
+            generator_share=busy / seconds,
+        )
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the next request and its index, or None when all are under way."""
@@ -198,7 +204,7 @@ class _Connection(asyncio.Protocol):
             return
         self._buffer = b""
         seconds = perf_counter() - self._sent_at
-        self._run.answered(self._request, seconds, int(buffer[9:12]), buffer[head_end + 4 : end])
+        self._run.answered(self._request, seconds, int(buffer[9:12]), body=buffer[head_end + 4 : end])
         self.send_next()
 
     def connection_lost(self, error: Exception | None) -> None:

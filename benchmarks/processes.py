@@ -62,7 +62,7 @@ def serving(
             command, env={**_bare_environment(), **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
-        _wait(child, port, ready_path, log, started)
+        _wait(child, port, path=ready_path, log=log, started=started)
         yield Server(port, child.pid, perf_counter() - started)
     except BaseException:
         child.kill()  # nothing that it holds is wanted any more

@@ -56,7 +56,7 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
     _publish(home, range(offered + 1, scale.versions + 1), percent=0)
     with home.serving(placement().server) as server:
         loads = [_ask(server, clients, scale, expected=f"1.{offered}") for _ in range(scale.rounds + 1)]
-        first = _first_answers(home, server, clients[0], scale)
+        first = _first_answers(home, server, clients[0], scale=scale)
     return figures(loads[1:], first, scale)
 
 
@@ -75,8 +75,10 @@ def _publish(home: House, numbers: Sequence[int], *, percent: int) -> None:
 
 def _publication(number: int, percent: int) -> Publication:
     return Publication(
-        PRODUCT_ID, f"1.{number}", "stable", "windows-x86_64", f"https://downloads.example.com/cad-1.{number}.exe",
-        400_000_000, f"{number:064x}", "1.0", percent, "修复若干问题。" * 40, "Mends a number of things. " * 40,
+        PRODUCT_ID, f"1.{number}", channel="stable", platform="windows-x86_64",
+        url=f"https://downloads.example.com/cad-1.{number}.exe", size=400_000_000, sha256=f"{number:064x}",
+        minimum_version="1.0", rollout_percent=percent,
+        notes_zh="修复若干问题。" * 40, notes_en="Mends a number of things. " * 40,
     )  # fmt: skip
 
 
@@ -119,9 +121,15 @@ def figures(loads: Sequence[Load], first: Sequence[Load], scale: Scale) -> list[
     title = f"of {scale.versions:,} versions"
     after = [load.milliseconds(0.5) for load in first]
     return [
-        Figure(NAME, f"answer {title}, p99", median(load.milliseconds(0.99) for load in loads), "ms", at_most(20)),
-        Figure(NAME, f"answer {title}, median", median(load.milliseconds(0.5) for load in loads), "ms"),
-        Figure(NAME, "checks", median(load.rate for load in loads), "/s"),
-        Figure(NAME, "first answer after a publication", median(after), "ms"),
-        Figure(NAME, "generator's use of a core", max(load.generator_share for load in loads) * 100, "%"),
+        Figure(
+            NAME,
+            f"answer {title}, p99",
+            median(load.milliseconds(0.99) for load in loads),
+            unit="ms",
+            target=at_most(20),
+        ),
+        Figure(NAME, f"answer {title}, median", median(load.milliseconds(0.5) for load in loads), unit="ms"),
+        Figure(NAME, "checks", median(load.rate for load in loads), unit="/s"),
+        Figure(NAME, "first answer after a publication", median(after), unit="ms"),
+        Figure(NAME, "generator's use of a core", max(load.generator_share for load in loads) * 100, unit="%"),
     ]

@@ -55,7 +55,7 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
     if not all(found for _, found in checked) or is_listed(whole, keys, "license:0"):
         raise BenchmarkError("The list does not say what was put on it.")
     times = [[seconds for seconds, _ in measured] for measured in (made, deltas, checked)]
-    return figures(len(whole), len(delta), times, scale)
+    return figures(len(whole), len(delta), times, scale=scale)
 
 
 @contextmanager
@@ -120,9 +120,9 @@ def figures(whole: int, delta: int, times: list[list[float]], scale: Scale) -> l
     made, deltas, checked = map(median, times)
     entries = f"{scale.entries:,} entries"
     return [
-        Figure(NAME, f"list of {entries}", whole / 2**20, "MiB", at_most(1)),
-        Figure(NAME, f"{entries} verified and one looked up", checked, "ms", at_most(10)),
-        Figure(NAME, f"{entries} read and signed", made, "ms"),
-        Figure(NAME, f"delta of {scale.delta:,} entries", delta / 2**10, "KiB"),
-        Figure(NAME, f"delta of {scale.delta:,} entries read and signed", deltas, "ms"),
+        Figure(NAME, f"list of {entries}", whole / 2**20, unit="MiB", target=at_most(1)),
+        Figure(NAME, f"{entries} verified and one looked up", checked, unit="ms", target=at_most(10)),
+        Figure(NAME, f"{entries} read and signed", made, unit="ms"),
+        Figure(NAME, f"delta of {scale.delta:,} entries", delta / 2**10, unit="KiB"),
+        Figure(NAME, f"delta of {scale.delta:,} entries read and signed", deltas, unit="ms"),
     ]

@@ -104,8 +104,8 @@ def add_clients(house: House, count: int, *, at: datetime) -> list[Client]:
     for number in range(count):
         license = _license(number, new_id(at), at, places=1)
         info = device_info_of(number)
-        device, parts = _device(license["id"], info, keyring, at)
-        license_string, issued = _issue(license, device["id"], info, keyring, at)
+        device, parts = _device(license["id"], info, keyring=keyring, at=at)
+        license_string, issued = _issue(license, device["id"], info=info, keyring=keyring, at=at)
         clients.append(Client(license_string, info))
         rows[License].append(license)
         rows[Device].append(device)

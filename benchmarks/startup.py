@@ -29,7 +29,7 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
             seconds.append(server.ready_seconds)
             memory.append(server.resident_mebibytes())
     return [
-        Figure(NAME, "start to ready", median(seconds), "s", at_most(2)),
-        Figure(NAME, "slowest start to ready", max(seconds), "s"),
-        Figure(NAME, "resident memory after the start", median(memory), "MiB"),
+        Figure(NAME, "start to ready", median(seconds), unit="s", target=at_most(2)),
+        Figure(NAME, "slowest start to ready", max(seconds), unit="s"),
+        Figure(NAME, "resident memory after the start", median(memory), unit="MiB"),
     ]

@@ -1,4 +1,4 @@
-"""``python -m demo``: play the story. Exits with 0 when all was as told, 1 when not, 130 when interrupted."""
+"""``python -m demo``: play the story. Exits with 0 when all went as described, 1 when not, 130 when interrupted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from client_stub import VerificationError
 from demo.expectations import UnexpectedError
 from demo.narrator import Narrator
 from demo.stage import Stage
-from demo.story import tell
+from demo.story import play
 
 _INTERRUPTED = 130
 
@@ -23,13 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(prog="python -m demo", description="Play the whole life of a license.").parse_args(
         arguments
     )
-    logging.getLogger("client_stub").addHandler(logging.NullHandler())  # what it would log, the story tells
+    logging.getLogger("client_stub").addHandler(logging.NullHandler())  # the story prints what it would log
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     narrator = Narrator()
     try:
         with Stage() as stage:
-            return _told(stage, narrator)
+            return _played(stage, narrator)
     except KeyboardInterrupt:
         narrator.fail("Stopped; nothing is left behind.")
         return _INTERRUPTED
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _told(stage: Stage, narrator: Narrator) -> int:
+def _played(stage: Stage, narrator: Narrator) -> int:
     try:
-        tell(stage, narrator)
+        play(stage, narrator)
     except (UnexpectedError, VerificationError) as error:
         narrator.fail(f"This is not as it should be. {error}", stage.last_words())
         return 1

@@ -14,7 +14,7 @@ _WIDEST = 100
 
 
 @dataclass(frozen=True)
-class Told:
+class PlayedStep:
     """One step as it went: for the table at the end."""
 
     number: int
@@ -24,15 +24,15 @@ class Told:
 
 
 @dataclass(frozen=True)
-class ToldAct:
+class PlayedAct:
     """The steps of an act as they went."""
 
     title: str
-    steps: tuple[Told, ...]
+    steps: tuple[PlayedStep, ...]
 
 
 class Narrator:
-    """Tells what happens on a console."""
+    """Prints what happens on a console."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=False)
@@ -54,12 +54,16 @@ class Narrator:
         self._console.print()
         self._console.print(Text(f"{number:2} ", style="bold cyan").append(title, style="bold"))
 
-    def tell(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Print a sentence of the step."""
         self._console.print(Padding(Text(sentence), (0, 0, 0, 3), expand=False))
 
+    def command(self, line: str) -> None:
+        """Print a command that the vendor's staff type."""
+        self._console.print(Padding(Text("$ ", style="dim").append(line, style="bold"), (0, 0, 0, 5), expand=False))
+
     def quote(self, who: str, sentence: str, style: str = "yellow") -> None:
-        """Print what somebody in the story reads on a screen."""
+        """Print what a person in the story reads on a screen."""
         line = Text(f"{who}: ", style="dim").append(sentence, style=style)
         self._console.print(Padding(line, (0, 0, 0, 5), expand=False))
 
@@ -72,7 +76,7 @@ class Narrator:
             grid.add_row(Text(name), Text(value))
         self._console.print(Padding(grid, (0, 0, 0, 5), expand=False))
 
-    def close(self, acts: Sequence[ToldAct], seconds: float) -> None:
+    def close(self, acts: Sequence[PlayedAct], seconds: float) -> None:
         """Print the table of what happened, act by act."""
         table = Table(title="What happened", title_justify="left", title_style="bold", header_style="bold")
         table.add_column("", justify="right")
@@ -88,10 +92,10 @@ class Narrator:
         self._console.print()
         self._console.print(table)
         count = sum(len(act.steps) for act in acts)
-        self._console.print(Text(f"All {count} steps were as told; {seconds:.1f} s in all.", style="green"))
+        self._console.print(Text(f"All {count} steps went as described; {seconds:.1f} s in all.", style="green"))
 
     def fail(self, sentence: str, details: Sequence[str] = ()) -> None:
-        """Say that the story could not be told to its end."""
+        """Say that the story could not be played to its end."""
         self._console.print()
         self._console.print(Text(sentence, style="bold red"))
         for line in details:

@@ -24,7 +24,7 @@ KNOWN = (
 
 
 def main() -> None:
-    """Import everything, then run what is asked for until nobody asks any more."""
+    """Import everything, then run one command after the other until the input ends."""
     for name in KNOWN:
         importlib.import_module(name)
     for line in sys.stdin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +27,7 @@ class Scene:
         code: The first customer's code.
         second_code: The second customer's.
         desktops: Every desktop by name.
-        ends_at: When the first customer's license ends, by the last signed word.
+        ends_at: When the first customer's license ends, by the last signed statement.
         callback_id: The callback of the renewal.
         instance: The instance of the online license.
         site_code: The code whose license goes to a site without network, as a file.
@@ -51,9 +52,14 @@ class Scene:
         """The emulator."""
         return self.stage.marketplace
 
-    def tell(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Print a sentence of the step."""
-        self.narrator.tell(sentence)
+        self.narrator.say(sentence)
+
+    def run(self, *words: str) -> str:
+        """Print a ``licsrv`` command without the temporary folder, run it, and return what it printed."""
+        self.narrator.command(f"licsrv {shlex.join(words)}".replace(f"{self.stage.folder}/", ""))
+        return self.stage.command(*words)
 
     def desktop(self, name: str, device_info: str, code: str) -> Workstation:
         """Set up another desktop that asks the license server itself."""
@@ -112,4 +118,4 @@ class Act:
 
 def when(moment: datetime | None) -> str:
     """Return a moment for people."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "for ever"
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "never"

@@ -87,7 +87,7 @@ class Stage:
         """Make keys and database, start both processes, and return what the commands said."""
         said = ""
         self._commands.warm_up()
-        for _ in range(_TRIES):  # somebody else may take a port between looking and listening
+        for _ in range(_TRIES):  # another process may take a port between looking and listening
             self._ports = {name: free_port() for name in self._ports}
             self._launch_marketplace()
             said = said or self.command("init") + self.command("keys", "new", "license", "--algorithm", "ML-DSA-65")
@@ -134,8 +134,8 @@ class Stage:
         """Set up a desktop with the program and the vendor's public keys on it."""
         iscdesk_url = self.marketplace_url if with_iscdesk else ""
         keys = PinnedKeys.from_jwks(json.loads(self.public_keys()))
-        around = Surroundings(self.server_url, keys, self.folder, self.clock, iscdesk_url)
-        workstation = Workstation(name, device_info, code, around)
+        around = Surroundings(self.server_url, keys=keys, folder=self.folder, clock=self.clock, iscdesk_url=iscdesk_url)
+        workstation = Workstation(name, device_info, code, around=around)
         self._workstations.append(workstation)
         return workstation
 
@@ -193,7 +193,7 @@ class Stage:
         return json.loads(self.command(*words, "--json"))
 
     def last_words(self, most: int = 5) -> Sequence[str]:
-        """Return the last warnings and errors of the server, for somebody who looks for the fault."""
+        """Return the last warnings and errors of the server, for the person who looks for the fault."""
         log = self.folder / "server.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
         return [line[:300] for line in lines if '"level": "info"' not in line][-most:]
@@ -274,7 +274,7 @@ def story_begins_at() -> datetime:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on at this moment."""
+    """Return a loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

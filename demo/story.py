@@ -1,4 +1,4 @@
-"""The story as a list of steps, and how it is told from the first to the last."""
+"""The story as a list of steps, and how it is played from the first to the last."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import itertools
 import time
 from collections.abc import Iterator
 
-from demo.narrator import Narrator, Told, ToldAct
+from demo.narrator import Narrator, PlayedAct, PlayedStep
 from demo.scene import Act, Scene, Step
 from demo.stage import Stage
 from demo.steps import (
-    books,
     ending,
     everyday,
     files,
+    final_checks,
     notification,
     old_line,
     online,
@@ -30,19 +30,22 @@ ACTS: tuple[Act, ...] = (
     Act("License 1.0", old_line.STEPS),
     Act("Order notification and probes", (*notification.STEPS, *probes.STEPS)),
     Act("New versions", versions.STEPS),
-    Act("The books", books.STEPS),
+    Act("Final checks", final_checks.STEPS),
 )
 STEPS: tuple[Step, ...] = tuple(step for act in ACTS for step in act.steps)
 
 
-def tell(stage: Stage, narrator: Narrator) -> None:
+def play(stage: Stage, narrator: Narrator) -> None:
     """Set the stage up, play every step, and print the table.
 
     Raises:
         UnexpectedError: Something was not as the story says.
     """
     began = time.monotonic()
-    narrator.open("The life of licenses", "Real processes, a real database, real signatures; only the buyer is played.")
+    narrator.open(
+        "The life of licenses",
+        "A real server, a marketplace emulator and desktop programs; real signatures. Only the people are invented.",
+    )
     said = stage.set_up()
     narrator.facts(
         [
@@ -52,17 +55,17 @@ def tell(stage: Stage, narrator: Narrator) -> None:
     )
     scene = Scene(stage, narrator)
     numbers = itertools.count(1)
-    told = [_play_act(act, numbers, scene) for act in ACTS]
-    narrator.close(told, time.monotonic() - began)
+    played = [_play_act(act, numbers, scene) for act in ACTS]
+    narrator.close(played, time.monotonic() - began)
 
 
-def _play_act(act: Act, numbers: Iterator[int], scene: Scene) -> ToldAct:
+def _play_act(act: Act, numbers: Iterator[int], scene: Scene) -> PlayedAct:
     scene.narrator.act(act.title)
-    return ToldAct(act.title, tuple(_play(next(numbers), step, scene) for step in act.steps))
+    return PlayedAct(act.title, tuple(_play(next(numbers), step, scene) for step in act.steps))
 
 
-def _play(number: int, step: Step, scene: Scene) -> Told:
+def _play(number: int, step: Step, scene: Scene) -> PlayedStep:
     scene.narrator.step(number, step.title)
     began = time.monotonic()
     result = step.play(scene)
-    return Told(number, step.title, result, time.monotonic() - began)
+    return PlayedStep(number, step.title, result=result, seconds=time.monotonic() - began)

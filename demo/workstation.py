@@ -168,10 +168,10 @@ class Workstation:
 
     @property
     def problem(self) -> Problem:
-        """What stood in the way last.
+        """The latest problem.
 
         Raises:
-            UnexpectedError: Nothing did.
+            UnexpectedError: There was none.
         """
         if self._invoker.last_problem is None:
             raise UnexpectedError(f"{self.name} has no problem to show.")

@@ -1,4 +1,4 @@
-"""The end: a place given back and taken by somebody else, and the release for good."""
+"""The end: a place given back and taken by another device, and the final release."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def give_back(scene: Scene) -> str:
     expect(answer["places_taken"], 1, "places taken after one was given back")
     license = expect_kind(scene.desktops[CLEO].ask(), License, "answer to the device that was refused")
     expect(license.code, scene.code, "code of Cleo's license")
-    scene.tell("Ben gives his place back, and Cleo, who was refused before, gets it.")
+    scene.say("Ben gives his place back. Cleo, who was refused before, gets it.")
     return "1 place given back, and taken by Cleo"
 
 
@@ -22,11 +22,11 @@ def release(scene: Scene) -> str:
     """Release for good; not even a late renewal brings it back."""
     ada = scene.desktops[ADA]
     callback = scene.marketplace.do(scene.code, "release", unsubscribe=True)
-    scene.tell("The customer unsubscribes, and the marketplace releases the license. That is final.")
+    scene.say("The customer unsubscribes, and the marketplace releases the license. This is final:")
     scene.expect_success(callback)
     scene.expect_lease(ada, "RELEASED", "DENIED")
     late = scene.marketplace.send(_late_renewal(scene.code))
-    scene.tell("A renewal that was under way for too long arrives now:")
+    scene.say("A late renewal arrives, and changes nothing:")
     scene.expect_success(late)
     problem = expect_kind(ada.ask(), Problem, "answer after the release")
     expect(problem.code, "LICENSE_RELEASED", "code of the refusal")
@@ -47,5 +47,5 @@ def _late_renewal(code: str) -> dict[str, object]:
 
 STEPS = (
     Step("A device gives its place back", give_back),
-    Step("Released: the end, for good", release),
+    Step("Released for good", release),
 )

@@ -21,9 +21,9 @@ def buy(scene: Scene) -> str:
     hana = scene.desktop(HANA, HANAS_MACHINE, license)
     answer = expect_kind(hana.ask(), License, "answer to what the buyer typed in")
     scene.old_order = _shown(scene, license)["order_id"]
-    scene.tell("Sold the old way: the marketplace asks for the license itself, by a GET with a token.")
+    scene.say("The retired product line: the marketplace requests the license itself, by a GET with a token:")
     _expect_signed_success(scene, callback)
-    scene.tell(f"It checks the signature of the answer (Body-Sign): right. Hana types the license in, {license}:")
+    scene.say(f"It verifies the answer's signature (Body-Sign). Hana types the license in, {license}:")
     scene.expect_lease(hana, "ACTIVE", "ALLOWED")
     return f"answer signed; license until {when(answer.expires_at)}"
 
@@ -32,7 +32,7 @@ def live(scene: Scene) -> str:
     """Ask again, renew, release."""
     hana, one = scene.desktops[HANA], f"/license-v1/orders/{scene.old_order}"
     before = scene.marketplace.show(one)
-    scene.tell("Asked again, the same license; then it is renewed, and released. Every answer is signed right.")
+    scene.say("Requested again, it is the same license. Then it is renewed and released. Every answer is signed:")
     for verb, status, permission in (
         ("ask", "ACTIVE", "ALLOWED"), ("renew", "ACTIVE", "ALLOWED"), ("release", "RELEASED", "DENIED"),
     ):  # fmt: skip

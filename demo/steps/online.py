@@ -24,14 +24,14 @@ def buy(scene: Scene) -> str:
     answer = json.loads(last_answer(first))
     expect(answer["resultCode"], IN_PROGRESS, "result code of the first newInstance")
     scene.instance = answer["instanceId"]
-    scene.tell(
-        f"A customer buys an online license. The marketplace asks for an instance and says nothing but the order's "
-        f"number; our server names {scene.instance}, answers 000004 and asks what was ordered."
+    scene.say(
+        f"A customer buys an online license. The marketplace asks for an instance and names only the order. The server "
+        f"answers 000004 with the instance {scene.instance}, and queries the order:"
     )
     scene.stage.wait_for_empty_outbox()
     scene.expect_success(scene.marketplace.hurry(first["id"]))
     expect(_instance(scene)["state"], "OPEN", "state of the instance at the marketplace")
-    license, wanted = _license(scene), _shop_ends(scene)
+    license, wanted = _license(scene), _marketplace_ends(scene)
     taken_over = (license["product_id"], license["places"], moment(license["expires_at"]))
     expect(taken_over, (PRODUCT, 1, wanted), "product, places and end of the license")
     scene.narrator.facts([("taken over", f"from the order query: {PRODUCT}, amount 1, ends {when(wanted)}")])
@@ -47,15 +47,15 @@ def ask_for_a_string(scene: Scene) -> str:
     expect((application["state"], application["uploads"]), ("uploaded", 1), "state and uploads of the application")
     expect(application["upload"]["characters"], emma.license_string, "what was uploaded")
     session = wait_for(lambda: _session(scene, 0), lambda seen: bool(seen["verdicts"]), "the program's verdict")
-    expect(session["verdicts"][-1]["result"], True, "verdict that ISCDesk was told")
-    scene.tell(
-        "Emma's program asks ISCDesk, ISCDesk the marketplace, the marketplace our server (getLicenseAsync). Our "
-        "server uploads the license, and it comes back as the event EVENT_LICENSE_VERIFY:"
+    expect(session["verdicts"][-1]["result"], True, "verdict that ISCDesk received")
+    scene.say(
+        "Emma's program asks ISCDesk, ISCDesk asks the marketplace, and the marketplace asks the server "
+        "(getLicenseAsync). The server uploads the license. It reaches the program as EVENT_LICENSE_VERIFY:"
     )
     scene.narrator.facts(
         [
-            ("uploaded", f"as characters, {len(emma.license_string)} of them, once"),
-            ("verified", "by Emma's program: pinned public key, no network; ISCDesk was told"),
+            ("uploaded", f"as {len(emma.license_string)} characters, once"),
+            ("verified", "by Emma's program: pinned public key, no network; reported to ISCDesk"),
         ]
     )
     scene.expect_lease(emma, "ACTIVE", "ALLOWED")
@@ -64,14 +64,13 @@ def ask_for_a_string(scene: Scene) -> str:
 
 def ask_for_a_file(scene: Scene) -> str:
     """Ask for a file; the product is delivered as files from now on."""
-    scene.stage.command("products", "set", PRODUCT, "--name", "CAD Online", "--deliver-as", "file")
+    scene.say("The vendor delivers the product as files from now on:")
+    scene.run("products", "set", PRODUCT, "--name", "CAD Online", "--deliver-as", "file")
     path = scene.desktops[EMMA].ask_for_file("cad.lic")
-    expect(getattr(path, "name", path), "cad.lic", "name of the file that Emma's program was told")
+    expect(getattr(path, "name", path), "cad.lic", "name of the file in the event")
     upload = _applications(scene)[-1]["upload"]
     expect(upload["type"], "FILE", "form of the upload")
-    scene.tell(
-        "licsrv products set … --deliver-as file. Emma's program asks for a file cad.lic; the same way brings it:"
-    )
+    scene.say("Emma's program asks for the file cad.lic. It comes the same way:")
     scene.narrator.facts([("uploaded", f"as a file of {upload['size']} bytes, SHA-256 {upload['sha256'][:16]}…")])
     return f"license file of {upload['size']} bytes, verified"
 
@@ -79,11 +78,11 @@ def ask_for_a_file(scene: Scene) -> str:
 def renew(scene: Scene) -> str:
     """Renew; the next check-in knows it."""
     callback = scene.marketplace.do_online(scene.instance, "renew")
-    scene.tell("The customer renews for a year; refreshInstance says the new end.")
+    scene.say("The customer renews for a year. refreshInstance states the new end:")
     scene.expect_success(callback)
     lease = scene.expect_lease(scene.desktops[EMMA], "ACTIVE", "ALLOWED")
-    expect(lease.license_expires_at, _shop_ends(scene), "end of the license in the lease")
-    scene.tell(f"Emma's program learns it at its next check-in: the license ends {when(lease.license_expires_at)}.")
+    expect(lease.license_expires_at, _marketplace_ends(scene), "end of the license in the lease")
+    scene.say(f"At its next check-in Emma's program learns it: the license ends {when(lease.license_expires_at)}.")
     return f"ends {when(lease.license_expires_at)}"
 
 
@@ -93,23 +92,23 @@ def upgrade(scene: Scene) -> str:
     expect_kind(finn.ask_for_file("cad.lic"), Problem, "answer to a second device")
     refused = _applications(scene)[-1]
     expect("000900" in refused["failure"], True, f"refusal of the second device: {refused['failure']}")
-    scene.tell("One place was bought. Finn's program asks, and the marketplace hears 000900, quota used up:")
+    scene.say("One place was bought, and Emma has it. Finn's program asks; the server answers 000900, quota used up:")
     scene.show_problem(finn, finn.problem)
     callback = scene.marketplace.do_online(scene.instance, "upgrade", linear_value=2)
-    scene.tell("The customer buys a second place; upgradeInstance names the order, the order query says what it is:")
+    scene.say("The customer buys a second place. upgradeInstance names the order, the order query returns its content:")
     scene.expect_success(callback)
     scene.stage.wait_for_empty_outbox()
     path = finn.ask_for_file("cad.lic")
     expect(getattr(path, "name", path), "cad.lic", "answer to the second device after the upgrade")
     shown = _license(scene)
     expect((shown["places_taken"], shown["places"]), (2, 2), "places taken and places")
-    scene.tell("Finn's program asks again, and gets its file: 2 of 2 places are taken.")
+    scene.say("Finn's program asks again and gets its file: 2 of 2 places are taken.")
     return "refused with 000900; 2 of 2 places after the upgrade"
 
 
 def freeze(scene: Scene) -> str:
     """Freeze and unfreeze."""
-    scene.tell("The marketplace freezes the instance, and unfreezes it.")
+    scene.say("The marketplace freezes the instance and unfreezes it:")
     for verb, status, permission in (("freeze", "FROZEN", "DENIED"), ("unfreeze", "ACTIVE", "ALLOWED")):
         scene.expect_success(scene.marketplace.do_online(scene.instance, verb))
         scene.expect_lease(scene.desktops[EMMA], status, permission)
@@ -119,13 +118,13 @@ def freeze(scene: Scene) -> str:
 def release(scene: Scene) -> str:
     """Release for good; a new application is refused."""
     emma = scene.desktops[EMMA]
-    scene.tell("The customer unsubscribes; releaseInstance ends the license for good.")
+    scene.say("The customer unsubscribes. releaseInstance ends the license for good:")
     scene.expect_success(scene.marketplace.do_online(scene.instance, "release", unsubscribe=True))
     scene.expect_lease(emma, "RELEASED", "DENIED")
     expect_kind(emma.ask(), Problem, "answer after the release")
     refused = _applications(scene)[-1]
     expect("000003" in refused["failure"], True, f"refusal after the release: {refused['failure']}")
-    scene.tell("Asked once more through ISCDesk, our server answers 000003: there is no such instance any more.")
+    scene.say("Asked once more through ISCDesk, the server answers 000003: no such instance.")
     return "lease RELEASED; a new application gets 000003"
 
 
@@ -148,7 +147,7 @@ def _session(scene: Scene, number: int) -> dict[str, Any]:
     return sessions[number]
 
 
-def _shop_ends(scene: Scene) -> datetime:
+def _marketplace_ends(scene: Scene) -> datetime:
     return moment(_instance(scene)["expires_at"]).replace(microsecond=0)
 
 

@@ -21,9 +21,9 @@ def probe(scene: Scene) -> str:
         scene.stage.pass_time(HALF_A_DAY)
     expect(shown["trading_frozen"], False, "whether the trade is frozen")
     expect(scene.stage.command_json("audit", "verify")["entries"], before, "audit entries after the probes")
-    scene.tell(
+    scene.say(
         f"Morning and afternoon the marketplace replays {cases} saved debug cases, of every product line, and would "
-        "stop the sale after five days of failures. Each is answered 000000; the audit has not one entry more."
+        "stop the sale after five days of failures. Each is answered 000000; the audit has no new entry."
     )
     return f"{cases} debug cases twice, 000000 each; nothing changed"
 

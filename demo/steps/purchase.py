@@ -15,13 +15,13 @@ CLEOS_MACHINE = "D8:9E:F3:00:11:22|WD-ADA-0001|BOARD-CLEO|178BFBFF00870F10"
 
 
 def buy(scene: Scene) -> str:
-    """Buy at the marketplace; nobody tells our server."""
+    """Buy at the marketplace; the server is not notified."""
     scene.code = scene.marketplace.buy(amount=2, received=False)
     known = scene.stage.command_json("licenses", "list")["licenses"]
     expect(known, [], "licenses that the server knows")
-    scene.tell(
-        f"A customer buys the CAD program for two workstations and one year. The marketplace makes the code "
-        f"{scene.code}; it tells our server nothing, which indeed knows no license yet."
+    scene.say(
+        f"A customer buys the CAD program for two workstations and one year. The marketplace creates the code "
+        f"{scene.code}. It does not notify the server, which knows no license yet."
     )
     return f"code {scene.code}"
 
@@ -31,7 +31,7 @@ def ask_too_early(scene: Scene) -> str:
     ada = scene.desktop(ADA, ADAS_MACHINE, scene.code)
     problem = expect_kind(ada.ask(), Problem, "answer to the code typed in too early")
     expect(problem.code, "LICENSE_NOT_RECEIVED", "code of the refusal")
-    scene.tell("Ada types the code in, before her purchasing department has received it. She is told what to do:")
+    scene.say("Ada types the code in before her purchasing department has received it. She reads what to do:")
     scene.show_problem(ada, problem)
     return f"refused: {problem.code}"
 
@@ -43,18 +43,18 @@ def receive(scene: Scene) -> str:
     license = expect_kind(ada.ask(), License, "answer to the received code")
     expect(scene.marketplace.record(scene.code)["state"], "ACTIVE", "state of the code at the marketplace")
     expect(license.quantity, 2, "quantity in the license")
-    scene.tell("The code is received, Ada tries again. Our server activates it at the marketplace and signs a license:")
+    scene.say("The code is received. Ada tries again: the server activates it at the marketplace and signs a license:")
     scene.narrator.facts(
         [
             ("license string", f"{ada.license_string[:32]}… ({len(ada.license_string)} characters)"),
             ("verified", "by Ada's program: pinned public key, no network"),
-            ("says", f"{license.product}, quantity {license.quantity}, ends {when(license.expires_at)}"),
+            ("contains", f"{license.product}, quantity {license.quantity}, ends {when(license.expires_at)}"),
         ]
     )
     forged = _refusal_of(ada, _with_another_letter(ada.license_string), ADAS_MACHINE)
     copied = _refusal_of(ada, ada.license_string, BENS_MACHINE)
     expect((forged, copied), ("BAD_SIGNATURE", "DEVICE_MISMATCH"), "refusals of a forged and of a copied license")
-    scene.tell(f"Changed by one letter it is refused ({forged}), and copied to Ben's machine too ({copied}).")
+    scene.say(f"With one letter changed it is refused ({forged}). Copied to Ben's machine too ({copied}).")
     scene.ends_at = license.expires_at
     return f"license until {when(license.expires_at)}, verified offline"
 
@@ -68,7 +68,7 @@ def take_last_place(scene: Scene) -> str:
     expect(ben.license_string, before, "license string when asked for again")
     shown = scene.stage.command_json("licenses", "show", scene.code)["license"]
     expect((shown["places_taken"], shown["places"]), (2, 2), "places taken and places")
-    scene.tell("Ben activates with the same code and takes the second place. Asking again gives him the same string.")
+    scene.say("Ben activates with the same code and takes the second place. Asking again returns the same string.")
     return "2 of 2 places taken"
 
 
@@ -80,7 +80,7 @@ def one_too_many(scene: Scene) -> str:
     parts = problem.details.get("parts")
     wanted = {"mac": "differs", "disk": "agrees", "board": "differs", "cpu": "differs"}
     expect(parts, wanted, "comparison with the most similar device")
-    scene.tell("Cleo has built Ada's old disk into a third machine. Two parts must agree to be the same device:")
+    scene.say("Cleo has put Ada's old disk into a third machine. One part agrees, and two are needed:")
     scene.show_problem(cleo, problem)
     scene.narrator.facts([("compared with Ada's", ", ".join(f"{part} {word}" for part, word in wanted.items()))])
     return f"refused: {problem.code}, 1 part of 2 agrees"
@@ -97,7 +97,7 @@ def _refusal_of(desktop: Workstation, license_string: str, device_info: str) -> 
         desktop.verify(license_string, device_info)
     except VerificationError as error:
         return error.code
-    raise UnexpectedError("A license was believed that must not be.")
+    raise UnexpectedError("A license was accepted that must be refused.")
 
 
 STEPS = (
@@ -105,5 +105,5 @@ STEPS = (
     Step("The code is typed in too early", ask_too_early),
     Step("Received, activated, verified offline", receive),
     Step("The second device takes the last place", take_last_place),
-    Step("A third device is refused, and told why", one_too_many),
+    Step("A third device is refused, with the reason", one_too_many),
 )

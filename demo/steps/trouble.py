@@ -23,9 +23,9 @@ def marketplace_down(scene: Scene) -> str:
     license = expect_kind(dora.ask(), License, "answer while the marketplace is down")
     expect(license.is_provisional, True, "whether the license is provisional")
     expect(scene.marketplace.record(scene.second_code)["activated"], False, "whether the marketplace activated it")
-    scene.tell(
-        f"The marketplace answers 503 to everything. A new customer buys, and Dora activates all the same: a "
-        f"provisional license until {when(license.expires_at)}. The activation waits in the outbox."
+    scene.say(
+        f"The marketplace answers 503 to everything. A new customer buys. Dora still gets a license, a "
+        f"provisional one until {when(license.expires_at)}. The activation waits in the outbox."
     )
     return f"provisional license until {when(license.expires_at)}"
 
@@ -37,9 +37,7 @@ def marketplace_back(scene: Scene) -> str:
     dora = scene.desktops[DORA]
     asked = wait_for(dora.ask, lambda seen: isinstance(seen, License) and not seen.is_provisional, "the full license")
     license = expect_kind(asked, License, "the full license")
-    scene.tell(
-        f"It is back. The outbox activates the code by itself; Dora's license now ends {when(license.expires_at)}."
-    )
+    scene.say(f"It is back. The outbox activates the code; Dora's license now ends {when(license.expires_at)}.")
     return f"activated by the outbox; until {when(license.expires_at)}"
 
 
@@ -51,14 +49,14 @@ def kill(scene: Scene) -> str:
     renewal = scene.marketplace.do(scene.code, "renew", days=365)
     expect(renewal["attempts"][-1]["http_status"], 200, "HTTP status of the answer that gets lost")
     scene.callback_id = renewal["id"]
-    scene.tell("The next day. The marketplace hangs, and the answer to a second renewal gets lost on its way to it.")
+    scene.say("The next day the marketplace hangs, and it never receives the answer to a second renewal:")
     for name in (ADA, BEN):
         scene.expect_lease(scene.desktops[name], "ACTIVE", "ALLOWED")
     waiting = int(scene.stage.metric("licsrv_outbox_waiting"))
     expect(waiting >= 3, True, "whether a query and two usage reports are on their way")
     scene.stage.kill_server()
-    scene.tell(
-        f"Both programs have their leases, {waiting} deliveries have not arrived. Now the server gets a kill -9."
+    scene.say(
+        f"Both programs have their leases; {waiting} deliveries have not arrived. Now the server is killed (kill -9)."
     )
     return f"killed with {waiting} deliveries on their way"
 
@@ -69,7 +67,7 @@ def start_again(scene: Scene) -> str:
     scene.marketplace.behave()
     scene.stage.pass_time(timedelta(minutes=2))
     callback = scene.marketplace.repeat(scene.callback_id)
-    scene.tell("Started again, and two minutes later, when the dead process's claims have run out:")
+    scene.say("The server starts again. Two minutes later the dead process's claims have expired:")
     scene.expect_success(callback)
     scene.stage.wait_for_empty_outbox()
     record = scene.marketplace.record(scene.code)
@@ -79,17 +77,17 @@ def start_again(scene: Scene) -> str:
     lease = scene.expect_lease(scene.desktops[ADA], "ACTIVE", "ALLOWED")
     expect(lease.license_expires_at, ends_at, "end of the license")
     scene.ends_at = ends_at
-    scene.tell(
-        f"The outbox is empty, the marketplace counts 2 clients for the day, and the renewal it sent twice has moved "
-        f"the end once, to {when(ends_at)}."
+    scene.say(
+        f"The outbox is empty, the marketplace counts 2 clients for the day, and the renewal that came twice moved the "
+        f"end once, to {when(ends_at)}."
     )
     return "outbox empty, 2 clients counted, renewed once"
 
 
 def revoke(scene: Scene) -> str:
     """Revoke by staff; the user reads the reason."""
-    scene.stage.command("licenses", "revoke", scene.code, "--reason", REASON, "--yes")
-    scene.tell("Support revokes the license: licsrv licenses revoke … --reason …. Ada reads why:")
+    scene.say("Support revokes the license. Ada reads why:")
+    scene.run("licenses", "revoke", scene.code, "--reason", REASON, "--yes")
     lease = scene.expect_lease(scene.desktops[ADA], "REVOKED", "DENIED")
     expect(lease.reason, REASON, "reason in the signed lease")
     scene.narrator.quote(ADA, scene.desktops[ADA].verdict.sentence)
@@ -98,8 +96,8 @@ def revoke(scene: Scene) -> str:
 
 def reinstate(scene: Scene) -> str:
     """Reinstate by staff."""
-    scene.stage.command("licenses", "reinstate", scene.code, "--reason", "The payment has arrived.", "--yes")
-    scene.tell("The payment arrives; licsrv licenses reinstate …. The audit keeps both.")
+    scene.say("The payment arrives. The audit keeps both actions.")
+    scene.run("licenses", "reinstate", scene.code, "--reason", "The payment has arrived.", "--yes")
     scene.expect_lease(scene.desktops[ADA], "ACTIVE", "ALLOWED")
     return "lease ACTIVE"
 
@@ -107,8 +105,8 @@ def reinstate(scene: Scene) -> str:
 STEPS = (
     Step("The marketplace is down", marketplace_down),
     Step("The marketplace is back", marketplace_back),
-    Step("The server is killed in mid-delivery", kill),
-    Step("Started again: nothing lost, nothing twice", start_again),
+    Step("The server is killed during deliveries", kill),
+    Step("After the restart nothing is lost, nothing twice", start_again),
     Step("Staff revoke the license", revoke),
     Step("Staff reinstate it", reinstate),
 )

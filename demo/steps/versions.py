@@ -17,30 +17,28 @@ CONTENT = b"the new version of the program"
 
 
 def publish(scene: Scene) -> str:
-    """Publish for nobody yet."""
+    """Publish, held back."""
     file = scene.stage.folder / "cad-4.0.0.bin"
     file.write_bytes(CONTENT)
-    scene.stage.command(
+    scene.say("The vendor publishes a version for 0 % of the devices:")
+    scene.run(
         "releases", "publish", PRODUCT, NEW, "--platform", PLATFORM, "--url", URL, "--file", str(file),
         "--notes-en", "Assemblies open twice as fast.", "--notes-zh", "装配体打开速度提高一倍。", "--percent", "0",
     )  # fmt: skip
     expect(scene.desktops[DORA].check_versions(), None, "version offered while it is held back")
-    scene.tell(
-        f"licsrv releases publish {PRODUCT} {NEW} … --percent 0. Dora's program, {VERSION}, asks (CheckNewVersions) "
-        "and hears that there is nothing: the version is held back."
-    )
+    scene.say(f"Dora's program, {VERSION}, asks (CheckNewVersions) and is offered nothing.")
     return f"{NEW} published for 0 % of devices; none offered"
 
 
 def roll_out(scene: Scene) -> str:
     """Roll out to everyone; the offer is signed, and taken."""
-    scene.stage.command("releases", "rollout", PRODUCT, NEW, "--percent", "100")
+    scene.run("releases", "rollout", PRODUCT, NEW, "--percent", "100")
     dora = scene.desktops[DORA]
     release = expect_kind(dora.check_versions(), Release, "what Dora's program is offered")
     digest = hashlib.sha256(CONTENT).hexdigest()
     expect((release.version, release.sha256, release.is_forced), (NEW, digest, False), "the signed offer")
     expect(dora.is_upgrade_agreed, True, "whether Dora's program wants it")
-    scene.tell("licsrv releases rollout … --percent 100. Now the same question is answered, and the answer is signed:")
+    scene.say("Now the version is offered, with a signed manifest:")
     scene.narrator.facts(
         [
             ("events", "EVENT_UPGRADENOTICE, EVENT_UPDATE; the program says yes (UpgradeNotify)"),
@@ -59,7 +57,7 @@ def offer_by_iscdesk(scene: Scene) -> str:
     wait_for(lambda: _first_session(scene)["upgrade_answers"], lambda seen: seen == [True], "Emma's answer at ISCDesk")
     emma.close()
     wait_for(lambda: _first_session(scene)["upgraded"], lambda seen: seen is True, "the upgrade by ISCDesk")
-    scene.tell("Emma's program asks ISCDesk the same, agrees, and closes; ISCDesk upgrades it then.")
+    scene.say("Emma's program asks ISCDesk, agrees, and closes. ISCDesk then upgrades it.")
     return "agreed by the program, upgraded when it closed"
 
 

@@ -1,7 +1,7 @@
 """The marketplace to rehearse with: open API, signed callbacks, a control API to drive them, and faults on demand.
 
-It stands alone. Nothing of it imports the rest of ``licsrv`` and nothing of ``licsrv`` imports it: server, emulator
-and client stub are three witnesses of every wire format, and two that shared code would repeat each other's mistakes.
+It is independent. It imports nothing of the rest of ``licsrv``, and nothing of ``licsrv`` imports it: server, emulator
+and client stub implement every wire format separately. Shared code would repeat the same error on both sides.
 
 The shared parts (gateway, courier, faults, clock, probes) know no product line; each product line is a package of its
 own that brings its open API operations and its control routes (see ``product_line.ProductLine``). ISCDesk, through

@@ -30,7 +30,7 @@ class SignedRequest:
         query: The raw query, without the question mark.
         headers: Lower-case names and values.
         body: The exact bytes.
-        body_may_be_unsigned: ``X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD`` may stand for the body's hash.
+        body_may_be_unsigned: ``X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD`` may replace the body's hash.
     """
 
     method: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from licsrv.emulator.control_routes import Ask, ControlRoute, shown_path
+from licsrv.emulator.control_routes import Ask, ControlRoute, delete, get, post, shown_path
 from licsrv.emulator.deliveries import NOTHING_SPOILED, DeliveryState, Spoiling
 from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.errors import ControlError
@@ -35,37 +35,34 @@ class SharedControl:
 
     def _callback_routes(self) -> list[ControlRoute]:
         return [
-            ControlRoute(
-                "POST", "/callbacks", "send any callback: body | raw, form, url, tries, spoil", self._send, 202
-            ),
-            ControlRoute("GET", "/callbacks", "list the callbacks with every try: ?state=", self._callbacks),
-            ControlRoute("GET", "/callbacks/{id}", "show a callback", self._callback),
-            ControlRoute("POST", "/callbacks/{id}/retry", "send a callback again now", self._retry, 202),
-            ControlRoute("POST", "/callbacks/flush", "send the held callbacks, the latest first", self._flush, 202),
-            ControlRoute("POST", "/callbacks/hurry", "end every pause before a try", self._hurry, 202),
-            ControlRoute("POST", "/callbacks/settle", "wait until all are settled: seconds", self._settle),
+            post("/callbacks", "send any callback: body | raw, form, url, tries, spoil", self._send, status=202),
+            get("/callbacks", "list the callbacks with every try: ?state=", self._callbacks),
+            get("/callbacks/{id}", "show a callback", self._callback),
+            post("/callbacks/{id}/retry", "send a callback again now", self._retry, status=202),
+            post("/callbacks/flush", "send the held callbacks, the latest first", self._flush, status=202),
+            post("/callbacks/hurry", "end every pause before a try", self._hurry, status=202),
+            post("/callbacks/settle", "wait until all are settled: seconds", self._settle),
         ]
 
     def _state_routes(self) -> list[ControlRoute]:
         return [
-            ControlRoute("GET", "/requests", "list the open API requests received", self._requests),
-            ControlRoute("GET", "/key-pairs", "show failures and locks of the key pairs", self._key_pairs),
-            ControlRoute("GET", "/clock", "show the clock", self._clock),
-            ControlRoute("POST", "/clock", "move it: move_seconds | now | reset", self._move_clock),
-            ControlRoute("GET", "/faults", "list the faults", self._faults),
-            ControlRoute("POST", "/faults", "set one: side, kind, value, path, times", self._set_fault, 201),
-            ControlRoute("DELETE", "/faults", "clear all", self._clear_faults),
-            ControlRoute("DELETE", "/faults/{id}", "clear one", self._clear_faults),
-            ControlRoute("GET", "/settings", "show the settings", self._settings),
-            ControlRoute(
-                "POST",
+            get("/requests", "list the open API requests received", self._requests),
+            get("/key-pairs", "show failures and locks of the key pairs", self._key_pairs),
+            get("/clock", "show the clock", self._clock),
+            post("/clock", "move it: move_seconds | now | reset", self._move_clock),
+            get("/faults", "list the faults", self._faults),
+            post("/faults", "set one: side, kind, value, path, times", self._set_fault, status=201),
+            delete("/faults", "clear all", self._clear_faults),
+            delete("/faults/{id}", "clear one", self._clear_faults),
+            get("/settings", "show the settings", self._settings),
+            post(
                 "/settings",
                 "change: callback_url, speed, frozen_reads_as, legacy_http_status, heartbeat_info_required, body_form, "
                 "upload_time_limit_seconds, unsubscribe_names, order_success_code, order_errors_as_error_code, "
                 "available_as_boolean, probes_by_itself, ends_with_milliseconds",
                 self._change_settings,
             ),
-            ControlRoute("POST", "/reset", "forget everything", self._reset),
+            post("/reset", "forget everything", self._reset),
         ]
 
     async def _send(self, ask: Ask) -> object:

@@ -99,7 +99,7 @@ class Ask:
         return {name: value for name, value in values.items() if value is not None}
 
     def finish(self) -> None:
-        """Refuse members nobody asked for: a typing mistake must not be a silent default."""
+        """Refuse unknown members: a typing mistake must not become a silent default."""
         unknown = sorted(set(self._members) - self._known)
         if unknown:
             known = ", ".join(sorted(self._known)) or "none"
@@ -132,12 +132,27 @@ class ControlRoute:
         return Route(PREFIX + self.path, self._answer, methods=[self.method])
 
     async def _answer(self, request: Request) -> JSONResponse:
-        # What a GET is asked for stands in the query as usual; everything else is a JSON body.
+        # A GET has its members in the query; every other method has a JSON body.
         members = (
             dict(request.query_params) if request.method in {"GET", "HEAD"} else parse_members(await read_body(request))
         )
         ask = Ask(dict(request.path_params), members)
         return JSONResponse(await self.handler(ask), status_code=self.status)
+
+
+def get(path: str, summary: str, handler: Handler) -> ControlRoute:
+    """Return a route that shows something."""
+    return ControlRoute("GET", path, summary, handler=handler)
+
+
+def post(path: str, summary: str, handler: Handler, *, status: int = 200) -> ControlRoute:
+    """Return a route that does something."""
+    return ControlRoute("POST", path, summary, handler=handler, status=status)
+
+
+def delete(path: str, summary: str, handler: Handler) -> ControlRoute:
+    """Return a route that takes something away."""
+    return ControlRoute("DELETE", path, summary, handler=handler)
 
 
 def shown_path(route: ControlRoute) -> str:

@@ -103,7 +103,7 @@ class Courier:
         Args:
             message: What is sent.
             watch: Called after every try, when the state is known.
-            remake: Writes the message of a repeat anew.
+            remake: Writes a new message for each repeat.
         """
         number = f"callback-{next(self._numbers)}"
         delivery = Delivery(number, message, self._clock.now(), watch=watch, remake=remake)
@@ -184,7 +184,7 @@ class Courier:
     async def _release(self, deliveries: list[Delivery]) -> None:
         # One after the other: the next starts when the first try of the one before has ended, so the order is real.
         for delivery in deliveries:
-            if delivery.delivery_id not in self._tasks and not delivery.attempts:  # nobody retried it meanwhile
+            if delivery.delivery_id not in self._tasks and not delivery.attempts:  # unless a manual retry came first
                 self._start(delivery.delivery_id, self._deliver(delivery))
             await delivery.tried.wait()
 
@@ -243,7 +243,17 @@ class Courier:
         if not failure and self._loses(message, number):
             result, failure = {}, ANSWER_LOST
         sign = self._body_sign(message, answer)
-        return Attempt(number, at, query, answer.status, shown(answer.content), seconds, failure, sign, result)
+        return Attempt(
+            number,
+            at,
+            query=query,
+            http_status=answer.status,
+            answer=shown(answer.content),
+            seconds=seconds,
+            failure=failure,
+            body_sign=sign,
+            result=result,
+        )
 
     async def _ask(self, message: Message, query: dict[str, str]) -> Answer:
         """Return the answer or why there is none; whatever goes wrong on the way is a failure."""

@@ -20,7 +20,7 @@ SHOWN_CHARACTERS = 2000
 
 
 class DeliveryState(StrEnum):
-    """Where a callback stands."""
+    """The state of a callback."""
 
     HELD = "held"
     """Kept back by the fault ``reorder``."""
@@ -77,7 +77,7 @@ class Message:
         delivered_by: The result codes that count as delivered.
         refused_by: The result codes after which it is not tried again.
         parameters: The query parameters of a GET that has no body; None for the usual POST.
-        required_member: A text that an answer must have besides its code.
+        required_member: A text that an answer must have in addition to its code.
         required_longest: How many characters that text may have.
     """
 

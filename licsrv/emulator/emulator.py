@@ -45,7 +45,7 @@ class Emulator:
             ``unfreeze``, ``release``, ``probe``.
         online: The online licenses: ``buy``, ``renew``, ``formalize``, ``upgrade``, ``freeze``, ``release``,
             ``notify``, ``apply`` and the rest.
-        desk: ISCDesk, between the shop and the desktop software.
+        desk: ISCDesk, between the marketplace and the desktop software.
         licenses_v1: The retired License 1.0: ``buy``, ``ask``, ``renew``, ``expire``, ``release``.
         probes: The saved debug cases and their rounds.
         product_lines: Every product line it sells; a further one is added here.
@@ -69,12 +69,12 @@ class Emulator:
         self.gateway = Gateway({settings.ak: settings.sk})
         self.faults = Faults()
         self.requests = RequestJournal()
-        self.courier = Courier(lambda: self.settings, self.clock, self.faults, transport)
+        self.courier = Courier(lambda: self.settings, clock=self.clock, faults=self.faults, transport=transport)
         authorization_code = AuthorizationCodeProductLine(lambda: self.settings, self.clock, self.post)
         online_license = OnlineLicenseProductLine(lambda: self.settings, self.clock, self.courier.send)
         self.codes = authorization_code.codes
         self.online = online_license.licenses
-        iscdesk = IscdeskPart(self.online, lambda: self.settings, self.clock, self.faults)
+        iscdesk = IscdeskPart(self.online, settings=lambda: self.settings, clock=self.clock, faults=self.faults)
         license_v1 = LicenseV1ProductLine(lambda: self.settings, self.clock, self.courier.send)
         self.desk = iscdesk.desk
         self.licenses_v1 = license_v1.licenses
@@ -110,7 +110,7 @@ class Emulator:
             raise ControlError("tries must be between 1 and 1000")
         target = self.settings.callback_url if url is None else _http_url(url)
         if isinstance(body, bytes):
-            message = Message(body, body, "(raw)", target, tries, spoiling)
+            message = Message(body, signed_content=body, activity="(raw)", url=target, tries=tries, spoiling=spoiling)
         else:
             message = message_for(body, self.settings, form=form, url=target, tries=tries, spoiling=spoiling)
         return self.courier.send(message)

@@ -20,7 +20,7 @@ _PATH_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 class Side(StrEnum):
-    """Which direction misbehaves, or the desktop client between the shop and the software."""
+    """Which direction misbehaves, or the desktop client between the marketplace and the software."""
 
     OPEN_API = "open_api"
     CALLBACKS = "callbacks"
@@ -114,7 +114,7 @@ class Faults:
             raise ControlError("times must be between 1 and 1000000")
         if not _PATH_WORD.fullmatch(path):
             raise ControlError("path must be the name of an operation or an activity, or all")
-        fault = Fault(f"fault-{next(self._numbers)}", side, kind, rule(value), path, times)
+        fault = Fault(f"fault-{next(self._numbers)}", side=side, kind=kind, value=rule(value), path=path, times=times)
         self._faults = [old for old in self._faults if (old.side, old.kind, old.path) != (side, kind, path)]
         self._faults.append(fault)
         return fault

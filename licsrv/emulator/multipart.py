@@ -59,7 +59,12 @@ def _part(raw: bytes) -> Part:
     disposition, parameters = _header(headers.get("content-disposition", ""))
     if disposition != "form-data" or "name" not in parameters:
         raise ValueError("a part has no name")
-    return Part(parameters["name"], _file_name(parameters), headers.get("content-type", ""), content)
+    return Part(
+        parameters["name"],
+        file_name=_file_name(parameters),
+        content_type=headers.get("content-type", ""),
+        content=content,
+    )
 
 
 def _header_line(line: str) -> tuple[str, str]:

@@ -56,8 +56,8 @@ class OpenApiEndpoint:
         now = self._emulator.clock.now() + timedelta(seconds=skew.number if skew else 0)
         content = await _read(request)
         reply = await self._reply(request, content, now)
-        self._emulator.requests.add(_journal_entry(request, content or b"", reply, now))
-        await respond(reply, now, scope, receive, send)
+        self._emulator.requests.add(_journal_entry(request, content or b"", reply, now=now))
+        await respond(reply, now=now, scope=scope, receive=receive, send=send)
 
     async def _reply(self, request: Request, content: bytes | None, now: datetime) -> Reply:
         """Go the way of a request.
@@ -93,7 +93,7 @@ class OpenApiEndpoint:
     def _authenticate(self, request: Request, content: bytes, now: datetime) -> None:
         # From the scope: request.url is put together with the Host header, which a caller may fill with anything.
         path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
-        signed = SignedRequest(request.method, path, query, dict(request.headers.items()), content)
+        signed = SignedRequest(request.method, path, query=query, headers=dict(request.headers.items()), body=content)
         signed = replace(signed, body_may_be_unsigned=self._operation.body_may_be_unsigned)
         if self._take(FaultKind.LOCK_KEY_PAIR):
             raise GatewayRefusedError(TAIL_LOCKED)
@@ -110,13 +110,15 @@ class OpenApiEndpoint:
             return None
         self._take(FaultKind.ERROR_CODE)
         if name == UNAUTHORIZED_NAME:
-            return _enveloped(UNAUTHORIZED.status, self._operation.dialect(), code, UNAUTHORIZED.message, None)
+            return _enveloped(
+                UNAUTHORIZED.status, self._operation.dialect(), code=code, message=UNAUTHORIZED.message, data=None
+            )
         return self._coded(code, None)
 
     def _coded(self, code: StrEnum, data: Mapping[str, object] | None, *, reason: str = "") -> Reply:
         dialect = self._operation.dialect()
         status, message = self._phrase(dialect.wordings[code])
-        return _enveloped(status, dialect, code, message, data, reason=reason)
+        return _enveloped(status, dialect, code=code, message=message, data=data, reason=reason)
 
     def _phrase(self, wording: Wording) -> tuple[int, str]:
         if self._emulator.settings.legacy_http_status:
@@ -148,8 +150,8 @@ class UnknownPath:
         """Answer 404 and write it down."""
         request, now = Request(scope, receive), self._emulator.clock.now()
         reply = _gateway_reply(404, "APIGW.0101", "The API does not exist or has not been published")
-        self._emulator.requests.add(_journal_entry(request, b"", reply, now))
-        await respond(reply, now, scope, receive, send)
+        self._emulator.requests.add(_journal_entry(request, b"", reply, now=now))
+        await respond(reply, now=now, scope=scope, receive=receive, send=send)
 
 
 def routes(emulator: Emulator, operations: Sequence[Operation]) -> list[Route]:

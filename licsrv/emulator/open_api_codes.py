@@ -60,7 +60,7 @@ class Wording:
 
 
 def _wording(status: int, message: str, legacy_status: int | None = None, legacy_message: str = "") -> Wording:
-    return Wording(status, message, legacy_status or status, legacy_message or message)
+    return Wording(status, message, legacy_status=legacy_status or status, legacy_message=legacy_message or message)
 
 
 # The older table knows neither 92020003 nor 92020011 nor 92020020; HTTP 400 is taken for them (INFER), so that a client
@@ -71,7 +71,9 @@ WORDINGS: dict[StrEnum, Wording] = {
     OpenApiCode.INVALID_PARAMETER: _wording(200, "invalid param", 400),
     OpenApiCode.ILLEGAL_STATE: _wording(200, "illegal state", 400),
     OpenApiCode.NOT_RECEIVED: _wording(200, "can not active before user received."),
-    OpenApiCode.CODE_NOT_EXISTING: _wording(200, "license code notexist", 200, "license code not exist."),
+    OpenApiCode.CODE_NOT_EXISTING: _wording(
+        200, "license code notexist", legacy_status=200, legacy_message="license code not exist."
+    ),
     OpenApiCode.NOT_ACTIVATED: _wording(200, "license code has been not activated.", 400),
     OpenApiCode.INVALID_CODE_IN_BATCH: _wording(200, "Invalid license code exists.", 400),
     OpenApiCode.REQUEST_INVALID: _wording(400, "req param is invalid"),
@@ -108,7 +110,7 @@ UPLOAD_WORDINGS: dict[StrEnum, Wording] = {
     CommerceCode.ROLE_DENIED: _wording(200, "Role permission denied"),
 }
 
-UNAUTHORIZED = Wording(403, "Unauthorized", 403, "Unauthorized")
+UNAUTHORIZED = Wording(403, "Unauthorized", legacy_status=403, legacy_message="Unauthorized")
 """The older table's second meaning of 92020001; only ever answered when a fault asks for it."""
 
 UNAUTHORIZED_NAME = f"{OpenApiCode.INTERNAL_ERROR}/403"

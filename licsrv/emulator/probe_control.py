@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from licsrv.emulator.control_routes import Ask, ControlRoute
+from licsrv.emulator.control_routes import Ask, ControlRoute, delete, get, post
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.probes import Probes
 
@@ -16,11 +16,11 @@ class ProbeControl:
     def routes(self) -> list[ControlRoute]:
         """Return the routes."""
         return [
-            ControlRoute("GET", "/probes", "show debug cases, failing ones, rounds, trading_frozen", self._show),
-            ControlRoute("POST", "/probes", "replay every saved debug case now", self._start, 202),
-            ControlRoute("POST", "/probes/cases", "save a debug case: name, body", self._save, 201),
-            ControlRoute("DELETE", "/probes/cases/{name}", "do not replay a debug case", self._remove),
-            ControlRoute("POST", "/probes/unfreeze", "let trade go on", self._unfreeze),
+            get("/probes", "show debug cases, failing ones, rounds, trading_frozen", self._show),
+            post("/probes", "replay every saved debug case now", self._start, status=202),
+            post("/probes/cases", "save a debug case: name, body", self._save, status=201),
+            delete("/probes/cases/{name}", "do not replay a debug case", self._remove),
+            post("/probes/unfreeze", "let trade go on", self._unfreeze),
         ]
 
     async def _show(self, ask: Ask) -> object:

@@ -1,8 +1,8 @@
-"""The shop's probes: saved debug cases of every scene, replayed twice a day; failing ones can freeze the trade.
+"""The marketplace's probes: saved debug cases of every scene, replayed twice a day; failing ones can freeze the trade.
 
 A case is tried once a round. Five days of failure freeze the trade (a flag, for the person at the control API): ten
-failing rounds in a row, or failing rounds that lie five days apart by the shop's clock. A freeze stays until someone
-lifts it.
+failing rounds in a row, or failing rounds that lie five days apart by the marketplace's clock. A person lifts the
+freeze at the control API.
 
 Source: protocol/online-license-and-sdk.md §4.2.
 """
@@ -60,7 +60,7 @@ class Probes:
     """Saved debug cases, the rounds they went through, and whether trade is frozen.
 
     Args:
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         samples: Gives the cases that are saved in the beginning.
         send: Sends a case once, and calls back when it has ended.
     """
@@ -80,7 +80,7 @@ class Probes:
         self.trading_frozen = False
 
     def cases(self) -> dict[str, Mapping[str, object]]:
-        """Return the saved cases; those that nobody saved are the samples of the moment."""
+        """Return the saved cases; where none was saved, the current sample."""
         merged: dict[str, Mapping[str, object] | None] = {**self._samples(), **self._saved}
         return {name: body for name, body in merged.items() if body is not None}
 
@@ -115,7 +115,7 @@ class Probes:
         return started
 
     def lift_freeze(self) -> None:
-        """Let trade go on, and count failures anew."""
+        """Let trade go on, and start counting failures from zero."""
         self.trading_frozen = False
         self._rounds.clear()
 

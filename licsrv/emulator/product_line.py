@@ -68,7 +68,7 @@ class Dialect:
         message_member: The member with the text.
         failed_code_member: The same in a refusal, when it is called otherwise there.
         failed_message_member: The same in a refusal, when it is called otherwise there.
-        nests: What an operation returns stands in ``data``; otherwise its members stand beside the code.
+        nests: What an operation returns is in ``data``; otherwise its members are next to the code.
     """
 
     wordings: Mapping[StrEnum, Wording]

@@ -35,7 +35,7 @@ class Reply:
 
 
 async def respond(reply: Reply, now: datetime, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer with the shop's own ``Date``, or its beginning only."""
+    """Send an answer with the marketplace's own ``Date``, or its beginning only."""
     headers = {"date": http_date(now), "server": "Nginx", "content-type": reply.media_type}
     if reply.closes:
         await _break_off(headers, send)
@@ -53,9 +53,9 @@ async def _break_off(headers: dict[str, str], send: Send) -> None:
 def html_reply(status: int, outcome: str) -> Reply:
     """Return what a web server in between answers."""
     page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1><hr>nginx</body></html>"
-    return Reply(status, page.encode(), f"{status} {outcome}", "text/html")
+    return Reply(status, page.encode(), outcome=f"{status} {outcome}", media_type="text/html")
 
 
 def json_bytes(value: object) -> bytes:
-    """Write JSON as the shop does."""
+    """Write JSON as the marketplace does."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

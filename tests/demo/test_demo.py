@@ -36,7 +36,7 @@ def test_the_demo_plays_the_whole_story_and_leaves_nothing(tmp_path: Path) -> No
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"All {len(STEPS)} steps were as told" in done.stdout
+    assert f"All {len(STEPS)} steps went as described" in done.stdout
     assert all(act.title in done.stdout for act in ACTS)
     assert done.stderr == ""
     assert "Traceback" not in done.stdout
@@ -75,7 +75,7 @@ def test_the_page_about_the_demo_shows_steps_of_the_story() -> None:
 
     assert titles
     assert titles <= {(number, step.title) for number, step in enumerate(STEPS, 1)}
-    assert f"All {len(STEPS)} steps were as told" in shown
+    assert f"All {len(STEPS)} steps went as described" in shown
 
 
 def _wait_for(output: Path, process: subprocess.Popen[bytes], words: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from demo.commands import Commands
 from demo.expectations import UnexpectedError, expect, expect_kind, wait_for
-from demo.narrator import Narrator, Told, ToldAct
+from demo.narrator import Narrator, PlayedAct, PlayedStep
 from demo.stage import Stage
 from tests.docs.pages import ROOT
 
@@ -49,11 +49,11 @@ def test_everything_told_fits_80_columns_and_markup_is_plain_text() -> None:
 
     narrator.act("[green]An act " * 20)
     narrator.step(7, "A step")
-    narrator.tell("A sentence that goes on and on " * 5)
+    narrator.say("A sentence that goes on and on " * 5)
     narrator.quote("[red]somebody[/red]", "[bold]words[/bold] " * 12)
     narrator.facts([("name", "value " * 30)])
     narrator.fail("[blink]It failed[/blink]", ["a line " * 30])
-    narrator.close([ToldAct("[red]An act " * 9, (Told(7, "[red]A step", "observed " * 20, 1.25),))], 1.25)
+    narrator.close([PlayedAct("[red]An act " * 9, (PlayedStep(7, "[red]A step", "observed " * 20, 1.25),))], 1.25)
 
     lines = written.getvalue().splitlines()
     assert max(len(line) for line in lines) <= 80
@@ -77,12 +77,14 @@ def test_a_failure_ends_every_process_and_removes_the_folder() -> None:
 def test_the_table_counts_the_steps_of_every_act_and_adds_their_seconds_up() -> None:
     written = io.StringIO()
     narrator = Narrator(Console(file=written, width=80, highlight=False))
-    steps = (Told(1, "One", "seen", 1.25), Told(2, "Two", "seen", 2.5))
+    steps = (PlayedStep(1, "One", "seen", 1.25), PlayedStep(2, "Two", "seen", 2.5))
 
-    narrator.close([ToldAct("First act", steps), ToldAct("Second act", (Told(3, "Three", "seen", 0.5),))], 4.25)
+    narrator.close(
+        [PlayedAct("First act", steps), PlayedAct("Second act", (PlayedStep(3, "Three", "seen", 0.5),))], 4.25
+    )
 
     told = written.getvalue()
-    assert "All 3 steps were as told; 4.2 s in all." in told
+    assert "All 3 steps went as described; 4.2 s in all." in told
     assert [line.split("│")[4].strip() for line in told.splitlines() if " act " in line] == ["3.8", "0.5"]
 
 

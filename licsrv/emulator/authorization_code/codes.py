@@ -25,7 +25,7 @@ class CodeStatus(StrEnum):
 
 
 class CodeState(StrEnum):
-    """Where a code stands, for the person at the control API."""
+    """The state of a code, for the person at the control API."""
 
     NOT_RECEIVED = "NOT_RECEIVED"
     NOT_ACTIVATED = "NOT_ACTIVATED"
@@ -118,7 +118,7 @@ class AuthorizationCode:
     usage: dict[date, DayOfUse] = field(default_factory=dict)
 
     def state(self, now: datetime) -> CodeState:
-        """Return where the code stands at this moment."""
+        """Return the code's state at this moment."""
         if self.released_at:
             return CodeState.RELEASED
         if self.frozen_at:

@@ -8,7 +8,7 @@ from licsrv.emulator.authorization_code.codes import AuthorizationCode
 from licsrv.emulator.authorization_code.line import SAMPLE_CODE, AuthorizationCodes
 from licsrv.emulator.authorization_code.messages import RENEWAL
 from licsrv.emulator.clock import MovableClock
-from licsrv.emulator.control_routes import Ask, ControlRoute, Handler
+from licsrv.emulator.control_routes import Ask, ControlRoute, Handler, get, post
 from licsrv.emulator.deliveries import Delivery
 
 
@@ -23,30 +23,26 @@ class AuthorizationCodeControl:
         """Return the routes, in the order of a license's life."""
         orders = "order_id, order_line_id"
         return [
-            ControlRoute(
-                "POST",
+            post(
                 "/codes",
                 f"buy a code: product_id, amount, days | expire_time, received, test, code, {orders}",
                 self._buy,
-                201,
+                status=201,
             ),
-            ControlRoute("GET", "/codes", "list the codes", self._list),
-            ControlRoute("GET", "/codes/{code}", "show a code, its queries and its use by day", self._show),
-            ControlRoute("POST", "/codes/{code}/receive", "the buyer receives the code", self._receive),
-            ControlRoute(
-                "POST",
+            get("/codes", "list the codes", self._list),
+            get("/codes/{code}", "show a code, its queries and its use by day", self._show),
+            post("/codes/{code}/receive", "the buyer receives the code", self._receive),
+            post(
                 "/codes/{code}/renew",
                 f"renew: days | expire_time, product_id, scene, {orders}",
                 self._renew,
-                202,
+                status=202,
             ),
-            ControlRoute(
-                "POST", "/codes/{code}/unsubscribe", f"undo the latest renewal: {orders}", self._unsubscribe, 202
-            ),
-            ControlRoute("POST", "/codes/{code}/freeze", "freeze", self._plain(self._line.freeze), 202),
-            ControlRoute("POST", "/codes/{code}/unfreeze", "unfreeze", self._plain(self._line.unfreeze), 202),
-            ControlRoute("POST", "/codes/{code}/release", f"release: unsubscribe, {orders}", self._release, 202),
-            ControlRoute("POST", "/probe", "send all three activities with testFlag 1: code", self._probe, 202),
+            post("/codes/{code}/unsubscribe", f"undo the latest renewal: {orders}", self._unsubscribe, status=202),
+            post("/codes/{code}/freeze", "freeze", self._plain(self._line.freeze), status=202),
+            post("/codes/{code}/unfreeze", "unfreeze", self._plain(self._line.unfreeze), status=202),
+            post("/codes/{code}/release", f"release: unsubscribe, {orders}", self._release, status=202),
+            post("/probe", "send all three activities with testFlag 1: code", self._probe, status=202),
         ]
 
     async def _buy(self, ask: Ask) -> object:

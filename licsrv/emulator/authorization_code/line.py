@@ -85,7 +85,7 @@ class AuthorizationCodes:
         order_line_id: str | None = None,
         test: bool = False,
     ) -> AuthorizationCode:
-        """Buy a license resource: the marketplace makes a code and tells the merchant nothing (protocol §1.3).
+        """Buy a license resource: the marketplace makes a code and does not notify the merchant (protocol §1.3).
 
         Args:
             product_id: Of the product.
@@ -109,7 +109,7 @@ class AuthorizationCodes:
         bought = AuthorizationCode(
             code=chosen,
             product_id=_text(product_id, "product_id"),
-            amount=_whole(amount, "amount", 0, MAX_AMOUNT),
+            amount=_whole(amount, "amount", low=0, high=MAX_AMOUNT),
             bought_at=now,
             orders=[self._order(OrderKind.PURCHASE, order_id, order_line_id)],
             days=lasting,
@@ -185,7 +185,7 @@ class AuthorizationCodes:
         return self._post(messages.refresh(code, order, undone.previous_expires_at, scene=scene))
 
     async def freeze(self, code: str) -> Delivery:
-        """Freeze the code and tell the merchant.
+        """Freeze the code and notify the merchant.
 
         Raises:
             ControlError: No such code (404), released or frozen already (409).
@@ -197,7 +197,7 @@ class AuthorizationCodes:
         return self._post(messages.update_status(code, frozen=True))
 
     async def unfreeze(self, code: str) -> Delivery:
-        """Unfreeze the code and tell the merchant.
+        """Unfreeze the code and notify the merchant.
 
         Raises:
             ControlError: No such code (404), released or not frozen (409).
@@ -211,7 +211,7 @@ class AuthorizationCodes:
     async def release(
         self, code: str, *, unsubscribe: bool = False, order_id: str | None = None, order_line_id: str | None = None
     ) -> Delivery:
-        """Release the code for good and tell the merchant.
+        """Release the code for good and notify the merchant.
 
         Args:
             code: The code to release.
@@ -236,7 +236,7 @@ class AuthorizationCodes:
 
     def debug_cases(self, code: str = SAMPLE_CODE) -> dict[str, messages.Body]:
         """Return a debug case for every activity."""
-        order = Order("CS2211181819B4LVS", "CS2211181819B4LVS-000001", OrderKind.RENEWAL, self._clock.now())
+        order = Order("CS2211181819B4LVS", "CS2211181819B4LVS-000001", OrderKind.RENEWAL, placed_at=self._clock.now())
         cases = messages.probes(_code_text(code), order, parse_compact("20230523201932"))
         return {str(case["activity"]): case for case in cases}
 
@@ -320,7 +320,7 @@ class AuthorizationCodes:
         now = self._clock.now()
         chosen = _text(order_id, "order_id") if order_id is not None else f"CS{now:%y%m%d%H%M}{_random(5)}"
         line = _text(order_line_id, "order_line_id") if order_line_id is not None else f"{chosen}-000001"
-        return Order(chosen, line, kind, now)
+        return Order(chosen, line, kind, placed_at=now)
 
 
 def _random(length: int) -> str:
@@ -334,7 +334,7 @@ def _lasting(days: int | None, expires_at: datetime | None) -> int | None:
     if expires_at is not None:
         require_in_calendar(expires_at)
         return None
-    return _whole(365 if days is None else days, "days", 1, MAX_DAYS)
+    return _whole(365 if days is None else days, "days", low=1, high=MAX_DAYS)
 
 
 def _whole(value: int, name: str, low: int, high: int) -> int:

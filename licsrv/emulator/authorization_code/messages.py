@@ -19,7 +19,7 @@ UNSUBSCRIBE_RENEWAL_PERIOD = "UNSUBSCRIBE_RENEWAL_PERIOD"
 def refresh(
     code: str, order: Order, expires_at: datetime, *, scene: str = RENEWAL, product_id: str | None = None
 ) -> Body:
-    """Tell the new end; ``product_id`` only when the renewal changed the product."""
+    """Report the new end; ``product_id`` only when the renewal changed the product."""
     body: Body = {
         "activity": "refreshLicenseCode",
         "scene": scene,

@@ -34,10 +34,10 @@ class AuthorizationCodeOpenApi:
     def operations(self) -> list[Operation]:
         """Return the operations with their exact paths."""
         return [
-            Operation("activate", "POST", "/v1/license/activate", self._activate),
-            Operation("activate", "POST", "/v2/license/activate", self._activate_all),
-            Operation("heartbeat", "POST", "/v1/license/heartbeat", self._query),
-            Operation("usage", "POST", "/v2/license/software-usage-info", self._report_usage),
+            Operation("activate", "POST", "/v1/license/activate", perform=self._activate),
+            Operation("activate", "POST", "/v2/license/activate", perform=self._activate_all),
+            Operation("heartbeat", "POST", "/v1/license/heartbeat", perform=self._query),
+            Operation("usage", "POST", "/v2/license/software-usage-info", perform=self._report_usage),
         ]
 
     def _activate(self, call: Call) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from licsrv.emulator.control_routes import Ask, ControlRoute
+from licsrv.emulator.control_routes import Ask, ControlRoute, delete, get, post
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.iscdesk.desk import Desk, PublishedVersion
 from licsrv.emulator.iscdesk.envelopes import DeskEvent
@@ -20,17 +20,13 @@ class DeskControl:
         """Return the routes."""
         one = "/iscdesk/sessions/{session}"
         return [
-            ControlRoute(
-                "GET", "/iscdesk/sessions", "list the programs' sessions, events and verdicts", self._sessions
-            ),
-            ControlRoute("POST", f"{one}/events", "raise any event: event, text", self._raise, 202),
-            ControlRoute("GET", "/iscdesk/versions", "list the versions on offer", self._versions),
-            ControlRoute("POST", "/iscdesk/versions", "offer one: version, application, forced", self._publish, 201),
-            ControlRoute("DELETE", "/iscdesk/versions", "offer none", self._withdraw),
-            ControlRoute("GET", "/iscdesk/user", "show how the user answers dialogs", self._show_user),
-            ControlRoute(
-                "POST", "/iscdesk/user", "answer dialogs: applies_after_trial, agrees_to_upgrade", self._change_user
-            ),
+            get("/iscdesk/sessions", "list the programs' sessions, events and verdicts", self._sessions),
+            post(f"{one}/events", "raise any event: event, text", self._raise, status=202),
+            get("/iscdesk/versions", "list the versions on offer", self._versions),
+            post("/iscdesk/versions", "offer one: version, application, forced", self._publish, status=201),
+            delete("/iscdesk/versions", "offer none", self._withdraw),
+            get("/iscdesk/user", "show how the user answers dialogs", self._show_user),
+            post("/iscdesk/user", "answer dialogs: applies_after_trial, agrees_to_upgrade", self._change_user),
         ]
 
     async def _sessions(self, ask: Ask) -> object:

@@ -1,6 +1,6 @@
 """ISCDesk at work: sessions, licenses asked for and handed over, trials that end, upgrades, the user at its dialogs.
 
-The dialogs answer themselves: the user applies after a trial and agrees to upgrades, unless told otherwise.
+The dialogs answer themselves: the user applies after a trial and agrees to upgrades, unless set otherwise.
 
 Source: protocol/online-license-and-sdk.md §1.3 to §1.6.
 """
@@ -55,9 +55,9 @@ class Desk:
     """Every program that is connected.
 
     Args:
-        line: The shop's online licenses.
+        line: The marketplace's online licenses.
         settings: Gives the settings of the moment.
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         faults: What shall go wrong.
     """
 
@@ -104,7 +104,13 @@ class Desk:
         instance = self._line.book.get(instance_id)
         if instance.instance_id != instance_id:
             raise ControlError(f"there is no instance {instance_id}", status=404)
-        session = Session(secrets.token_hex(16), instance, application, version, self._clock.now())
+        session = Session(
+            secrets.token_hex(16),
+            instance=instance,
+            application=application,
+            version=version,
+            opened_at=self._clock.now(),
+        )
         self._sessions[session.session_id] = session
         return session
 
@@ -119,7 +125,7 @@ class Desk:
         return session
 
     async def ask_for_license(self, session_id: str, wish: Wish) -> LicenseApplication:
-        """Let the shop apply for a license; the event follows when it is uploaded or the application fails.
+        """Let the marketplace apply for a license; the event follows when it is uploaded or the application fails.
 
         Raises:
             ControlError: No such session (404).
@@ -200,7 +206,7 @@ class Desk:
 def _outcome(application: LicenseApplication) -> DeskEvent:
     """Return the event that settles an application.
 
-    The merchant is not told which form was asked for, so the event names the form that came.
+    The merchant does not learn which form was asked for, so the event names the form that came.
     """
     upload = application.upload
     if application.failure or upload is None:

@@ -37,19 +37,19 @@ class DeskEvent:
 
 def license_string(text: str) -> DeskEvent:
     """Hand over a string license."""
-    return DeskEvent(LICENSE_VERIFY, _verify("success", "LicenseContent", text, LicenseKind.STRING))
+    return DeskEvent(LICENSE_VERIFY, _verify("success", member="LicenseContent", value=text, kind=LicenseKind.STRING))
 
 
 def license_file(name: str, content: bytes) -> DeskEvent:
     """Hand over a license file; the path in the text is its bare name."""
-    text = _verify("success", "LicenseFilePath", name, LicenseKind.FILE)
+    text = _verify("success", member="LicenseFilePath", value=name, kind=LicenseKind.FILE)
     return DeskEvent(LICENSE_VERIFY, text, LicenseFile(name, content))
 
 
 def no_license(kind: LicenseKind) -> DeskEvent:
     """Say that no license came."""
     member = "LicenseContent" if kind is LicenseKind.STRING else "LicenseFilePath"
-    return DeskEvent(LICENSE_VERIFY, _verify("failed", member, "", kind))
+    return DeskEvent(LICENSE_VERIFY, _verify("failed", member=member, value="", kind=kind))
 
 
 def upgrade_notice(*, available: bool, as_boolean: bool) -> DeskEvent:

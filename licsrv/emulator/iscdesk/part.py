@@ -21,16 +21,16 @@ class IscdeskPart:
     """Holds the desk and what speaks for it.
 
     Args:
-        line: The shop's online licenses.
+        line: The marketplace's online licenses.
         settings: Gives the settings of the moment.
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         faults: What shall go wrong.
     """
 
     def __init__(
         self, line: OnlineLicenses, settings: Callable[[], EmulatorSettings], clock: MovableClock, faults: Faults
     ) -> None:
-        self.desk = Desk(line, settings, clock, faults)
+        self.desk = Desk(line, settings=settings, clock=clock, faults=faults)
         self._control = DeskControl(self.desk)
         self._routes = DeskRoutes(self.desk, faults, clock.now)
 

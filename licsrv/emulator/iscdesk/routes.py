@@ -36,7 +36,7 @@ class DeskRoutes:
     Args:
         desk: Does the work.
         faults: What shall go wrong.
-        now: Gives the shop's time.
+        now: Gives the marketplace's time.
     """
 
     def __init__(self, desk: Desk, faults: Faults, now: Callable[[], datetime]) -> None:
@@ -57,7 +57,7 @@ class DeskRoutes:
             ("POST", f"{_ONE}/upgrades", self._upgrade, 204),
         ]
         return [
-            Route(path, _Endpoint(self._faults, self._now, handler, status), methods=[method])
+            Route(path, _Endpoint(self._faults, now=self._now, handler=handler, status=status), methods=[method])
             for method, path, handler, status in table
         ]
 
@@ -121,7 +121,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = self._spoil(await self._reply(Request(scope, receive)))
-        await respond(reply, self._now(), scope, receive, send)
+        await respond(reply, now=self._now(), scope=scope, receive=receive, send=send)
 
     async def _reply(self, request: Request) -> Reply:
         if delay := self._faults.take(Side.ISCDESK, FaultKind.DELAY_SECONDS):

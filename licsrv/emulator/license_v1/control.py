@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from licsrv.emulator.control_routes import Ask, ControlRoute, Handler
+from licsrv.emulator.control_routes import Ask, ControlRoute, Handler, get, post
 from licsrv.emulator.deliveries import Delivery
 from licsrv.emulator.license_v1.line import LicensesV1, Terms
 from licsrv.emulator.periods import PeriodType
@@ -23,13 +23,13 @@ class LicenseV1Control:
         """Return the routes."""
         bought = f"buy: sku_code, customer_id, customer_name, amount, {_TERMS}"
         return [
-            ControlRoute("POST", "/license-v1/orders", bought, self._buy, 202),
-            ControlRoute("GET", "/license-v1/orders", "list the licenses of License 1.0", self._list),
-            ControlRoute("GET", _ONE, "show a license", self._show),
-            ControlRoute("POST", f"{_ONE}/ask", "send getLicense once more", self._plain(self._line.ask), 202),
-            ControlRoute("POST", f"{_ONE}/renew", f"send refreshLicense: {_TERMS}", self._renew, 202),
-            ControlRoute("POST", f"{_ONE}/expire", "send expireLicense", self._plain(self._line.expire), 202),
-            ControlRoute("POST", f"{_ONE}/release", "send releaseLicense", self._plain(self._line.release), 202),
+            post("/license-v1/orders", bought, self._buy, status=202),
+            get("/license-v1/orders", "list the licenses of License 1.0", self._list),
+            get(_ONE, "show a license", self._show),
+            post(f"{_ONE}/ask", "send getLicense once more", self._plain(self._line.ask), status=202),
+            post(f"{_ONE}/renew", f"send refreshLicense: {_TERMS}", self._renew, status=202),
+            post(f"{_ONE}/expire", "send expireLicense", self._plain(self._line.expire), status=202),
+            post(f"{_ONE}/release", "send releaseLicense", self._plain(self._line.release), status=202),
         ]
 
     async def _buy(self, ask: Ask) -> object:

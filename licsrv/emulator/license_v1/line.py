@@ -103,11 +103,11 @@ class LicenseV1:
 
 
 class LicensesV1:
-    """Every License 1.0 of the emulated shop.
+    """Every License 1.0 of the emulated marketplace.
 
     Args:
         settings: Gives the settings of the moment.
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         send: Carries messages to the merchant.
     """
 
@@ -142,7 +142,7 @@ class LicensesV1:
             ControlError: The order exists (409), or its id makes no sense (400).
         """
         now = self._clock.now()
-        bought = LicenseV1(self._new_order_id(order_id), terms, now, terms.end_from(now))
+        bought = LicenseV1(self._new_order_id(order_id), terms=terms, bought_at=now, expires_at=terms.end_from(now))
         self._licenses[bought.order_id] = bought
         return bought, self._ask(bought)
 
@@ -170,7 +170,7 @@ class LicensesV1:
         return self._send(self._message(names | changed | period | number))
 
     async def expire(self, order_id: str) -> Delivery:
-        """Tell that the license has ended.
+        """Report that the license has ended.
 
         Raises:
             ControlError: No such order (404); released, or without an instance (409).
@@ -180,7 +180,7 @@ class LicensesV1:
         return self._send(self._message(self._end("expireLicense", found)))
 
     async def release(self, order_id: str) -> Delivery:
-        """Tell that the license is gone.
+        """Report that the license is released.
 
         Raises:
             ControlError: No such order (404); released, or without an instance (409).

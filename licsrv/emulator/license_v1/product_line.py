@@ -20,7 +20,7 @@ class LicenseV1ProductLine:
 
     Args:
         settings: Gives the settings of the moment.
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         send: Carries messages to the merchant.
     """
 

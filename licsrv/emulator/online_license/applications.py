@@ -27,14 +27,14 @@ MAX_DEVICE_INFO_BYTES = 5 * 1024
 
 
 class LicenseKind(StrEnum):
-    """Which form of a license the software asked for; the merchant is not told."""
+    """Which form of a license the software asked for; the merchant does not learn it."""
 
     STRING = "string"
     FILE = "file"
 
 
 class ApplicationState(StrEnum):
-    """Where an application stands."""
+    """The state of an application."""
 
     OPEN = "open"
     UPLOADED = "uploaded"
@@ -78,7 +78,7 @@ class LicenseApplication:
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     def settle(self, state: ApplicationState, *, failure: str = "") -> None:
-        """Close it, once, and tell whoever waits."""
+        """Close it, once, and wake those who wait for it."""
         if self.state is not ApplicationState.OPEN:
             return
         self.state, self.failure = state, failure
@@ -115,10 +115,10 @@ class LicenseApplication:
 
 
 class LicenseApplications:
-    """Every application of the emulated shop.
+    """Every application of the emulated marketplace.
 
     Args:
-        now: Gives the shop's time.
+        now: Gives the marketplace's time.
         time_limit: Gives how long an upload is awaited, in real time.
         send: Sends ``getLicenseAsync`` for an application.
     """
@@ -217,7 +217,7 @@ class LicenseApplications:
 
     def _new(self, instance: Instance, wish: Wish, event_id: str | None) -> LicenseApplication:
         chosen = event_id or f"evt-{secrets.token_hex(16)}"
-        application = LicenseApplication(chosen, instance, wish, self._now())
+        application = LicenseApplication(chosen, instance=instance, wish=wish, applied_at=self._now())
         self._await_upload(application)
         self._applications[chosen] = application
         return application

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 
 from licsrv.emulator.clock import MovableClock
-from licsrv.emulator.control_routes import Ask, ControlRoute, Handler
+from licsrv.emulator.control_routes import Ask, ControlRoute, Handler, get, post
 from licsrv.emulator.deliveries import Delivery
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.online_license.applications import LicenseApplication, LicenseKind, Wish
@@ -42,47 +42,42 @@ class OnlineLicenseControl:
 
     def _order_routes(self) -> list[ControlRoute]:
         return [
-            ControlRoute("POST", "/online/orders", _BUY, self._buy, 202),
-            ControlRoute("GET", "/online/orders", "list the orders", self._orders),
-            ControlRoute("GET", "/online/orders/{order}", "show an order", self._order),
-            ControlRoute("POST", "/online/orders/{order}/notify", "send orderNotify: test", self._notify, 202),
-            ControlRoute("GET", "/online/instances", "list the instances", self._instances),
-            ControlRoute("GET", _ONE, "show an instance", self._instance),
+            post("/online/orders", _BUY, self._buy, status=202),
+            get("/online/orders", "list the orders", self._orders),
+            get("/online/orders/{order}", "show an order", self._order),
+            post("/online/orders/{order}/notify", "send orderNotify: test", self._notify, status=202),
+            get("/online/instances", "list the instances", self._instances),
+            get(_ONE, "show an instance", self._instance),
         ]
 
     def _life_routes(self) -> list[ControlRoute]:
         line = self._line
         return [
-            ControlRoute("POST", f"{_ONE}/open", "send newInstance (again)", self._plain(line.open), 202),
-            ControlRoute("POST", f"{_ONE}/query", "send queryInstance once", self._plain(line.query), 202),
-            ControlRoute("POST", f"{_ONE}/renew", f"renew: {_CHANGE}", self._changed(line.renew), 202),
-            ControlRoute(
-                "POST", f"{_ONE}/formalize", f"trial to formal: {_CHANGE}", self._changed(line.formalize), 202
-            ),
-            ControlRoute("POST", f"{_ONE}/change", f"renew changed: {_CHANGE}", self._changed(line.renew_changed), 202),
-            ControlRoute("POST", f"{_ONE}/upgrade", f"upgradeInstance: {_CHANGE}", self._changed(line.upgrade), 202),
-            ControlRoute(
-                "POST", f"{_ONE}/unsubscribe", f"undo the latest renewal: names, {_ORDER}", self._unsubscribe, 202
-            ),
-            ControlRoute("POST", f"{_ONE}/freeze", "freeze", self._plain(line.freeze), 202),
-            ControlRoute("POST", f"{_ONE}/unfreeze", "unfreeze", self._plain(line.unfreeze), 202),
-            ControlRoute("POST", f"{_ONE}/release", f"release: unsubscribe, {_ORDER}", self._release, 202),
-            ControlRoute("POST", f"{_ONE}/quota", "change the quota of licenses: license_quota", self._quota),
+            post(f"{_ONE}/open", "send newInstance (again)", self._plain(line.open), status=202),
+            post(f"{_ONE}/query", "send queryInstance once", self._plain(line.query), status=202),
+            post(f"{_ONE}/renew", f"renew: {_CHANGE}", self._changed(line.renew), status=202),
+            post(f"{_ONE}/formalize", f"trial to formal: {_CHANGE}", self._changed(line.formalize), status=202),
+            post(f"{_ONE}/change", f"renew changed: {_CHANGE}", self._changed(line.renew_changed), status=202),
+            post(f"{_ONE}/upgrade", f"upgradeInstance: {_CHANGE}", self._changed(line.upgrade), status=202),
+            post(f"{_ONE}/unsubscribe", f"undo the latest renewal: names, {_ORDER}", self._unsubscribe, status=202),
+            post(f"{_ONE}/freeze", "freeze", self._plain(line.freeze), status=202),
+            post(f"{_ONE}/unfreeze", "unfreeze", self._plain(line.unfreeze), status=202),
+            post(f"{_ONE}/release", f"release: unsubscribe, {_ORDER}", self._release, status=202),
+            post(f"{_ONE}/quota", "change the quota of licenses: license_quota", self._quota),
         ]
 
     def _application_routes(self) -> list[ControlRoute]:
         one = "/online/applications/{event}"
         return [
-            ControlRoute(
-                "POST",
+            post(
                 f"{_ONE}/applications",
                 "apply for a license: device_info, kind, file_name, event_id",
                 self._apply,
-                202,
+                status=202,
             ),
-            ControlRoute("GET", "/online/applications", "list the applications and uploads", self._applications),
-            ControlRoute("GET", one, "show an application and its upload", self._application),
-            ControlRoute("POST", f"{one}/expire", "end the wait for an upload", self._expire),
+            get("/online/applications", "list the applications and uploads", self._applications),
+            get(one, "show an application and its upload", self._application),
+            post(f"{one}/expire", "end the wait for an upload", self._expire),
         ]
 
     async def _buy(self, ask: Ask) -> object:

@@ -47,7 +47,7 @@ class Correspondence:
     def ask_for_instance(
         self, write: Callable[[], Mapping[str, object]], *, watch: Callable[[Delivery], None]
     ) -> Delivery:
-        """Send ``newInstance``; every repeat is written anew, since its business id differs."""
+        """Send ``newInstance``; every repeat is a new message, since its business id differs."""
 
         def message() -> Message:
             usual = message_for(write(), self._settings())
@@ -56,7 +56,7 @@ class Correspondence:
         return self._send(message(), watch=watch, remake=message)
 
     def ask_for_license(self, body: Mapping[str, object], *, watch: Callable[[Delivery], None]) -> Delivery:
-        """Send ``getLicenseAsync``; its members stand in the order of the published example unless a form is chosen."""
+        """Send ``getLicenseAsync``; its members are in the order of the published example unless a form is chosen."""
         settings = self._settings()
         form = BodyForm.DOCUMENTED_ORDER if settings.body_form is BodyForm.CANONICAL else settings.body_form
         usual = message_for(body, settings, form=form, tries=APPLICATION_TRIES)

@@ -1,4 +1,4 @@
-"""Every instance and every order the shop knows, and how one is found; decides nothing."""
+"""Every instance and every order the marketplace knows, and how one is found; decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an instance is at the shop, from its purchase to its release; values and their views only.
+"""What an instance is at the marketplace, from its purchase to its release; values and their views only.
 
 Source: protocol/online-license-and-sdk.md §3.
 """
@@ -15,7 +15,7 @@ from licsrv.emulator.online_license.orders import Item, Order
 
 
 class InstanceState(StrEnum):
-    """Where an instance stands, for the person at the control API."""
+    """The state of an instance, for the person at the control API."""
 
     OPENING = "OPENING"
     FAILED = "FAILED"
@@ -45,7 +45,7 @@ class Instance:
         license_quota: How many different devices may get a license; None for any number.
         instance_id: The merchant's name for it; None until the merchant gives one.
         opened_at: When the merchant said that it is there.
-        failed_at: When the shop gave the order up.
+        failed_at: When the marketplace gave the order up.
         problems: What the merchant did that the documents forbid.
     """
 
@@ -70,7 +70,7 @@ class Instance:
         return self.orders[0]
 
     def state(self, now: datetime) -> InstanceState:
-        """Return where it stands at this moment."""
+        """Return its state at this moment."""
         if self.released_at:
             return InstanceState.RELEASED
         if self.failed_at:

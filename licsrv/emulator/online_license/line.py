@@ -28,11 +28,11 @@ NO_CHANGE = Change()
 
 
 class OnlineLicenses:
-    """Every instance of the emulated shop.
+    """Every instance of the emulated marketplace.
 
     Args:
         settings: Gives the settings of the moment.
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         correspondence: Sends callbacks.
     """
 
@@ -61,9 +61,20 @@ class OnlineLicenses:
         expires_at = chosen.expires_at or chosen.item.end_from(now)
         order_id = self.book.new_order_id(chosen.order_id, now)
         line_id = chosen.order_line_id or f"{order_id}-000001"
-        order = Order(order_id, line_id, chosen.order_type, now, chosen.item, expires_at, chosen.buyer, chosen.foreign)
+        order = Order(
+            order_id,
+            line_id,
+            chosen.order_type,
+            placed_at=now,
+            item=chosen.item,
+            expires_at=expires_at,
+            buyer=chosen.buyer,
+            foreign=chosen.foreign,
+        )
         trial = chosen.order_type is OrderType.TRIAL
-        instance = Instance([order], chosen.item, expires_at, chosen.license_quota, trial)
+        instance = Instance(
+            [order], item=chosen.item, expires_at=expires_at, license_quota=chosen.license_quota, trial=trial
+        )
         self.book.add(instance)
         return instance, self._opening.start(instance) if chosen.announce else None
 
@@ -76,14 +87,14 @@ class OnlineLicenses:
         return self._opening.query(self.book.get(name))
 
     async def renew(self, name: str, change: Change = NO_CHANGE) -> Delivery:
-        """Renew under a new order and tell the new end.
+        """Renew under a new order and report the new end.
 
         Raises:
             ControlError: No such instance (404); released, or without an end (409).
         """
         instance = self._unreleased(name)
         start = max(instance.expires_at or self._clock.now(), self._clock.now())
-        return self._extend(instance, change, start, OrderType.RENEW, Scene.RENEWAL)
+        return self._extend(instance, change, start, order_type=OrderType.RENEW, scene=Scene.RENEWAL)
 
     async def formalize(self, name: str, change: Change = NO_CHANGE) -> Delivery:
         """Turn a trial into a formal order; its periods count from now (INFER).
@@ -94,7 +105,9 @@ class OnlineLicenses:
         instance = self._unreleased(name)
         if not instance.trial:
             raise ControlError(f"{name} is no trial", status=409)
-        sent = self._extend(instance, change, self._clock.now(), OrderType.TRIAL_TO_FORMAL, Scene.TRIAL_TO_FORMAL)
+        sent = self._extend(
+            instance, change, self._clock.now(), order_type=OrderType.TRIAL_TO_FORMAL, scene=Scene.TRIAL_TO_FORMAL
+        )
         instance.trial = False
         return sent
 
@@ -106,7 +119,7 @@ class OnlineLicenses:
         """
         instance = self._unreleased(name)
         start = max(instance.expires_at or self._clock.now(), self._clock.now())
-        return self._extend(instance, change, start, OrderType.CHANGE, Scene.RENEWAL_CHANGE)
+        return self._extend(instance, change, start, order_type=OrderType.CHANGE, scene=Scene.RENEWAL_CHANGE)
 
     async def upgrade(self, name: str, change: Change) -> Delivery:
         """Change what was bought and send ``upgradeInstance``; the end stays unless one is given.
@@ -115,7 +128,7 @@ class OnlineLicenses:
             ControlError: No such instance (404), or released (409).
         """
         instance = self._unreleased(name)
-        order = self._further(instance, change, OrderType.CHANGE, change.expires_at or instance.expires_at)
+        order = self._further(instance, change, OrderType.CHANGE, expires_at=change.expires_at or instance.expires_at)
         instance.item, instance.expires_at = order.item, order.expires_at
         return self._correspondence.post(messages.upgrade_instance(instance.require_id(), order))
 
@@ -136,7 +149,7 @@ class OnlineLicenses:
         if not instance.renewals:
             raise ControlError(f"{name} has no renewal to undo", status=409)
         undone = instance.renewals[-1]
-        order = self._further(instance, change, OrderType.UNSUBSCRIBE, undone.previous_expires_at)
+        order = self._further(instance, change, OrderType.UNSUBSCRIBE, expires_at=undone.previous_expires_at)
         instance.renewals.pop()
         previous, now = undone.previous_expires_at, instance.item
         instance.item, instance.expires_at = undone.previous_item, previous
@@ -175,7 +188,7 @@ class OnlineLicenses:
         instance = self._unreleased(name)
         order = None
         if unsubscribe or change.order_id or change.order_line_id:
-            order = self._further(instance, change, OrderType.UNSUBSCRIBE, self._clock.now())
+            order = self._further(instance, change, OrderType.UNSUBSCRIBE, expires_at=self._clock.now())
         instance.released_at = self._clock.now()
         return self._correspondence.post(messages.release_instance(instance.require_id(), order))
 
@@ -206,9 +219,9 @@ class OnlineLicenses:
         body = messages.get_license_async(
             instance.require_id(),
             application.event_id,
-            instance.purchase.placed_at,
-            instance.expires_at,
-            application.wish.device_info,
+            effective_at=instance.purchase.placed_at,
+            expires_at=instance.expires_at,
+            device_fingerprint=application.wish.device_info,
         )
         return self._correspondence.ask_for_license(body, watch=application.watch)
 
@@ -220,12 +233,12 @@ class OnlineLicenses:
     def _extend(
         self, instance: Instance, change: Change, start: datetime, order_type: OrderType, scene: Scene
     ) -> Delivery:
-        """Place an order that gives a new end, and tell it."""
+        """Place an order that gives a new end, and report it."""
         item = change.applied_to(instance.item)
         end = change.expires_at or item.end_from(start)
         if end is None or item.charging_mode is not ChargingMode.PERIOD:
             raise ControlError(f"{instance.instance_id} has no end that could move", status=409)
-        order = self._further(instance, change, order_type, end)
+        order = self._further(instance, change, order_type, expires_at=end)
         before = instance.item
         instance.renewals.append(Renewal(order, instance.expires_at, before))
         instance.item, instance.expires_at = order.item, end

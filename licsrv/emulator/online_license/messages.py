@@ -46,7 +46,7 @@ def refresh_instance(
     product_id: str | None = None,
     milliseconds: bool = False,
 ) -> Body:
-    """Tell the new end; ``product_id`` only when the period type changed it.
+    """Report the new end; ``product_id`` only when the period type changed it.
 
     The table gives the end fourteen digits, the example seventeen (``milliseconds``).
     """
@@ -68,7 +68,7 @@ def release_instance(instance_id: str, order: Order | None) -> Body:
 
 
 def upgrade_instance(instance_id: str, order: Order) -> Body:
-    """Tell that a further order changed what was bought (SaaS 2.0)."""
+    """Report that a further order changed what was bought (SaaS 2.0)."""
     return {"activity": "upgradeInstance", "instanceId": instance_id} | _line_of(order) | _NORMAL
 
 
@@ -111,7 +111,13 @@ def debug_cases(order: Callable[[str], Order]) -> dict[str, Body]:
         "updateInstanceStatus:UNFREEZE": update_instance_status(SAMPLE_INSTANCE, frozen=False),
         "releaseInstance": release_instance(SAMPLE_INSTANCE, gone),
         "upgradeInstance": upgrade_instance(SAMPLE_INSTANCE, order("MOCKMONTYCHANGE")),
-        "getLicenseAsync": get_license_async(SAMPLE_INSTANCE, "evt-debug", new.placed_at, end, SAMPLE_FINGERPRINT),
+        "getLicenseAsync": get_license_async(
+            SAMPLE_INSTANCE,
+            "evt-debug",
+            effective_at=new.placed_at,
+            expires_at=end,
+            device_fingerprint=SAMPLE_FINGERPRINT,
+        ),
         "orderNotify": order_notify(new, test=True),
     }
     return {name: case | {"testFlag": "1"} for name, case in cases.items()}

@@ -1,4 +1,4 @@
-"""The nine simulated orders the shop offers for debugging; pure.
+"""The nine simulated orders the marketplace offers for debugging; pure.
 
 Their ids are documented, their contents are not: what the id says, beginning at the moment of the query.
 
@@ -34,4 +34,12 @@ def mock_order(order_id: str, now: datetime) -> Order | None:
     if order_id not in MOCK_ORDERS:
         return None
     order_type, item = MOCK_ORDERS[order_id]
-    return Order(order_id, f"{order_id}-000001", order_type, now, item, item.end_from(now), Buyer())
+    return Order(
+        order_id,
+        f"{order_id}-000001",
+        order_type,
+        placed_at=now,
+        item=item,
+        expires_at=item.end_from(now),
+        buyer=Buyer(),
+    )

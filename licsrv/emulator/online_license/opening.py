@@ -1,8 +1,8 @@
 """How an instance comes to be: ``newInstance`` until the merchant has opened it, or the order has failed.
 
-``000004`` means not yet: the shop remembers the id it is given, asks ``queryInstance`` beside, and repeats
+``000004`` means not yet: the marketplace remembers the id it is given, also asks ``queryInstance``, and repeats
 ``newInstance`` as after any failure. After the last try the order fails and is unsubscribed; a merchant that has named
-an instance is told to release it (INFER).
+an instance is asked to release it (INFER).
 
 Source: protocol/online-license-and-sdk.md §3.1, §3.2 and §4.2.
 """
@@ -27,7 +27,7 @@ class Opening:
     """Opens instances at the merchant's.
 
     Args:
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         correspondence: Sends callbacks.
         new_order_id: Gives the id of a further order.
     """

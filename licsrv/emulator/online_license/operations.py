@@ -46,8 +46,15 @@ class OnlineLicenseOpenApi:
         """Return the operations with their exact paths."""
         upload_path = "/v1/market-event/{event_id}/file"
         return [
-            Operation("order_query", "GET", "/v1/order/query", self._query, self._order_dialect),
-            Operation("upload", "POST", upload_path, self._upload, lambda: _UPLOAD_DIALECT, body_may_be_unsigned=True),
+            Operation("order_query", "GET", "/v1/order/query", perform=self._query, dialect=self._order_dialect),
+            Operation(
+                "upload",
+                "POST",
+                upload_path,
+                perform=self._upload,
+                dialect=lambda: _UPLOAD_DIALECT,
+                body_may_be_unsigned=True,
+            ),
         ]
 
     def _order_dialect(self) -> Dialect:

@@ -1,4 +1,4 @@
-"""What was ordered, and how an order query tells it; pure values, moments are arguments.
+"""What was ordered, and how an order query reports it; pure values, moments are arguments.
 
 Source: protocol/online-license-and-sdk.md §5.3.
 """
@@ -97,8 +97,8 @@ class Order:
     """An order with its one order line.
 
     Args:
-        order_id: The shop's order id.
-        order_line_id: The shop's order line id.
+        order_id: The marketplace's order id.
+        order_line_id: The marketplace's order line id.
         order_type: Why it was placed.
         placed_at: When, which is not when it takes effect.
         item: What was ordered.

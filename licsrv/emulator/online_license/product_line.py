@@ -23,7 +23,7 @@ class OnlineLicenseProductLine:
 
     Args:
         settings: Gives the settings of the moment.
-        clock: The shop's clock.
+        clock: The marketplace's clock.
         send: Carries messages to the merchant.
     """
 

@@ -112,7 +112,7 @@ def item_of(mode: ChargingMode | None, values: dict[str, object]) -> Item:
 
 
 def require_text(value: str | None, name: str) -> None:
-    """Accept an absent value, or a text as the shop's ids are.
+    """Accept an absent value, or a text like the marketplace's ids.
 
     Raises:
         ControlError: It is too long, empty, or would not fit into a path.
@@ -124,7 +124,7 @@ def require_text(value: str | None, name: str) -> None:
 
 
 def require_linear_value(value: int | None) -> None:
-    """Accept an absent value or a number the shop could have sold.
+    """Accept an absent value or a number the marketplace could have sold.
 
     Raises:
         ControlError: It is negative or too high.

@@ -1,7 +1,7 @@
 """Reads the upload of a license: one JSON part with the scalar fields, and for a file a part with its bytes; pure.
 
 Taken from the only published example: the fields travel as one JSON part ``isvUpdateFileReq``; ``file_name`` may be
-missing there (the file part's own name stands in), ``characters`` may be left out or be surplus for a file.
+missing there (the file part's own name is used), ``characters`` may be left out or be surplus for a file.
 
 Source: protocol/online-license-and-sdk.md §5.2.
 """
@@ -26,7 +26,7 @@ LONGEST = 1024
 
 
 class UploadType(StrEnum):
-    """The two forms of a license on its way to the shop."""
+    """The two forms of a license on its way to the marketplace."""
 
     CHARACTERS = "CHARACTERS"
     FILE = "FILE"
@@ -70,7 +70,7 @@ def _characters(fields: Mapping[str, object]) -> Upload:
     content = _text(fields, "characters").encode()
     if not content.strip():
         raise OpenApiRefusedError(CommerceCode.LICENSE_FORMAT_INVALID, "characters is empty")
-    return Upload(UploadType.CHARACTERS, content, None, hashlib.sha256(content).hexdigest())
+    return Upload(UploadType.CHARACTERS, content, file_name=None, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _file(fields: Mapping[str, object], part: Part) -> Upload:
@@ -80,7 +80,7 @@ def _file(fields: Mapping[str, object], part: Part) -> Upload:
         raise ValueError("file_name is missing")
     if not hmac.compare_digest(digest.encode(), declared.lower().encode()):
         raise OpenApiRefusedError(CommerceCode.LICENSE_FORMAT_INVALID, "sha256 is not that of the file")
-    return Upload(UploadType.FILE, part.content, name, digest)
+    return Upload(UploadType.FILE, part.content, file_name=name, sha256=digest)
 
 
 def _only(parts: Sequence[Part], name: str) -> Part:
