@@ -39,6 +39,7 @@ from licsrv.licensing.keyring import KeyFolder, Keyring
 from licsrv.licensing.revocation.routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes
 from licsrv.marketplace import store as marketplace_store
+from licsrv.marketplace.callbacks.routes import PATH as CALLBACK_PATH
 from licsrv.marketplace.callbacks.routes import CallbackRoutes
 from licsrv.marketplace.deliveries import Deliveries
 from licsrv.marketplace.licenses.applications import Issuer
@@ -238,11 +239,14 @@ def create_app(runtime: Runtime) -> ASGIApp:
     app = Starlette(
         routes=[
             *openapi.routes([*operations, *documentation.operations()]),
+            *openapi.routes([replace(one, path=one.path + "/") for one in operations if one.path == CALLBACK_PATH]),
             *Console(operations, all_pages()).routes(),
         ],
         exception_handlers=exception_handlers(runtime.metrics),
         lifespan=partial(_lifespan, runtime),
     )
+    # A redirect would send a signature to whatever host the caller's Host header names.
+    app.router.redirect_slashes = False
     return Gateway(app, metrics=runtime.metrics, hot=hot)
 
 

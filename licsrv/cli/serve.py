@@ -104,9 +104,9 @@ def application() -> ASGIApp:
 
 
 def _greet(settings: Settings, host: str, port: int) -> None:
-    from licsrv.cli.workplace import base_url, setup_link
+    from licsrv.cli.workplace import base_url, listening_url, setup_link
 
-    base, public = f"http://{host}:{port}", base_url(settings, host, port)
+    base, public = listening_url(host, port), base_url(settings, host, port)
     lines = [
         f"licsrv serves on {base}",
         f"  callback address   {base}/marketplace/callback"

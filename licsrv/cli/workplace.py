@@ -86,8 +86,12 @@ def base_url(settings: Settings, host: str, port: int) -> str:
     """Return the address under which a browser reaches us, as far as we know it."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{reached}:{port}"
+    return listening_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
+
+
+def listening_url(host: str, port: int) -> str:
+    """Return the address of a listener; an IPv6 address is written in brackets (RFC 3986 §3.2.2)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def upgraded(settings: Settings) -> bool:

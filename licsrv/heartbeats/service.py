@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlmodel import Session
@@ -24,6 +24,8 @@ from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.refused_devices import Refused
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import Message, QueryLicense, ReportUsage
+
+_LONGEST_DAY = timedelta(hours=26)  # a day on which clocks are set back, and an hour because clocks differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,38 @@ def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: dateti
     first: dict[str, _CheckIn] = {}
     again: list[_CheckIn] = []
     for check_in in granted:
-        if not check_in.row.seen and check_in.row.device_id not in first:
+        if check_in.row.told_today is None and check_in.row.device_id not in first:
             first[check_in.row.device_id] = check_in
         else:
             again.append(check_in)
     if first:
         _write_first(session, first, day, now)
     _write_again(session, again, day, now)
+    resumed = {check_in.row.device_id: check_in for check_in in again if _may_work_again(check_in)}
+    if resumed:
+        _report_resumed(session, list(resumed.values()), day, now)
+
+
+def _may_work_again(check_in: _CheckIn) -> bool:
+    """Whether a device may work that was last told today that it may not."""
+    told_today = check_in.row.told_today
+    return check_in.terms.may_work and told_today is not None and told_today != check_in.terms.status
+
+
+def _report_resumed(session: Session, resumed: Sequence[_CheckIn], day: date, now: datetime) -> None:
+    """Report the use of devices whose first check-in of the day was refused; a use is reported once a day."""
+    since = now - _LONGEST_DAY
+    reports = [report for check_in in resumed if (report := _report(check_in, day)) is not None]
+    missing = [report for report in reports if not outbox.was_enqueued(session, report, since=since)]
+    outbox.enqueue_many(session, missing, now=now)
+
+
+def _report(check_in: _CheckIn, day: date) -> ReportUsage | None:
+    """Return the usage report of a device that may work, where the marketplace sold its license."""
+    row = check_in.row
+    if row.source != MARKETPLACE or row.released_at is not None or not check_in.terms.may_work:
+        return None
+    return ReportUsage(row.license_id, code=row.code, client_id=row.device_id, day=day)
 
 
 def _write_again(session: Session, again: Sequence[_CheckIn], day: date, now: datetime) -> None:
@@ -167,6 +194,6 @@ def _enqueue(session: Session, fresh: Sequence[_CheckIn], licenses: set[str], da
         if row.license_id in unasked:
             unasked.discard(row.license_id)
             messages.append(QueryLicense(row.license_id, code=row.code))
-        if check_in.terms.may_work:
-            messages.append(ReportUsage(row.license_id, code=row.code, client_id=row.device_id, day=day))
+        if (report := _report(check_in, day)) is not None:
+            messages.append(report)
     outbox.enqueue_many(session, messages, now=now)

@@ -41,7 +41,8 @@ class Presented(NamedTuple):
     revoked_at: datetime | None
     revoked_reason: str | None
     released_at: datetime | None
-    seen: bool
+    told_today: str | None
+    """What the device was last told on this day; None before its first check-in."""
 
 
 def _unread(column: Any) -> Any:
@@ -59,7 +60,7 @@ _PRESENTED = (
         _unread(_licenses.expires_at), _unread(_licenses.grace_until), _unread(_licenses.frozen_at),
         _unread(_licenses.revoked_at),
         _licenses.revoked_reason, _unread(_licenses.released_at),
-        _unread(_check_ins.day.is_not(None)),
+        _check_ins.status,
     )
     .join_from(table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id)
     .join(table_of(License), _licenses.id == _issued.license_id)
@@ -72,13 +73,13 @@ def _read(row: Any) -> Presented:
     (
         digest, issued_id, key_id, device_id, text_hash, parts, has_place, license_id, code, source, activated_at,
         provisional_until, refused_reason, expires_at, grace_until, frozen_at, revoked_at, revoked_reason, released_at,
-        seen,
+        told_today,
     ) = row  # fmt: skip
     return Presented(
         digest, issued_id, key_id, device_id, text_hash, parts, bool(has_place),
         license_id, code, source, moment(activated_at), moment(provisional_until), refused_reason,
         moment(expires_at), moment(grace_until), moment(frozen_at), moment(revoked_at), revoked_reason,
-        moment(released_at), bool(seen),
+        moment(released_at), told_today,
     )  # fmt: skip
 
 

@@ -121,6 +121,18 @@ class ApplyForLicense:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckChange:
+    """Say whether a license could be changed to this product and amount; nothing changes by the question.
+
+    ``amount`` is None where the question states none.
+    """
+
+    code: str
+    product_id: str
+    amount: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class NoteOrder:
     """An order was paid; what it is has to be asked."""
 
@@ -140,7 +152,9 @@ class Probe:
 
 
 LicenseCommand: TypeAlias = ChangeExpiry | ChangeStatus | ChangeOrder | ExpireLicense | ReleaseLicense
-Command: TypeAlias = LicenseCommand | OpenInstance | OpenLicense | QueryInstances | ApplyForLicense | NoteOrder | Probe
+Command: TypeAlias = (
+    LicenseCommand | OpenInstance | OpenLicense | QueryInstances | CheckChange | ApplyForLicense | NoteOrder | Probe
+)
 
 
 @dataclass(frozen=True, slots=True)

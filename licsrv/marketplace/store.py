@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -76,6 +76,12 @@ def has_order(session: Session, license_id: str, order_id: str, order_line_id: s
     """Whether an order line was named for a license in this scene."""
     key = {"of_license": license_id, "of_order": order_id, "of_line": order_line_id, "of_scene": scene}
     return execute(session, _HAS_ORDER, key).first() is not None
+
+
+def has_scene(session: Session, license_id: str, scenes: Collection[str]) -> bool:
+    """Whether an order was named for a license in one of these scenes."""
+    query = select(_orders.license_id).where(_orders.license_id == license_id, _orders.scene.in_(sorted(scenes)))
+    return session.execute(query.limit(1)).first() is not None
 
 
 def orders(session: Session, license_id: str) -> Sequence[LicenseOrder]:

@@ -66,6 +66,14 @@ def enqueue_many(session: Session, messages: Sequence[Message], *, now: datetime
     session.info[_ENQUEUED] = True
 
 
+def was_enqueued(session: Session, message: Message, *, since: datetime) -> bool:
+    """Whether the same message was enqueued since a moment, delivered or not."""
+    query = select(_outbox.payload).where(
+        _outbox.ordering_key == message.ordering_key, _outbox.kind == message.KIND, _outbox.created_at >= since
+    )
+    return message.payload() in session.scalars(query).all()
+
+
 def wake_after_commit(session: Session, wake: Callable[[], None]) -> None:
     """Call ``wake`` after this transaction's commit if it enqueued anything; a hook for the writer."""
     if session.info.pop(_ENQUEUED, False):

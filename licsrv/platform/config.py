@@ -263,10 +263,10 @@ def _collect(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if direct and path:
             problems.append(f"{name}: set it or {name}{FILE_SUFFIX}, not both")
         elif direct:
-            values[field] = direct.strip()
+            values[field] = direct.removeprefix("\ufeff").strip()
         elif path:
             try:
-                values[field] = Path(path).read_text(encoding="utf-8").strip()
+                values[field] = Path(path).read_text(encoding="utf-8-sig").strip()
             except (OSError, ValueError) as error:
                 problems.append(f"{name}{FILE_SUFFIX}: cannot be read ({type(error).__name__})")
     return values, problems

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NoReturn, cast
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -22,17 +23,27 @@ _LONGEST_INT64 = len(str(_INT64_MIN))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
+class NumberText(str):
+    """A number that fits no type of ours, as it was written."""
+
+    __slots__ = ()
+
+
 class MalformedJsonError(ValueError):
     """The bytes are not one JSON object that every reader understands alike; the message says why."""
 
 
-def loads_object(body: bytes, *, max_depth: int = 16, max_bytes: int = 65536) -> dict[str, object]:
+def loads_object(
+    body: bytes, *, max_depth: int = 16, max_bytes: int = 65536, keeps_numbers: bool = False
+) -> dict[str, object]:
     """Parse one JSON object (RFC 8259) and refuse whatever readers could understand differently.
 
     Args:
         body: The bytes as received.
         max_depth: How many objects and arrays may be open at once, the outermost one included.
         max_bytes: The longest body that is looked at.
+        keeps_numbers: A number beyond 64 bits becomes a ``NumberText`` instead of an error, for messages whose
+            unknown members must not matter.
 
     Raises:
         MalformedJsonError: Too long, not UTF-8, a byte order mark, not JSON, too deeply nested, a member that
@@ -41,7 +52,7 @@ def loads_object(body: bytes, *, max_depth: int = 16, max_bytes: int = 65536) ->
     """
     text = _text(body, max_bytes)
     _check_depth(text, max_depth)
-    value = _parse(text)
+    value = _parse(text, keeps_numbers=keeps_numbers)
     if not isinstance(value, dict):
         raise MalformedJsonError("The body is JSON but not an object.")
     _check_strings(value)
@@ -69,7 +80,7 @@ def _check_depth(text: str, max_depth: int) -> None:
             raise MalformedJsonError(f"The body is nested more than {max_depth} deep.")
 
 
-def _parse(text: str) -> object:
+def _parse(text: str, *, keeps_numbers: bool) -> object:
     try:
         return cast(
             "object",
@@ -77,8 +88,8 @@ def _parse(text: str) -> object:
                 text,
                 object_pairs_hook=_unique_members,
                 parse_constant=_refuse_constant,
-                parse_int=_int64,
-                parse_float=_finite,
+                parse_int=partial(_kept, _int64) if keeps_numbers else _int64,
+                parse_float=partial(_kept, _finite) if keeps_numbers else _finite,
             ),
         )
     except json.JSONDecodeError as error:
@@ -101,6 +112,13 @@ def _shown(name: str) -> str:
 
 def _refuse_constant(word: str) -> NoReturn:
     raise MalformedJsonError(f"{word} is not a JSON number.")
+
+
+def _kept(read: Callable[[str], float], digits: str) -> float | NumberText:
+    try:
+        return read(digits)
+    except MalformedJsonError:
+        return NumberText(digits)
 
 
 def _int64(digits: str) -> int:

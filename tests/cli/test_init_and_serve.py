@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from licsrv.cli.workplace import listening_url
 from tests.cli.conftest import FurnishedHouse, Run
+from tests.tables import each
 
 
 def test_init_makes_what_is_missing_once(environment: pytest.MonkeyPatch, licsrv: Run, tmp_path: Path) -> None:
@@ -69,3 +71,16 @@ def test_serve_does_not_start_without_keys(sqlite_house: FurnishedHouse, licsrv:
     ran = licsrv("serve", "--port", 0)
 
     assert (ran.exit_code, "device.key cannot be read: run `licsrv init`" in ran.err) == (1, True)
+
+
+def test_the_address_of_a_listener_is_written_as_a_browser_takes_it() -> None:
+    addresses = [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("localhost", "http://localhost:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("::", "http://[::]:8000"),
+        ("fe80::1%eth0", "http://[fe80::1%eth0]:8000"),
+    ]
+    for row in each(addresses):
+        with row as (host, address):
+            assert listening_url(host, 8000) == address

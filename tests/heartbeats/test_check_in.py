@@ -264,3 +264,89 @@ async def test_a_clock_that_jumps_back_loses_nothing(
 
     assert (await beat(client, string)).status_code == 200
     assert len(rows(runtime, CheckIn)) == 2
+
+
+def set_facts(runtime: Runtime, license_id: str, **facts: Any) -> None:
+    with transaction(runtime.database) as session:
+        license = store.license_by_id_for_update(session, license_id)
+        assert license is not None
+        for name, value in facts.items():
+            setattr(license, name, value)
+        session.add(license)
+
+
+def usage_reports(runtime: Runtime) -> list[Any]:
+    return [row.payload for row in rows(runtime, OutboxRow) if row.kind == "report_usage"]
+
+
+STOPPED: dict[str, dict[str, Any]] = {
+    "frozen": {"frozen_at": NOW},
+    "revoked": {"revoked_at": NOW, "revoked_reason": "No."},
+    "expired": {"expires_at": NOW},
+    "not confirmed": {"activated_at": None, "provisional_until": NOW},
+}
+WORKING: dict[str, Any] = {
+    "frozen_at": None, "revoked_at": None, "revoked_reason": None, "expires_at": None, "activated_at": NOW,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stopped", STOPPED)
+async def test_the_first_allowed_check_in_of_a_day_reports_the_use(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock, stopped: str
+) -> None:
+    license_id = add_license(runtime, "C-1")
+    string = await string_for(client, "C-1")
+    set_facts(runtime, license_id, **STOPPED[stopped])
+    assert (await beat(client, string)).json()["status"] != "ACTIVE"
+    assert usage_reports(runtime) == [], "a device that may not work does not use the license"
+
+    set_facts(runtime, license_id, **WORKING)
+    for _ in range(2):
+        clock.advance(minutes=5)
+        assert (await beat(client, string)).json()["status"] == "ACTIVE"
+
+    [report] = usage_reports(runtime)
+    assert (report["code"], report["day"]) == ("C-1", "2026-03-01")
+
+
+async def test_a_use_is_reported_once_a_day_however_often_the_license_stops(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    license_id = add_license(runtime, "C-1")
+    string = await string_for(client, "C-1")
+    for day in (1, 2):
+        for facts in (WORKING, STOPPED["frozen"], WORKING, STOPPED["revoked"], WORKING):
+            set_facts(runtime, license_id, **(WORKING | facts))
+            clock.advance(minutes=1)
+            await beat(client, string)
+        assert len(usage_reports(runtime)) == day
+        clock.advance(days=1)
+
+
+async def test_a_device_that_comes_back_on_its_place_reports_its_use(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    add_license(runtime, "C-1")
+    string = await string_for(client, "C-1")
+    headers = {"Authorization": f"Bearer {string}"}
+    await client.post("/v1/devices/release", headers=headers, json={"nonce": "n", "device_info": DEVICE})
+    assert (await beat(client, string)).json()["status"] == "RELEASED"
+
+    clock.advance(minutes=5)
+    again = await string_for(client, "C-1")
+    assert (await beat(client, again)).json()["status"] == "ACTIVE"
+
+    assert len(usage_reports(runtime)) == 1
+
+
+async def test_the_use_of_a_license_added_by_hand_is_never_reported(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    license_id = add_license(runtime, "C-1", source=MANUAL)
+    string = await string_for(client, "C-1")
+    set_facts(runtime, license_id, **STOPPED["frozen"])
+    await beat(client, string)
+    set_facts(runtime, license_id, **WORKING)
+    await beat(client, string)
+
+    assert rows(runtime, OutboxRow) == []

@@ -168,6 +168,15 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     assert [key.get_secret_value() for key in settings.callback_access_keys] == ["callback-key-1", "callback-key-2"]
 
 
+@pytest.mark.parametrize("form", ["utf-8-sig", "utf-8"])
+def test_a_byte_order_mark_is_no_part_of_a_setting(tmp_path: Path, form: str) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("callback-key-1,callback-key-2\r\n", encoding=form)
+
+    for settings in (read(CALLBACK_ACCESS_KEYS_FILE=str(keys)), read(CALLBACK_ACCESS_KEYS=keys.read_text("utf-8"))):
+        assert [key.get_secret_value() for key in settings.callback_access_keys] == ["callback-key-1", "callback-key-2"]
+
+
 def test_a_setting_is_not_given_twice(tmp_path: Path) -> None:
     path = tmp_path / "sk"
     path.write_text("the-secret-key")

@@ -43,6 +43,7 @@ PARAMETERS = frozenset(
         "bandWidth",
         "saasExtendParams",
         "testFlag",
+        "trialToFormal",
         "instanceId",
     ]
 )

@@ -28,6 +28,7 @@ from licsrv.marketplace.commands import (
     ChangeExpiry,
     ChangeOrder,
     ChangeStatus,
+    CheckChange,
     Command,
     ExpireLicense,
     LicenseCommand,
@@ -46,8 +47,10 @@ from licsrv.marketplace.licenses.applications import Issuer
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryLicense, QueryOrder
 
-# A renewal by its nature only extends; every other scene (also one we do not know) says what the end is.
-_EXTENDING_SCENES = frozenset({"RENEWAL", "TRIAL_TO_FORMAL"})
+# A renewal only extends; every other scene (an unknown one, too) states the end.
+_RENEWAL = "RENEWAL"
+_CONVERSION = "TRIAL_TO_FORMAL"
+_AFTER_CONVERSION = frozenset({_CONVERSION, _RENEWAL, "RENEWAL_CHANGE"})
 _UPGRADE, _EXPIRY, _RELEASE = "UPGRADE", "EXPIRY", "RELEASE"
 
 
@@ -76,6 +79,8 @@ def carry_out(session: Session, message: Message, issuer: Issuer, *, cause: Caus
             return instances.open_license(session, command, cause=cause, now=now)
         case QueryInstances(codes=codes):
             return instances.describe(session, codes, now=now)
+        case CheckChange():
+            return instances.check_change(session, command, issuer.terms)
         case ApplyForLicense():
             return applications.apply(session, command, issuer, cause=cause, now=now)
         case NoteOrder():
@@ -177,7 +182,7 @@ def _apply(
 def _change_expiry(
     session: Session, license: License, command: ChangeExpiry, *, stated_at: datetime, cause: Cause, now: datetime
 ) -> bool:
-    may_shorten = command.scene not in _EXTENDING_SCENES
+    may_shorten = _may_shorten(session, license, command)
     store.add_order(session, license.id, command.order_id, command.order_line_id, command.scene, now=now)
     if not may_shorten and _is_undone(session, license, command):
         return False
@@ -188,6 +193,17 @@ def _change_expiry(
         changes.change_product(session, license, command.product_id, cause=cause, now=now)
     # Not changed may mean late: the marketplace is asked in any case.
     return True
+
+
+def _may_shorten(session: Session, license: License, command: ChangeExpiry) -> bool:
+    """Whether this statement may move the end to an earlier moment.
+
+    A conversion of a trial is absolute, once: repeated, or after a renewal, which only a converted license has, it
+    comes late.
+    """
+    if command.scene == _RENEWAL:
+        return False
+    return command.scene != _CONVERSION or not store.has_scene(session, license.id, _AFTER_CONVERSION)
 
 
 def _is_undone(session: Session, license: License, renewal: ChangeExpiry) -> bool:

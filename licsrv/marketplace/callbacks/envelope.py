@@ -111,7 +111,7 @@ def _require_new(session: Session, callback: Callback, verified: Verified, now: 
 
 def _parse(body: bytes) -> Mapping[str, object]:
     try:
-        return loads_object(body)
+        return loads_object(body, keeps_numbers=True)
     except MalformedJsonError as error:
         raise CallbackError(ResultCode.INVALID_PARAMETER, f"The body cannot be read: {error}") from error
 

@@ -175,6 +175,8 @@ def _parameters(query_string: bytes) -> dict[str, str] | None:
         if name in found:
             return None
         found[name] = unquote_plus(value, errors="backslashreplace")
+    if auth_token.TOKEN in found:  # sample URLs carry its "+" unencoded; Base64 has no blanks
+        found[auth_token.TOKEN] = found[auth_token.TOKEN].replace(" ", "+")
     return found
 
 

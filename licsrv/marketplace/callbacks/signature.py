@@ -93,7 +93,7 @@ def canonical_form(body: bytes) -> bytes | None:
     differently by the sample's library; no documented member holds either.
     """
     try:
-        members = loads_object(body)
+        members = loads_object(body, keeps_numbers=True)
     except MalformedJsonError:
         return None
     kept = {name: members[name] for name in sorted(members, key=_java_order) if members[name] is not None}

@@ -17,9 +17,10 @@ from licsrv.errors import CallbackError
 from licsrv.licensing import changes, lifecycle
 from licsrv.licensing import store as licenses
 from licsrv.licensing.changes import Purchase
+from licsrv.licensing.devices import Terms
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store
-from licsrv.marketplace.commands import OpenedInstance, OpenInstance, OpenLicense, Outcome, ResultCode
+from licsrv.marketplace.commands import CheckChange, OpenedInstance, OpenInstance, OpenLicense, Outcome, ResultCode
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
 from licsrv.marketplace.tables import Instance, OrderRecord
 from licsrv.outbox import store as outbox
@@ -115,6 +116,33 @@ def describe(session: Session, codes: Sequence[str], *, now: datetime) -> Outcom
         raise CallbackError(ResultCode.UNKNOWN_LICENSE, "None of these instances is known here.")
     opened = [license for license in found if license.activated_at is not None]
     return Outcome(instances=[OpenedInstance(license.code, str(lifecycle.status(license, now))) for license in opened])
+
+
+def check_change(session: Session, command: CheckChange, terms: Terms) -> Outcome:
+    """Say whether the devices in use fit what the license would become; the marketplace asks before it sells that.
+
+    Raises:
+        CallbackError: ``000003`` no such license; ``000002`` more devices are in use than the change leaves room for
+            (GAP: no page says which code refuses), or an amount of none.
+    """
+    license = licenses.license_by_code(session, command.code)
+    if license is None or license.released_at is not None:
+        raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This instance is not known here.")
+    if command.amount == 0:
+        raise CallbackError(ResultCode.INVALID_PARAMETER, "linearValue is 0: nothing would be left to use.")
+    places = lifecycle.places(
+        device_limit=license.device_limit,
+        amount=command.amount,
+        product=licenses.product(session, command.product_id),
+        default=terms.device_limit,
+    )
+    if license.places_taken > places:
+        raise CallbackError(
+            ResultCode.INVALID_PARAMETER,
+            f"{license.places_taken} devices are in use and the change leaves room for {places}. "
+            f"Release {license.places_taken - places} of them first.",
+        )
+    return Outcome()
 
 
 def _ask_order(session: Session, license: License, *, now: datetime) -> None:

@@ -12,7 +12,7 @@ from licsrv.errors import MarketplaceAuthenticationError, MarketplaceRefusedErro
 from licsrv.platform.strict_json import MalformedJsonError, loads_object
 
 SUCCESS = "92020000"
-_SUCCESSES = frozenset({SUCCESS, "CBC.0000", "MKT.0000"})  # the last: order query, by its example (online §5.3)
+_SUCCESSES = frozenset({SUCCESS, "CBC.0000"})
 INTERNAL_ERROR = "92020001"
 INVALID_PARAMETER = "92020002"
 ILLEGAL_STATE = "92020003"
@@ -57,6 +57,8 @@ _AUTHENTICATION_SUFFIXES = (".0301", ".0303")
 _LOCKED = "failed to reach the limit"  # "AK access failed to reach the limit,forbidden." (§3.2)
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
+_OTHER_FAMILY, _FAMILY = "MKT.", "CBC."
+_BLANKS = re.compile(r"^\s+|\s+$|(?<=\.)\s+")  # "MKT. 0250" is in print
 _CODE = re.compile(r"[!-~]{1,64}")  # 16 by the table; new ones may be longer, and are stored
 _NOT_ONE_LINE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 _SHOWN_LENGTH = 200
@@ -84,7 +86,7 @@ def read_envelope(body: bytes) -> Envelope | None:
     code = members.get("error_code", members.get("resultCode"))
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code)  # the table says String; a number cannot mean anything else
-    if not isinstance(code, str) or not _CODE.fullmatch(code):
+    if not isinstance(code, str) or not _CODE.fullmatch(code := _BLANKS.sub("", code)):
         return None
     message = members.get("error_msg", members.get("resultMsg"))
     return Envelope(code, message if isinstance(message, str) else "", members.get("data"), members)
@@ -101,11 +103,11 @@ def check(envelope: Envelope, *, http_status: int) -> None:
         MarketplaceAuthenticationError: The key pair is not accepted, or is locked.
         MarketplaceUnansweredError: An internal error, a gateway failure, or a code that nobody documents.
     """
-    code = envelope.error_code
-    if code in _SUCCESSES:
+    code, meaning = envelope.error_code, family_of(envelope.error_code)
+    if meaning in _SUCCESSES:
         return
-    if code in REFUSALS:
-        raise MarketplaceRefusedError(f"The marketplace refused ({code}): {REFUSALS[code]}.", error_code=code)
+    if meaning in REFUSALS:
+        raise MarketplaceRefusedError(f"The marketplace refused ({code}): {REFUSALS[meaning]}.", error_code=code)
     if is_authentication_failure(code, http_status):
         message = f"The marketplace does not accept our key pair ({_described(envelope)})."
         raise MarketplaceAuthenticationError(message, error_code=code, locked=_LOCKED in envelope.error_msg.lower())
@@ -114,6 +116,12 @@ def check(envelope: Envelope, *, http_status: int) -> None:
         error_code=code,
         is_outage=http_status >= _SERVER_ERROR or code == INTERNAL_ERROR,
     )
+
+
+def family_of(code: str) -> str:
+    """Return the code whose meaning this one has: the same tables are printed with ``CBC.`` and with ``MKT.``."""
+    code = code.upper()
+    return _FAMILY + code.removeprefix(_OTHER_FAMILY) if code.startswith(_OTHER_FAMILY) else code
 
 
 def is_outage(http_status: int) -> bool:
@@ -133,7 +141,7 @@ def is_authentication_failure(code: str, http_status: int) -> bool:
     denied = http_status in {_UNAUTHORIZED, _FORBIDDEN}
     if code.startswith(_GATEWAY_PREFIX):
         return denied or code.endswith(_AUTHENTICATION_SUFFIXES)
-    return code in _REFUSED_ACCOUNT or (denied and code == INTERNAL_ERROR)
+    return family_of(code) in _REFUSED_ACCOUNT or (denied and code == INTERNAL_ERROR)
 
 
 def _described(envelope: Envelope) -> str:

@@ -274,7 +274,7 @@ def word_of_refusal(error_code: str, message: str) -> Said:
     """Read a refusal: what it says of the license, or that the question was not answered."""
     if error_code in _REFUSED_STATES:
         return Word(_REFUSED_STATES[error_code])
-    return Missing(message) if error_code in _UNKNOWN_CODES else Silent(message)
+    return Missing(message) if codes.family_of(error_code) in _UNKNOWN_CODES else Silent(message)
 
 
 class OrderFacts(Protocol):

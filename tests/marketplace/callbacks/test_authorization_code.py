@@ -119,4 +119,4 @@ def test_nothing_but_a_command_or_an_invalid_parameter_comes_out(
     except CallbackError as error:
         assert error.result_code == "000002"  # noqa: PT017 - most messages are refused, some are not
     else:
-        assert isinstance(command, Probe) == (body.get("testFlag") == "1")
+        assert isinstance(command, Probe) == (str(body.get("testFlag")).strip().lower() in {"1", "1.0", "true"})

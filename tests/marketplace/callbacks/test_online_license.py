@@ -536,6 +536,7 @@ async def test_as_many_as_a_hundred_instances_are_asked_about(
         ("RENEWAL", "20280228235959256", ENDS.replace(year=2028)),
         ("RENEWAL", "20260401000000", ENDS),
         ("TRIAL_TO_FORMAL", "20280228235959", ENDS.replace(year=2028)),
+        ("TRIAL_TO_FORMAL", "20260401000000", datetime(2026, 4, 1, tzinfo=UTC)),
         ("UNSUBSCRIBE_RENEWAL_PERIOD", "20260401000000", datetime(2026, 4, 1, tzinfo=UTC)),
         ("RENEWAL_CHANGE", "20260401000000", datetime(2026, 4, 1, tzinfo=UTC)),
     ],

@@ -15,6 +15,7 @@ from licsrv.errors import (
     MarketplaceUnansweredError,
 )
 from licsrv.marketplace.open_api.codes import MAX_ANSWER_BYTES, REFUSALS, check, read_envelope
+from tests.tables import each
 
 
 def judged(status: int, **members: object) -> MarketplaceError:
@@ -39,6 +40,40 @@ def test_a_success_is_one_whatever_the_http_status(status: int) -> None:
 
     assert envelope is not None
     check(envelope, http_status=status)
+
+
+SPELLINGS = {
+    "MKT.0100": MarketplaceRefusedError,
+    "MKT.0101": MarketplaceRefusedError,
+    "MKT.0150": MarketplaceRefusedError,
+    "MKT.0199": MarketplaceRefusedError,
+    "MKT. 0150": MarketplaceRefusedError,
+    " mkt.0150 ": MarketplaceRefusedError,
+    "CBC. 0150": MarketplaceRefusedError,
+    "MKT.0151": MarketplaceAuthenticationError,
+    "MKT.0154": MarketplaceAuthenticationError,
+    "MKT.0250": MarketplaceUnansweredError,
+    "MKT. 0250": MarketplaceUnansweredError,
+    "MKT.0999": MarketplaceUnansweredError,
+    "MKT.9001": MarketplaceUnansweredError,
+    "XMKT.0150": MarketplaceUnansweredError,
+}
+
+
+def test_the_same_table_is_read_under_both_of_its_prefixes() -> None:
+    for row in each([(code, status) for code in SPELLINGS for status in (200, 400, 401, 406, 500)]):
+        with row as (code, status):
+            error = judged(status, resultCode=code, resultMsg="no")
+            assert type(error) is SPELLINGS[code]
+            assert error.error_code == code.replace(" ", ""), "kept as it came, for support"
+
+
+@pytest.mark.parametrize("code", ["MKT.0000", "CBC.0000", "mkt.0000", "MKT. 0000"])
+def test_a_success_is_one_under_both_prefixes(code: str) -> None:
+    envelope = read_envelope(json.dumps({"resultCode": code}).encode())
+
+    assert envelope is not None
+    check(envelope, http_status=200)
 
 
 IAM = "Incorrect IAM authentication information: "

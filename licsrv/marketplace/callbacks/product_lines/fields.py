@@ -22,6 +22,8 @@ LONGEST_MESSAGE = 255
 LONGEST_ID = 64
 """The longest id of anything: license, instance, order, order line, product, event."""
 
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
+_LARGEST_EXACT = 2**53
 _COUNT = re.compile(r"[0-9]{1,9}")
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # half surrogates cannot be stored either
 
@@ -35,7 +37,7 @@ def required_text(body: Mapping[str, object], name: str, *, max_length: int) -> 
     """Read a mandatory member.
 
     Raises:
-        CallbackError: It is absent, blank, not a string, longer than ``max_length`` characters, or holds control
+        CallbackError: It is absent, blank, no scalar, longer than ``max_length`` characters, or holds control
             characters.
     """
     value = optional_text(body, name, max_length=max_length)
@@ -48,7 +50,7 @@ def optional_text(body: Mapping[str, object], name: str, *, max_length: int) -> 
     """Read an optional member; ``None`` when it is absent, null or blank (forms send what was not filled in as "").
 
     Raises:
-        CallbackError: It is there and is not a string, too long, or holds control characters.
+        CallbackError: It is there and is no scalar, too long, or holds control characters.
     """
     value = _text_or_none(body, name)
     if value is None:
@@ -109,13 +111,24 @@ def optional_count(body: Mapping[str, object], name: str) -> int | None:
     Raises:
         CallbackError: It is there and is no whole number from 0 to 999,999,999.
     """
-    value = body.get(name)
-    if value is None or value == "":
+    text = (_text_or_none(body, name) or "").strip()
+    if not text:
         return None
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if not _COUNT.fullmatch(text):
         raise refusal(f"{name} is not a whole number.")
     return int(text)
+
+
+def required_object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Read a mandatory member that is an object.
+
+    Raises:
+        CallbackError: It is absent or anything else.
+    """
+    value = body.get(name)
+    if not isinstance(value, Mapping):
+        raise refusal(f"{name} is missing or not an object.")
+    return value
 
 
 def answer(result: Outcome | CallbackError) -> dict[str, object]:
@@ -128,19 +141,41 @@ def answer(result: Outcome | CallbackError) -> dict[str, object]:
 
 
 def is_test(body: Mapping[str, object]) -> bool:
-    """Say whether ``testFlag`` marks a debug request; absent means a real one.
+    """Say whether ``testFlag`` marks a debug request; absent, null or blank means a real one.
+
+    Pages type it as a string or as a number; JSON's true and false are read likewise.
 
     Raises:
-        CallbackError: It is neither "0" nor "1"; guessing could let a debug request change a real license.
+        CallbackError: It is another word; guessing could let a debug request change a real license.
     """
-    flag = _text_or_none(body, "testFlag")
-    if flag not in {None, "0", "1"}:
-        raise refusal("testFlag is not one of 0, 1.")
-    return flag == "1"
+    return optional_flag(body, "testFlag")
+
+
+def optional_flag(body: Mapping[str, object], name: str) -> bool:
+    """Read an optional yes or no; absent, null and blank mean no.
+
+    Raises:
+        CallbackError: It is another word than 0, 1, true and false.
+    """
+    flag = (_text_or_none(body, name) or "").strip()
+    if flag not in _FLAGS:
+        raise refusal(f"{name} is not one of 0, 1.")
+    return _FLAGS[flag]
 
 
 def _text_or_none(body: Mapping[str, object], name: str) -> str | None:
+    """Return a scalar as text: clients of other languages send ids and times as numbers.
+
+    Raises:
+        CallbackError: It is an object, a list, or a number that has no one spelling.
+    """
     value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise refusal(f"{name} is not a string.")
-    return value
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_EXACT:
+        return str(int(value))
+    if isinstance(value, int):
+        return str(value)
+    raise refusal(f"{name} is not a string.")

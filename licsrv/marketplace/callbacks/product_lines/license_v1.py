@@ -23,7 +23,7 @@ from licsrv.marketplace.commands import (
 )
 
 METHOD = "GET"
-_RENEWAL = "RENEWAL"
+_RENEWAL, _CONVERSION = "RENEWAL", "TRIAL_TO_FORMAL"
 _LONGEST_CUSTOMER_ID = 100
 _LONGEST_PERIOD = 10
 _TYPED_IN = "debug-license"
@@ -78,7 +78,7 @@ def _change_expiry(body: Body, timezone: tzinfo) -> ChangeExpiry:
     fields.optional_count(body, "periodNumber")
     return ChangeExpiry(
         code=fields.required_id(body, "instanceId"),
-        scene=_RENEWAL,
+        scene=_CONVERSION if fields.optional_flag(body, "trialToFormal") else _RENEWAL,
         order_id=fields.required_id(body, "orderId"),
         order_line_id="",
         product_id=fields.optional_id(body, "productId"),

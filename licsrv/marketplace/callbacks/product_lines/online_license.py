@@ -18,6 +18,7 @@ from licsrv.marketplace.commands import (
     ChangeExpiry,
     ChangeOrder,
     ChangeStatus,
+    CheckChange,
     Command,
     OpenInstance,
     Outcome,
@@ -142,6 +143,16 @@ def _upgrade(body: Body, _timezone: tzinfo) -> ChangeOrder:
     )
 
 
+def _check_change(body: Body, _timezone: tzinfo) -> CheckChange:
+    """Read the question before a renewal with change (corrections B1): the product is an object of its own."""
+    product = fields.required_object(body, "productInfo")
+    return CheckChange(
+        code=fields.required_id(body, _NAMED_BY),
+        product_id=fields.required_id(product, "productId"),
+        amount=fields.optional_count(product, "linearValue"),
+    )
+
+
 def _required_time(body: Body, name: str) -> datetime:
     moment = _optional_time(body, name)
     if moment is None:
@@ -173,7 +184,8 @@ _PARSERS: dict[str, Callable[[Body, tzinfo], Command]] = {
     "releaseInstance": _release,
     "getLicenseAsync": _apply,
     "upgradeInstance": _upgrade,
+    "changeInstanceCheck": _check_change,
 }
 
 ACTIVITIES = frozenset(_PARSERS)
-"""The activities of this product line (§3)."""
+"""The activities of this product line (§3, corrections B1)."""
