@@ -182,8 +182,8 @@ def test_every_connection_of_the_pool_is_prepared(sqlite_database: Database) -> 
         connection.close()
 
 
-def test_a_transaction_takes_the_lock_before_it_reads(sqlite_database: Database, tmp_path: Path) -> None:
-    other = sqlite3.connect(tmp_path / "licsrv.db", timeout=0, isolation_level=None)
+def test_a_transaction_takes_the_lock_before_it_reads(sqlite_database: Database, database_folder: Path) -> None:
+    other = sqlite3.connect(database_folder / "licsrv.db", timeout=0, isolation_level=None)
 
     with transaction(sqlite_database) as session:
         session.execute(text("SELECT 1"))
@@ -202,9 +202,9 @@ def impatient(database: Database) -> None:
         connection.close()
 
 
-def test_a_busy_sqlite_is_told_as_busy(sqlite_database: Database, tmp_path: Path) -> None:
+def test_a_busy_sqlite_is_told_as_busy(sqlite_database: Database, database_folder: Path) -> None:
     impatient(sqlite_database)
-    other = sqlite3.connect(tmp_path / "licsrv.db", isolation_level=None)
+    other = sqlite3.connect(database_folder / "licsrv.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StorageBusyError, match="nothing was changed"), transaction(sqlite_database) as session:
