@@ -17,12 +17,12 @@ from starlette.routing import Route, compile_path
 from licsrv.console import languages, rendering, targets
 from licsrv.console.api import Api, Ask
 from licsrv.console.forms import read_form
-from licsrv.console.sentences import headline
 from licsrv.console.visits import LANGUAGE_COOKIE, PAGE_HEADERS, Page, Visit
 from licsrv.errors import NotFoundError, RefusalError, UnauthenticatedError
 from licsrv.people.accounts import Language
 from licsrv.platform.openapi import Operation
 from licsrv.platform.web import as_refusal, read_body, request_id_of
+from licsrv.words.names import headline
 
 _WHO_AM_I = Ask("GET", "/admin/api/session")
 FINISH = "/admin/account/finish"

@@ -20,7 +20,7 @@ def read_form(content_type: str, body: bytes) -> Mapping[str, list[str]]:
         InvalidRequestError: It is no UTF-8, or has too many fields.
     """
     if content_type.split(";", maxsplit=1)[0].strip().lower() != FORM_TYPE:
-        raise UnsupportedMediaTypeError("This address takes what a page's form sends.")
+        raise UnsupportedMediaTypeError("This address takes HTML forms only.")
     fields: dict[str, list[str]] = {}
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")

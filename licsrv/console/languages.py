@@ -1,17 +1,9 @@
-"""The two languages of the console: which one a visitor gets, and what a sentence is in it.
-
-English sentences are the keys; the Chinese ones stand in ``chinese*.json`` beside this module. A sentence that has no
-translation, as one of the service may, is shown as it is.
-"""
+"""The two languages of the console: which one a visitor gets, and a sentence in it. Pure."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib.resources import files
-
 from licsrv.people.accounts import Language
-from licsrv.words.refusals import in_both
+from licsrv.words.sentences import Sentence
 
 
 def negotiated(accepted: str) -> Language:
@@ -31,19 +23,9 @@ def language_named(name: str | None) -> Language | None:
     return Language(name) if name in set(Language) else None
 
 
-def translated(sentence: str, language: Language) -> str:
+def said(sentence: Sentence, language: Language) -> str:
     """Return a sentence in a language."""
-    return sentence if language is Language.ENGLISH else chinese().get(sentence) or in_both(sentence).zh
-
-
-@cache
-def chinese() -> dict[str, str]:
-    """Return every sentence that there is in Chinese."""
-    sentences: dict[str, str] = {}
-    for file in sorted(files(__package__).iterdir(), key=lambda file: file.name):
-        if file.name.startswith("chinese") and file.name.endswith(".json"):
-            sentences |= json.loads(file.read_text("utf-8"))
-    return sentences
+    return sentence.en if language is Language.ENGLISH else sentence.zh
 
 
 def _ours(tag: str) -> Language | None:

@@ -20,7 +20,7 @@ class Entry:
 
 
 MENU = (
-    Entry("Desk", "/admin", Permission.READ_LICENSES, "/admin/api/desk"),
+    Entry("Today", "/admin", Permission.READ_LICENSES, "/admin/api/desk"),
     Entry("Outbox", "/admin/outbox", Permission.READ_OUTBOX, "/admin/api/outbox"),
     Entry("Callbacks", "/admin/callbacks", Permission.READ_OUTBOX, "/admin/api/callbacks"),
     Entry("Reconciliation", "/admin/reconciliation", Permission.READ_LICENSES, "/admin/api/reconciliation"),

@@ -6,16 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from licsrv.console import languages, navigation, sentences
+from licsrv.console import languages, navigation
 from licsrv.console.visits import Visit
-from licsrv.people.accounts import Language
+from licsrv.words.names import name_of
+from licsrv.words.pages import DONE
+from licsrv.words.texts import in_both
 
 STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -23,15 +25,15 @@ STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg"
 def render(environment: Environment, template: str, context: Mapping[str, Any]) -> str:
     """Return a page as text."""
     visit: Visit = context["visit"]
-    say = partial(sentence, language=visit.language)
     values = {
-        "_": say,
+        "_": visit.say,
         "language": visit.language,
         "navigation": navigation.entries(visit),
         "who": visit.who,
         "may": visit.may,
-        "word": lambda name: say(sentences.word(name)),
-        "said_sentence": sentences.SAID.get(str(context["said"]), ""),
+        "text": lambda text: languages.said(in_both(text), visit.language),
+        "word": lambda group, word: languages.said(name_of(group, word), visit.language),
+        "done_sentence": DONE.get(str(context["said"])),
     }
     return environment.get_template(template).render(**values, **context)
 
@@ -48,12 +50,6 @@ def make_environment() -> Environment:
     environment.filters |= {"moment": moment, "is_moment": is_moment, "form_day": form_day, "shown_json": shown_json}
     environment.globals["static"] = static_address
     return environment
-
-
-def sentence(text: str, *, language: Language, **values: object) -> str:
-    """Return a sentence in a language with its gaps filled; whoever shows it escapes it."""
-    said = languages.translated(text, language)
-    return said.format_map(values) if values else said
 
 
 def moment(value: str | datetime | None) -> str:

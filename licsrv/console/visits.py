@@ -16,6 +16,7 @@ from licsrv.console.api import Answer, Api, Ask
 from licsrv.console.forms import CSRF_FIELD, KEY_FIELD
 from licsrv.errors import RefusalError
 from licsrv.people.accounts import Language
+from licsrv.words.pages import on_page
 
 LANGUAGE_COOKIE, SAID_COOKIE = "licsrv-language", "licsrv-said"
 _YEAR_SECONDS, _SAID_SECONDS = 365 * 86400, 60
@@ -132,9 +133,9 @@ class Visit:
         ask = Ask(method, path, at, None, body, csrf=self.exactly(CSRF_FIELD))
         return (await self.api.call(self.request, ask)).response
 
-    def say(self, sentence: str) -> str:
-        """Return a sentence in the visitor's language."""
-        return languages.translated(sentence, self.language)
+    def say(self, sentence: str, **values: object) -> str:
+        """Return a sentence of the pages in the visitor's language, with its gaps filled; a template escapes it."""
+        return languages.said(on_page(sentence).filled(**values) if values else on_page(sentence), self.language)
 
     def show(
         self, template: str, *, status: int = 200, refusal: RefusalError | None = None, **values: object

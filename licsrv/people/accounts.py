@@ -141,7 +141,7 @@ def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: 
     if account.name != actor.account:
         _require_power_over(account, actor)
     if "role" in differences:
-        _require_not_oneself(account, actor, "change their own role")
+        _require_not_oneself(account, actor, "You cannot change your own role.")
         actor.require_all(GRANTED[Role(str(differences["role"]["after"]))], "That role")
         _require_another_operator(session, account)
     for member, difference in differences.items():
@@ -163,7 +163,7 @@ def disable(session: Session, name: str, *, actor: Actor, cause: Cause, now: dat
     account = locked(session, name)
     if account.disabled_at is not None:
         return False
-    _require_not_oneself(account, actor, "disable themselves")
+    _require_not_oneself(account, actor, "You cannot disable your own account.")
     _require_power_over(account, actor)
     _require_another_operator(session, account)
     account.disabled_at = now
@@ -212,7 +212,7 @@ def reset_password(
         ForbiddenError: Its role may do what the actor may not.
     """
     account = locked(session, name)
-    _require_not_oneself(account, actor, "reset their own password")  # it would do without the old one
+    _require_not_oneself(account, actor, "You cannot reset your own password.")  # it would do without the old one
     _require_power_over(account, actor)
     account.password, account.password_changed_at = password.phc, now
     account.temporary_until = password.temporary_until
@@ -246,9 +246,9 @@ def _differences(account: Account, wanted: Change) -> dict[str, dict[str, str]]:
     }
 
 
-def _require_not_oneself(account: Account, actor: Actor, what: str) -> None:
+def _require_not_oneself(account: Account, actor: Actor, sentence: str) -> None:
     if account.name == actor.account:
-        raise ConflictError(f"Nobody can {what}.", action="Ask another operator.")
+        raise ConflictError(sentence, action="Ask another operator.")
 
 
 def _require_power_over(account: Account, actor: Actor) -> None:
@@ -264,12 +264,11 @@ def _require_another_operator(session: Session, account: Account) -> None:
     if account.role != Role.OPERATOR or account.disabled_at is not None:
         return
     if set(store.enabled_names_for_update(session, str(Role.OPERATOR))) <= {account.name}:
-        raise ConflictError("This is the last operator.", action="Make somebody else an operator first.")
+        raise ConflictError("This is the last operator.", action="Make another account an operator first.")
 
 
 def _unknown(name: str) -> NotFoundError:
-    shown = f" {name}" if is_name(name) else " of this name"
-    return NotFoundError(f"There is no account{shown}.")
+    return NotFoundError(f"There is no account {name}." if is_name(name) else "There is no account of this name.")
 
 
 def _note(

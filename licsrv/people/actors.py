@@ -64,7 +64,7 @@ class Actor:
             return
         if self.steps_due:
             raise ForbiddenError(
-                "Before anything else you have to finish your account.",
+                "Finish your account first.",
                 action=_FIRST[self.steps_due[0]],
                 steps_due=[str(step) for step in self.steps_due],
             )

@@ -50,7 +50,7 @@ async def authenticate(request: Request, access: Access, *, now: datetime) -> Ac
 def not_signed_in() -> UnauthenticatedError:
     """Return the refusal of whoever brings no session that is good."""
     return UnauthenticatedError(
-        "You are not signed in, or your session is over.",
+        "You are not signed in, or your session has ended.",
         action="Sign in, or send an API token as Authorization: Bearer lsat_….",
     )
 
@@ -61,7 +61,7 @@ async def _bearer(authorization: str, access: Access, now: datetime) -> Actor:
     found = await access.read(lambda session: tokens.recognise(session, secret, now=now)) if secret else None
     if found is None:
         raise UnauthenticatedError(
-            "This API token is not good (any more).", action="Ask an operator for a new one: `licsrv tokens new`."
+            "This API token is not valid.", action="Ask an operator for a new one: `licsrv tokens new`."
         )
     if found.last_used_at is None or now - found.last_used_at >= tokens.TOUCH_EVERY:
         await access.writer.run(lambda session: store.touch_token(session, found.id, now=now))
@@ -91,7 +91,7 @@ def require_own_page(request: Request, access: Access, token: str) -> None:
     ):
         raise ForbiddenError(
             "This call did not come from our own pages.",
-            action=f"Send Origin and {CSRF_HEADER} (GET /admin/api/session tells it), or use an API token.",
+            action=f"Send Origin and {CSRF_HEADER} (from GET /admin/api/session), or use an API token.",
         )
 
 

@@ -79,7 +79,7 @@ def require_good(password: str, *, name: str) -> None:
     holds_name = len(name) > 2 and name.casefold() in folded  # shorter ones are in many words
     if holds_name or len(_without_context(folded)) < _FEWEST_OWN or _score(folded, name) < _LEAST_SCORE:
         raise InvalidRequestError(
-            "This password is among the first that are tried.",
+            "This password is too easy to guess.",
             action="Use several words, without your account's name.",
         )
 

@@ -39,17 +39,17 @@ def redeem(
     """Make the first account and let every link die.
 
     Raises:
-        ConflictError: There is an account already.
+        ConflictError: An account already exists.
         UnauthenticatedError: The link is none of ours, was used, or has run out.
     """
     links = store.take_setup_links(session)
     expires_at = links.get(credentials.digest_of(token))
     if expires_at is None or expires_at <= now:
         raise UnauthenticatedError(
-            "This set-up link is not good any more.",
+            "This set-up link is no longer valid.",
             action="Start the server again, or run `licsrv init`: it prints a new one while there is no account.",
         )
     if store.has_accounts(session):
-        raise ConflictError("There is an account already.", action="Sign in.")
+        raise ConflictError("An account already exists.", action="Sign in.")
     by_link = at_the_terminal("setup link")
     return accounts.add(session, new, password, actor=by_link, cause=by_link.cause(request_id), now=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,6 +42,12 @@ def same(text: str) -> Sentence:
     return Sentence(zh=text, en=text)
 
 
+def joined(sentences: Iterable[Sentence]) -> Sentence:
+    """Return several as an enumeration."""
+    all_of_them = list(sentences)
+    return Sentence(zh="、".join(one.zh for one in all_of_them), en=", ".join(one.en for one in all_of_them))
+
+
 def named(words: Mapping[str, Sentence], word: str) -> Sentence:
     """Return what a word of the service is called; the word itself where the catalogue does not know it."""
     return words.get(word) or same(word)
@@ -55,10 +61,10 @@ class Noun:
     many: str
     zh: str
 
-    def __call__(self, count: int) -> Sentence:
-        """Return so many of it."""
+    def __call__(self, count: int, **values: object) -> Sentence:
+        """Return so many of it, with its other gaps filled."""
         form = self.one if count == 1 else self.many
-        return Sentence(zh=self.zh.format(count=count), en=form.format(count=count))
+        return Sentence(zh=self.zh, en=form).filled(count=count, **values)
 
 
 def moment(at: datetime, now: datetime) -> Sentence:

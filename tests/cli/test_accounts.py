@@ -107,7 +107,10 @@ def test_the_last_operator_stays(house: FurnishedHouse, licsrv: Run) -> None:
 
     ran = licsrv("accounts", "disable", "boss", "--reason", "Left the company.")
 
-    assert (ran.exit_code, ran.err) == (1, "licsrv: This is the last operator. Make somebody else an operator first.\n")
+    assert (ran.exit_code, ran.err) == (
+        1,
+        "licsrv: This is the last operator. Make another account an operator first.\n",
+    )
 
 
 @pytest.mark.parametrize(

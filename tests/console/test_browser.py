@@ -81,7 +81,7 @@ async def test_the_first_operator_comes_in_by_the_set_up_link(house: House, site
     browser.type("input[name=code]", totp.code_of(totp.secret_of(secret), totp.step_at(now)))
     browser.enter()
     codes = re.findall(r"^[a-z2-7]{4}(?:-[a-z2-7]{4}){3}$", browser.text, re.MULTILINE)
-    browser.click("main a", "I have kept them")
+    browser.click("main a", "I have stored them")
 
     assert len(codes) == 10
     assert "安小姐" in browser.text
@@ -148,8 +148,8 @@ async def test_a_list_is_worked_off_after_a_second_persons_word(house: House, si
     browser.run("document.querySelector('main details').open = true")
     browser.type("textarea[name=list]", "\n".join([*codes, "PL-nowhere"]))
     browser.type("input[name=reason]", "The reseller did not pay.")
-    browser.click("button", "Try it dry")
-    assert "Tried dry" in browser.text
+    browser.click("button", "Start the dry run")
+    assert "Dry run done" in browser.text
     assert "PL-nowhere" in browser.text
     browser.type("input[name=reason]", "Please have a look.")
     browser.click("button", "Ask for approval")

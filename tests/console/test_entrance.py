@@ -53,7 +53,7 @@ async def test_a_set_up_link_that_is_not_good_is_explained_and_nothing_typed_is_
     answer = await anyone.send("/admin/setup", token="x", name="ann", password=STRONG, again=STRONG)
 
     assert answer.status_code == 401
-    assert "This set-up link is not good any more." in answer.text
+    assert "This set-up link is no longer valid." in answer.text
     assert 'value="ann"' in answer.text
     assert STRONG not in answer.text
 

@@ -68,7 +68,7 @@ async def test_a_pasted_license_is_judged(scene: Scene) -> None:
     good = await scene.ann.send("/admin/search", text=scene.license.license_string)
     bad = await scene.ann.send("/admin/search", text=scene.license.license_string[:-6] + "AAAAAA")
 
-    assert "This is a license that we issued and it counts now." in good.text
+    assert "We issued this license, and it is valid now." in good.text
     assert "We did not issue this" in bad.text
 
 
@@ -103,7 +103,7 @@ async def test_the_page_explains_a_refusal_by_a_pasted_fingerprint(scene: Scene)
 async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:
     asked = await scene.ask("revoke")
     done = await scene.do("revoke", "The payment was refunded.")
-    undone = await scene.ann.send(f"{scene.page}/do", on=scene.page, action="reinstate", reason="Taken back.")
+    undone = await scene.ann.send(f"{scene.page}/do", on=scene.page, action="reinstate", reason="Undone.")
 
     assert "2 devices will stop at the next check-in" in asked
     assert "The payment was refunded." in asked
@@ -112,7 +112,7 @@ async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:
     assert "It may be used until" in undone.text
     entries = scene.house.audited(Action.LICENSE_REVOKED, Action.LICENSE_REINSTATED)
     assert [(row.actor, row.reason) for row in entries] == [
-        ("staff:ann", "The payment was refunded."), ("staff:ann", "Taken back.")
+        ("staff:ann", "The payment was refunded."), ("staff:ann", "Undone.")
     ]  # fmt: skip
 
 

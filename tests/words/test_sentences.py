@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from licsrv.words.actions import DEVICES
-from licsrv.words.refusals import in_both
 from licsrv.words.sentences import Sentence, both, moment, named, same, span
+from licsrv.words.texts import in_both
 from tests.conftest import NOW
 
 
@@ -42,7 +42,7 @@ def test_a_moment_is_followed_by_how_far_it_is() -> None:
 def test_a_refusal_is_translated_with_what_its_gaps_hold() -> None:
     assert in_both("A list has at most 100000 lines.").zh == "清单最多 100000 行。"
     assert in_both("PL1 has no device 'x'.").zh == "PL1 没有设备 'x'。"
-    assert in_both("There is no such license.").zh == "没有这个许可证。"
+    assert in_both("There is no such job.").zh == "没有这个批量操作。"
 
 
 def test_a_refusal_that_the_catalogue_does_not_know_stays_in_english() -> None:

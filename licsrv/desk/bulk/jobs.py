@@ -109,7 +109,7 @@ class Check:
 
     def _verdict(self, entry: Entry, license: Any) -> Verdict:
         if not entry.name:
-            return Verdict(Outcome.UNREADABLE, "This can be neither a code nor an id.")
+            return Verdict(Outcome.UNREADABLE, "This is neither a code nor an id.")
         if license is None:
             return Verdict(Outcome.UNKNOWN, "There is no license with this code or id.")
         if license.id in self._seen:
@@ -219,7 +219,7 @@ def stop(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: date
     if not _is_maker(job, actor):
         actor.require(Permission.APPROVE_BULK)
     if job.state in _OVER:
-        raise ConflictError("The job is over already.", state=job.state)
+        raise ConflictError("The job is already closed.", state=job.state)
     job.state, job.ended_at, job.owner, job.lease_until = JobState.STOPPED, now, None, None
     job.decision = cause.reason
     _note(session, job, Action.BULK_STOPPED, cause, now)
@@ -230,10 +230,11 @@ def _decided(session: Session, job_id: str, actor: Actor, cause: Cause, now: dat
     job = _job(session, job_id)
     _require(job, JobState.WAITING)
     if actor.via is Via.TOKEN and not actor.account:
-        raise ForbiddenError("A second person has to decide, and this token is nobody's.")
+        raise ForbiddenError("A second person has to decide, and this token belongs to no person.")
     if _is_maker(job, actor):
         raise ForbiddenError(
-            "Who made a job cannot decide about it.", action="Ask somebody else who may approve bulk work."
+            "The person who created a job cannot decide about it.",
+            action="Ask another person who may approve bulk jobs.",
         )
     job.decided_by, job.decided_at, job.decision = actor.name, now, cause.reason
     return job
@@ -242,14 +243,14 @@ def _decided(session: Session, job_id: str, actor: Actor, cause: Cause, now: dat
 def _uploading(session: Session, check: Check) -> BulkJob:
     job = _job(session, check.job_id)
     if job.state != JobState.DRAFT or job.upload != check.upload:
-        raise ConflictError("Another list of this job was uploaded meanwhile.", action="Look which one it has.")
+        raise ConflictError("Another list of this job was uploaded meanwhile.", action="Check which list it has.")
     return job
 
 
 def _own(session: Session, job_id: str, actor: Actor) -> BulkJob:
     job = _job(session, job_id)
     if not _is_maker(job, actor):
-        raise ForbiddenError("This job is somebody else's.", action="Make one of your own.")
+        raise ForbiddenError("This job belongs to another person.", action="Create your own job.")
     return job
 
 

@@ -83,8 +83,10 @@ def task_of(name: str, until: datetime | None, *, now: datetime) -> Task:
     action = FOR_LISTS.get(name)
     if action is None:
         raise InvalidRequestError(f"Only one of {', '.join(FOR_LISTS)} can be done to a list.")
-    if (until is None) == (Takes.UNTIL in action.takes):
-        raise InvalidRequestError(f"{name} takes {'no date' if until is not None else 'a date: until'}.")
+    if until is None and Takes.UNTIL in action.takes:
+        raise InvalidRequestError(f"{name} takes a date: until.")
+    if until is not None and Takes.UNTIL not in action.takes:
+        raise InvalidRequestError(f"{name} takes no date.")
     if until is not None and not _EARLIEST <= until < _LATEST:
         raise InvalidRequestError("until is out of bounds.")
     task = Task(action, until)

@@ -50,7 +50,7 @@ def license_file(
         raise NotFoundError(f"{license.code} has no device {device_id!r}.")
     lifecycle.require_usable(license, now)
     if device.released_at is not None:
-        raise ConflictError("This device holds no place on the license.", action="Let it ask for its license anew.")
+        raise ConflictError("This device holds no place on the license.", action="Let it ask for its license again.")
 
     wording = _wording(session, license, terms)
     if device_info is None:
@@ -71,7 +71,7 @@ def _again(
     )
     if issued is None:
         raise ConflictError(
-            "This device was never handed out a license, or gave it back.",
+            "This device was never issued a license, or has returned it.",
             action="Ask the customer for the device's fingerprint and paste it.",
         )
     return issued

@@ -29,7 +29,9 @@ from licsrv.marketplace.reconciliation import store as differences
 from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.platform import paging
 from licsrv.platform.paging import Window
-from licsrv.words.sentences import Sentence
+from licsrv.words import licenses as words
+from licsrv.words.names import name_of
+from licsrv.words.sentences import Sentence, joined
 
 FIRST_DEVICES = 50
 _YEAR = timedelta(days=365)
@@ -160,8 +162,5 @@ def compared(session: Session, name: str, *, view: View) -> CompareAnswer:
 
 def _says(found: list[DifferenceShown], *, is_known: bool) -> Sentence:
     if found:
-        kinds = ", ".join(one.kind for one in found)
-        return Sentence(zh=f"与云商店不一致（{kinds}）。", en=f"It differs from the marketplace's word in: {kinds}.")
-    if not is_known:
-        return Sentence(zh="云商店没有关于它的记录。", en="The marketplace has said nothing about it.")
-    return Sentence(zh="与云商店一致。", en="Here and at the marketplace it is the same.")
+        return words.DIFFERS.filled(kinds=joined(name_of("difference", one.kind) for one in found))
+    return words.AGREES if is_known else words.UNKNOWN_THERE

@@ -25,6 +25,7 @@ from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.words import licenses as words
 from licsrv.words.sentences import Sentence, moment
 
 MOST = 20
@@ -118,7 +119,7 @@ def _judge(session: Session, presented: Presented, keyring: Keyring, view: View)
         is_ours=key is not None,
         is_on_record=key is not None and is_on_record,
         counts=problem is None,
-        says=problem or _counts(presented),
+        says=problem or (words.LEASE_COUNTS if presented.kind == reading.LEASE else words.LICENSE_COUNTS),
         key_id=presented.key_id or None,
         key_is_retired=key.is_retired if key is not None else None,
         issued_at=presented.moment("iat"),
@@ -153,17 +154,17 @@ def _problem(
     view: View,
 ) -> Sentence | None:
     if key is None:  # 1
-        return _NOT_OURS
+        return words.NOT_OURS
     if key.is_retired:  # 2
-        return _RETIRED
+        return words.KEY_RETIRED
     if issued is None or license is None or device is None or not is_on_record:  # 3
-        return _NOT_ON_RECORD
+        return words.NOT_ON_RECORD
     if _is_given_back(session, issued):  # 4
-        return _GIVEN_BACK
+        return words.GIVEN_BACK
     if lifecycle.status(license, view.now) is not Status.ACTIVE:  # 5
         return sentences.license_is(license, places_taken=license.places_taken, places=0, now=view.now)
     if device.released_at is not None:  # 6
-        return _NO_PLACE
+        return words.NO_PLACE
     return _over(presented, view)
 
 
@@ -176,42 +177,7 @@ def _over(presented: Presented, view: View) -> Sentence | None:
     """Say that it has run out although the license itself may be used."""
     ends_at = presented.moment("exp")
     if ends_at is not None and view.now >= ends_at:
-        at = moment(ends_at, view.now)
-        return Sentence(
-            zh=f"它本身已于 {at.zh} 到期，但许可证可用：请软件重新获取。",
-            en=f"It ended {at.en}, but the license may be used: let the software ask for a new one.",
-        )
+        return words.HAS_ENDED.filled(at=moment(ends_at, view.now))
     if presented.kind == reading.LEASE and presented.word("status") != Status.ACTIVE:
-        return Sentence(
-            zh="该租约签发时许可证不可用，现在已可使用：请软件联网一次。",
-            en="When this lease was signed the license could not be used; now it can: let the software check in once.",
-        )
+        return words.LEASE_IS_OLD
     return None
-
-
-def _counts(presented: Presented) -> Sentence:
-    if presented.kind == reading.LEASE:
-        return Sentence(zh="这是我们签发的租约，现在有效。", en="This is a lease of ours and it holds now.")
-    return Sentence(zh="这是我们签发的许可证，现在有效。", en="This is a license that we issued and it counts now.")
-
-
-_NOT_OURS = Sentence(
-    zh="不是我们签发的，或已被改动：没有任何签名密钥与之相符。",
-    en="We did not issue this, or it was changed: no signing key of ours fits it.",
-)
-_RETIRED = Sentence(
-    zh="签发它的密钥已停用：请软件重新获取许可证。",
-    en="The key that signed it has been retired: let the software ask for a new license.",
-)
-_NOT_ON_RECORD = Sentence(
-    zh="签名是我们的，但没有相应的签发记录（或文件被改动过）。",
-    en="The signature is ours, but it is not as we handed it out, or there is no record of it.",
-)
-_GIVEN_BACK = Sentence(
-    zh="已列入撤销清单：设备归还了名额，或许可证已重新签发。",
-    en="It stands on the revocation list: its device gave the place back, or the license was issued anew.",
-)
-_NO_PLACE = Sentence(
-    zh="该设备已不占用名额：请软件重新获取许可证。",
-    en="Its device holds no place any more: let the software ask for a license anew.",
-)

@@ -27,6 +27,8 @@ from licsrv.marketplace.tables import CallbackRecord, LicenseOrder
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform import paging
 from licsrv.platform.paging import Window
+from licsrv.words.licenses import NOTE
+from licsrv.words.names import name_of
 
 KEYS = 2
 _DAY = timedelta(days=1)
@@ -98,7 +100,7 @@ def _changes(session: Session, license: License, after: _After | None, limit: in
     for row in _rows(session, AuditEntry, conditions, (at.desc(), number.desc()), limit):
         detail = read_json(row.detail)
         yield TimelineItem(
-            key=f"audit:{row.id}", at=row.at, kind="change", title=wording.action(row.action), actor=row.actor,
+            key=f"audit:{row.id}", at=row.at, kind="change", title=name_of("audited", row.action), actor=row.actor,
             reason=row.reason, detail={"action": row.action, **(detail if isinstance(detail, dict) else {})},
         )  # fmt: skip
 
@@ -155,9 +157,7 @@ def _notes(session: Session, license: License, after: _After | None, limit: int)
     conditions = [col(LicenseNote.license_id) == license.id]
     conditions += [after.behind("note", at, name)] if after else []
     for row in _rows(session, LicenseNote, conditions, (at.desc(), name.desc()), limit):
-        yield TimelineItem(
-            key=f"note:{row.id}", at=row.at, kind="note", title=wording.NOTE, actor=row.author, text=row.text
-        )
+        yield TimelineItem(key=f"note:{row.id}", at=row.at, kind="note", title=NOTE, actor=row.author, text=row.text)
 
 
 def _reports(session: Session, license: License, after: _After | None, limit: int) -> Iterator[TimelineItem]:
@@ -167,7 +167,7 @@ def _reports(session: Session, license: License, after: _After | None, limit: in
     for row in _rows(session, OutboxRow, conditions, (at.desc(), number.desc()), limit):
         yield TimelineItem(
             key=f"report:{row.id}", at=row.created_at, kind="report", actor="outbox", text=row.last_error or "",
-            title=wording.report(row.kind, row.state),
+            title=wording.delivery(row.kind, row.state),
             detail={"id": row.id, "kind": row.kind, "state": row.state, "attempts": row.attempts},
         )  # fmt: skip
 

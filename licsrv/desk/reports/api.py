@@ -17,6 +17,7 @@ from licsrv.desk.reports.sheets import Format
 from licsrv.errors import NotFoundError
 from licsrv.people.roles import Permission
 from licsrv.platform.fields import Body
+from licsrv.words.names import name_of
 
 _PATH = "/admin/api/reports"
 
@@ -78,7 +79,8 @@ async def listed(_: Call) -> ReportList:
     """Answer ``GET /admin/api/reports``."""
     items = [
         ReportAbout(
-            name=name, title=about.title, unit=about.unit, by=list(about.by), looks_ahead=about.looks_ahead
+            name=name, title=name_of("report", name).en, unit=about.unit, by=list(about.by),
+            looks_ahead=about.looks_ahead,
         )
         for name, about in ABOUT.items()
     ]  # fmt: skip
@@ -94,7 +96,8 @@ async def show(call: Call) -> ReportAnswer:
         SeriesAnswer(name=one.name, label=one.label, values=list(one.values), total=one.total) for one in found.series
     ]
     return ReportAnswer(
-        name=report, title=about.title, unit=about.unit, by=asked.by, timezone=str(asked.zone), days=list(found.days),
+        name=report, title=name_of("report", report).en, unit=about.unit, by=asked.by,
+        timezone=str(asked.zone), days=list(found.days),
         series=series,
     )  # fmt: skip
 

@@ -42,19 +42,16 @@ class By(StrEnum):
 class About:
     """What a report is of, and what its figures can be split by; the first is taken where nothing is said."""
 
-    title: str
     unit: str
     by: tuple[By, ...]
     looks_ahead: bool = False
 
 
 ABOUT: Mapping[Report, About] = {
-    Report.ACTIVE_DEVICES: About(
-        "Devices that checked in and may work", "devices", (By.NOTHING, By.PRODUCT, By.CUSTOMER)
-    ),
-    Report.REFUSALS: About("Devices that were refused", "devices", (By.REASON, By.PRODUCT, By.CUSTOMER, By.NOTHING)),
-    Report.EXPIRIES: About("Licenses that expire", "licenses", (By.NOTHING, By.PRODUCT, By.CUSTOMER), looks_ahead=True),
-    Report.USAGE: About("Use recorded here and reported to the marketplace", "devices", (By.NOTHING,)),
+    Report.ACTIVE_DEVICES: About("devices", (By.NOTHING, By.PRODUCT, By.CUSTOMER)),
+    Report.REFUSALS: About("devices", (By.REASON, By.PRODUCT, By.CUSTOMER, By.NOTHING)),
+    Report.EXPIRIES: About("licenses", (By.NOTHING, By.PRODUCT, By.CUSTOMER), looks_ahead=True),
+    Report.USAGE: About("devices", (By.NOTHING,)),
 }
 
 

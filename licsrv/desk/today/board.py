@@ -21,9 +21,9 @@ from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.reconciliation import store as differences
 from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.outbox import store as outbox
-from licsrv.platform import moments
 from licsrv.platform.fields import Body
-from licsrv.words.sentences import Sentence, moment, span
+from licsrv.words import alerts as words
+from licsrv.words.sentences import Sentence, moment, same, span
 
 MOST = 50
 SOON = timedelta(days=30)
@@ -172,55 +172,35 @@ def _alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
     yield from _outbox_alerts(shown, now)
     yield from _callback_alerts(shown)
     if count := sum(shown.open_differences.values()):
-        yield _alert("reconciliation", f"与云商店有 {count} 处差异。", f"{count} difference(s) from the marketplace.")
+        yield Alert(area="reconciliation", says=words.DIFFERENCES(count))
 
 
 def _key_alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
     if shown.missing_keys is not None:
-        yield _alert("keys", f"缺少签名密钥：{shown.missing_keys}", shown.missing_keys)
+        yield Alert(area="keys", says=words.KEYS_MISSING.filled(problem=shown.missing_keys))
     pair = shown.key_pair
     if pair is not None and pair.failures:
-        until = moment(pair.paused_until, now) if pair.paused_until is not None else Sentence(zh="?", en="?")
-        yield _alert(
-            "key_pair",
-            f"云商店拒绝了我们的密钥对 {pair.failures} 次，调用暂停至 {until.zh}：{pair.reason}",
-            f"The marketplace refused our key pair {pair.failures} time(s); calls are paused until {until.en}: "
-            f"{pair.reason}",
-        )
+        until = moment(pair.paused_until, now) if pair.paused_until is not None else same("?")
+        yield Alert(area="key_pair", says=words.PAIR_REFUSED(pair.failures, until=until, reason=pair.reason))
 
 
 def _clock_alerts(shown: BoardAnswer) -> Iterator[Alert]:
     seconds = shown.clock_difference_seconds
     if seconds is not None and abs(seconds) > CLOCKS_AGREE.total_seconds():
-        far = timedelta(seconds=abs(seconds))
-        yield _alert(
-            "clock",
-            f"本机时钟与云商店相差 {span(far).zh}。",
-            f"Our clock and the marketplace's differ by {moments.span(far)}.",
-        )
+        yield Alert(area="clock", says=words.CLOCKS_DIFFER.filled(span=span(timedelta(seconds=abs(seconds)))))
 
 
 def _outbox_alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
     oldest = shown.outbox.oldest_at
     if oldest is not None and now - oldest > STILL:
-        far = now - oldest
-        yield _alert(
-            "outbox",
-            f"{shown.outbox.waiting} 条上报在等待，最早的已等待 {span(far).zh}。",
-            f"{shown.outbox.waiting} deliveries wait, the oldest for {moments.span(far)}.",
-        )
+        yield Alert(area="outbox", says=words.WAITING(shown.outbox.waiting, span=span(now - oldest)))
     if shown.outbox.parked:
-        count = shown.outbox.parked
-        yield _alert("outbox", f"{count} 条上报被拒并搁置。", f"{count} deliveries were refused and parked.")
+        yield Alert(area="outbox", says=words.PARKED(shown.outbox.parked))
 
 
 def _callback_alerts(shown: BoardAnswer) -> Iterator[Alert]:
     probes = sum(row.is_probe for row in shown.callbacks)
     if probes:
-        yield _alert("probes", f"{probes} 个探测失败。", f"{probes} probe(s) of the marketplace failed.")
+        yield Alert(area="probes", says=words.PROBES_FAILED(probes))
     if others := len(shown.callbacks) - probes:
-        yield _alert("callbacks", f"{others} 个回调失败。", f"{others} callback(s) failed.")
-
-
-def _alert(area: str, zh: str, en: str) -> Alert:
-    return Alert(area=area, says=Sentence(zh=zh, en=en))
+        yield Alert(area="callbacks", says=words.CALLBACKS_FAILED(others))

@@ -175,7 +175,7 @@ def _take_over(
     session: Session, license: License, difference: Difference, cause: Cause, alive_unfreezes: bool, now: datetime
 ) -> Said:
     if difference.kind == Kind.UNANSWERED:
-        raise ConflictError("The marketplace has not answered: there is nothing to take over.", action=_COMPARE_AGAIN)
+        raise ConflictError("The marketplace has not answered: there is no value to adopt.", action=_COMPARE_AGAIN)
     if difference.kind == Kind.UNKNOWN:
         changes.revoke(session, license, cause=replace(cause, reason=TOLD_THE_CUSTOMER), now=now)
         return Missing(difference.theirs)
@@ -263,7 +263,7 @@ def _close(
             session.add(other)
             _record(session, Action.DIFFERENCE_REPAIRED, other, cause, now)
     if difference.closed_at is None:
-        raise ConflictError("This answer does not hold any more.", action=_COMPARE_AGAIN)
+        raise ConflictError("This answer is no longer valid.", action=_COMPARE_AGAIN)
 
 
 def _record(session: Session, action: Action, difference: Difference, cause: Cause, now: datetime) -> None:

@@ -234,16 +234,20 @@ def _product(ours: Ours, product_id: str) -> list[Found]:
     return [Found(Kind.PRODUCT, ours.product_id, product_id, "The marketplace names another product.")]
 
 
+_MORE_BOUGHT = "At the marketplace more was bought than is known here."
+_LESS_BOUGHT = "At the marketplace less was bought than is known here."
+
+
 def _amount(ours: Ours, amount: int) -> list[Found]:
     if amount == ours.amount:
         return []
-    more = "more" if ours.amount is None or amount > ours.amount else "less"
     known = "" if ours.amount is None else str(ours.amount)
-    return [Found(Kind.AMOUNT, known, str(amount), f"At the marketplace {more} was bought than is known here.")]
+    is_more = ours.amount is None or amount > ours.amount
+    return [Found(Kind.AMOUNT, known, str(amount), _MORE_BOUGHT if is_more else _LESS_BOUGHT)]
 
 
 def _missing(ours: Ours, reason: str, now: datetime) -> Found:
-    explained = "The marketplace does not know this license (any more)."
+    explained = "The marketplace does not know this license, or no longer."
     return Found(Kind.UNKNOWN, lifecycle.status(ours, now), reason, explained)
 
 

@@ -124,7 +124,7 @@ async def test_compare_now_asks_the_marketplace(desk: Desk) -> None:
 
     compared = await desk.post(f"/licenses/{code}/compare", {})
 
-    assert same["says"]["en"] == "Here and at the marketplace it is the same."
+    assert same["says"]["en"] == "It agrees with the marketplace."
     assert [one["kind"] for one in compared["differences"]] == ["EXPIRY"]
     assert compared["marketplace"]["status"] == "ALIVE"
 

@@ -44,6 +44,6 @@ _EXPLAINED = {
     Kind.EXPIRY: "The license lasts longer at the marketplace than here; a renewal did not arrive.",
     Kind.PRODUCT: "The marketplace names another product.",
     Kind.AMOUNT: "At the marketplace more was bought than is known here.",
-    Kind.UNKNOWN: "The marketplace does not know this license (any more).",
+    Kind.UNKNOWN: "The marketplace does not know this license, or no longer.",
     Kind.UNANSWERED: "The marketplace answered about other licenses, and not about this one.",
 }

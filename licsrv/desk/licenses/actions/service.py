@@ -21,8 +21,8 @@ from licsrv.errors import ConflictError, NotFoundError, RefusalError
 from licsrv.licensing import store as licensing
 from licsrv.licensing.tables import Device, License
 from licsrv.words import actions as words
-from licsrv.words.refusals import in_both
 from licsrv.words.sentences import Sentence
+from licsrv.words.texts import in_both
 
 REFUSALS: tuple[type[RefusalError], ...] = (ConflictError, NotFoundError)
 
@@ -78,7 +78,7 @@ def do(
     """
     license = page.locked_license(session, name)
     if request.state is not None and request.state != state_of(license):
-        raise ConflictError("The license has changed meanwhile; nothing was done.", action="Look at it again.")
+        raise ConflictError("The license has changed meanwhile; nothing was done.", action="Read it again.")
     given = _given(session, license, request)
 
     decision = action.decide(license, given, now=view.now)

@@ -1,0 +1,30 @@
+"""What the first page says of things that need attention. Pure."""
+
+from __future__ import annotations
+
+from licsrv.words.sentences import Noun, both
+
+DIFFERENCES = Noun(
+    "{count} difference from the marketplace.",
+    "{count} differences from the marketplace.",
+    "与云商店有 {count} 处差异。",
+)
+KEYS_MISSING = both("{problem}", "缺少签名密钥：{problem}")
+PAIR_REFUSED = Noun(
+    "The marketplace refused our key pair once; calls are paused until {until}: {reason}",
+    "The marketplace refused our key pair {count} times; calls are paused until {until}: {reason}",
+    "云商店拒绝了我们的密钥对 {count} 次，调用暂停至 {until}：{reason}",
+)
+CLOCKS_DIFFER = both("Our clock and the marketplace's differ by {span}.", "本机时钟与云商店相差 {span}。")
+WAITING = Noun(
+    "1 delivery has been waiting for {span}.",
+    "{count} deliveries are waiting, the oldest for {span}.",
+    "{count} 条上报在等待，最早的已等待 {span}。",
+)
+PARKED = Noun(
+    "1 delivery was refused and parked.", "{count} deliveries were refused and parked.", "{count} 条上报被拒并搁置。"
+)
+PROBES_FAILED = Noun(
+    "1 probe of the marketplace failed.", "{count} probes of the marketplace failed.", "{count} 个探测失败。"
+)
+CALLBACKS_FAILED = Noun("1 callback failed.", "{count} callbacks failed.", "{count} 个回调失败。")
