@@ -47,7 +47,7 @@ async def test_a_run_is_started_watched_and_stopped(house: House, ann: Reader) -
     after = await ann.see(PAGE)
 
     assert (started.status_code, started.headers["location"]) == (303, PAGE)
-    assert "The comparison has begun." in during.text
+    assert "The comparison has started." in during.text
     assert "0 of 3 compared" in during.text
     assert (unexplained.status_code, "reason" in unexplained.text) == (422, True)
     assert stopped.status_code == 303
@@ -107,7 +107,7 @@ async def test_a_refusal_stands_on_the_page_that_was_used(house: House, ann: Rea
     for page, address in ((PAGE, PAGE), (on, on)):
         refused = await ann.send(f"{address}/differences/{silent}/repair", on=page, reason="Try it.")
         assert refused.status_code == 409
-        assert "there is nothing to take over." in refused.text
+        assert "there is no value to adopt." in refused.text
         check_page(refused.text)
     left = await ann.send(f"{on}/differences/{silent}/dismiss", on=on, reason="They know.")
     lost = await ann.send(f"{PAGE}/differences/{silent}/burn", on=PAGE, reason="Why not.")

@@ -149,7 +149,7 @@ async def test_what_cannot_be_repaired_says_why_and_changes_nothing(desk: Desk) 
     await desk.post(f"{AT}/differences/%00/dismiss", WHY, status=404)
     await desk.post(f"{AT}/differences/{silent}/repair", {}, status=422)
 
-    assert "nothing to take over" in refused["detail"]
+    assert "no value to adopt" in refused["detail"]
     assert (await desk.get(AT))["open"] == {"UNANSWERED": 1}
     assert desk.house.audited(Action.DIFFERENCE_REPAIRED) == []
 
