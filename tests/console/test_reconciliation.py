@@ -130,7 +130,7 @@ async def test_a_viewer_sees_what_differs_and_can_change_nothing(house: House) -
 
     assert name_of(1) in page.text
     assert f'action="{PAGE}' not in page.text
-    assert f'href="{PAGE}">Look at it' in desk.text
+    assert f'href="{PAGE}">Show' in desk.text
     assert refused.status_code == 403
     assert len(differences(house.runtime)) == 1
 

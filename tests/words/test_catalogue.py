@@ -171,8 +171,14 @@ def texts_of_refusals() -> Iterator[tuple[str, str]]:
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                     advice = [keyword.value for keyword in node.keywords if keyword.arg == "action"]
-                    for text in filter(None, map(literal, [*node.args[:1], *advice])):
+                    for text in filter(None, map(literal, either([*node.args[:1], *advice]))):
                         yield f"{path.relative_to(SOURCE)}:{node.lineno}", text
+
+
+def either(nodes: list[ast.expr]) -> Iterator[ast.expr]:
+    """Yield both sides of what is said by a condition."""
+    for node in nodes:
+        yield from either([node.body, node.orelse]) if isinstance(node, ast.IfExp) else [node]
 
 
 def test_no_refusal_that_people_read_is_without_chinese() -> None:
