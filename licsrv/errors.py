@@ -6,7 +6,8 @@
     ├── SettingsError                     a setting is missing or wrong; names all of them at once
     ├── KeyringError                      a signing key is missing, locked or damaged
     ├── StorageError                      the database did not do what was asked
-    │   └── StorageBusyError              ... in time; asking again may help
+    │   ├── StorageBusyError              ... in time; asking again may help
+    │   └── StorageUnwritableError        ... because it is read-only or full, or a right is missing
     ├── UnreadableMessageError            a stored message of the outbox is damaged
     ├── CallbackError                     a callback that is answered with a result code other than 000000
     ├── MarketplaceError                  a call to the marketplace's open API that did not succeed
@@ -59,11 +60,24 @@ class KeyringError(LicsrvError):
 
 
 class StorageError(LicsrvError):
-    """The database did not do what was asked; nothing was changed."""
+    """The database did not do what was asked; nothing was changed.
+
+    Args:
+        message: One sentence for operators.
+        reason: The database's own sentence, where it gave one.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StorageBusyError(StorageError):
     """The database did not answer in time; nothing was changed and asking again may help."""
+
+
+class StorageUnwritableError(StorageError):
+    """The database takes no changes (read-only, full, a right is missing): an operator has to act."""
 
 
 class UnreadableMessageError(LicsrvError):

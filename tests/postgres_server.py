@@ -54,7 +54,7 @@ def program_folders() -> Iterator[Path]:
             yield from Path(spec.origin).parent.glob("pginstall*/bin")
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     if os.geteuid():
         return {}
     for name in ("postgres", "nobody"):
@@ -70,7 +70,7 @@ class PostgresServer:
     """One server with a data folder of its own, reached through a socket; it ends with the process that made it."""
 
     def __init__(self, programs: Path, *, is_durable: bool = False) -> None:
-        self._as = _unprivileged()
+        self._as = unprivileged()
         self.base = self._folder("/tmp")
         self._data = self._folder(self.base if is_durable else quick_folder()) / "data"
         self._connection: psycopg.Connection[Any] | None = None

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from licsrv.errors import SettingsError
+from licsrv.errors import SettingsError, StorageError
+from licsrv.platform import database_address
 
 PREFIX = "LICSRV_"
 FILE_SUFFIX = "_FILE"
@@ -64,7 +65,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, extra="forbid")
 
     # Not in repr(): the address may hold a password.
-    database_url: str = Field("sqlite:///var/licsrv.db", repr=False, description="SQLite file or `postgresql://…`")
+    database_url: str = Field(
+        "sqlite:///var/licsrv.db",
+        repr=False,
+        description="SQLite file or `postgresql://…`; user name and password percent-encoded",
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: Port = Field(8000, ge=0, le=65535, description="port to listen on")
     workers: int = Field(1, ge=1, le=64, description="processes that serve")
@@ -150,11 +155,11 @@ class Settings(BaseModel):
         return self
 
     def _database_problems(self) -> list[str]:
-        # Only the scheme: a password may hold what no URL parser agrees upon, and it must not get into a message.
-        scheme = self.database_url.partition(":")[0].partition("+")[0]
-        if scheme in {"sqlite", "postgresql"}:
-            return []
-        return ["DATABASE_URL: must begin with sqlite:/// or postgresql://"]
+        try:
+            database_address.parse(self.database_url)
+        except StorageError as error:
+            return [f"DATABASE_URL: {error}"]
+        return []
 
     def _public_url_problems(self) -> list[str]:
         parts = _parts(self.public_url)

@@ -2,46 +2,39 @@
 
 SQLite: one file in WAL mode with ``synchronous=FULL``; a write begins with ``BEGIN IMMEDIATE``, so that writers queue
 instead of failing half-way (without it a limit of one place let several threads in). Reads use a second engine that
-cannot write. PostgreSQL: psycopg 3, READ COMMITTED, row locks taken in each room's ``store.py``; a reading session sees
-one state of the database from its first look-up on (REPEATABLE READ), as it does on SQLite.
+cannot write. PostgreSQL: psycopg 3 (:mod:`licsrv.platform.postgresql`), READ COMMITTED, row locks taken in each room's
+``store.py``; a reading session sees one state of the database from its first look-up on (REPEATABLE READ), as it does
+on SQLite.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, Text, and_, bindparam, event, literal, select
+from sqlalchemy import Boolean, Engine, Table, Text, and_, bindparam, event, literal
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as ConnectionWaitError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import UserDefinedType
 from sqlmodel import Session, SQLModel, create_engine
 
-from licsrv.errors import StorageBusyError, StorageError
-from licsrv.platform import logs
+from licsrv.errors import StorageError
+from licsrv.platform import database_address, logs
+from licsrv.platform.storage_errors import translate
 
 Hook = Callable[[Session], None]
 AFTER_COMMIT = "licsrv.after_commit"
 
 _log = logs.logger(__name__)
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "sqlite+pysqlite": "sqlite",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
-_RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock: over at once the next time
-_BUSY_STATES = frozenset({"55P03", "57014"})  # lock not available in time, statement cancelled
 # Rows here are small and scattered, so small pages make small commits; the page size counts for a new file only. A long
 # journal copies a page that changes often into the file once, not each thousand pages (docs/performance.md).
 _SQLITE_PRAGMAS = (
@@ -53,10 +46,7 @@ _SQLITE_PRAGMAS = (
     "foreign_keys=ON",
     "cache_size=-32768",
 )
-# A callback has 5 s in all, so no statement may wait longer than that for a lock.
-_POSTGRES_OPTIONS = "-c lock_timeout=4000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=30000"
 _LAST_CHARACTER = "\U0010ffff"
-_READ_ONLY = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -91,32 +81,19 @@ def open_database(url: str, *, writers: int = 4) -> Database:
     Raises:
         StorageError: It is no address of a database that keeps what it was given.
     """
-    parsed = _address(url)
+    parsed = database_address.parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed)
-    options: dict[str, Any] = {"connect_args": {"options": _POSTGRES_OPTIONS}, "pool_pre_ping": True}
-    write = create_engine(parsed, pool_size=writers, max_overflow=4, hide_parameters=True, **options)
-    read = create_engine(parsed, pool_size=8, max_overflow=8, hide_parameters=True, **options)
-    event.listen(read, "begin", lambda connection: connection.exec_driver_sql(_READ_ONLY))
-    return Database(write, read)
+    from licsrv.platform.postgresql import open_engines  # its driver is loaded where it is used
 
-
-def _address(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise StorageError("The database address cannot be read.") from error
-    driver = _DRIVERS.get(parsed.drivername)
-    if driver is None:
-        raise StorageError(f"A database address begins with sqlite:/// or postgresql://, not {parsed.drivername}://.")
-    return parsed.set(drivername=driver)
+    return Database(*open_engines(parsed, writers=writers))
 
 
 def _open_sqlite(url: URL) -> Database:
     path = url.database
     if not path or path == ":memory:" or "uri" in url.query:  # file:…?mode=memory&uri=true is no file either
         raise StorageError("An SQLite database must be a file: what is acknowledged has to be on disk.")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    _make_file(Path(path))
     write = create_engine(url, pool_size=4, hide_parameters=True)
     read = create_engine(url, pool_size=8, max_overflow=8, hide_parameters=True)
     event.listen(write, "connect", lambda connection, _: _prepare_sqlite(connection, _SQLITE_PRAGMAS))
@@ -126,6 +103,13 @@ def _open_sqlite(url: URL) -> Database:
     event.listen(write, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     event.listen(read, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return Database(write, read)
+
+
+def _make_file(path: Path) -> None:
+    """Make a missing file readable for its owner only, whatever the umask; its journal gets the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # the engine reports what is wrong with it
+        path.touch(0o600)
 
 
 def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:
@@ -152,23 +136,27 @@ def execute(session: Session, statement: Any, parameters: Any = None) -> Any:
 
 
 class Members(FunctionElement[Any]):
-    """The members of a JSON list given as one parameter: ``column.in_(select(Members(bindparam("ids"))))``.
+    """The members of a JSON list given as one parameter, for ``column = ANY`` or ``column IN``: see :func:`is_member`.
 
-    An ``IN`` with a parameter for each member has to be written anew for every call; this is one text for all.
+    An ``IN`` with a parameter for each member has to be written again for every call; this is one text for all.
     """
 
     name = "members"
     inherit_cache = True
+    type = Boolean()
 
 
 @compiles(Members, "sqlite")
 def _members_on_sqlite(element: Members, compiler: Any, **options: Any) -> str:
-    return f"value FROM json_each({compiler.process(element.clauses, **options)})"
+    column, names = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({names}))"  # noqa: S608 - both are compiled expressions
 
 
 @compiles(Members, "postgresql")
 def _members_on_postgresql(element: Members, compiler: Any, **options: Any) -> str:
-    return f"jsonb_array_elements_text(CAST({compiler.process(element.clauses, **options)} AS jsonb))"
+    """An array is looked up in the column's index; the rows of a sub-select are joined, and may be by a full scan."""
+    column, names = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY (ARRAY (SELECT jsonb_array_elements_text(CAST({names} AS jsonb))))"
 
 
 class Folded(FunctionElement[Any]):
@@ -199,7 +187,7 @@ def begins_with(column: Any, text: str) -> Any:
 
 def is_member(column: Any, parameter: str) -> Any:
     """Return the condition that a column's text is one of a list, given as a JSON text under ``parameter``."""
-    return column.in_(select(Members(bindparam(parameter, type_=Text))))
+    return Members(column, bindparam(parameter, type_=Text))
 
 
 class Unread(UserDefinedType[Any]):
@@ -318,33 +306,3 @@ def translated_errors() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise translate(error) from error
-
-
-def translate(error: SQLAlchemyError) -> StorageError:
-    """Say in our words what went wrong: busy (ask again) or failed."""
-    is_locked = isinstance(error, OperationalError) and "locked" in str(error.orig)
-    is_busy = _state(error) in _BUSY_STATES | _RETRYABLE_STATES
-    if is_locked or is_busy or isinstance(error, ConnectionWaitError):
-        return StorageBusyError("The database is busy; nothing was changed.")
-    return StorageError(f"The database failed ({type(error).__name__}); nothing was changed.")
-
-
-def facts_of(error: SQLAlchemyError) -> dict[str, str]:
-    """Return of an error what may be logged: the statement and the database's first line, which name no values."""
-    orig = getattr(error, "orig", None)
-    said = str(orig or error).partition("\n")[0]
-    return {
-        "error": type(orig or error).__name__,
-        "state": _state(error) or "",
-        "said": said[:300],
-        "statement": str(getattr(error, "statement", None) or "")[:500],
-    }
-
-
-def is_retryable(error: BaseException) -> bool:
-    """Whether the database gave the transaction up only because another one was in the way."""
-    return _state(error) in _RETRYABLE_STATES
-
-
-def _state(error: BaseException) -> str | None:
-    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None

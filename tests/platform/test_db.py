@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import bindparam, text, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
+from licsrv import migrations
 from licsrv.errors import StorageBusyError, StorageError
-from licsrv.heartbeats.tables import LicenseDay
-from licsrv.platform.db import Database, after_commit, open_database, reading, run_after_commit, savepoint, transaction
+from licsrv.heartbeats.tables import CheckIn, LicenseDay
+from licsrv.platform.db import (
+    Database,
+    after_commit,
+    is_member,
+    open_database,
+    reading,
+    run_after_commit,
+    savepoint,
+    table_of,
+    transaction,
+)
 from tests.platform.conftest import DAY, write_row, written
+from tests.postgres_server import PostgresServer
 
 
 def test_a_transaction_is_on_disk_when_it_ends(database: Database) -> None:
@@ -299,4 +314,120 @@ def test_a_postgresql_that_is_not_there_is_told_in_our_words(tmp_path: Path) -> 
     with pytest.raises(StorageError) as raised, transaction(database) as session:
         write_row(session, "a")
 
-    assert str(raised.value) == "The database failed (OperationalError); nothing was changed."
+    assert str(raised.value).startswith("The database failed (connection")
+    assert "password" not in str(raised.value)
+
+
+# --- the database's own reason
+
+
+def test_the_database_s_own_reason_is_kept(postgres_url: str) -> None:
+    base, _, host = postgres_url.partition("?")
+    with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
+        connection.execute("DROP ROLE IF EXISTS beggar; CREATE ROLE beggar LOGIN")
+    addresses = {
+        "a schema that is not there": (f"{postgres_url}&options=-csearch_path%3Dnowhere", "does not exist"),
+        "a database that is not there": (f"{base}_gone?{host}", "does not exist"),
+        "a right that is missing": (postgres_url.replace("postgres@", "beggar@"), "permission denied"),
+        "a user that is not there": (postgres_url.replace("postgres@", "ghost@"), 'role "ghost" does not exist'),
+    }
+
+    said: dict[str, str] = {}
+    for name, (address, _) in addresses.items():
+        database = open_database(address)
+        with pytest.raises(StorageError) as raised, transaction(database) as session:
+            write_row(session, "a")
+        said[name] = f"{raised.value} {raised.value.reason}"
+        database.dispose()
+
+    assert {name: said[name] for name, (_, words) in addresses.items() if words not in said[name]} == {}
+
+
+def test_the_options_of_the_address_win_over_ours(postgres_url: str) -> None:
+    database = open_database(f"{postgres_url}&options=-cstatement_timeout%3D61000%20-capplication_name%3Dmine")
+
+    with database.write.connect() as connection:
+        found = [connection.exec_driver_sql(f"SHOW {name}").scalar()
+                 for name in ("statement_timeout", "lock_timeout", "application_name")]  # fmt: skip
+    database.dispose()
+
+    assert found == ["61s", "4s", "mine"]
+
+
+def test_limits_of_the_role_or_the_database_are_left_as_they_are(postgres_url: str) -> None:
+    name = postgres_url.partition("@/")[2].partition("?")[0]
+    with closing(psycopg.connect(postgres_url, autocommit=True)) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET lock_timeout = '7s'")
+    database = open_database(postgres_url)
+
+    with database.write.connect() as connection:
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "7s"
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "15s"
+    database.dispose()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_is_not_utf8_is_refused(postgres: PostgresServer, encoding: str) -> None:
+    with closing(psycopg.connect(postgres.dsn(), autocommit=True)) as connection:
+        connection.execute(
+            f"CREATE DATABASE other_text TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    database = open_database(postgres.url("other_text"))
+
+    with pytest.raises(StorageError, match=f"encoding is {encoding}, and licsrv needs UTF8"):
+        migrations.upgrade(database)
+    with pytest.raises(StorageError, match="UTF8"), reading(database) as session:
+        session.execute(text("SELECT 1"))
+
+    database.dispose()
+    with closing(psycopg.connect(postgres.dsn(), autocommit=True)) as connection:
+        connection.execute("DROP DATABASE other_text WITH (FORCE)")
+
+
+# --- plans
+
+NAMES = json.dumps([f"d{number:022}" for number in range(40)])
+
+
+@pytest.mark.parametrize("is_analyzed", [False, True])
+def test_a_list_of_keys_is_looked_up_in_the_index_at_every_size(
+    postgres_database: Database, *, is_analyzed: bool
+) -> None:
+    statement = """INSERT INTO check_ins (device_id, day, license_id, first_at, last_at, count, status, lease_until,
+                    client_version) SELECT 'd' || lpad(i::text, 22, '0'), '2026-03-01', 'l', now(), now(), 1, 'ACTIVE',
+                    now(), '' FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS i"""
+    table = table_of(CheckIn)
+    wanted = (
+        update(table).where(table.c.day == bindparam("of_day"), is_member(table.c.device_id, "names")).values(count=2)
+    )
+    plans, first = {}, 0
+    for size in (0, 10, 100, 1_000, 10_000, 100_000):
+        with transaction(postgres_database) as session:
+            session.execute(text(statement), {"first": first, "last": size - 1})
+            first = size
+        with postgres_database.write.connect() as connection:
+            if is_analyzed:
+                connection.execute(text("ANALYZE check_ins"))
+            explained = wanted.compile(connection, compile_kwargs={"render_postcompile": True})
+            rows = connection.exec_driver_sql(
+                f"EXPLAIN {explained}", {**explained.params, "of_day": DAY, "names": NAMES, "count": 2}
+            )
+            plans[size] = "\n".join(row[0] for row in rows)
+
+    assert {size: plan for size, plan in plans.items() if "Seq Scan on check_ins" in plan} == {}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_files_of_a_database_are_their_owner_s_only(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        database = open_database(f"sqlite:///{tmp_path}/new/licsrv.db")
+        with transaction(database) as session:
+            session.execute(text("CREATE TABLE t (x)"))
+            modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+        database.dispose()
+    finally:
+        os.umask(before)
+
+    assert modes == dict.fromkeys(("licsrv.db", "licsrv.db-wal", "licsrv.db-shm"), 0o600)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
