@@ -52,7 +52,7 @@ from licsrv.marketplace.reconciliation.runner import Reconciler, ReconciliationS
 from licsrv.outbox import store as outbox_store
 from licsrv.outbox.worker import Worker
 from licsrv.people import store as admin_store
-from licsrv.platform import logs, openapi, scheduler
+from licsrv.platform import descriptors, logs, openapi, scheduler
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, Hook, open_database, reading
@@ -63,6 +63,7 @@ from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import Operation
 from licsrv.platform.scheduler import Job
 from licsrv.platform.web import Gateway, exception_handlers
+from licsrv.platform.writability import Writability, free_bytes
 from licsrv.platform.writer import Writer
 from licsrv.releases import store as release_store
 from licsrv.releases.routes import ReleaseRoutes
@@ -91,12 +92,16 @@ class KeyringReader:
 
     def __init__(self, folder: KeyFolder) -> None:
         self._folder = folder
-        self._stamp = folder.stamp()
+        self._stamp: object = folder.stamp()
         self._keyring = folder.read()
 
     def __call__(self) -> Keyring:
         """Return the keyring as last read."""
         return self._keyring
+
+    def read_again(self) -> None:
+        """Let the next :meth:`refresh` read the folder, whether it changed or not."""
+        self._stamp = None
 
     async def refresh(self) -> None:
         """Read the folder again if it changed; a damaged folder leaves the keys as they were, and is logged."""
@@ -106,10 +111,10 @@ class KeyringReader:
         try:
             self._keyring = await asyncio.to_thread(self._folder.read)
         except KeyringError:
-            _log.exception("keys cannot be read anew; the known ones stay in use")
+            _log.exception("keys cannot be read again; the known ones stay in use")
             return
         self._stamp = stamp
-        _log.info("keys read anew")
+        _log.info("keys read again")
 
 
 @dataclass
@@ -166,7 +171,7 @@ def build_runtime(
     database = open_database(settings.database_url)
     passphrase = settings.keys_passphrase.get_secret_value() if settings.keys_passphrase else None
     keyring = KeyringReader(KeyFolder(settings.keys_dir, passphrase=passphrase))
-    writer = Writer(database)
+    writer = Writer(database, metrics=metrics)
     http = httpx2.AsyncClient(transport=transport, trust_env=True, limits=httpx2.Limits(max_connections=16))
     api = GuardedOpenApi(
         _open_api(settings, http, clock), writer, access_key=settings.marketplace_ak, clock=clock, metrics=metrics
@@ -386,6 +391,7 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
     return (
         Job("keys", timedelta(seconds=5), runtime.keyring.refresh),
         Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
+        Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(_prune, runtime)),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
         Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
@@ -393,11 +399,19 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
 
 
 async def _refresh_gauges(runtime: Runtime) -> None:
+    await _watch_machine(runtime)
     depth = await asyncio.to_thread(_depth, runtime)
     age = (runtime.clock.now() - depth.oldest_at).total_seconds() if depth.oldest_at else 0.0
     runtime.metrics.outbox_waiting.set(depth.waiting)
     runtime.metrics.outbox_parked.set(depth.parked)
     runtime.metrics.outbox_oldest_seconds.set(max(age, 0.0))
+
+
+async def _watch_machine(runtime: Runtime) -> None:
+    """Bring the gauges of the machine up to date; they need no database."""
+    free = free_bytes(runtime.database)
+    runtime.metrics.free_bytes.set(-1 if free is None else free)
+    descriptors.watch(runtime.metrics)
 
 
 def _depth(runtime: Runtime) -> outbox_store.Depth:
@@ -460,4 +474,5 @@ def _checks(runtime: Runtime) -> dict[str, Any]:
         # An outbox that does not move is the marketplace's trouble or the operator's: devices are served all the same.
         return Finding(True, "moving" if age < _OLDEST_GOOD else "not moving", values)
 
-    return {"database": database, "keys": keys, "outbox": outbox}
+    writing = Writability(runtime.database, runtime.writer)
+    return {"database": database, "writing": writing.check, "keys": keys, "outbox": outbox}

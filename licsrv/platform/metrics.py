@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from licsrv.platform.storage_errors import Failure
+
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
@@ -47,6 +49,21 @@ class Metrics:
         )
         self.clock_difference_seconds = Gauge(
             "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock", registry=self.registry
+        )
+
+        self.failed_commits = Counter(
+            "licsrv_failed_commits", "Transactions that the database refused", ["reason"], registry=self.registry
+        )
+        for failure in Failure:
+            self.failed_commits.labels(failure)  # present from the start, so that an alert can see the first one
+        self.free_bytes = Gauge(
+            "licsrv_free_bytes", "Free space next to the SQLite database; -1 elsewhere", registry=self.registry
+        )
+        self.open_descriptors = Gauge(
+            "licsrv_open_descriptors", "File descriptors in use, connections included", registry=self.registry
+        )
+        self.descriptor_limit = Gauge(
+            "licsrv_descriptor_limit", "File descriptors that the process may use", registry=self.registry
         )
 
         self._leases: dict[str, Counter] = {}

@@ -24,7 +24,9 @@ from licsrv.errors import (
     NotFoundError,
     RefusalError,
     ServiceUnavailableError,
+    StorageBusyError,
     StorageError,
+    StorageUnwritableError,
     UnsupportedMediaTypeError,
 )
 from licsrv.platform import logs
@@ -38,6 +40,7 @@ PROBLEM_TYPE = "urn:licsrv:problem:"
 MAX_BODY_BYTES = 64 * 1024
 _DRAIN_BYTES = 4 * 1024 * 1024
 _KEY_SECONDS = 60  # the operator has to make or restore a key
+_STORAGE_SECONDS = 20  # a failover or an operator has to end it
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = (
@@ -226,9 +229,9 @@ def internal_problem(request_id: str) -> Response:
 
 
 def as_refusal(error: Exception) -> RefusalError | None:
-    """Return how an error is told to the outside, or None where it is a fault of ours.
+    """Return an error as callers see it, or None where it is a fault of ours.
 
-    Which key is missing is the operator's business: that is logged here.
+    Which key is missing concerns the operator only: that is logged here.
     """
     if isinstance(error, RefusalError):
         return error
@@ -240,12 +243,24 @@ def as_refusal(error: Exception) -> RefusalError | None:
             retry_after=_KEY_SECONDS,
         )
     if isinstance(error, StorageError):
-        return ServiceUnavailableError(
-            "The service is too busy to answer; nothing was changed.", action="Try again in a moment.", retry_after=2
-        )
+        return _from_storage(error)
     if isinstance(error, HTTPException):
         return _from_http(error)
     return None
+
+
+def _from_storage(error: StorageError) -> RefusalError:
+    """Say whether waiting a moment helps, or an operator has to act; the reason itself is in the log."""
+    if isinstance(error, StorageBusyError):
+        return ServiceUnavailableError(
+            "The service is too busy to answer; nothing was changed.", action="Try again in a moment.", retry_after=2
+        )
+    cannot = "cannot save anything" if isinstance(error, StorageUnwritableError) else "cannot use its database"
+    return ServiceUnavailableError(
+        f"The service {cannot} now; nothing was changed.",
+        action="Try again later, or ask the vendor's support.",
+        retry_after=_STORAGE_SECONDS,
+    )
 
 
 def _from_http(error: HTTPException) -> RefusalError | None:

@@ -24,15 +24,15 @@ from sqlmodel import Session
 
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.platform import logs
+from licsrv.platform.clock import stopwatch
 from licsrv.platform.db import (
     Database,
     Hook,
-    facts_of,
-    is_retryable,
     run_after_commit,
     savepoint,
-    translate,
 )
+from licsrv.platform.metrics import Metrics
+from licsrv.platform.storage_errors import Failure, facts_of, failure_of, is_retryable, translate
 
 Result = TypeVar("Result")
 UseCase = Callable[[Session], Result]
@@ -54,6 +54,15 @@ class _Outcome(Generic[Result]):
     error: BaseException | None = None
 
 
+@dataclass(frozen=True)
+class Commit:
+    """How the last commit ended, and when (by the stopwatch)."""
+
+    at: float
+    failure: Failure | None = None
+    detail: str = ""
+
+
 class Writer:
     """Runs use cases in shared transactions; see the module.
 
@@ -62,9 +71,20 @@ class Writer:
         hooks: Called in each transaction right before its commit, e.g. to seal the audit chain.
         group: How many use cases share a commit at most on SQLite.
         threads: How many transactions run side by side on PostgreSQL.
+        metrics: Counts failed commits.
     """
 
-    def __init__(self, database: Database, *, hooks: Sequence[Hook] = (), group: int = 64, threads: int = 4) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        hooks: Sequence[Hook] = (),
+        group: int = 64,
+        threads: int = 4,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.last_commit: Commit | None = None
+        self._metrics = metrics
         self._engine = database.write
         self._hooks = tuple(hooks)
         self._group = group if database.is_sqlite else 1
@@ -92,7 +112,7 @@ class Writer:
         job = _Job(use_case, loop.create_future(), loop)
         with self._gate:  # a job behind the end mark would never be answered
             if self._closed:
-                raise StorageError("The service is stopping; nothing was changed.")
+                raise StorageBusyError("The service is stopping; nothing was changed.")
             self._queue.put(job)
         result: Result = await job.future
         return result
@@ -136,7 +156,7 @@ class Writer:
                 if len(jobs) > 1:  # one of them spoiled the transaction: alone, only that one fails
                     return [outcome for job in jobs for outcome in self._run_group([job])]
                 if attempt == _ATTEMPTS or not is_retryable(error):
-                    return [_Outcome(error=_told(error))]
+                    return [_Outcome(error=self._failed(error))]
             except Exception as error:  # a hook failed: nothing was committed, every caller must hear of it
                 return [_Outcome(error=error)] * len(jobs)
         raise AssertionError  # the loop always returns
@@ -150,8 +170,20 @@ class Writer:
             for hook in self._hooks:
                 hook(session)
             session.commit()
+            self.last_commit = Commit(stopwatch())
             run_after_commit(session)
         return outcomes
+
+    def _failed(self, error: SQLAlchemyError) -> StorageError:
+        """Note a failed transaction; return the caller's error. The database's own words are logged unless busy."""
+        failure, reported = failure_of(error), translate(error)
+        if failure not in (Failure.BUSY, Failure.OTHER):  # other: this use case's own fault, as likely as not
+            self.last_commit = Commit(stopwatch(), failure, str(reported))
+        if self._metrics is not None:
+            self._metrics.failed_commits.labels(failure).inc()
+        if failure is not Failure.BUSY:
+            _log.error("the database refused a transaction", **facts_of(error))
+        return reported
 
 
 def _run_alone(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]:
@@ -182,14 +214,6 @@ def _run_in_savepoint(session: Session, use_case: UseCase[Any]) -> _Outcome[Any]
     return outcome
 
 
-def _told(error: SQLAlchemyError) -> StorageError:
-    """Return what the caller is told; what the database said stays in the log, unless it was only busy."""
-    told = translate(error)
-    if not isinstance(told, StorageBusyError):
-        _log.error("the database refused a transaction", **facts_of(error))
-    return told
-
-
 def _answer(jobs: list[_Job], outcomes: list[_Outcome[Any]]) -> None:
     """Wake each caller's event loop once for all of its jobs."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, _Outcome[Any]]]] = {}
@@ -198,7 +222,7 @@ def _answer(jobs: list[_Job], outcomes: list[_Outcome[Any]]) -> None:
     for loop, pairs in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, pairs)
-        except RuntimeError:  # the loop is closed: its callers are gone, the work is done all the same
+        except RuntimeError:  # the loop is closed: its callers are gone, the work is done
             continue
 
 
