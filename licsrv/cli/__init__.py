@@ -26,6 +26,7 @@ from licsrv.cli import (
     init,
     keys,
     licenses,
+    migrate,
     outbox,
     products,
     reconcile,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 app.command("serve", short_help="Serve until stopped.")(serve.serve)
 app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
+app.command("migrate", short_help="Bring the database to this version's schema.")(migrate.migrate)
 app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
 app.command("search", short_help="Find licenses by whatever is at hand.")(search.search)
 app.command("desk", short_help="Show what needs somebody now.")(desk.desk)

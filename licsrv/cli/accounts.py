@@ -86,7 +86,24 @@ def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
         return
     terminal.show_table(_COLUMNS, [_row(document) for document in documents])
     if not documents:
-        terminal.warn("There is no account yet: `licsrv init` prints a set-up link for the first one.")
+        terminal.warn("There is no account yet: `licsrv accounts link` prints a set-up link for the first one.")
+
+
+@app.command("link")
+def link(as_json: AsJson = False) -> None:
+    """Print a link by which a browser makes the first account: once, within a day."""
+    from licsrv.cli import workplace
+    from licsrv.errors import ConflictError
+    from licsrv.platform import config
+
+    settings = config.load()
+    url = workplace.setup_link(settings, workplace.base_url(settings, settings.host, settings.port))
+    if url is None:
+        raise ConflictError("There is an account already.", action="`licsrv accounts add` makes another one.")
+    if as_json:
+        terminal.show_document({"setup_url": url})
+    else:
+        print(url)  # as it is: a terminal must not break it
 
 
 def _document(row: Account) -> dict[str, Any]:

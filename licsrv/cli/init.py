@@ -17,15 +17,16 @@ def init(
 ) -> None:
     """Make what is missing: the database with the newest schema, and the signing keys; a link for the first account."""
     from licsrv import migrations
-    from licsrv.cli.workplace import base_url, key_folder, place_of, setup_link, upgraded
+    from licsrv.cli.workplace import base_url, has_accounts, key_folder, place_of, setup_link, upgraded
     from licsrv.platform import config
     from licsrv.platform.clock import Clock
 
     settings = config.load()
     made = key_folder(settings).ensure(now=Clock().now())
     is_upgraded = upgraded(settings)
-    # Quiet is for whoever serves next, which prints a link of its own.
-    link = None if quiet else setup_link(settings, base_url(settings, settings.host, settings.port))
+    # A log must not hold a link: it is printed on a terminal, or where a document is asked for.
+    is_read = as_json or sys.stderr.isatty()
+    link = setup_link(settings, base_url(settings, settings.host, settings.port)) if is_read and not quiet else None
     if as_json:
         keys = [{"id": record.key_id, "purpose": str(record.purpose)} for record in made]
         terminal.show_document(
@@ -41,3 +42,5 @@ def init(
     if link is not None:
         terminal.warn("There is no account yet. Open this within a day, once the service runs, to make the first one:")
         print(link, file=sys.stderr)  # as it is: a terminal must not break it
+    elif not quiet and not is_read and not has_accounts(settings):
+        terminal.warn("There is no account yet: `licsrv accounts link` prints a link that makes the first one.")

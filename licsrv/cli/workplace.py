@@ -6,21 +6,21 @@ command begins. The transactions themselves are those of ``platform.db``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import inspect, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 from sqlmodel import Session
 
 from licsrv import audit, migrations
 from licsrv.audit import Cause
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.licensing.keyring import KeyFolder
-from licsrv.platform import config
+from licsrv.platform import config, database_address
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, open_database, reading, transaction, translated_errors
@@ -82,6 +82,18 @@ def setup_link(settings: Settings, base_url: str) -> str | None:
         return setup.make_link(session, base_url, cause=Cause("terminal"), now=Clock().now())
 
 
+def has_accounts(settings: Settings) -> bool:
+    """Whether the support desk has an account.
+
+    Raises:
+        StorageError: The database is not ready or out of reach.
+    """
+    from licsrv.people import store
+
+    with open_ready(settings) as database, reading(database) as session:
+        return store.has_accounts(session)
+
+
 def base_url(settings: Settings, host: str, port: int) -> str:
     """Return the address under which a browser reaches us, as far as we know it."""
     if settings.public_url:
@@ -103,9 +115,20 @@ def upgraded(settings: Settings) -> bool:
     database = _open(settings)
     try:
         with _failure_told(settings):
-            return migrations.upgrade(database)
+            return migrations.upgrade(database, on_wait=_say_once_that_it_waits())
     finally:
         database.dispose()
+
+
+def _say_once_that_it_waits() -> Callable[[], None]:
+    said: list[str] = []
+
+    def say() -> None:
+        if not said:
+            said.append("licsrv: waiting to change the database: another process does, or a table is busy ...")
+            print(said[0], file=sys.stderr, flush=True)
+
+    return say
 
 
 @contextmanager
@@ -150,10 +173,7 @@ def _open(settings: Settings) -> Database:
 
 
 def _url(settings: Settings) -> URL:
-    try:
-        return make_url(settings.database_url)
-    except (ArgumentError, ValueError) as error:
-        raise StorageError("LICSRV_DATABASE_URL cannot be read as a database address.") from error
+    return database_address.parse(settings.database_url)
 
 
 def _patient(url: URL) -> URL:
@@ -171,8 +191,7 @@ def sqlite_path(settings: Settings) -> Path | None:
 
 def place_of(settings: Settings) -> str:
     """Return where the database is, without a password."""
-    path = sqlite_path(settings)
-    return str(path) if path is not None else _url(settings).render_as_string(hide_password=True)
+    return database_address.shown(_url(settings))
 
 
 def _step(database: Database) -> str | None:
@@ -184,13 +203,12 @@ def _step(database: Database) -> str | None:
 
 @contextmanager
 def _failure_told(settings: Settings) -> Iterator[None]:
-    """Say of a database that cannot even be looked at where it is and what to look for."""
+    """Say of a database that cannot be read where it is, and give its own reason."""
     try:
         with translated_errors():
             yield
     except StorageBusyError:
         raise
     except StorageError as error:
-        raise StorageError(
-            f"The database {place_of(settings)} cannot be used; is it running, undamaged, and the address right?"
-        ) from error
+        reason = error.reason or str(error)
+        raise type(error)(f"The database {place_of(settings)} cannot be used: {reason}", reason=reason) from error

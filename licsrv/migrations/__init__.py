@@ -1,12 +1,22 @@
-"""The schema: every table of the house, and the steps by which a database reaches it.
+"""The schema: every table, and the steps by which a database reaches it.
 
-``upgrade`` runs at start and by ``licsrv init``, under a lock, so that replicas starting together do it once. Old code
-works on the new schema for one step: columns are added with a default first and dropped a release later.
+``upgrade`` runs at start, by ``licsrv init`` and by ``licsrv migrate``, under a lock: of replicas that start together
+one does it, and the others wait. Old code works on the new schema for one step: columns are added with a default first
+and dropped a release later.
+
+On PostgreSQL each step is a transaction of its own, without a limit for its statements, but it waits for a busy table
+only for seconds at a time: a change that waits for a table blocks everything that wants that table after it. Indexes on
+tables that were there before are made by :mod:`licsrv.migrations.online`, while the service writes.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,14 +25,19 @@ from sqlmodel import SQLModel
 from licsrv.audit import tables as audit_tables
 from licsrv.desk.bulk import tables as bulk_tables
 from licsrv.desk.licenses import tables as support_tables
+from licsrv.errors import StorageBusyError
 from licsrv.heartbeats import tables as heartbeat_tables
 from licsrv.licensing import tables as licensing_tables
 from licsrv.marketplace import tables as marketplace_tables
 from licsrv.marketplace.reconciliation import tables
 from licsrv.outbox import tables as outbox_tables
 from licsrv.people import tables as admin_tables
+from licsrv.platform.clock import stopwatch
 from licsrv.platform.db import Database, translated_errors
 from licsrv.releases import tables as release_tables
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 ROOMS = (
     audit_tables,
@@ -39,6 +54,8 @@ ROOMS = (
 METADATA = SQLModel.metadata
 HEAD = "0009"
 _LOCK = 0x11C5
+_WAIT_SECONDS = 1.0
+_SLOW_BYTES_PER_SECOND = 20_000_000
 _FOLDER = Path(__file__).parent
 
 
@@ -57,31 +74,122 @@ def _revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def upgrade(database: Database) -> bool:
+def upgrade(
+    database: Database, *, patience: timedelta = timedelta(hours=2), on_wait: Callable[[], None] = lambda: None
+) -> bool:
     """Bring the database to the newest step; return whether there was anything to do.
 
-    The usual start finds nothing to do and does not load the migration library.
+    The usual start finds nothing to do and does not load the migration library. Where another process is at it, or a
+    table is busy, this calls ``on_wait`` and tries again until ``patience`` ends.
 
     Raises:
         StorageError: The database cannot be reached or changed.
     """
-    with translated_errors(), database.write.connect() as connection:
-        if _revision(connection) == HEAD:
-            return False
-        if not database.is_sqlite:  # SQLite's BEGIN IMMEDIATE is the lock already
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if _revision(connection) == HEAD:
-            return False
+    end = stopwatch() + patience.total_seconds()
+    while True:
+        try:
+            return _upgrade(database)
+        except StorageBusyError:
+            if stopwatch() > end:
+                raise
+            on_wait()
+            time.sleep(_WAIT_SECONDS)
+
+
+def _upgrade(database: Database) -> bool:
+    with translated_errors():
+        with database.write.connect() as connection:
+            if _revision(connection) == HEAD:
+                return False
+            if database.is_sqlite:  # its BEGIN IMMEDIATE is the lock
+                _run(connection)
+                connection.commit()
+                return True
+        with database.write.connect() as lock, database.write.connect() as connection:
+            return _upgrade_postgresql(lock, connection)
+
+
+def _upgrade_postgresql(lock: Connection, connection: Connection) -> bool:
+    """Hold the lock in a transaction that does nothing else, which also works behind a pooler.
+
+    Waiting inside PostgreSQL for it would keep a snapshot open, for which an index made CONCURRENTLY waits in turn.
+    """
+    from licsrv.platform.postgresql import set_limits
+
+    set_limits(lock, idle_in_transaction_session_timeout=0)
+    set_limits(connection, statement_timeout=0, idle_in_transaction_session_timeout=0, enable_seqscan="on")
+    if not lock.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}).scalar():
+        raise StorageBusyError("Another process is changing the database.")
+    is_behind = _revision(connection) != HEAD
+    connection.rollback()
+    if is_behind:
         _run(connection)
-        connection.commit()
-        return True
+    return is_behind
 
 
 def _run(connection: Connection) -> None:
     from alembic import command
+
+    config = _configuration()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _configuration() -> Config:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that a database lacks.
+
+    Args:
+        does: What it changes, in one sentence.
+        reads: Tables that it reads from end to end.
+        size: Their size in bytes.
+        is_online: Whether the service can write to them meanwhile.
+    """
+
+    number: str
+    does: str
+    reads: tuple[str, ...]
+    size: int
+    is_online: bool
+
+    @property
+    def seconds(self) -> int:
+        """How long it may take on a slow disk."""
+        return 1 + self.size // _SLOW_BYTES_PER_SECOND
+
+
+def plan(database: Database) -> Sequence[Step]:
+    """Return the steps that the database lacks, oldest first; changes nothing.
+
+    Raises:
+        StorageError: The database cannot be read.
+    """
+    from alembic.script import ScriptDirectory
+
+    with translated_errors(), database.read.connect() as connection:
+        found = _revision(connection)
+        scripts = ScriptDirectory.from_config(_configuration()).iterate_revisions("head", found or "base")
+        return [_step(connection, script) for script in reversed(list(scripts))]
+
+
+def _step(connection: Connection, script: Any) -> Step:
+    reads = tuple(getattr(script.module, "READS", ()))
+    is_online = (getattr(script.module, "IS_ONLINE", True) and connection.dialect.name == "postgresql") or not reads
+    return Step(script.revision, script.doc, reads, sum(_size(connection, table) for table in reads), is_online)
+
+
+def _size(connection: Connection, table: str) -> int:
+    """Return how much has to be read of a table; SQLite knows only the size of everything together."""
+    if connection.dialect.name == "postgresql":
+        size = text("SELECT coalesce(pg_table_size(to_regclass(:name)), 0)")
+        return int(connection.execute(size, {"name": table}).scalar_one())
+    pages, size = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size"))
+    return int(pages * size)

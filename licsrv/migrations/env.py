@@ -1,13 +1,21 @@
-"""Alembic's entrance; the connection is handed over by :func:`licsrv.migrations.upgrade`."""
+"""Alembic's entrance; the connection is handed over by :func:`licsrv.migrations.upgrade`.
+
+SQLite: one transaction for all steps, which the caller owns. PostgreSQL: one for each step, which a step may leave to
+make an index CONCURRENTLY.
+"""
 
 from alembic import context
 
 from licsrv.migrations import METADATA
 
+connection = context.config.attributes["connection"]
+is_step_wise = connection.dialect.name == "postgresql"
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=METADATA,
     render_as_batch=True,
-    transactional_ddl=False,  # the caller owns the transaction
+    transactional_ddl=is_step_wise,
+    transaction_per_migration=is_step_wise,
 )
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,4 +1,4 @@
-"""The first start: a link that makes the first account, an operator's. Nobody needs it once there is one."""
+"""The first start: a link that makes the first account, an operator's. Once there is an account, links end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def redeem(
     if expires_at is None or expires_at <= now:
         raise UnauthenticatedError(
             "This set-up link is no longer valid.",
-            action="Start the server again, or run `licsrv init`: it prints a new one while there is no account.",
+            action="Run `licsrv accounts link`: it prints a new one while there is no account.",
         )
     if store.has_accounts(session):
         raise ConflictError("An account already exists.", action="Sign in.")

@@ -141,15 +141,22 @@ def test_a_name_is_given_once(house: FurnishedHouse, licsrv: Run) -> None:
     assert (ran.exit_code, account(house, "ann").role) == (1, "viewer")
 
 
-def test_init_prints_a_link_until_there_is_an_account(house: FurnishedHouse, licsrv: Run) -> None:
-    first, second = licsrv("init"), licsrv("init", "--json")
+def test_a_link_is_made_on_request_until_there_is_an_account(house: FurnishedHouse, licsrv: Run) -> None:
+    first, second, third = licsrv("accounts", "link"), licsrv("accounts", "link", "--json"), licsrv("init", "--json")
     licsrv("accounts", "add", "boss", "--role", "operator")
-    after, after_json = licsrv("init"), licsrv("init", "--json")
+    after, after_json = licsrv("accounts", "link"), licsrv("init", "--json")
 
-    [link] = LINK.findall(first.err)
+    [link] = LINK.findall(first.out)
     assert LINK.fullmatch(second.document["setup_url"])
-    assert second.document["setup_url"] != link
-    assert (LINK.findall(after.err), after_json.document["setup_url"]) == ([], None)
+    assert len({link, second.document["setup_url"], third.document["setup_url"]}) == 3
+    assert (after.exit_code, LINK.findall(after.out), after_json.document["setup_url"]) == (1, [], None)
+
+
+def test_init_prints_no_link_into_a_log(house: FurnishedHouse, licsrv: Run) -> None:
+    ran = licsrv("init")
+
+    assert LINK.findall(ran.out + ran.err) == []
+    assert "`licsrv accounts link`" in ran.err
 
 
 def test_the_link_leads_to_the_public_address(

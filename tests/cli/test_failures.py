@@ -19,6 +19,7 @@ from licsrv.audit import Cause
 from licsrv.licensing import changes, store
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
+from tests.postgres_server import PostgresServer
 
 LICSRV = [sys.executable, "-m", "licsrv"]
 
@@ -58,7 +59,7 @@ def test_a_damaged_database_is_told_in_one_sentence(
     ran = licsrv("licenses", "list")
 
     assert (ran.exit_code, ran.err.count("\n")) == (1, 1)
-    assert "cannot be used; is it running, undamaged, and the address right?" in ran.err
+    assert f"The database {tmp_path / 'none.db'} cannot be used: file is not a database" in ran.err
 
 
 def test_a_locked_database_is_told_in_one_sentence(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
@@ -77,7 +78,24 @@ def test_a_server_that_is_not_there_is_told_without_its_password(environment: py
     ran = licsrv("licenses", "list")
 
     assert (ran.exit_code, "geheim" in ran.err) == (1, False)
-    assert "postgresql://licsrv:***@127.0.0.1:1/licsrv" in ran.err
+    assert "postgresql://licsrv:***@127.0.0.1:1/licsrv cannot be used: connection" in ran.err
+    assert "refused" in ran.err
+
+
+def test_the_database_s_own_reason_is_given(
+    environment: pytest.MonkeyPatch, licsrv: Run, postgres: PostgresServer
+) -> None:
+    reasons = {
+        postgres.url("not_there"): 'database "not_there" does not exist',
+        postgres.url("postgres").replace("postgres@", "ghost@"): 'role "ghost" does not exist',
+        postgres.url("postgres") + "&options=-csearch_path%3Dnowhere": "no schema has been selected to create in",
+    }
+    said = {}
+    for address in reasons:
+        environment.setenv("LICSRV_DATABASE_URL", address)
+        said[address] = licsrv("init", "--quiet").err
+
+    assert {said[address] for address, words in reasons.items() if words not in said[address]} == set()
 
 
 def test_wrong_settings_are_named_all_at_once(environment: pytest.MonkeyPatch, licsrv: Run) -> None:

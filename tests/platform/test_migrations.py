@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -14,11 +15,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from licsrv import migrations
-from licsrv.errors import StorageError
+from licsrv.errors import StorageBusyError, StorageError
+from licsrv.migrations import online
 from licsrv.platform.db import Database, open_database
 from tests.postgres_server import PostgresServer
 
@@ -142,3 +145,85 @@ def test_a_database_out_of_reach_has_no_step(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         migrations.upgrade(database)
     database.dispose()
+
+
+# --- PostgreSQL: long steps, and starters that wait
+
+
+def test_a_step_may_take_longer_than_a_use_case(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, object] = {}
+
+    def run(connection: Connection) -> None:
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            found[name] = connection.exec_driver_sql(f"SHOW {name}").scalar()
+
+    monkeypatch.setattr(migrations, "HEAD", "9999")
+    monkeypatch.setattr(migrations, "_run", run)
+    database = open_database(postgres_url)
+    migrations.upgrade(database)
+
+    assert found == {"statement_timeout": "0", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "0"}
+    with database.write.connect() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "15s", "limits do not stay in the pool"
+    database.dispose()
+
+
+def test_a_starter_waits_for_the_one_that_is_at_it(empty_url: str) -> None:
+    """A lock as a long step holds it: on SQLite the write lock, on PostgreSQL the advisory one."""
+    holder, starter = open_database(empty_url), open_database(empty_url)
+    waited: list[int] = []
+    with closing(holder.write.connect()) as connection:
+        if not holder.is_sqlite:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({0x11C5})"))
+        else:
+            connection.execute(text("SELECT 1"))
+
+        def after_two_tries() -> None:
+            waited.append(1)
+            if len(waited) == 2:
+                connection.rollback()
+
+        assert migrations.upgrade(starter, on_wait=after_two_tries) is True
+    assert len(waited) == 2
+    holder.dispose()
+    starter.dispose()
+
+
+def test_patience_ends(empty_url: str) -> None:
+    holder, starter = open_database(empty_url), open_database(empty_url)
+    with closing(holder.write.connect()) as connection:
+        connection.execute(text("SELECT 1" if holder.is_sqlite else f"SELECT pg_advisory_xact_lock({0x11C5})"))
+        with pytest.raises(StorageBusyError):
+            migrations.upgrade(starter, patience=timedelta())
+        connection.rollback()
+    holder.dispose()
+    starter.dispose()
+
+
+def test_an_index_is_made_while_others_write(postgres_url: str) -> None:
+    """An open transaction that wrote to the table keeps a plain CREATE INDEX, and everyone after it, waiting."""
+    database = open_database(postgres_url)
+    with database.write.begin() as writer, database.write.connect() as connection:
+        writer.execute(text("INSERT INTO license_days VALUES ('a', '2026-03-01')"))
+        writer.commit()
+        connection.execute(text("CREATE INDEX ix_tried ON license_days (day)"))  # what an interrupted try left
+        connection.commit()
+        context = MigrationContext.configure(
+            connection, opts={"transaction_per_migration": True, "transactional_ddl": True}
+        )
+        with Operations.context(context), context.begin_transaction(_per_migration=True):
+            online.replace_index("ix_tried", "license_days", ["day", "license_id"])
+    with database.read.connect() as connection:
+        [found] = [index for index in inspect(connection).get_indexes("license_days") if index["name"] == "ix_tried"]
+        assert found["column_names"] == ["day", "license_id"]
+    database.dispose()
+
+
+def test_the_plan_names_the_steps_that_are_missing(empty: Database) -> None:
+    assert [step.number for step in migrations.plan(empty)][-1] == migrations.HEAD
+    assert all(step.does.endswith(".") and step.seconds >= 1 for step in migrations.plan(empty))
+    assert tables(empty) == set(), "nothing is changed"
+
+    migrations.upgrade(empty)
+
+    assert migrations.plan(empty) == []
