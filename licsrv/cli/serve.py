@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gc
 import signal
-import socket
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.errors import ServiceUnavailableError
+from licsrv.errors import SettingsError
 
 if TYPE_CHECKING:
+    import socket
+
+    import uvicorn
     from starlette.types import ASGIApp
 
+    from licsrv.app import Runtime
     from licsrv.platform.config import Settings
 
 _STOP_SECONDS = 20
@@ -25,33 +30,52 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Instead of LICSRV_HOST.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of LICSRV_PORT.")] = None,
 ) -> None:
-    """Serve until stopped; what was accepted by then is finished."""
+    """Serve until stopped; what was accepted by then is finished. SIGHUP reloads keys and log level."""
     import uvicorn
 
-    from licsrv.platform import config, logs
+    from licsrv.platform import config, descriptors, listener, logs
 
     settings = config.load()
     logs.configure(settings.log_level, settings.log_format)
     host, port = host or settings.host, settings.port if port is None else port
-    require_free(host, port)
+    taken = listener.listen(host, port)
+    descriptors.raise_limit()
     prepare(settings)
-    _greet(settings, host, port)
+    _greet(settings, host, taken.getsockname()[1])
     # uvicorn raises the signal once more after its graceful end; without a handler the process would die of it.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.run(
-        "licsrv.cli.serve:application",
-        factory=True,
-        host=host,
-        port=port,
-        workers=settings.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-        timeout_keep_alive=30,
+    _run(
+        uvicorn.Config(
+            "licsrv.cli.serve:application",
+            factory=True,
+            http=listener.GuardedProtocol,
+            ws="none",
+            workers=settings.workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=settings.trusted_proxies,
+            limit_concurrency=listener.most_connections(),
+            timeout_graceful_shutdown=_STOP_SECONDS,
+            timeout_keep_alive=30,
+        ),
+        taken,
     )
+
+
+def _run(config: uvicorn.Config, taken: socket.socket) -> None:
+    from uvicorn import Server
+    from uvicorn.supervisors import Multiprocess
+
+    server = Server(config)
+    if config.workers > 1:
+        Multiprocess(config, sockets=[taken]).run()
+        return
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[taken])
+    if not server.started:
+        raise typer.Exit(1)
 
 
 def prepare(settings: Settings) -> None:
@@ -67,24 +91,6 @@ def prepare(settings: Settings) -> None:
     upgraded(settings)
 
 
-def require_free(host: str, port: int) -> None:
-    """Try the address before anything starts, so that one in use is told in a sentence.
-
-    Raises:
-        ServiceUnavailableError: Nobody can listen there.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-    except OSError as error:
-        raise ServiceUnavailableError(
-            f"Cannot listen on {host}:{port} ({error.strerror or error}).",
-            action="Choose another by --port, or end what listens there.",
-        ) from error
-
-
 def application() -> ASGIApp:
     """Return one worker's application, made from the environment."""
     from licsrv.app import build_runtime, create_app
@@ -96,29 +102,62 @@ def application() -> ASGIApp:
     sys.setswitchinterval(_SWITCH_SECONDS)
     for name in config.unknown_names():
         logs.logger(__name__).warning("unknown setting", setting=name)
-    app = create_app(build_runtime(settings))
+    runtime = build_runtime(settings)
+    app = create_app(runtime)
+    signal.signal(signal.SIGHUP, lambda *_: _reload(runtime))
     # What was loaded stays for good: the collector need not walk through it for every few thousand requests.
     gc.collect()
     gc.freeze()
     return app
 
 
-def _greet(settings: Settings, host: str, port: int) -> None:
-    from licsrv.cli.workplace import base_url, listening_url, setup_link
+def _reload(runtime: Runtime) -> None:
+    """Read the keys again, and the log level: a file can change while the process runs, its environment cannot."""
+    from licsrv.platform import config, logs
 
-    base, public = listening_url(host, port), base_url(settings, host, port)
-    lines = [
-        f"licsrv serves on {base}",
-        f"  callback address   {base}/marketplace/callback"
-        + ("" if settings.callback_access_keys else "   (no access key set: refuses everything)"),
-        f"  open API           {', '.join(settings.marketplace_urls)}"
+    log = logs.logger(__name__)
+    runtime.keyring.read_again()
+    try:
+        level = config.load().log_level
+    except SettingsError:
+        log.exception("settings are wrong; the log level stays as it is")
+        return
+    logs.set_level(level)
+    log.warning("reload: keys are read again", log_level=level)
+
+
+def _greet(settings: Settings, host: str, port: int) -> None:
+    """Say where the service is: to a person on a terminal with a link for the first account, else in one log line."""
+    from licsrv.cli.doctor import settings_check
+    from licsrv.cli.workplace import base_url, has_accounts, listening_url
+    from licsrv.platform import logs
+
+    log = logs.logger(__name__)
+    for diagnosis in settings_check.listener(settings, host=host):
+        log.warning("the listener is open to the network", detail=diagnosis.detail, advice=diagnosis.advice)
+    address, public = listening_url(host, port), base_url(settings, host, port)
+    if sys.stderr.isatty():
+        print("\n".join(_lines(settings, address, public)), file=sys.stderr, flush=True)
+        return
+    log.info("serving", address=address, desk=f"{public}/admin", is_connected=bool(settings.marketplace_ak))
+    if not has_accounts(settings):
+        log.warning("there is no account yet: `licsrv accounts link` prints a link that makes the first one")
+
+
+def _lines(settings: Settings, base: str, public: str) -> Iterator[str]:
+    from licsrv.cli.workplace import setup_link
+
+    no_keys = "" if settings.callback_access_keys else "   (no access key set: refuses everything)"
+    marketplace = (
+        ", ".join(settings.marketplace_urls)
         if settings.marketplace_ak
-        else "  open API           not connected (set LICSRV_MARKETPLACE_AK and _SK)",
-        f"  documentation      {base}/docs",
-        f"  readiness          {base}/readyz",
-        f"  support desk       {public}/admin   (for programs {public}/admin/api: licsrv tokens new)",
-    ]
-    link = setup_link(settings, public)
-    if link is not None:
-        lines.append(f"  first account      {link}   (once, within a day)")
-    print("\n".join(lines), file=sys.stderr, flush=True)
+        else ("not connected (set LICSRV_MARKETPLACE_AK and _SK)")
+    )
+    yield f"licsrv serves on {base}"
+    yield f"  callback address   {base}/marketplace/callback{no_keys}"
+    yield f"  open API           {marketplace}"
+    yield f"  documentation      {base}/docs"
+    yield f"  readiness          {base}/readyz"
+    yield f"  support desk       {public}/admin   (for programs {public}/admin/api: licsrv tokens new)"
+    if link := setup_link(settings, public):
+        yield f"  first account      {link}   (once, within a day)"

@@ -75,6 +75,11 @@ def configure(level: str = "INFO", style: str = "json") -> None:
     )
 
 
+def set_level(level: str) -> None:
+    """Change the minimum level of a running process."""
+    logging.getLogger().setLevel(level)
+
+
 def logger(name: str) -> Any:
     """Return the logger of a module."""
     return structlog.stdlib.get_logger(name)

@@ -12,14 +12,18 @@ import benchmarks.baseline
 import licsrv.cli.serve
 from benchmarks.baseline import application
 
-# These say what is served and where; the stop is no part of what is measured.
-NOT_COMPARED = {"factory", "host", "port", "workers", "forwarded_allow_ips", "timeout_graceful_shutdown"}
+# These say what is served and where; the stop is no part of what is measured. The service's own limits (its protocol
+# and its number of connections) are: what they cost shows in its share.
+NOT_COMPARED = {
+    "factory", "host", "port", "workers", "forwarded_allow_ips", "timeout_graceful_shutdown",
+    "http", "ws", "limit_concurrency",
+}  # fmt: skip
 
 
 def options_of(path: Path) -> dict[str, str]:
-    """Return the keyword arguments of the one ``uvicorn.run`` in a module, as they are written."""
+    """Return the keyword arguments with which a module makes its one server, as they are written."""
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    (call,) = [call for call in calls if ast.unparse(call.func) == "uvicorn.run"]
+    (call,) = [call for call in calls if ast.unparse(call.func) in {"uvicorn.run", "uvicorn.Config"}]
     return {word.arg: ast.unparse(word.value) for word in call.keywords if word.arg and word.arg not in NOT_COMPARED}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
@@ -15,19 +17,21 @@ from sqlmodel import Session
 from licsrv import audit, migrations
 from licsrv.cli import moments, queries, workplace
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
-from licsrv.errors import KeyringError, LicsrvError
+from licsrv.errors import KeyringError, LicsrvError, StorageError
 from licsrv.licensing import store as licenses
 from licsrv.licensing.issuing import issuing
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.outbox import store as outbox
 from licsrv.platform.config import Settings
-from licsrv.platform.db import Database, reading
+from licsrv.platform.db import Database, reading, translated_errors
+from licsrv.platform.writability import require_rights
 
 AREA = "database"
 LITTLE_ROOM, NO_ROOM = 1 << 30, 100 << 20
 ENTRIES_CHECKED = 20_000
 WAITING_LONG = timedelta(hours=6)
+_SIDE_FILES = ("-wal", "-shm")
 _FULL = 2  # PRAGMA synchronous
 
 
@@ -49,14 +53,25 @@ def _file(path: Path) -> Iterator[Diagnosis]:
     if not path.exists():
         return  # told by whoever opens it
     free = shutil.disk_usage(path.parent).free
-    room = f"{free >> 20:,} MiB are free beside the database."
+    room = f"{free >> 20:,} MiB are free next to the database."
     if free < NO_ROOM:
         yield problem(AREA, room, "Make room at once: without it nothing can be acknowledged.")
     elif free < LITTLE_ROOM:
         yield warning(AREA, room, "Make room.")
     else:
         yield ok(AREA, room)
+    yield from _rights(path)
     yield from _header(path)
+
+
+def _rights(path: Path) -> Iterator[Diagnosis]:
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        yield problem(AREA, f"{path} or its folder cannot be written to by this user.", "Correct the owner and mode.")
+    files = [found for found in (path, *(path.with_name(path.name + end) for end in _SIDE_FILES)) if found.exists()]
+    if open_ones := [found.name for found in files if found.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]:
+        yield warning(
+            AREA, f"Others on this machine may read or change {', '.join(open_ones)}.", f"Run chmod 600 {path}*"
+        )
 
 
 def _header(path: Path) -> Iterator[Diagnosis]:
@@ -80,6 +95,9 @@ def _step(settings: Settings, step: str | None) -> Diagnosis:
 def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[Diagnosis]:
     with reading(database) as session:
         yield from _whole(session) if database.is_sqlite else _durable(session)
+        if not database.is_sqlite:
+            yield _pooling(database)
+            yield _writable(database)
         yield _places(session)
         yield _audit(session)
         yield from _outbox(session, now)
@@ -102,6 +120,29 @@ def _durable(session: Session) -> Iterator[Diagnosis]:
         value = session.execute(text(f"SHOW {name}")).scalar()
         if value == "off":
             yield problem(AREA, f"PostgreSQL runs with {name}=off: what is acknowledged can be lost.", "Turn it on.")
+
+
+def _pooling(database: Database) -> Diagnosis:
+    from licsrv.platform.postgresql import Pooling, pooling
+
+    found = pooling(database.read)
+    if found is Pooling.TRANSACTION:
+        return ok(AREA, "A pooler in transaction mode is in between: statements are not prepared, limits are set in "
+                  "each transaction.")  # fmt: skip
+    if found is Pooling.SESSION:
+        return ok(AREA, "A pooler in session mode is in between.",
+                  "Give it at least as many server connections as all replicas hold.")  # fmt: skip
+    return ok(AREA, "Connections lead to the server itself, without a pooler.")
+
+
+def _writable(database: Database) -> Diagnosis:
+    """Look for a standby and for missing rights; `/readyz` also commits a test write."""
+    try:
+        with translated_errors(), database.write.connect() as connection:
+            require_rights(connection)
+    except StorageError as error:
+        return problem(AREA, str(error), "Point LICSRV_DATABASE_URL to the primary, or grant the rights.")
+    return ok(AREA, "The database accepts changes.")
 
 
 def _places(session: Session) -> Diagnosis:

@@ -64,6 +64,6 @@ def _modes(settings: Settings) -> Diagnosis:
 
 def _passphrase(settings: Settings) -> Diagnosis:
     if settings.keys_passphrase is None:
-        return ok(AREA, "The private keys are not encrypted on disk.",
-                  "LICSRV_KEYS_PASSPHRASE_FILE encrypts those made from then on.")  # fmt: skip
+        return warning(AREA, "The private keys are not encrypted on disk: a copy of the folder is enough to sign.",
+                       "Set LICSRV_KEYS_PASSPHRASE_FILE; keys made from then on are encrypted.")  # fmt: skip
     return ok(AREA, "A passphrase is set.")

@@ -29,7 +29,7 @@ def read() -> tuple[Settings | None, list[Diagnosis]]:
 
 def check(settings: Settings) -> Iterator[Diagnosis]:
     """Look for what is missing and for combinations that are dangerous in production."""
-    found = [*_missing(settings), *_tests_only(settings), *_listener(settings)]
+    found = [*_missing(settings), *_tests_only(settings), *listener(settings)]
     if not found:
         yield ok(AREA, "Complete, and nothing in them is for tests only.")
     yield from found
@@ -59,18 +59,19 @@ def _tests_only(settings: Settings) -> Iterator[Diagnosis]:
         )
 
 
-def _listener(settings: Settings) -> Iterator[Diagnosis]:
-    if settings.host in LOOPBACK:
-        return
+def listener(settings: Settings, *, host: str | None = None) -> Iterator[Diagnosis]:
+    """Look for callers that could claim any address, and for a listener without a proxy; `serve` logs the same."""
     if settings.trusted_proxies == _EVERYBODY:
-        yield problem(
+        level = warning if (host or settings.host) in LOOPBACK else problem
+        yield level(
             AREA,
-            "Every caller is believed what address it comes from, and the server can be reached from outside.",
+            "X-Forwarded-For is believed from every caller: limits by address and the addresses in logs are theirs to "
+            "choose.",
             "Name your proxies in LICSRV_TRUSTED_PROXIES.",
         )
-    elif settings.trusted_proxies in LOOPBACK:
+    elif (host or settings.host) not in LOOPBACK and settings.trusted_proxies in LOOPBACK:
         yield warning(
             AREA,
-            f"The server listens on {settings.host} without TLS, and trusts no proxy on another machine.",
+            f"The server listens on {host or settings.host} without TLS, and trusts no proxy on another machine.",
             "Put a TLS proxy before it and name it in LICSRV_TRUSTED_PROXIES, or listen on 127.0.0.1.",
         )
