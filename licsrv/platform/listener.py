@@ -33,7 +33,7 @@ _log = logs.logger(__name__)
 class GuardedProtocol(HttpToolsProtocol):
     """One connection. A request that arrives whole costs it one comparison; timers run only for those that do not."""
 
-    cycle: RequestResponseCycle | None  # none before the first request
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # none before the first request
     _received = 0
     _timer: asyncio.TimerHandle | None = None
     _timer_seconds: float | None = None

@@ -116,8 +116,8 @@ def set_limits(connection: Connection, **limits: object) -> None:
     if connection.info[_IS_POOLED]:
         connection.info[_IN_EACH] = _statement("SET LOCAL", settings)
     elif settings:
-        connection.exec_driver_sql(_statement("SET", settings))
-        connection.commit()
+        with connection.begin():
+            connection.exec_driver_sql(_statement("SET", settings))
 
 
 def pooling(engine: Engine) -> Pooling:

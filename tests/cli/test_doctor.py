@@ -103,7 +103,7 @@ def test_wrong_settings_are_told_one_by_one_and_alone(environment: pytest.Monkey
         ({"ALLOW_TEST_CLOCK": "1", "HOST": "0.0.0.0"}, "The test clock is on", "problem"),
         ({"ALLOW_INSECURE_MARKETPLACE": "1"}, "without TLS", "warning"),
         ({"HOST": "0.0.0.0"}, "trusts no proxy", "warning"),
-        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "*"}, "Every caller is believed", "problem"),
+        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "*"}, "believed from every caller", "problem"),
         ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.7"}, "Complete, and nothing", "ok"),
         ({"KEYS_PASSPHRASE": "secret"}, "cannot be opened", "problem"),
     ],
