@@ -77,13 +77,34 @@ async def check_in(http: httpx2.AsyncClient, string: str, number: int) -> httpx2
 
 
 def test_a_served_folder_is_ready_and_says_so(folder: Path) -> None:
-    with serving(folder) as server:
+    with serving(folder, LOG_LEVEL="INFO") as server:
         answer = httpx2.get(f"{server.address}/readyz", trust_env=False)
         assert answer.json()["status"] == "ready"
         assert "server" not in answer.headers
         keys = httpx2.get(f"{server.address}/.well-known/jwks.json", trust_env=False).json()["keys"]
         assert {key["purpose"] for key in keys} >= {"license", "lease"}
-    assert f"licsrv serves on {server.address}" in server.log.read_text()
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert [line["address"] for line in lines if line["event"] == "serving"] == [server.address]
+    assert "token=" not in server.log.read_text(), "a log holds no link for the first account"
+
+
+def test_a_hang_up_reads_keys_and_log_level_again(folder: Path) -> None:
+    level = folder / "level"
+    level.write_text("WARNING")
+    with serving(folder, LOG_LEVEL="", LOG_LEVEL_FILE=str(level)) as server:
+        before = httpx2.get(f"{server.address}/v1/revocations", trust_env=False).status_code
+        level.write_text("INFO")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_until("/healthz")
+        httpx2.get(f"{server.address}/v1/revocations", trust_env=False)
+        assert server.process.poll() is None
+    events = [json.loads(line)["event"] for line in server.log.read_text().splitlines()]
+
+    assert before == 200
+    assert [event for event in events if event in ("reload: keys are read again", "request")][:1] == [
+        "reload: keys are read again"
+    ]
+    assert "request" in events
 
 
 async def test_what_is_under_way_at_the_end_is_answered_and_on_disk(folder: Path, emulator: Server) -> None:
