@@ -31,7 +31,7 @@ from licsrv.desk.tools import SupportTools
 from licsrv.errors import KeyringError, StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
-from licsrv.heartbeats.rules import Spans, day_of
+from licsrv.heartbeats.rules import Spans
 from licsrv.licensing import refused_devices
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import issuing
@@ -52,7 +52,7 @@ from licsrv.marketplace.reconciliation.runner import Reconciler, ReconciliationS
 from licsrv.outbox import store as outbox_store
 from licsrv.outbox.worker import Worker
 from licsrv.people import store as admin_store
-from licsrv.platform import descriptors, logs, openapi, scheduler
+from licsrv.platform import days, descriptors, logs, openapi, scheduler
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, Hook, open_database, reading
@@ -245,7 +245,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
         routes=[
             *openapi.routes([*operations, *documentation.operations()]),
             *openapi.routes([replace(one, path=one.path + "/") for one in operations if one.path == CALLBACK_PATH]),
-            *Console(operations, all_pages()).routes(),
+            *Console(operations, all_pages(), day_zone=runtime.settings.day_zone).routes(),
         ],
         exception_handlers=exception_handlers(runtime.metrics),
         lifespan=partial(_lifespan, runtime),
@@ -422,7 +422,7 @@ def _depth(runtime: Runtime) -> outbox_store.Depth:
 async def _prune(runtime: Runtime) -> None:
     now = runtime.clock.now()
     kept = timedelta(days=runtime.settings.callback_log_days)
-    first_day = day_of(now - timedelta(days=_KEPT_DAYS), runtime.settings.marketplace_timezone)
+    first_day = days.day_of(now - timedelta(days=_KEPT_DAYS), runtime.settings.marketplace_timezone)
 
     def use_case(session: Session) -> None:
         marketplace_store.prune(

@@ -12,8 +12,9 @@ import typer
 
 from licsrv.cli import moments, staff, terminal
 from licsrv.cli.logs import logs_on_standard_error
-from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes
+from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -51,15 +52,6 @@ def _action(word: str) -> str:
     return word
 
 
-def _moment(text: str | None) -> str | None:
-    if text is not None:
-        try:
-            moments.parse(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-    return text
-
-
 JobId = Annotated[str, typer.Argument(metavar="ID", help="As `licsrv bulk list` shows it.")]
 
 
@@ -74,8 +66,13 @@ def prepare(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Codes or license ids, text or CSV.")],
     reason: ShownReason,
     until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="MOMENT", callback=_moment, help="For extend_grace and set_maintenance."),
+        Typed | None,
+        typer.Option(
+            "--until",
+            metavar="DAY",
+            parser=typed,
+            help="For extend_grace and set_maintenance: the last day, such as 2027-01-31, or RFC 3339.",
+        ),
     ] = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
@@ -86,7 +83,8 @@ def prepare(
 
     with open_workplace() as place:
         actor, now = _actor(staff_name), place.clock.now()
-        task = rules.task_of(action, moments.parse(until) if until else None, now=now)
+        end = until.end(place.settings.day_zone) if until is not None else None
+        task = rules.task_of(action, end, now=now)
         document = asyncio.run(_prepared(place, task, file, actor, reason, now))
     _show(document, as_json=as_json)
 

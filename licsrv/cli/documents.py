@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from licsrv.audit.tables import AuditEntry
-from licsrv.cli.moments import full, parse, rfc3339
+from licsrv.cli.moments import full, rfc3339
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import lifecycle
 from licsrv.licensing.tables import Device, License, Product
 from licsrv.marketplace.tables import CallbackRecord, LicenseOrder, MarketplaceView
 from licsrv.outbox.tables import OutboxRow
+from licsrv.platform import days
 
 Document = dict[str, Any]
 _KNOWN_ON_THE_PAGE = frozenset({"code", "product_id", "order_id", "amount", "issued", "parts", "places"})
@@ -188,6 +189,6 @@ def _value(value: Any) -> str:
 
 def _moment_or_text(text: str) -> str:
     try:
-        return full(parse(text)) if len(text) >= _SHORTEST_MOMENT else text
+        return full(days.read(text).begin(UTC)) if len(text) >= _SHORTEST_MOMENT else text
     except ValueError:
         return text

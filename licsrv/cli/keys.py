@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from licsrv.cli import moments, staff, terminal
-from licsrv.cli.options import AsJson, Staff, Yes
+from licsrv.cli.options import AsJson, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,15 +56,6 @@ def _algorithm(word: str) -> str:
         if word.upper() == algorithm.upper():
             return str(algorithm)
     raise typer.BadParameter(f"One of {ALGORITHMS}.")
-
-
-def _moment(text: str | None) -> str | None:
-    if text is not None:
-        try:
-            moments.parse(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-    return text
 
 
 @app.command("list")
@@ -157,10 +149,10 @@ def new(
         ),
     ] = "EdDSA",
     begins: Annotated[
-        str | None,
+        Typed | None,
         typer.Option(
-            "--from", metavar="MOMENT", callback=_moment,
-            help="When it begins to sign: 2027-01-31 (00:00 UTC) or RFC 3339. It is published at once.",
+            "--from", metavar="DAY", parser=typed,
+            help="When it begins to sign: the first day, such as 2027-01-31, or RFC 3339. It is published at once.",
         ),
     ] = None,
     staff_name: Staff = None,
@@ -170,8 +162,8 @@ def new(
     from licsrv.cli.workplace import open_workplace
 
     wanted = _one_purpose(purpose, purpose_option)
-    signs_from = moments.parse(begins) if begins else None
     with open_workplace() as place:
+        signs_from = begins.begin(place.settings.day_zone) if begins is not None else None
         record = _make(place, wanted, algorithm, signs_from, staff.actor(staff_name))
         state = _state(record, {record.key_id}, place.clock.now())
         keys_dir = place.settings.keys_dir

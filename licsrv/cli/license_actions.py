@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
+from licsrv.platform import days
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -18,25 +20,22 @@ if TYPE_CHECKING:
     from licsrv.desk.licenses.actions.answers import ActionAnswer
 
 _NEVER = "none"
-_FIRST_YEAR, _END_YEAR = 2000, 9000  # as for programs, see licsrv.desk.fields.Moment
 
 
 def _until(text: str) -> str:
     if text.strip().lower() != _NEVER:
         try:
-            moment = moments.parse(text)
+            days.read(text)
         except ValueError as error:
-            raise typer.BadParameter(f"{error} `{_NEVER}` takes it away.") from error
-        if not _FIRST_YEAR <= moment.year < _END_YEAR:
-            raise typer.BadParameter(f"Between the years {_FIRST_YEAR} and {_END_YEAR}.")
+            raise typer.BadParameter(f"{error} `{_NEVER}` removes it.") from error
     return text.strip()
 
 
 Until = Annotated[
     str,
     typer.Option(
-        "--until", metavar="MOMENT", callback=_until,
-        help="2027-01-31 (00:00 UTC of that day) or RFC 3339; `none` takes it away.",
+        "--until", metavar="DAY", callback=_until,
+        help="The last day, such as 2027-01-31, or RFC 3339; `none` removes it.",
     ),
 ]  # fmt: skip
 
@@ -46,7 +45,7 @@ def grace(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Let an expired license be used for a while all the same, at most 90 days from now; a freeze counts as before."""
-    _act("extend_grace", code, {"until": _moment(until)}, reason, staff_name, yes=yes, as_json=as_json)
+    _act("extend_grace", code, {"until": until}, reason, staff_name, yes=yes, as_json=as_json)
 
 
 def maintenance(
@@ -54,7 +53,7 @@ def maintenance(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Set the last publication date that a license covers; `--until none` leaves it to its product."""
-    _act("set_maintenance", code, {"until": _moment(until)}, reason, staff_name, yes=yes, as_json=as_json)
+    _act("set_maintenance", code, {"until": until}, reason, staff_name, yes=yes, as_json=as_json)
 
 
 def note(
@@ -81,8 +80,8 @@ def reissue(
     _act("reissue", code, {"device_id": device}, reason, staff_name, yes=yes, as_json=as_json)
 
 
-def _moment(text: str) -> object:
-    return None if text.lower() == _NEVER else moments.parse(text)
+def _end(text: str, zone: tzinfo) -> datetime | None:
+    return None if text.lower() == _NEVER else days.read(text).end(zone)
 
 
 def confirmed(
@@ -93,6 +92,8 @@ def confirmed(
     from licsrv.desk.licenses.actions.answers import ActionRequest
     from licsrv.desk.licenses.showing import View
 
+    if isinstance(until := arguments.get("until"), str):
+        arguments = {**arguments, "until": _end(until, place.settings.day_zone)}
     action, view = ACTIONS[name], View(place.settings.device_limit, place.clock.now())
     request = ActionRequest.model_construct(
         **{"device_id": None, "until": None, "text": None, "state": None, **arguments}

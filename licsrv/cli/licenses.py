@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from licsrv.cli import license_actions, moments, staff, terminal
-from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes
+from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.platform import days
+from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -46,15 +48,6 @@ def _text(most: int, *, least: int = 0) -> Callable[[str | None], str | None]:
         return value
 
     return check
-
-
-def _moment(text: str | None) -> str | None:
-    if text is not None:
-        try:
-            moments.parse(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-    return text
 
 
 def _status(word: str | None) -> str | None:
@@ -150,9 +143,9 @@ def add(
     code: Annotated[str, typer.Argument(callback=_text(64, least=1), help="The code, as the customer will type it.")],
     product_id: Annotated[str, typer.Option("--product-id", callback=_text(128), help="The product it is for.")] = "",
     expires: Annotated[
-        str | None,
-        typer.Option("--expires", metavar="MOMENT", callback=_moment,
-                     help="When it ends: 2027-01-31 (from 00:00 UTC of that day on) or RFC 3339; left out: never."),
+        Typed | None,
+        typer.Option("--expires", metavar="DAY", parser=typed,
+                     help="Its last day, such as 2027-01-31, or RFC 3339; left out: never."),
     ] = None,
     devices: Annotated[int | None, typer.Option("--devices", min=1, max=1_000_000, help="Places it has.")] = None,
     amount: Annotated[int | None, typer.Option("--amount", min=1, max=1_000_000, help="Amount sold.")] = None,
@@ -163,6 +156,8 @@ def add(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Add a license that was sold elsewhere; it can be used at once."""
+    from dataclasses import replace
+
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.licensing.changes import MANUAL, Purchase
@@ -175,15 +170,16 @@ def add(
         customer=customer,
         amount=amount,
         device_limit=devices,
-        expires_at=moments.parse(expires) if expires else None,
         is_test=test,
     )
     with open_workplace() as place:
+        zone = place.settings.day_zone
+        purchase = replace(purchase, expires_at=expires.end(zone) if expires else None)
         document = _add(place, purchase, Cause(staff.actor(staff_name)))
     if as_json:
         terminal.show_document({"license": document})
         return
-    ends = f"until {moments.full(purchase.expires_at)}" if purchase.expires_at else "without an end"
+    ends = f"until {days.until(purchase.expires_at, zone)}" if purchase.expires_at else "without an end"
     terminal.say(f"Added {code}: {document['places']} place(s), {ends}.")
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from licsrv.platform.moments import both, full, parse, relative, rfc3339, short, span
+from licsrv.platform.moments import both, full, relative, rfc3339, short, span
 
-__all__ = ["both", "full", "parse", "relative", "rfc3339", "short", "span"]
+__all__ = ["both", "full", "relative", "rfc3339", "short", "span"]

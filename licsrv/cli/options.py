@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 import typer
 
 from licsrv.cli import staff
+from licsrv.platform import days
+from licsrv.platform.days import Typed
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most so many.")]
@@ -38,3 +40,11 @@ PossibleReason: TypeAlias = Annotated[
     ),
 ]
 LicenseName: TypeAlias = Annotated[str, typer.Argument(metavar="CODE", help="The license's code, or its id.")]
+
+
+def typed(text: str) -> Typed:
+    """Read a day or a moment; the command that knows the zone says which end of the day it means."""
+    try:
+        return days.read(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from licsrv.cli import staff, terminal
-from licsrv.cli.options import AsJson, KeptReason, Limit, PossibleReason, Staff, Yes
+from licsrv.cli.options import AsJson, KeptReason, Limit, PossibleReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,13 @@ def publish(
     notes_zh: Annotated[str, typer.Option("--notes-zh", help="What is new, in Chinese; @FILE reads a file.")] = "",
     notes_en: Annotated[str, typer.Option("--notes-en", help="What is new, in English; @FILE reads a file.")] = "",
     published_at: Annotated[
-        str | None, typer.Option("--published-at", help="Its publication date if not now; one to come is waited for.")
+        Typed | None,
+        typer.Option(
+            "--published-at",
+            metavar="DAY",
+            parser=typed,
+            help="Its publication date if not now: a day such as 2027-01-31, or RFC 3339; one to come is waited for.",
+        ),
     ] = None,
     reason: PossibleReason = "",
     staff_name: Staff = None,
@@ -118,12 +125,12 @@ def publish(
     size, sha256 = _measured(file, size, sha256)
     publication = Publication(
         product, version, channel, platform, url, size, sha256.lower(), minimum_version, percent,
-        _notes(notes_zh), _notes(notes_en), _moment(published_at),
+        _notes(notes_zh), _notes(notes_en),
     )  # fmt: skip
-    _publish(publication, staff.actor(staff_name), reason, as_json=as_json)
+    _publish(publication, published_at, staff.actor(staff_name), reason, as_json=as_json)
 
 
-def _publish(publication: Any, actor: str, reason: str, *, as_json: bool) -> None:
+def _publish(publication: Any, published_at: Typed | None, actor: str, reason: str, *, as_json: bool) -> None:
     from dataclasses import replace
 
     from licsrv.audit import Cause
@@ -134,7 +141,9 @@ def _publish(publication: Any, actor: str, reason: str, *, as_json: bool) -> Non
     with open_workplace() as place, place.writing() as session:
         product_id, now = changes.product_meant(session, publication.product_id), place.clock.now()
         is_described = licensing.product(session, product_id) is not None
-        cause, publication = Cause(actor, reason=reason), replace(publication, product_id=product_id)
+        begins_at = published_at.begin(place.settings.day_zone) if published_at is not None else None
+        publication = replace(publication, product_id=product_id, published_at=begins_at)
+        cause = Cause(actor, reason=reason)
         release = changes.publish(session, publication, cause=cause, now=now)
         document = _document(release, now)
     if as_json:
@@ -324,15 +333,6 @@ def _notes(text: str) -> str:
         return Path(text[1:]).read_text(encoding="utf-8").strip()
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{text[1:]} is not UTF-8.") from error
-
-
-def _moment(text: str | None) -> datetime | None:
-    from licsrv.cli import moments
-
-    try:
-        return moments.parse(text) if text is not None else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def _line(row: Release, now: datetime) -> list[object]:

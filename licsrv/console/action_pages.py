@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from licsrv.errors import ConflictError, NotFoundError, RefusalError
 
 _PAGE = "/admin/licenses/{license}"
 _API = "/admin/api/licenses/{license}/actions"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def pages() -> Sequence[Page]:
@@ -52,11 +50,10 @@ async def _preview(visit: Visit, refusal: RefusalError | None = None) -> Respons
 
 
 def _told(visit: Visit) -> dict[str, str]:
-    """Return what the action is told besides the license; a day means its end."""
-    until = visit.typed("until")
+    """Return what the action is told besides the license."""
     told = {
         "device_id": visit.typed("device_id"),
-        "until": f"{until}T23:59:59Z" if _DAY.fullmatch(until) else until,
+        "until": visit.end_of("until"),
         "text": visit.exactly("text"),
     }
     return {name: value for name, value in told.items() if value}

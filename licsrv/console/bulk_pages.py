@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from starlette.responses import Response
@@ -15,7 +14,6 @@ _API = "/admin/api/bulk"
 _ONE = f"{_API}/{{id}}"
 _PAGE = "/admin/bulk"
 _DECISIONS = frozenset({"start", "approve", "reject", "stop"})
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOST_LIST = 32 * 1024 * 1024
 
 
@@ -37,11 +35,10 @@ async def listed(visit: Visit) -> Response:
 
 async def make(visit: Visit) -> Response:
     """Prepare a job, give it its list, and show what the dry run says."""
-    until = visit.typed("until")
     body = {
         "action": visit.typed("action"),
         "reason": visit.typed("reason"),
-        "until": f"{until}T23:59:00Z" if _DAY.fullmatch(until) else until or None,
+        "until": visit.end_of("until") or None,
     }
     try:
         job = await visit.act("POST", _API, body)

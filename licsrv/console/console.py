@@ -7,6 +7,7 @@ their account to where they do that); 3. the form, where one was sent; 4. the pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -34,12 +35,14 @@ class Console:
 
     Args:
         operations: What the service serves; a page whose operations are not among them is not in the menu.
+        day_zone: Where a typed day begins and ends.
     """
 
-    def __init__(self, operations: Iterable[Operation], pages: Iterable[Page]) -> None:
+    def __init__(self, operations: Iterable[Operation], pages: Iterable[Page], *, day_zone: tzinfo) -> None:
         self._api = Api(operations)
         self._pages = list(pages)
         self._lookable = [compile_path(page.path)[0] for page in self._pages if page.method == "GET"]
+        self._day_zone = day_zone
         self._render = partial(rendering.render, rendering.make_environment())
 
     def routes(self) -> list[Route]:
@@ -66,7 +69,8 @@ class Console:
         return endpoint
 
     async def _serve(self, page: Page, request: Request) -> Response:
-        visit = Visit(request, self._api, self._render, _language_before(request), self._here(request))  # 1
+        language, here = _language_before(request), self._here(request)  # 1
+        visit = Visit(request, self._api, self._render, language=language, here=here, day_zone=self._day_zone)
         try:
             visit.who = await self._who(request)  # 2
             visit.language = _language_of(visit)

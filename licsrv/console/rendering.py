@@ -10,11 +10,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from licsrv.console import languages, navigation
 from licsrv.console.visits import Visit
+from licsrv.platform import days
 from licsrv.words.names import name_of
 from licsrv.words.pages import DONE
 from licsrv.words.texts import in_both
@@ -69,10 +71,11 @@ def is_moment(value: str) -> bool:
         return False
 
 
-def form_day(value: str | datetime | None) -> str:
-    """Return the day of a moment in UTC as a form's field takes it; empty for none."""
+@pass_context
+def form_day(context: Context, value: str | datetime | None) -> str:
+    """Return the last day before an end as a form's field takes it; empty for none."""
     found = _moment(value)
-    return f"{found:%Y-%m-%d}" if found else ""
+    return str(days.last_day(found, context["visit"].day_zone)) if found else ""
 
 
 def _moment(value: str | datetime | None) -> datetime | None:

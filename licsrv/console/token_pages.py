@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from starlette.responses import Response
@@ -13,7 +12,6 @@ from licsrv.people.roles import GRANTABLE
 
 _API = "/admin/api/tokens"
 _PAGE = "/admin/tokens"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def pages() -> Sequence[Page]:
@@ -32,11 +30,10 @@ async def listed(visit: Visit) -> Response:
 
 async def make(visit: Visit) -> Response:
     """Make a token and show it, this one time."""
-    until = visit.typed("expires_on")
     body = {
         "name": visit.typed("name"),
         "scopes": visit.form.get("scopes", []),
-        "expires_at": f"{until}T23:59:00Z" if _DAY.fullmatch(until) else until,
+        "expires_at": visit.end_of("expires_on"),
         "reason": visit.typed("reason"),
     }
     try:

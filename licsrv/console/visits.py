@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -16,6 +17,7 @@ from licsrv.console.api import Answer, Api, Ask
 from licsrv.console.forms import CSRF_FIELD, KEY_FIELD
 from licsrv.errors import RefusalError
 from licsrv.people.accounts import Language
+from licsrv.platform import days
 from licsrv.words.pages import on_page
 
 LANGUAGE_COOKIE, SAID_COOKIE = "licsrv-language", "licsrv-said"
@@ -37,6 +39,7 @@ class Visit:
 
     Args:
         here: The address under which this page, or the one whose form was sent, can be looked at again.
+        day_zone: Where a typed day begins and ends.
         who: The answer to "who am I"; None where nobody is signed in.
         form: What the page's form sent; empty for a look.
         cookies: What the answer shall set besides.
@@ -47,6 +50,7 @@ class Visit:
     render: Renderer
     language: Language
     here: str
+    day_zone: tzinfo
     who: Mapping[str, Any] | None = None
     form: Mapping[str, list[str]] = field(default_factory=dict)
     cookies: list[str] = field(default_factory=list)
@@ -74,6 +78,14 @@ class Visit:
     def typed(self, name: str) -> str:
         """Return one field of the form, without the blanks around it; empty where it was not sent."""
         return self.exactly(name).strip()
+
+    def end_of(self, name: str) -> str:
+        """Return the moment at which a typed day is over; anything else as it was typed, for the operation to judge."""
+        text = self.typed(name)
+        try:
+            return days.read(text).end(self.day_zone).isoformat()
+        except ValueError:
+            return text
 
     def exactly(self, name: str) -> str:
         """Return one field of the form as it was typed, as a password is."""

@@ -21,7 +21,7 @@ from licsrv.errors import (
     StorageError,
     UnauthenticatedError,
 )
-from licsrv.heartbeats import rules, service
+from licsrv.heartbeats import service
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.service import Answer, Beat, Granted
 from licsrv.licensing import fingerprints
@@ -29,6 +29,7 @@ from licsrv.licensing.issuing import strings
 from licsrv.licensing.issuing.strings import SigningKey
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
+from licsrv.platform import days
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Nonce
@@ -137,7 +138,7 @@ class HeartbeatEndpoint:
         self._metrics.heartbeat_batch.observe(len(asked))
         beats = [beat for beat, _ in asked]
         now = self._clock.now()
-        day = rules.day_of(now, self._settings.zone)
+        day = days.day_of(now, self._settings.zone)
         keyring, spans = self._keyring(), self._settings.spans
         key = keyring.signer(Purpose.LEASE, now=now)  # first: without a key nothing may be written
 

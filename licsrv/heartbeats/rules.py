@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from licsrv.licensing import lifecycle
@@ -59,8 +59,3 @@ def decide(license: LicenseFacts, *, device_has_place: bool, spans: Spans, now: 
     if status is Status.ACTIVE:
         return LeaseTerms("RELEASED", _PLACE_GIVEN_BACK, now, again_at, again_at, ends_at)
     return LeaseTerms(_LEASE_STATUS[status], lifecycle.reason(license, now), now, again_at, again_at, ends_at)
-
-
-def day_of(now: datetime, zone: tzinfo) -> date:
-    """Return the marketplace's day of a moment."""
-    return now.astimezone(zone).date()

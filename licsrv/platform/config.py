@@ -88,6 +88,11 @@ class Settings(BaseModel):
     marketplace_ak: str = Field("", description="open API access key (AK)")
     marketplace_sk: SecretStr = Field(SecretStr(""), description="open API secret key (SK)")
     marketplace_timezone: Zone = Field(ZoneInfo("Asia/Shanghai"), description="the day a heartbeat counts for")
+    day_timezone: Zone | None = Field(
+        None,
+        description="the zone of a day that staff types, such as an end: it ends with that day there; none: "
+        "`MARKETPLACE_TIMEZONE`",
+    )
     callback_timezone: Zone = Field(ZoneInfo("UTC"), description="how `expireTime` of callbacks is read")
     marketplace_timeout_seconds: float = Field(20, ge=1, le=120, description="limit for one delivery from the outbox")
     activation_timeout_seconds: float = Field(
@@ -190,6 +195,11 @@ class Settings(BaseModel):
             return None
         hint = " (for the emulator also set ALLOW_INSECURE_MARKETPLACE=1)" if parts.scheme == "http" else ""
         return f"MARKETPLACE_URLS: {url!r} must be an https:// address{hint}"
+
+    @property
+    def day_zone(self) -> ZoneInfo:
+        """The zone of the days that staff types."""
+        return self.day_timezone or self.marketplace_timezone
 
     @property
     def lease_grace(self) -> timedelta:

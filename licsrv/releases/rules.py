@@ -115,7 +115,7 @@ def is_applicable(candidate: Candidate, client: Client, now: datetime) -> bool:
 
 
 def _covers(holder: Holder, candidate: Candidate) -> bool:
-    return holder.maintained_until is None or candidate.published_at <= holder.maintained_until
+    return holder.maintained_until is None or candidate.published_at < holder.maintained_until
 
 
 def is_rolled_out(release_id: str, device_id: str, *, percent: int) -> bool:

@@ -66,6 +66,7 @@ def test_jobs_are_listed_shown_rejected_and_stopped(house: FurnishedHouse, licsr
     stopped = licsrv("bulk", "stop", job_id, *REASON)
 
     assert "1 CHANGE" in prepared.out
+    assert licsrv("bulk", "show", job_id, "--json").document["job"]["until"] == "2030-01-31T16:00:00Z"
     assert job_id in licsrv("bulk", "list").out
     assert "set_maintenance" in shown.out
     assert (rejected.exit_code, "CHECKED" in rejected.err) == (1, True)

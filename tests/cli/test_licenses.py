@@ -133,7 +133,7 @@ def test_a_code_sold_elsewhere_is_added_and_active(house: FurnishedHouse, licsrv
     license = ran.document["license"]
     assert ran.exit_code == 0
     assert license["status"] == "ACTIVE"
-    assert license["expires_at"] == "2999-01-31T00:00:00Z"
+    assert license["expires_at"] == "2999-01-31T16:00:00Z"
     assert (license["places"], license["amount"], license["is_test"]) == (3, 7, True)
     assert (license["source"], license["order_id"], license["customer"]) == ("manual", "4711", "ACME")
     entry = licsrv("audit", "list", "--of", "BY-HAND", "--json").document["entries"][0]
@@ -152,7 +152,7 @@ def test_a_code_is_added_once(house: FurnishedHouse, licsrv: Run) -> None:
 @pytest.mark.parametrize(
     ("text", "expires_at"),
     [
-        ("2999-01-31", "2999-01-31T00:00:00Z"),
+        ("2999-01-31", "2999-01-31T16:00:00Z"),
         ("2999-01-31T16:00:00Z", "2999-01-31T16:00:00Z"),
         ("2999-01-31T16:00+08:00", "2999-01-31T08:00:00Z"),
     ],
@@ -191,7 +191,7 @@ def test_a_new_license_does_not_end_in_the_past(sqlite_house: FurnishedHouse, li
     ran = licsrv("licenses", "add", "BY-HAND", "--expires", "2020-01-01")
 
     assert (ran.exit_code, ran.err) == (
-        1, "licsrv: 2020-01-01 00:00 UTC has passed; a new license must end later.\n",
+        1, "licsrv: 2020-01-01 16:00 UTC has passed; a new license must end later.\n",
     )  # fmt: skip
 
 

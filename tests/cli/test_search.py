@@ -63,7 +63,7 @@ def test_maintenance_notes_and_issuing_anew(house: FurnishedHouse, licsrv: Run) 
     anew = licsrv("licenses", "reissue", code, "--reason", "It leaked", "--json")
     again = licsrv("licenses", "reissue", code, "--reason", "It leaked")
 
-    assert kept.document["license"]["maintenance_until"] == "2030-01-31T00:00:00Z"
+    assert kept.document["license"]["maintenance_until"] == "2030-01-31T16:00:00Z"
     assert noted.exit_code == 0
     assert anew.document["changed"] is True
     assert "Nothing was changed" in again.out

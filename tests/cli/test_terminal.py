@@ -71,27 +71,6 @@ def test_a_table_without_rows_is_nothing(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2027-01-31", datetime(2027, 1, 31, tzinfo=UTC)),
-        (" 2027-01-31T16:00:00Z ", datetime(2027, 1, 31, 16, tzinfo=UTC)),
-        ("2027-01-31 16:00:00.5+08:00", datetime(2027, 1, 31, 8, 0, 0, 500_000, tzinfo=UTC)),
-    ],
-)
-def test_a_day_or_a_moment_is_read(text: str, moment: datetime) -> None:
-    assert moments.parse(text) == moment
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "20270131", "2027-1-31", "2027-02-30", "2027-W01-1", "1800000000", "2027-01-31T16:00", "２027-01-31", "now"],
-)
-def test_anything_else_is_no_moment(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        moments.parse(text)
-
-
-@pytest.mark.parametrize(
     ("length", "words"),
     [
         (timedelta(), "0 seconds"), (timedelta(seconds=1), "1 second"), (timedelta(seconds=119), "119 seconds"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
 from licsrv.audit import Action
+from licsrv.licensing import store as licensing
 from licsrv.people.roles import Role
+from licsrv.platform.db import reading
 from tests.conftest import DEVICE
 from tests.console.conftest import Reader, reader
 from tests.console.furnishing import CODE, THIRD_DEVICE, Furnished, furnish, license_id
@@ -234,3 +237,17 @@ async def test_whatever_is_stored_comes_back_exactly_and_as_text(scene: Scene, t
     assert text in html.unescape((await scene.ann.see(page)).text)
     found = (await scene.ann.send("/admin/search", text=text)).text
     assert not re.search(r"<script>alert|<img src=x|<b>", found)
+
+
+@pytest.mark.parametrize("action", ["extend_grace", "set_maintenance"])
+async def test_a_typed_day_ends_where_the_next_day_begins_in_the_marketplaces_zone(scene: Scene, action: str) -> None:
+    await scene.do(action, until="2026-04-15")
+
+    with reading(scene.house.runtime.database) as session:
+        license = licensing.license_by_code(session, CODE)
+        assert license is not None
+        end = license.grace_until if action == "extend_grace" else license.maintenance_until
+    assert end == datetime(2026, 4, 15, 16, tzinfo=UTC)
+    page = (await scene.ann.see(scene.page)).text
+    assert 'type="date" value="2026-04-15"' in page
+    assert "Until the end of this day (Asia/Shanghai); empty: none" in page

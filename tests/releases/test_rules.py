@@ -73,11 +73,9 @@ def test_a_version_waits_for_its_publication(published_at: datetime, *, is_offer
 
 @pytest.mark.parametrize(
     ("maintained_until", "expected"),
-    [(None, "3.0"), (NOW - DAY, "3.0"), (NOW - DAY - SECOND, "2.0"), (NOW - 3 * DAY, "2.0")],
+    [(None, "3.0"), (NOW - DAY + SECOND, "3.0"), (NOW - DAY, "2.0"), (NOW - 3 * DAY + SECOND, "2.0")],
 )
-def test_maintenance_covers_what_was_published_up_to_its_last_moment(
-    maintained_until: datetime | None, expected: str
-) -> None:
+def test_maintenance_covers_what_was_published_before_its_end(maintained_until: datetime | None, expected: str) -> None:
     older, newer = candidate("2.0", published_at=NOW - 3 * DAY), candidate("3.0", published_at=NOW - DAY)
 
     assert choose(older, newer, holder=Holder("device", maintained_until)) == Choice(expected, forced=False)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from licsrv.desk.licenses.actions import ACTIONS
 from licsrv.desk.licenses.actions.staff_action import Change, Facts, Given, Refused, StaffAction, Takes
 from licsrv.errors import InvalidRequestError
+from licsrv.platform import days
 
-_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 COUNTED = timedelta(days=1)
 """How far back jobs count together for the approval limit."""
 FOR_LISTS: Mapping[str, StaffAction] = {name: action for name, action in ACTIONS.items() if action.is_for_lists}
@@ -87,7 +87,7 @@ def task_of(name: str, until: datetime | None, *, now: datetime) -> Task:
         raise InvalidRequestError(f"{name} takes a date: until.")
     if until is not None and Takes.UNTIL not in action.takes:
         raise InvalidRequestError(f"{name} takes no date.")
-    if until is not None and not _EARLIEST <= until < _LATEST:
+    if until is not None and not days.EARLIEST <= until < days.LATEST:
         raise InvalidRequestError("until is out of bounds.")
     task = Task(action, until)
     problem = action.problem(task.given, now=now)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import TypeVar
 
 from licsrv.errors import InvalidRequestError
+from licsrv.platform import days
 
 LONGEST_SPAN = 366
 PARAMETERS = ("from", "to", "by", "product", "customer")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_EARLIEST, _LATEST = date(2000, 1, 1), date(8999, 12, 31)
+_EARLIEST, _LATEST = days.EARLIEST.date(), days.LATEST.date() - timedelta(days=1)
 _LONGEST_NAME = 200
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PAST, _AHEAD = timedelta(days=29), timedelta(days=89)
@@ -74,16 +74,16 @@ class Question:
     @property
     def begins_at(self) -> datetime:
         """The first moment that is asked about."""
-        return datetime.combine(self.first, time(), self.zone).astimezone(UTC)
+        return days.begins_at(self.first, self.zone)
 
     @property
     def ends_at(self) -> datetime:
         """The first moment that is not asked about any more."""
-        return datetime.combine(self.last + timedelta(days=1), time(), self.zone).astimezone(UTC)
+        return days.ends_at(self.last, self.zone)
 
     def day_of(self, moment: datetime) -> date:
         """Return the day of a moment."""
-        return moment.astimezone(self.zone).date()
+        return days.day_of(moment, self.zone)
 
 
 def question(report: Report, asked: Mapping[str, str], *, zone: tzinfo, now: datetime) -> Question:
@@ -128,14 +128,11 @@ def _day(asked: Mapping[str, str], name: str) -> date | None:
     if text is None:
         return None
     try:
-        if not _DAY.fullmatch(text):
-            raise ValueError
-        found = date.fromisoformat(text)
+        return days.read_day(text)
     except ValueError:
-        raise InvalidRequestError(f"{name} must be a day such as 2027-01-31.") from None
-    if not _EARLIEST <= found <= _LATEST:
-        raise InvalidRequestError(f"{name} is out of bounds.")
-    return found
+        raise InvalidRequestError(
+            f"{name} must be a day such as 2027-01-31, from {_EARLIEST.year} to {_LATEST.year}."
+        ) from None
 
 
 def _name(asked: Mapping[str, str], name: str) -> str | None:

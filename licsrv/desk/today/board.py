@@ -14,13 +14,13 @@ from licsrv.desk.licenses.showing import View
 from licsrv.desk.lists import lists
 from licsrv.desk.lists.lists import Callback, Delivery
 from licsrv.desk.today import store
-from licsrv.heartbeats.rules import day_of
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.reconciliation import store as differences
 from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.outbox import store as outbox
+from licsrv.platform import days
 from licsrv.platform.fields import Body
 from licsrv.words import alerts as words
 from licsrv.words.sentences import Sentence, moment, same, span
@@ -129,9 +129,9 @@ def _ending(session: Session, view: View) -> list[LicenseLine]:
 
 def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown]:
     """Return who was refused when asking for a license, or told no at a check-in; the last first."""
-    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    asked = store.refused_since(session, midnight, MOST)
-    told = store.told_no(session, day_of(now, zone), MOST)
+    today = days.day_of(now, zone)
+    asked = store.refused_since(session, days.begins_at(today, zone), MOST)
+    told = store.told_no(session, today, MOST)
     codes = lists.codes_of(session, [*(row.license_id for row in asked), *(row.license_id for row in told)])
     names = store.device_names(session, [*(row.device for row in asked), *(row.device_id for row in told)])
     found = [
