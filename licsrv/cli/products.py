@@ -233,10 +233,10 @@ def _require_short(product: Product, place: Workplace) -> None:
     from licsrv.licensing.issuing import files, strings
     from licsrv.licensing.issuing.files import FileDetails
     from licsrv.licensing.issuing.issuing import Delivery
-    from licsrv.licensing.issuing.strings import SigningKey
+    from licsrv.licensing.signing import LICENSE_TYPE, SigningKey
 
     terms = _longest_terms(product, place)
-    key = SigningKey.make("k" * 16, Ed25519PrivateKey.generate(), typ=strings.LICENSE_TYPE)
+    key = SigningKey.make("k" * 16, Ed25519PrivateKey.generate(), typ=LICENSE_TYPE)
     facts = fingerprints.parse("020000000001|DISK|BOARD|CPU")
     salt = bytes(strings.SALT_BYTES)
     is_file = product.deliver_as == Delivery.FILE

@@ -26,9 +26,9 @@ from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.service import Answer, Beat, Granted
 from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import strings
-from licsrv.licensing.issuing.strings import SigningKey
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
+from licsrv.licensing.signing import SigningKey, seconds
 from licsrv.platform import days
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
@@ -179,7 +179,7 @@ def lease_payload(granted: Granted, nonce: str, *, issuer: str) -> bytes:
     ).encode("ascii")
 
 
-_seconds = lru_cache(maxsize=4096)(strings.seconds)
+_seconds = lru_cache(maxsize=4096)(seconds)
 _quoted_again = lru_cache(maxsize=256)(_quoted)
 
 

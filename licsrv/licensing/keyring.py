@@ -27,8 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
 from licsrv.errors import KeyringError
-from licsrv.licensing.issuing.files import SECOND_ALGORITHM, SecondKey
-from licsrv.licensing.issuing.strings import LEASE_TYPE, LICENSE_TYPE, SigningKey, b64
+from licsrv.licensing.signing import LEASE_TYPE, LICENSE_TYPE, SECOND_ALGORITHM, SecondKey, SigningKey, b64
 
 KEY_ID_LENGTH = 16
 DEVICE_KEY_NAME = "device.key"

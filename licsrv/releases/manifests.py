@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from licsrv.licensing.issuing import strings
-from licsrv.licensing.issuing.strings import SigningKey
+from licsrv.licensing.signing import SigningKey, seconds
 
 LIFETIME = timedelta(hours=24)
 """How long an answer counts. The nonce makes it fresh; the end bounds what a program without nonces believes."""
@@ -53,9 +53,9 @@ class Manifest:
             "sha256": self.sha256,
             "size": self.size,
             "forced": self.forced,
-            "published_at": strings.seconds(self.published_at),
-            "iat": strings.seconds(self.issued_at),
-            "exp": strings.seconds(self.issued_at + LIFETIME),
+            "published_at": seconds(self.published_at),
+            "iat": seconds(self.issued_at),
+            "exp": seconds(self.issued_at + LIFETIME),
             "running": self.running,
         }
         return claims if self.nonce is None else claims | {"nonce": self.nonce}

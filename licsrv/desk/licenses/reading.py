@@ -18,12 +18,13 @@ from typing import Any, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from licsrv.licensing.issuing import files, strings
+from licsrv.licensing import signing
+from licsrv.licensing.issuing import strings
 from licsrv.platform import strict_json
 from licsrv.platform.strict_json import MalformedJsonError
 
 STRING, FILE, LEASE, UNKNOWN = "license_string", "license_file", "lease", "unknown"
-_KINDS = {strings.LICENSE_TYPE: STRING, files.FILE_TYPE: FILE, strings.LEASE_TYPE: LEASE}
+_KINDS = {signing.LICENSE_TYPE: STRING, signing.FILE_TYPE: FILE, signing.LEASE_TYPE: LEASE}
 _PURPOSES = {STRING: "license", FILE: "license", LEASE: "lease"}
 _COMPACT = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", re.ASCII)
 _ARMOUR = re.compile(r"-----BEGIN LICENSE-----(.*?)-----END LICENSE-----", re.DOTALL)

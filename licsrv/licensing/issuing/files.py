@@ -24,15 +24,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
-
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import strings
-from licsrv.licensing.issuing.strings import LicenseTerms, SigningKey, b64
+from licsrv.licensing.issuing.strings import LicenseTerms
+from licsrv.licensing.signing import FILE_TYPE, SecondKey, SecondSignature, SigningKey, b64, encoded, second_header
 
-FILE_TYPE = "license-file+jwt"
-SECOND_ALGORITHM = "ML-DSA-65"
 DEFAULT_NAME = "license.lic"
 MAX_FILE = 64 * 1024
 _BEGIN, _END = "-----BEGIN LICENSE-----", "-----END LICENSE-----"
@@ -51,27 +48,6 @@ class FileDetails:
     order_id: str = ""
     file_name: str | None = None
     device_name: str = ""
-
-
-@dataclass(frozen=True)
-class SecondSignature:
-    """An ML-DSA-65 signature over a file's payload. It is kept: signing again gives another one."""
-
-    key_id: str
-    value: bytes
-
-
-@dataclass(frozen=True)
-class SecondKey:
-    """A private key that signs files a second time."""
-
-    key_id: str
-    private: MLDSA65PrivateKey
-
-    def sign(self, payload: bytes) -> SecondSignature:
-        """Return a signature over a file's payload, under an empty context."""
-        body = f"{_second_header(self.key_id)}.{b64(payload)}".encode("ascii")
-        return SecondSignature(self.key_id, self.private.sign(body))
 
 
 @dataclass(frozen=True)
@@ -127,7 +103,7 @@ def armoured(comments: str, payload: bytes, *, key: SigningKey, second: SecondSi
     """Return the text of a file; the same for the same arguments, as Ed25519 signs the same bytes the same way."""
     signatures = [_signature(_first_header(key, second), payload, key)]
     if second is not None:
-        signatures.append({"protected": _second_header(second.key_id), "signature": b64(second.value)})
+        signatures.append({"protected": second_header(second.key_id), "signature": b64(second.value)})
     document = json.dumps({"payload": b64(payload), "signatures": signatures}, separators=(",", ":"))
     body = base64.b64encode(document.encode("ascii")).decode("ascii")
     lines = [body[start : start + _LINE] for start in range(0, len(body), _LINE)]
@@ -142,17 +118,9 @@ def _signature(header: str, payload: bytes, key: SigningKey) -> dict[str, str]:
 def _first_header(key: SigningKey, second: SecondSignature | None) -> str:
     header = {"alg": "EdDSA", "kid": key.key_id, "typ": FILE_TYPE}
     if second is not None:
-        entry = f"{_second_header(second.key_id)}.{b64(second.value)}"  # its header too: nothing of it may be changed
+        entry = f"{second_header(second.key_id)}.{b64(second.value)}"  # its header too: nothing of it may be changed
         header["second"] = b64(hashlib.sha256(entry.encode("ascii")).digest())
-    return _encoded(header)
-
-
-def _second_header(key_id: str) -> str:
-    return _encoded({"alg": SECOND_ALGORITHM, "kid": key_id, "typ": FILE_TYPE})
-
-
-def _encoded(header: dict[str, str]) -> str:
-    return b64(json.dumps(header, separators=(",", ":")).encode("ascii"))
+    return encoded(header)
 
 
 def comments_digest(comments: str) -> str:

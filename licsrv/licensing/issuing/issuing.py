@@ -21,10 +21,11 @@ from licsrv.errors import InvalidRequestError, KeyringError
 from licsrv.licensing import lifecycle, store
 from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import files, strings
-from licsrv.licensing.issuing.files import FileDetails, SecondKey, SecondSignature
-from licsrv.licensing.issuing.strings import LicenseTerms, SigningKey
+from licsrv.licensing.issuing.files import FileDetails
+from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.lifecycle import LicenseFacts
+from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey
 from licsrv.licensing.store import ProductRow
 from licsrv.platform.ids import new_id
 

@@ -6,74 +6,27 @@ their own on purpose (three witnesses): a mistake made once must not be made eve
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from nacl.bindings import crypto_sign
-
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing.fingerprints import MOST_BOUND, DeviceFacts, Part
+from licsrv.licensing.signing import SigningKey, b64, seconds
 
 MAX_STRING = 1024  # the marketplace's limit for a license that travels as characters
-LICENSE_TYPE = "license+jwt"
-LEASE_TYPE = "lease+jwt"
 SALT_BYTES = 12
 _HASH_BYTES = 6
-_SIGNATURE_BYTES = 64
 _CLAIM_OF_PART = {Part.MAC: "m", Part.DISK: "d", Part.BOARD: "b", Part.CPU: "c"}
-
-
-def b64(raw: bytes) -> str:
-    """Return base64url without padding."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
-@dataclass(frozen=True)
-class SigningKey:
-    """A private key together with the protected header that it stands for.
-
-    Every check-in waits for a signature, and libsodium makes it in two thirds of the time that OpenSSL takes
-    (docs/adr/0006). Both make the same bytes: Ed25519 is deterministic (RFC 8032), and the tests compare them.
-    """
-
-    key_id: str
-    private: Ed25519PrivateKey
-    header: bytes
-    secret: bytes = field(repr=False)
-
-    @classmethod
-    def make(cls, key_id: str, private: Ed25519PrivateKey, *, typ: str) -> SigningKey:
-        """Prepare the header once: it is the same in every text that this key signs."""
-        header = json.dumps({"alg": "EdDSA", "kid": key_id, "typ": typ}, separators=(",", ":")).encode("ascii")
-        secret = private.private_bytes_raw() + private.public_key().public_bytes_raw()  # as libsodium has it
-        return cls(key_id, private, b64(header).encode("ascii"), secret)
-
-    def typed(self, typ: str) -> SigningKey:
-        """Return the same key for texts of another type: what is signed as one can never pass for another."""
-        return SigningKey.make(self.key_id, self.private, typ=typ)
-
-    def sign(self, payload: bytes) -> str:
-        """Return the compact serialization of a payload."""
-        body = self.header + b"." + base64.urlsafe_b64encode(payload).rstrip(b"=")
-        signature = base64.urlsafe_b64encode(crypto_sign(body, self.secret)[:_SIGNATURE_BYTES]).rstrip(b"=")
-        return (body + b"." + signature).decode("ascii")
 
 
 def digest(text: str) -> str:
     """Return how a license string is looked up: its SHA-256, hex."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def seconds(moment: datetime) -> int:
-    """Return whole Unix seconds, as claims have them."""
-    return int(moment.timestamp())
 
 
 def device_claim(facts: DeviceFacts, *, salt: bytes, most: int) -> dict[str, Any]:

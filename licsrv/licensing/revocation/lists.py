@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from licsrv.licensing.issuing.strings import SigningKey, seconds
+from licsrv.licensing.signing import SigningKey, seconds
 
 LIST_TYPE = "revocations"
 ENTRY_BYTES = 7

@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from licsrv.errors import InvalidRequestError, ServiceUnavailableError
-from licsrv.licensing.issuing.strings import SigningKey, b64
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.revocation import lists, store
 from licsrv.licensing.revocation.lists import Edition
+from licsrv.licensing.signing import SigningKey, b64
 from licsrv.platform.clock import Clock
 from licsrv.platform.db import Database, reading
 from licsrv.platform.openapi import Operation
