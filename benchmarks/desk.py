@@ -25,9 +25,10 @@ from licsrv.desk.licenses.showing import View
 from licsrv.desk.today import board
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import changes, devices
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, Terms
 from licsrv.licensing.keyring import KeyFolder, Keyring
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, DevicePart, License
 from licsrv.platform.db import Database, open_database, reading, table_of, transaction
 from licsrv.platform.paging import Window

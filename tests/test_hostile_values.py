@@ -17,8 +17,8 @@ import pytest
 from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
-from licsrv.licensing.changes import MARKETPLACE, Purchase
-from licsrv.marketplace.licenses.instances import ONLINE
+from licsrv.licensing.changes import Purchase
+from licsrv.marketplace.origins import AUTHORIZATION_CODE, ONLINE_LICENSE
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, release, renewal, send, status
@@ -63,7 +63,7 @@ def licenses(runtime: Runtime) -> None:
     ends = {CODE: NOW + timedelta(days=30), ENDLESS: None, INSTANCE: datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)}
     with transaction(runtime.database) as session:
         for code, ends_at in ends.items():
-            source = ONLINE if code == INSTANCE else MARKETPLACE
+            source = ONLINE_LICENSE.source if code == INSTANCE else AUTHORIZATION_CODE.source
             purchase = Purchase(code, source, product_id="OFFI1", expires_at=ends_at, device_limit=3)
             changes.add(session, purchase, cause=Cause("test"), now=NOW - timedelta(days=1))
 

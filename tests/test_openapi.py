@@ -19,7 +19,8 @@ from licsrv import audit
 from licsrv.app import Runtime, build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.licensing import changes
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, StandingClock, make_settings
 

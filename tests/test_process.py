@@ -22,7 +22,8 @@ from licsrv.audit import Action, Cause
 from licsrv.audit.tables import AuditEntry
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import changes
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, License
 from licsrv.marketplace.callbacks import signature as callback_signature
 from licsrv.marketplace.tables import CallUnderWay

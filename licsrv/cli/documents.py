@@ -30,7 +30,7 @@ def license(row: License, *, places: int, now: datetime) -> Document:
         "id": row.id,
         "code": row.code,
         "status": str(lifecycle.status(row, now)),
-        "reason": lifecycle.reason(row, now),
+        "reason": lifecycle.reason(row, now).en,
         "is_provisional": lifecycle.is_provisional(row, now),
         "is_test": row.is_test,
         "source": row.source,

@@ -14,8 +14,8 @@ from licsrv.cli.terminal import Column
 from licsrv.desk.licenses import sentences
 from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing import lifecycle, store
-from licsrv.licensing.changes import MARKETPLACE
+from licsrv.licensing import lifecycle, origins, store
+from licsrv.licensing.places import limit
 from licsrv.licensing.tables import Device, License, Product
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.tables import LicenseOrder, MarketplaceView
@@ -86,9 +86,7 @@ def gather(session: Session, name: str, *, default_places: int, now: datetime) -
     page = Page(
         license=license,
         product=product,
-        places=lifecycle.places(
-            device_limit=license.device_limit, amount=license.amount, product=product, default=default_places
-        ),
+        places=limit(license, product, default=default_places),
         devices=store.devices(session, license.id),
         contacts=heartbeats.last_contacts(session, license.id),
         orders=marketplace.orders(session, license.id),
@@ -137,7 +135,7 @@ def _facts(page: Page) -> list[tuple[str, object]]:
 
 
 def _sale(license: License) -> str:
-    where = "at the marketplace" if license.source == MARKETPLACE else "elsewhere, added by hand"
+    where = origins.of(license.source).sold.en
     order = f", order {license.order_id}" if license.order_id else ""
     return f"{where}{order}" + (f", amount {license.amount}" if license.amount else "")
 

@@ -96,11 +96,9 @@ def _documents(place: Workplace, session: Session, found: list[License], now: da
 
 def _document(place: Workplace, license: License, product: Product | None, now: datetime) -> dict[str, Any]:
     from licsrv.cli import documents
-    from licsrv.licensing import lifecycle
+    from licsrv.licensing.places import limit
 
-    places = lifecycle.places(
-        device_limit=license.device_limit, amount=license.amount, product=product, default=place.settings.device_limit
-    )
+    places = limit(license, product, default=place.settings.device_limit)
     return documents.license(license, places=places, now=now)
 
 
@@ -160,7 +158,8 @@ def add(
 
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing.changes import MANUAL, Purchase
+    from licsrv.licensing.changes import Purchase
+    from licsrv.licensing.origins import MANUAL
 
     purchase = Purchase(
         code=code,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from licsrv.licensing import lifecycle
-from licsrv.licensing.lifecycle import LicenseFacts, Status
+from licsrv.licensing.lifecycle import SoldLicense, Status
 
 # A device that may not work asks again soon, so that a renewal or a reinstatement reaches it within the hour.
 RETRY_WHEN_REFUSED = timedelta(hours=1)
@@ -47,7 +47,7 @@ class LeaseTerms(NamedTuple):
         return self.status == "ACTIVE"
 
 
-def decide(license: LicenseFacts, *, device_has_place: bool, spans: Spans, now: datetime) -> LeaseTerms:
+def decide(license: SoldLicense, *, device_has_place: bool, spans: Spans, now: datetime) -> LeaseTerms:
     """Decide what a device is told: an ordinary answer for every status, never an error."""
     status = lifecycle.status(license, now)
     ends_at = lifecycle.end_of_use(license)
@@ -58,4 +58,4 @@ def decide(license: LicenseFacts, *, device_has_place: bool, spans: Spans, now: 
     again_at = now + min(spans.interval, RETRY_WHEN_REFUSED)
     if status is Status.ACTIVE:
         return LeaseTerms("RELEASED", _PLACE_GIVEN_BACK, now, again_at, again_at, ends_at)
-    return LeaseTerms(_LEASE_STATUS[status], lifecycle.reason(license, now), now, again_at, again_at, ends_at)
+    return LeaseTerms(_LEASE_STATUS[status], lifecycle.reason(license, now).en, now, again_at, again_at, ends_at)

@@ -18,12 +18,12 @@ from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.store import Presented
 from licsrv.licensing import devices as licensing
-from licsrv.licensing import fingerprints, refused_devices
-from licsrv.licensing.changes import MARKETPLACE
+from licsrv.licensing import fingerprints, origins, refused_devices
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.origins import Use
 from licsrv.licensing.refused_devices import Refused
 from licsrv.outbox import store as outbox
-from licsrv.outbox.messages import Message, QueryLicense, ReportUsage
+from licsrv.outbox.messages import Message
 
 _LONGEST_DAY = timedelta(hours=26)  # a day on which clocks are set back, and an hour because clocks differ
 
@@ -132,17 +132,18 @@ def _may_work_again(check_in: _CheckIn) -> bool:
 def _report_resumed(session: Session, resumed: Sequence[_CheckIn], day: date, now: datetime) -> None:
     """Report the use of devices whose first check-in of the day was refused; a use is reported once a day."""
     since = now - _LONGEST_DAY
-    reports = [report for check_in in resumed if (report := _report(check_in, day)) is not None]
+    reports = [report for check_in in resumed for report in _reports(check_in, day)]
     missing = [report for report in reports if not outbox.was_enqueued(session, report, since=since)]
     outbox.enqueue_many(session, missing, now=now)
 
 
-def _report(check_in: _CheckIn, day: date) -> ReportUsage | None:
-    """Return the usage report of a device that may work, where the marketplace sold its license."""
+def _reports(check_in: _CheckIn, day: date, *, is_first_of_license: bool = False) -> Sequence[Message]:
+    """Return what is reported of a use, as the origin of its license says; what is released is not reported."""
     row = check_in.row
-    if row.source != MARKETPLACE or row.released_at is not None or not check_in.terms.may_work:
-        return None
-    return ReportUsage(row.license_id, code=row.code, client_id=row.device_id, day=day)
+    if row.released_at is not None:
+        return ()
+    use = Use(row.license_id, row.code, row.device_id, day, is_first_of_license, check_in.terms.may_work)
+    return origins.of(row.source).reports(use)
 
 
 def _write_again(session: Session, again: Sequence[_CheckIn], day: date, now: datetime) -> None:
@@ -184,16 +185,11 @@ def _write_first(session: Session, first: Mapping[str, _CheckIn], day: date, now
 
 
 def _enqueue(session: Session, fresh: Sequence[_CheckIn], licenses: set[str], day: date, now: datetime) -> None:
-    """Tell the marketplace of its own licenses; what was added by hand is nobody's business but ours."""
+    """Report the first use of the day."""
     messages: list[Message] = []
-    unasked = set(licenses)
+    unreported = set(licenses)
     for check_in in fresh:
-        row = check_in.row
-        if row.source != MARKETPLACE or row.released_at is not None:
-            continue
-        if row.license_id in unasked:
-            unasked.discard(row.license_id)
-            messages.append(QueryLicense(row.license_id, code=row.code))
-        if (report := _report(check_in, day)) is not None:
-            messages.append(report)
+        license_id = check_in.row.license_id
+        messages += _reports(check_in, day, is_first_of_license=license_id in unreported)
+        unreported.discard(license_id)
     outbox.enqueue_many(session, messages, now=now)

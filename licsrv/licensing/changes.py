@@ -21,8 +21,6 @@ from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
 
-MARKETPLACE = "marketplace"
-MANUAL = "manual"
 LONGEST_GRACE = timedelta(days=90)
 _NAMED = 50
 
@@ -112,20 +110,20 @@ def reopen(session: Session, license: License, *, cause: Cause, now: datetime) -
     return True
 
 
-def add_provisional(session: Session, code: str, *, until: datetime, cause: Cause, now: datetime) -> License:
+def add_provisional(session: Session, purchase: Purchase, *, until: datetime, cause: Cause, now: datetime) -> License:
     """Let a code run for a short time although the authority could not be asked.
 
     A code that had its provisional time gets no second one, so this cannot go on for ever.
     """
-    license = store.license_for_update(session, code)
+    license = store.license_for_update(session, purchase.code)
     if license is not None:
         return license
-    license = _new(Purchase(code, MARKETPLACE), now)
+    license = _new(purchase, now)
     license.provisional_until = until
 
     session.add(license)
     session.flush()
-    detail = {"code": code, "until": until.isoformat()}
+    detail = {"code": purchase.code, "until": until.isoformat()}
     audit.record(session, Action.LICENSE_PROVISIONAL, subject=license.id, cause=cause, detail=detail, now=now)
     return license
 

@@ -21,7 +21,7 @@ from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
-from licsrv.licensing.lifecycle import Admission, KnownDevice
+from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import Device, IssuedLicense
@@ -39,7 +39,7 @@ class MaintainedLicense(IssuableLicense, Protocol):
 
 
 class MaintenanceEnd(Protocol):
-    """Says which releases a license covers; known by whoever knows the rules of releases."""
+    """Says which releases a license covers; the room of releases knows."""
 
     def __call__(self, session: Session, license: MaintainedLicense, /) -> datetime | None:
         """Return the last release date covered; None when there is no such limit."""
@@ -169,15 +169,11 @@ def _activate(
     facts = fingerprints.parse(request.device_info)
     parts = fingerprints.hash_parts(facts, key=keyring.device_key)
     candidates = store.devices_like(session, license.id, parts)
-    places = lifecycle.places(
-        device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
-    )
-    if not candidates and license.places_taken >= places:
+    places = HeldPlaces(limit(license, product, default=terms.device_limit), license.places_taken)
+    if not candidates and places.is_full:
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
 
-    admission = lifecycle.decide_activation(
-        license, candidates, parts, places_taken=license.places_taken, places=places, now=now
-    )
+    admission = places.decide(license, candidates, parts, now=now)
 
     bound = _bound(facts, admission, candidates, keyring)
     text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
@@ -187,7 +183,7 @@ def _activate(
     wording = Wording(
         terms.issuer,
         product,
-        license.amount or places,
+        license.amount or places.limit,
         request.starts_at,
         request.ends_by,
         terms.maintenance_end(session, license),
@@ -195,7 +191,7 @@ def _activate(
     recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
     issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:
-        detail = _explain(admission, device_id, issued.issued_id, places)
+        detail = _explain(admission, device_id, issued.issued_id, places.limit)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
     refresh_after = _earlier(now + terms.lease_grace, ends_at)
@@ -217,10 +213,8 @@ def note_refusal(
 
 
 def unknown_code() -> LicenseNotFoundError:
-    """Return the refusal of a code that nobody knows."""
-    return LicenseNotFoundError(
-        "No license has this code.", action="Check the code: it stands with the purchase at the marketplace."
-    )
+    """Return the refusal of an unknown code."""
+    return LicenseNotFoundError("No license has this code.", action="Check the code: the purchase shows it.")
 
 
 def _bound(

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from sqlmodel import Session, col
 
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
-from licsrv.licensing.lifecycle import KnownDevice
+from licsrv.licensing.places import KnownDevice
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
 from licsrv.platform.db import execute, is_member, table_of
 

@@ -199,30 +199,33 @@ def prune(
 
 
 @dataclass(frozen=True)
-class Origin:
+class Requester:
     """From where a provisional license is asked for, as keyed hashes."""
 
     address_hash: str
     network_hash: str
 
 
-def provisional_grants(session: Session, origin: Origin, *, since: datetime) -> Granted:
+def provisional_grants(session: Session, requester: Requester, *, since: datetime) -> Granted:
     """Count the provisional licenses given since a moment: to an address, to its network and in all."""
     grants = table_of(ProvisionalGrant).c
     query = select(
-        func.coalesce(func.sum(case((grants.address_hash == origin.address_hash, 1), else_=0)), 0),
-        func.coalesce(func.sum(case((grants.network_hash == origin.network_hash, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((grants.address_hash == requester.address_hash, 1), else_=0)), 0),
+        func.coalesce(func.sum(case((grants.network_hash == requester.network_hash, 1), else_=0)), 0),
         func.count(),
     ).where(grants.granted_at > since)
     address, network, in_all = session.execute(query).one()
     return Granted(int(address), int(network), in_all)
 
 
-def add_provisional_grant(session: Session, license_id: str, origin: Origin, *, now: datetime) -> None:
+def add_provisional_grant(session: Session, license_id: str, requester: Requester, *, now: datetime) -> None:
     """Note that a provisional license was given."""
     session.add(
         ProvisionalGrant(
-            license_id=license_id, address_hash=origin.address_hash, network_hash=origin.network_hash, granted_at=now
+            license_id=license_id,
+            address_hash=requester.address_hash,
+            network_hash=requester.network_hash,
+            granted_at=now,
         )
     )
 

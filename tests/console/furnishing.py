@@ -11,7 +11,8 @@ from licsrv import audit
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing import store as licensing
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, OTHER_DEVICE, StandingClock
 from tests.staff import House

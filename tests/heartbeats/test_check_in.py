@@ -19,9 +19,11 @@ from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing import changes, store
-from licsrv.licensing.changes import MANUAL, MARKETPLACE, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.keyring import KeyFolder, Purpose
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License
+from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
@@ -29,7 +31,7 @@ from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 CAUSE = Cause("test")
 
 
-def add_license(runtime: Runtime, code: str, *, source: str = MARKETPLACE, **facts: Any) -> str:
+def add_license(runtime: Runtime, code: str, *, source: str = AUTHORIZATION_CODE.source, **facts: Any) -> str:
     with transaction(runtime.database, (audit.seal,)) as session:
         return changes.add(session, Purchase(code, source, **facts), cause=CAUSE, now=runtime.clock.now()).id
 

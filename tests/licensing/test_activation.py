@@ -15,8 +15,9 @@ from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing import changes, store
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, Terms, activate
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, IssuedLicense, License
 from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock

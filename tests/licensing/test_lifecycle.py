@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from licsrv.errors import (
-    DeviceLimitError,
     LicenseExpiredError,
     LicenseFrozenError,
     LicenseNotFoundError,
@@ -16,7 +15,8 @@ from licsrv.errors import (
     LicenseRevokedError,
 )
 from licsrv.licensing import lifecycle
-from licsrv.licensing.lifecycle import KnownDevice, Status
+from licsrv.licensing.lifecycle import Status
+from licsrv.licensing.origins import BY_HAND, Bilingual
 from tests.conftest import NOW
 
 MOMENT = timedelta(microseconds=1)
@@ -24,6 +24,7 @@ MOMENT = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Facts:
+    source: str = BY_HAND.source
     activated_at: datetime | None = NOW - timedelta(days=30)
     provisional_until: datetime | None = None
     expires_at: datetime | None = NOW + timedelta(days=30)
@@ -62,7 +63,7 @@ STATUS = [
 @pytest.mark.parametrize(("facts", "expected"), [case[1:] for case in STATUS], ids=[case[0] for case in STATUS])
 def test_status(facts: Facts, expected: Status) -> None:
     assert lifecycle.status(facts, NOW) is expected
-    assert bool(lifecycle.reason(facts, NOW)) is (expected is not Status.ACTIVE)
+    assert all(lifecycle.reason(facts, NOW)) is (expected is not Status.ACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -82,35 +83,13 @@ def test_a_license_that_is_not_active_is_refused_with_something_to_do(facts: Fac
     assert caught.value.action  # type: ignore[attr-defined]
 
 
-def test_the_reason_of_a_revocation_is_told_to_the_customer() -> None:
-    facts = replace(ACTIVE, revoked_at=NOW, revoked_reason="Paid back on 3 March.")
+def test_the_customer_reads_the_reason_of_a_revocation() -> None:
+    given = "Paid back on 3 March."
+    facts = replace(ACTIVE, revoked_at=NOW, revoked_reason=given)
 
+    assert lifecycle.reason(facts, NOW) == Bilingual(given, given)
     with pytest.raises(LicenseRevokedError, match=r"Paid back on 3 March\."):
         lifecycle.require_usable(facts, NOW)
-
-
-@dataclass(frozen=True)
-class ProductFacts:
-    device_limit: int | None = None
-    amount_is_places: bool = True
-
-
-@pytest.mark.parametrize(
-    ("device_limit", "amount", "product", "expected"),
-    [
-        (None, None, None, 3),
-        (None, 5, None, 5),
-        (None, 0, None, 3),
-        (7, 5, ProductFacts(2), 7),
-        (None, 5, ProductFacts(2), 10),
-        (None, 5, ProductFacts(None), 5),
-        (None, 5, ProductFacts(2, amount_is_places=False), 2),
-        (None, 5, ProductFacts(None, amount_is_places=False), 3),
-        (None, None, ProductFacts(2), 2),
-    ],
-)
-def test_places(device_limit: int | None, amount: int | None, product: ProductFacts | None, expected: int) -> None:
-    assert lifecycle.places(device_limit=device_limit, amount=amount, product=product, default=3) == expected
 
 
 STATED = NOW - timedelta(hours=1)
@@ -133,39 +112,3 @@ def test_a_late_statement_about_the_end_changes_nothing(
     current: datetime | None, new: datetime | None, stated_at: datetime, may_shorten: bool, accepted: bool
 ) -> None:
     assert lifecycle.accepts_expiry(current, STATED, new, stated_at=stated_at, may_shorten=may_shorten) is accepted
-
-
-PARTS = {"mac": ["m"], "disk": ["d"], "board": ["b"], "cpu": ["c"]}
-KNOWN = KnownDevice("device", PARTS, has_place=True)
-GONE = KnownDevice("gone", PARTS, has_place=False)
-STRANGER = {"mac": ["x"], "disk": ["y"], "board": ["b"]}
-
-
-def decide(devices: list[KnownDevice], given: dict[str, list[str]], taken: int, places: int) -> lifecycle.Admission:
-    return lifecycle.decide_activation(ACTIVE, devices, given, places_taken=taken, places=places, now=NOW)
-
-
-def test_a_known_device_is_served_when_the_license_is_full() -> None:
-    admission = decide([KNOWN], PARTS, 1, 1)
-
-    assert (admission.device_id, admission.takes_place) == ("device", False)
-
-
-def test_a_new_device_takes_a_free_place() -> None:
-    assert decide([KNOWN], STRANGER, 1, 2).takes_place is True
-
-
-def test_a_new_device_is_refused_when_the_license_is_full_and_told_how_it_differs() -> None:
-    with pytest.raises(DeviceLimitError) as caught:
-        decide([KNOWN], STRANGER, 1, 1)
-
-    assert caught.value.extra["parts"] == {"mac": "differs", "disk": "differs", "board": "agrees", "cpu": "not given"}
-    assert (caught.value.extra["places"], caught.value.extra["places_taken"]) == (1, 1)
-
-
-def test_a_device_that_gave_its_place_back_takes_one_again_if_there_is_one() -> None:
-    admission = decide([GONE], PARTS, 0, 1)
-
-    assert (admission.device_id, admission.takes_place) == ("gone", True)
-    with pytest.raises(DeviceLimitError):
-        decide([GONE], PARTS, 1, 1)

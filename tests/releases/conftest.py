@@ -13,7 +13,8 @@ from licsrv import audit
 from licsrv.app import Runtime, build_runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes as licensing
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License, Product
 from licsrv.platform.config import Settings
 from licsrv.platform.db import transaction

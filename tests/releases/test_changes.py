@@ -17,7 +17,8 @@ from licsrv import audit
 from licsrv.audit.tables import AuditEntry
 from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
 from licsrv.licensing import changes as licensing
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import Database, open_database, reading, transaction
 from licsrv.releases import changes, store
 from licsrv.releases.catalogues import Catalogues

@@ -16,6 +16,7 @@ from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.issuing.issuing import Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.places import limit
 from licsrv.licensing.store import ProductRow
 from licsrv.licensing.tables import Device, License, Product
 
@@ -95,9 +96,7 @@ def _for_facts(
 
 def _wording(session: Session, license: License, terms: Terms) -> Wording:
     product = licensing.product(session, license.product_id)
-    places = lifecycle.places(
-        device_limit=license.device_limit, amount=license.amount, product=product, default=terms.device_limit
-    )
+    places = limit(license, product, default=terms.device_limit)
     maintenance_until = terms.maintenance_end(session, license)
     return Wording(terms.issuer, _row(product), license.amount or places, maintenance_until=maintenance_until)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from licsrv.licensing import lifecycle
-from licsrv.licensing.lifecycle import LicenseFacts, Status
+from licsrv.licensing.lifecycle import SoldLicense, Status
 from licsrv.words import licenses as words
 from licsrv.words.sentences import Sentence, moment
 
 
-def license_is(license: LicenseFacts, *, places_taken: int, places: int, now: datetime) -> Sentence:
+def license_is(license: SoldLicense, *, places_taken: int, places: int, now: datetime) -> Sentence:
     """Say what a license is and may do now."""
     if lifecycle.status(license, now) is not Status.ACTIVE:
         return words.UNUSABLE.filled(why=reason(license, now))
@@ -21,14 +21,12 @@ def license_is(license: LicenseFacts, *, places_taken: int, places: int, now: da
     return _usable(license, now).filled(until=moment(ends_at, now), places=taken)
 
 
-def _usable(license: LicenseFacts, now: datetime) -> Sentence:
+def _usable(license: SoldLicense, now: datetime) -> Sentence:
     if lifecycle.is_provisional(license, now):
         return words.PROVISIONAL
     return words.IN_GRACE if lifecycle.is_in_grace(license, now) else words.USABLE
 
 
-def reason(license: LicenseFacts, now: datetime) -> Sentence:
+def reason(license: SoldLicense, now: datetime) -> Sentence:
     """Say why a license may not be used; empty when it may. What people gave as a reason stays in their words."""
-    status = lifecycle.status(license, now)
-    given = {Status.REVOKED: license.revoked_reason, Status.NOT_ACTIVATED: license.refused_reason}.get(status)
-    return Sentence(zh=given or words.WHY_NOT.get(status, ""), en=lifecycle.reason(license, now))
+    return Sentence.model_validate(lifecycle.reason(license, now)._asdict())

@@ -25,6 +25,7 @@ from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import fingerprints, lifecycle
 from licsrv.licensing.fingerprints import HashedParts
+from licsrv.licensing.places import limit
 from licsrv.licensing.tables import Device, License, Product
 from licsrv.marketplace.reconciliation.tables import Difference
 from licsrv.marketplace.tables import MarketplaceView
@@ -49,9 +50,7 @@ def license_lines(session: Session, licenses: Sequence[License], view: View) -> 
 
 def places_of(license: License, product: Product | None, view: View) -> int:
     """Return how many devices a license has room for."""
-    return lifecycle.places(
-        device_limit=license.device_limit, amount=license.amount, product=product, default=view.default_places
-    )
+    return limit(license, product, default=view.default_places)
 
 
 def facts(license: License, product: Product | None, view: View) -> LicenseFactsShown:

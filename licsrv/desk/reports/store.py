@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from licsrv.desk.reports.questions import By, Question
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing.changes import MARKETPLACE
+from licsrv.licensing import origins
 from licsrv.licensing.tables import License, Product, RefusedDevice
 from licsrv.outbox.messages import ReportUsage
 from licsrv.outbox.rules import State
@@ -125,13 +125,13 @@ def usage_rows(session: Session, question: Question) -> Iterator[Any]:
 
 
 def _usage(question: Question) -> Any:
-    """Return what devices did beside what the outbox says of it; only the marketplace's licenses are reported."""
+    """Return what devices did next to what the outbox says of it, for licenses whose use is reported."""
     none, one = literal(0), literal(1)
     recorded = (
         select(cast(_check_ins.day, String).label("day"), _check_ins.license_id,
                one.label("recorded"), none.label("reported"), none.label("waiting"), none.label("failed"))
         .join(table_of(License), _licenses.id == _check_ins.license_id)
-        .where(_days(question), _check_ins.status == _ACTIVE, _licenses.source == MARKETPLACE)
+        .where(_days(question), _check_ins.status == _ACTIVE, _licenses.source.in_(origins.reporting_use()))
     )  # fmt: skip
     day = _outbox.payload["day"].as_string()
     reports = select(

@@ -28,7 +28,16 @@ from licsrv.errors import InvalidRequestError
 from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.issuing.strings import LicenseTerms
-from licsrv.licensing.signing import FILE_TYPE, SecondKey, SecondSignature, SigningKey, b64, encoded, second_header
+from licsrv.licensing.signing import (
+    FILE_TYPE,
+    SecondKey,
+    SecondSignature,
+    SigningKey,
+    b64,
+    encoded,
+    second_header,
+    seconds,
+)
 
 DEFAULT_NAME = "license.lic"
 MAX_FILE = 64 * 1024
@@ -159,7 +168,7 @@ def _facts(terms: LicenseTerms, details: FileDetails) -> Sequence[tuple[str, str
 
 def _later_beginning(terms: LicenseTerms) -> str:
     """Return from when it counts, where that is not at once."""
-    if terms.starts_at is None or strings.seconds(terms.starts_at) <= strings.seconds(terms.issued_at):
+    if terms.starts_at is None or seconds(terms.starts_at) <= seconds(terms.issued_at):
         return ""
     return _moment(terms.starts_at)
 

@@ -24,8 +24,8 @@ from licsrv.licensing.issuing import files, strings
 from licsrv.licensing.issuing.files import FileDetails
 from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import Keyring, Purpose
-from licsrv.licensing.lifecycle import LicenseFacts
-from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey
+from licsrv.licensing.lifecycle import SoldLicense
+from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, b64
 from licsrv.licensing.store import ProductRow
 from licsrv.platform.ids import new_id
 
@@ -53,7 +53,7 @@ class Issued:
     form: str = STRING
 
 
-class IssuableLicense(LicenseFacts, Protocol):
+class IssuableLicense(SoldLicense, Protocol):
     """The facts of a license that stand in its string; a table row and a plain row both have them."""
 
     @property
@@ -218,7 +218,7 @@ def issue_file_again(
 
 def _device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
     device: dict[str, Any] = json.loads(before.claims)["dev"]
-    return {"v": device["v"], "s": strings.b64(salt(keyring.device_key, _salt_of(before))), **device}
+    return {"v": device["v"], "s": b64(salt(keyring.device_key, _salt_of(before))), **device}
 
 
 def _salt_of(before: Any) -> str:
@@ -362,7 +362,7 @@ def _claims_again(before: Any, issue: _Issue, fresh: Mapping[str, Any], *, most:
     if before.key_id != issue.key.key_id or not begins_alike or _lasting(claims) != _lasting(fresh):
         return None
     old_salt = salt(issue.keyring.device_key, before.id)
-    claims["dev"] = {"v": claims["dev"]["v"], "s": strings.b64(old_salt), **claims["dev"]}
+    claims["dev"] = {"v": claims["dev"]["v"], "s": b64(old_salt), **claims["dev"]}
     most = _most(claims["dev"]) if most is None else most
     is_same = claims["dev"] == strings.device_claim(issue.recipient.facts, salt=old_salt, most=most)
     return claims if is_same else None

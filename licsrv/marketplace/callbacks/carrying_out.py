@@ -20,7 +20,6 @@ from licsrv.audit import Cause
 from licsrv.errors import CallbackError
 from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
-from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store
 from licsrv.marketplace.commands import (
@@ -44,6 +43,7 @@ from licsrv.marketplace.commands import (
 )
 from licsrv.marketplace.licenses import applications, instances
 from licsrv.marketplace.licenses.applications import Issuer
+from licsrv.marketplace.origins import AskedBy, asked_by
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryLicense, QueryOrder
 
@@ -130,9 +130,10 @@ def _change_license(
 
 def _ask_afterwards(session: Session, license: License, command: LicenseCommand, *, now: datetime) -> None:
     """Ask the marketplace for its own word: about the code, or about the order that changed an instance."""
-    if license.source == MARKETPLACE:
+    by = asked_by(license.source)
+    if by is AskedBy.CODE:
         outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
-    elif license.source == instances.ONLINE and isinstance(command, ChangeExpiry | ChangeOrder):
+    elif by is AskedBy.ORDER and isinstance(command, ChangeExpiry | ChangeOrder):
         order = QueryOrder(
             license.id, code=license.code, order_id=command.order_id, order_line_id=command.order_line_id
         )

@@ -9,10 +9,11 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.licensing import changes, store
-from licsrv.licensing.changes import MARKETPLACE, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState, ReportedStatus
+from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.marketplace.tables import MarketplaceView
 
 # GAP (protocol §11.1): whether a query's answer names the expiry is not documented. Where it says ALIVE without one
@@ -24,7 +25,7 @@ def take_over(session: Session, code: str, found: Activation | CodeState, *, cau
     """Make a license of what activating (or querying an activated code) told; the second time changes nothing."""
     purchase = Purchase(
         code=code,
-        source=MARKETPLACE,
+        source=AUTHORIZATION_CODE.source,
         product_id=found.product_id or "",
         order_id=found.order_id or "",
         amount=found.amount,

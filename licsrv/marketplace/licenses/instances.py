@@ -22,13 +22,12 @@ from licsrv.licensing.tables import License
 from licsrv.marketplace import store
 from licsrv.marketplace.commands import CheckChange, OpenedInstance, OpenInstance, OpenLicense, Outcome, ResultCode
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
+from licsrv.marketplace.origins import LICENSE_V1, ONLINE_LICENSE, AskedBy, MarketplaceOrigin
 from licsrv.marketplace.tables import Instance, OrderRecord
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryOrder
 from licsrv.platform.ids import new_id
 
-ONLINE = "online"
-LICENSE_V1 = "license_v1"
 UNDONE = "UNSUBSCRIBE_RENEWAL_PERIOD"
 """The scene that takes a renewal back; it names the order of that renewal (§3.3, the reading of the License page)."""
 
@@ -47,7 +46,7 @@ def open_instance(session: Session, command: OpenInstance, *, cause: Cause, now:
     Raises:
         CallbackError: ``000005`` when the marketplace has refused to say what was ordered for an hour.
     """
-    instance = _instance(session, command, source=ONLINE, cause=cause, now=now)
+    instance = _instance(session, command, origin=ONLINE_LICENSE, cause=cause, now=now)
     license = licenses.license_for_update(session, instance.code)
     if license is None:
         raise AssertionError  # both are written in one transaction, and licenses are never deleted
@@ -68,7 +67,9 @@ def _ask_again(session: Session, license: License, instance: Instance, *, cause:
     _ask_order(session, license, now=now)
 
 
-def _instance(session: Session, command: OpenInstance, *, source: str, cause: Cause, now: datetime) -> Instance:
+def _instance(
+    session: Session, command: OpenInstance, *, origin: MarketplaceOrigin, cause: Cause, now: datetime
+) -> Instance:
     found = store.instance_of_order(session, command.order_id, command.order_line_id)
     if found is not None:
         return found
@@ -77,10 +78,10 @@ def _instance(session: Session, command: OpenInstance, *, source: str, cause: Ca
         if licenses.license_by_code(session, code) is not None:
             continue
         if store.add_instance(session, code, command.order_id, command.order_line_id, now=now):
-            purchase = Purchase(code, source, order_id=command.order_id, order_line_id=command.order_line_id)
+            purchase = Purchase(code, origin.source, order_id=command.order_id, order_line_id=command.order_line_id)
             license = changes.reserve(session, purchase, cause=cause, now=now)
             store.add_order(session, license.id, command.order_id, command.order_line_id, OrderType.NEW, now=now)
-            if source == ONLINE:
+            if origin.asked_by is AskedBy.ORDER:
                 _ask_order(session, license, now=now)
         found = store.instance_of_order(session, command.order_id, command.order_line_id)
         if found is not None:
@@ -91,10 +92,10 @@ def _instance(session: Session, command: OpenInstance, *, source: str, cause: Ca
 def open_license(session: Session, command: OpenLicense, *, cause: Cause, now: datetime) -> Outcome:
     """Open a license whose facts stand in the message; the second time they stay as they are (§7.1)."""
     line = OpenInstance(command.order_id, "", command.business_id)
-    instance = _instance(session, line, source=LICENSE_V1, cause=cause, now=now)
+    instance = _instance(session, line, origin=LICENSE_V1, cause=cause, now=now)
     purchase = Purchase(
         code=instance.code,
-        source=LICENSE_V1,
+        source=LICENSE_V1.source,
         product_id=command.product_id,
         order_id=command.order_id,
         customer=command.customer,

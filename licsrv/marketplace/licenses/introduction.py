@@ -29,6 +29,7 @@ from licsrv.errors import (
     TooManyRequestsError,
 )
 from licsrv.licensing import changes, fingerprints, lifecycle, store
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.marketplace import provisional
 from licsrv.marketplace import store as marketplace
@@ -36,8 +37,9 @@ from licsrv.marketplace.licenses import codes
 from licsrv.marketplace.open_api import codes as open_api_codes
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
+from licsrv.marketplace.origins import AUTHORIZATION_CODE, AskedBy, asked_by
 from licsrv.marketplace.provisional import Budgets
-from licsrv.marketplace.store import Origin
+from licsrv.marketplace.store import Requester
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import ActivateLicense
 from licsrv.platform import addresses, logs
@@ -125,7 +127,7 @@ class MarketplaceAuthority:
         """Whether there is nothing to ask: it runs provisionally, or is no code of this product line at all."""
         with reading(self._database) as session:
             license = store.license_by_code(session, code)
-            if license is not None and license.source != changes.MARKETPLACE:
+            if license is not None and asked_by(license.source) is not AskedBy.CODE:
                 lifecycle.require_usable(license, now)
             return license is not None and lifecycle.is_provisional(license, now)
 
@@ -196,13 +198,14 @@ class MarketplaceAuthority:
             return "had"
         if self._runs_provisionally(session, applicant.parts, now=now):
             return "machine"
-        origin = self._origin(applicant.address)
-        granted = marketplace.provisional_grants(session, origin, since=now - provisional.BUDGET_SPAN)
+        requester = self._requester(applicant.address)
+        granted = marketplace.provisional_grants(session, requester, since=now - provisional.BUDGET_SPAN)
         if (budget := provisional.exhausted(self._settings.budgets, granted)) is not None:
             return budget
 
-        license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
-        marketplace.add_provisional_grant(session, license.id, origin, now=now)
+        purchase = Purchase(code, AUTHORIZATION_CODE.source)
+        license = changes.add_provisional(session, purchase, until=now + span, cause=cause, now=now)
+        marketplace.add_provisional_grant(session, license.id, requester, now=now)
         outbox.enqueue(session, ActivateLicense(license.id, code=code), now=now)
         return None
 
@@ -212,10 +215,10 @@ class MarketplaceAuthority:
         running = marketplace.provisional_devices(session, parts, since=since, now=now)
         return any(fingerprints.is_same_device(known, parts) for known in running)
 
-    def _origin(self, address: str) -> Origin:
+    def _requester(self, address: str) -> Requester:
         key = self._address_key()
         exact, network = addresses.address_of(address), addresses.network_of(address)
-        return Origin(_digest(exact, key=key), _digest(network, key=key))
+        return Requester(_digest(exact, key=key), _digest(network, key=key))
 
 
 async def activate_or_adopt(api: GuardedOpenApi, code: str, time_limit: timedelta) -> Activation | CodeState:

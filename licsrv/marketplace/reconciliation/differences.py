@@ -19,11 +19,11 @@ from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, NotFoundError
 from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
-from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.licenses import codes
 from licsrv.marketplace.open_api.code_answers import CodeState, ReportedStatus
+from licsrv.marketplace.origins import AskedBy, asked_by
 from licsrv.marketplace.reconciliation import rules
 from licsrv.marketplace.reconciliation import runs as reconciliation_runs
 from licsrv.marketplace.reconciliation import store as differences
@@ -185,7 +185,7 @@ def _take_over(
     if word.status == rules.NOT_ACTIVATED:
         outbox.enqueue(session, ActivateLicense(license.id, code=license.code), now=now)
         outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
-    elif license.source == MARKETPLACE:
+    elif asked_by(license.source) is AskedBy.CODE:
         _take_code_over(session, license, word, difference.asked_at, cause, alive_unfreezes, now)
     else:
         _take_order_over(session, license, word, difference.asked_at, cause, now)

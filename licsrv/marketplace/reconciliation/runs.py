@@ -17,8 +17,8 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.licensing.changes import MARKETPLACE
 from licsrv.marketplace.licenses import instances
+from licsrv.marketplace.origins import AskedBy, asked_by
 from licsrv.marketplace.reconciliation import rules, store
 from licsrv.marketplace.reconciliation.rules import Comparison, Found, Ours, Said, Word
 from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
@@ -143,16 +143,16 @@ def known_to_answer(session: Session, run_id: str) -> Question | None:
 
 def questions(session: Session, rows: Sequence[Any]) -> list[Question]:
     """Return the question about each of these licenses."""
-    online = [row.id for row in rows if row.source != MARKETPLACE]
+    online = [row.id for row in rows if asked_by(row.source) is AskedBy.ORDER]
     orders = store.orders_of(session, online) if online else {}
     return [
-        Question(row.id, row.code, _order(row, orders.get(row.id, ())), is_online=row.source != MARKETPLACE)
+        Question(row.id, row.code, _order(row, orders.get(row.id, ())), is_online=asked_by(row.source) is AskedBy.ORDER)
         for row in rows
     ]
 
 
 def _order(row: Any, orders: Collection[Any]) -> tuple[str, str] | None:
-    if row.source == MARKETPLACE:
+    if asked_by(row.source) is AskedBy.CODE:
         return None
     known = rules.current_order(orders, ended_by=_ENDED_BY_SCENES)
     return known or ((row.order_id, row.order_line_id) if row.order_id else None)

@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import and_, delete, func, select, update
 from sqlmodel import Session, col
 
-from licsrv.licensing.changes import MARKETPLACE
 from licsrv.licensing.tables import License
-from licsrv.marketplace.licenses.instances import ONLINE
+from licsrv.marketplace import origins
 from licsrv.marketplace.reconciliation.rules import Kind
 from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
 from licsrv.marketplace.tables import LicenseOrder, MarketplaceView
@@ -24,7 +23,7 @@ _licenses = table_of(License).c
 _IS_LIVE = and_(
     _licenses.released_at.is_(None),
     _licenses.activated_at.is_not(None),
-    _licenses.source.in_((MARKETPLACE, ONLINE)),
+    _licenses.source.in_(origins.reconciled()),
 )
 _COLUMNS = (
     _licenses.id, _licenses.code, _licenses.source, _licenses.order_id, _licenses.order_line_id,

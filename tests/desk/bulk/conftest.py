@@ -13,7 +13,8 @@ from licsrv import audit
 from licsrv.audit import Cause
 from licsrv.desk.bulk.tables import BulkRow
 from licsrv.licensing import changes, store
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License
 from licsrv.people.roles import Role
 from licsrv.platform.db import reading, transaction

@@ -7,7 +7,8 @@ from sqlmodel import Session, select
 
 from licsrv.audit import Cause
 from licsrv.desk.licenses import reading
-from licsrv.licensing.changes import MANUAL, Purchase, add
+from licsrv.licensing.changes import Purchase, add
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE

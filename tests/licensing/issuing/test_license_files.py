@@ -19,11 +19,12 @@ from licsrv.app import Runtime, build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import changes, devices, store
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.issuing.issuing import Delivery
 from licsrv.licensing.keyring import Algorithm, KeyFolder, Purpose
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import IssuedLicense, License, Product
 from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock, make_settings

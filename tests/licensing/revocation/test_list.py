@@ -20,7 +20,8 @@ from licsrv import audit
 from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes, devices, store
-from licsrv.licensing.changes import MANUAL, Purchase
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.revocation.routes import RevocationRoutes
 from licsrv.licensing.tables import Device, IssuedLicense, License, RevocationChange, RevocationHead

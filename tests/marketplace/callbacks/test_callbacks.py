@@ -16,11 +16,12 @@ from licsrv import audit
 from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
-from licsrv.licensing.changes import MARKETPLACE, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.tables import License
 from licsrv.marketplace.callbacks.routes import CallbackRoutes
 from licsrv.marketplace.licenses.applications import Issuer
+from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.marketplace.tables import CallbackRecord, LicenseOrder
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform import openapi
@@ -34,7 +35,7 @@ END = NOW + timedelta(days=30)
 
 @pytest.fixture(autouse=True)
 def license(runtime: Runtime) -> None:
-    purchase = Purchase(CODE, MARKETPLACE, product_id="OFFI1", expires_at=END)
+    purchase = Purchase(CODE, AUTHORIZATION_CODE.source, product_id="OFFI1", expires_at=END)
     with transaction(runtime.database) as session:
         changes.add(session, purchase, cause=Cause("test"), now=NOW - timedelta(days=1))
 

@@ -1,0 +1,128 @@
+"""Places: how many devices a license has room for, and which device gets one. Pure.
+
+One policy object decides. Here each device holds its place until it gives it back; a product with floating places, or
+with a budget of moves, gets a policy of its own that answers the same two questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from licsrv.errors import DeviceLimitError
+from licsrv.licensing import fingerprints, lifecycle
+from licsrv.licensing.fingerprints import HashedParts, Match
+from licsrv.licensing.lifecycle import SoldLicense
+
+
+class PlaceFacts(Protocol):
+    """What a license says of its places."""
+
+    @property
+    def device_limit(self) -> int | None:
+        """Places, where they were set for this license."""
+
+    @property
+    def amount(self) -> int | None:
+        """The amount bought."""
+
+
+class ProductFacts(Protocol):
+    """What the vendor says of a product."""
+
+    @property
+    def device_limit(self) -> int | None:
+        """Places of each license, or of each unit of its amount."""
+
+    @property
+    def amount_is_places(self) -> bool:
+        """Whether the amount bought counts devices."""
+
+
+def limit(license: PlaceFacts, product: ProductFacts | None, *, default: int) -> int:
+    """Return how many devices a license has room for.
+
+    A limit set for this license counts first; then the amount bought times what the product gives for each unit
+    (GAP: the protocol does not say what ``amount`` counts; a product can declare that it does not count devices);
+    then the product's own limit; then the setting.
+    """
+    if license.device_limit is not None:
+        return license.device_limit
+    amount = license.amount
+    per_unit = product.device_limit if product is not None else None
+    if amount is not None and amount > 0 and (product is None or product.amount_is_places):
+        return amount * (per_unit or 1)
+    return per_unit or default
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    """A device of the license, as it was first seen."""
+
+    id: str
+    parts: HashedParts
+    has_place: bool
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A device may use the license: a known one, one that comes back, or (``device_id`` None) a new one."""
+
+    device_id: str | None
+    match: Match | None
+    takes_place: bool
+
+
+@dataclass(frozen=True)
+class HeldPlaces:
+    """Each device holds its place until it gives it back.
+
+    Args:
+        limit: Devices that may hold a place.
+        taken: Devices that hold one now.
+    """
+
+    limit: int
+    taken: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a new device gets no place."""
+        return self.taken >= self.limit
+
+    def decide(
+        self, license: SoldLicense, candidates: Sequence[KnownDevice], given: HashedParts, *, now: datetime
+    ) -> Admission:
+        """Decide whether a device may use the license.
+
+        Args:
+            license: The license.
+            candidates: Its devices that share a selective part with this one; others cannot be the same machine.
+            given: The device's hashed parts.
+            now: When it asks.
+
+        Raises:
+            LicenseExpiredError: And its relatives: no device may use it, see :func:`lifecycle.require_usable`.
+            DeviceLimitError: The device is new (or gave its place back) and every place is taken.
+        """
+        lifecycle.require_usable(license, now)
+        compared = [(fingerprints.match(device.parts, given), device) for device in candidates]
+        same = [(found, device) for found, device in compared if found.is_same_device]
+        found, device = max(same, key=lambda pair: (pair[1].has_place, pair[0].agreeing), default=(None, None))
+        if device is not None and device.has_place:
+            return Admission(device.id, found, takes_place=False)
+        if self.is_full:
+            raise self._full([found for found, device in compared if device.has_place])
+        return Admission(device.id if device is not None else None, found, takes_place=True)
+
+    def _full(self, compared: Sequence[Match]) -> DeviceLimitError:
+        nearest = max(compared, key=lambda found: found.agreeing, default=None)
+        return DeviceLimitError(
+            f"This license has room for {self.limit} device(s), all taken, and this is not one of them.",
+            action="Release a device that is no longer used, or buy more places.",
+            places=self.limit,
+            places_taken=self.taken,
+            parts=nearest.explain() if nearest is not None else {},
+        )

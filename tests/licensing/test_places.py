@@ -1,0 +1,85 @@
+"""How many devices a license has room for, and which device gets a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from licsrv.errors import DeviceLimitError, LicenseExpiredError
+from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
+from tests.conftest import NOW
+from tests.licensing.test_lifecycle import ACTIVE
+
+
+@dataclass(frozen=True)
+class Sold:
+    device_limit: int | None
+    amount: int | None
+
+
+@dataclass(frozen=True)
+class ProductFacts:
+    device_limit: int | None = None
+    amount_is_places: bool = True
+
+
+@pytest.mark.parametrize(
+    ("device_limit", "amount", "product", "expected"),
+    [
+        (None, None, None, 3),
+        (None, 5, None, 5),
+        (None, 0, None, 3),
+        (7, 5, ProductFacts(2), 7),
+        (None, 5, ProductFacts(2), 10),
+        (None, 5, ProductFacts(None), 5),
+        (None, 5, ProductFacts(2, amount_is_places=False), 2),
+        (None, 5, ProductFacts(None, amount_is_places=False), 3),
+        (None, None, ProductFacts(2), 2),
+    ],
+)
+def test_a_limit_comes_from_the_license_its_amount_its_product_or_the_setting(
+    device_limit: int | None, amount: int | None, product: ProductFacts | None, expected: int
+) -> None:
+    assert limit(Sold(device_limit, amount), product, default=3) == expected
+
+
+PARTS = {"mac": ["m"], "disk": ["d"], "board": ["b"], "cpu": ["c"]}
+KNOWN = KnownDevice("device", PARTS, has_place=True)
+GONE = KnownDevice("gone", PARTS, has_place=False)
+STRANGER = {"mac": ["x"], "disk": ["y"], "board": ["b"]}
+
+
+def decide(devices: list[KnownDevice], given: dict[str, list[str]], taken: int, limit: int) -> Admission:
+    return HeldPlaces(limit, taken).decide(ACTIVE, devices, given, now=NOW)
+
+
+def test_a_known_device_is_served_when_the_license_is_full() -> None:
+    admission = decide([KNOWN], PARTS, 1, 1)
+
+    assert (admission.device_id, admission.takes_place) == ("device", False)
+
+
+def test_a_new_device_takes_a_free_place() -> None:
+    assert decide([KNOWN], STRANGER, 1, 2).takes_place is True
+
+
+def test_a_new_device_is_refused_when_the_license_is_full_and_learns_how_it_differs() -> None:
+    with pytest.raises(DeviceLimitError) as caught:
+        decide([KNOWN], STRANGER, 1, 1)
+
+    assert caught.value.extra["parts"] == {"mac": "differs", "disk": "differs", "board": "agrees", "cpu": "not given"}
+    assert (caught.value.extra["places"], caught.value.extra["places_taken"]) == (1, 1)
+
+
+def test_a_device_that_gave_its_place_back_takes_one_again_if_there_is_one() -> None:
+    admission = decide([GONE], PARTS, 0, 1)
+
+    assert (admission.device_id, admission.takes_place) == ("gone", True)
+    with pytest.raises(DeviceLimitError):
+        decide([GONE], PARTS, 1, 1)
+
+
+def test_a_license_that_may_not_be_used_is_refused_before_its_places_are_counted() -> None:
+    with pytest.raises(LicenseExpiredError):
+        HeldPlaces(1, 1).decide(replace(ACTIVE, expires_at=NOW), [KNOWN], PARTS, now=NOW)
