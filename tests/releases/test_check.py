@@ -205,7 +205,7 @@ async def test_a_license_gets_what_was_published_while_it_was_maintained(
     vendor.rules(maintenance_months=1)
     vendor.sell()
     string = await buyer.string()
-    clock.move_to(NOW + timedelta(days=31))  # 1 April: the last moment
+    clock.move_to(NOW + timedelta(days=31, seconds=-1))  # maintenance ends on 1 April
     vendor.publish("2.0")
     clock.advance(seconds=1)
     vendor.publish("3.0")

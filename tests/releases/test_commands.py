@@ -35,7 +35,7 @@ def test_a_version_is_published_and_listed(licsrv: Run, tmp_path: Path) -> None:
     assert {name: release[name] for name in ("size", "channel", "minimum_version", "rollout_percent", "state")} == {
         "size": 3_000_000, "channel": "beta", "minimum_version": "3.0", "rollout_percent": 25, "state": "published",
     }  # fmt: skip
-    assert (release["published_at"], release["created_by"]) == ("2026-02-01T00:00:00Z", "staff:ann")
+    assert (release["published_at"], release["created_by"]) == ("2026-01-31T16:00:00Z", "staff:ann")
     assert licsrv("releases", "list", "--json").document == {"releases": [release]}
     shown = licsrv("releases", "list", "OFFI1").out
     assert all(word in shown for word in ("3.2.1", "beta", "linux", "25 %", "2026-02-01 00:00"))
@@ -48,7 +48,7 @@ def test_the_sentence_says_for_whom(licsrv: Run) -> None:
 
     ran = licsrv("releases", "publish", "OFFI1", "2.0", *STATED, "--percent", 5, "--published-at", "2999-01-01")
     assert ran.out == (
-        "Published OFFI1 2.0 for stable, linux; offered to 5 % of the devices from 2999-01-01T00:00:00Z on.\n"
+        "Published OFFI1 2.0 for stable, linux; offered to 5 % of the devices from 2998-12-31T16:00:00Z on.\n"
     )
     assert "scheduled" in licsrv("releases", "list").out
 
