@@ -32,7 +32,7 @@ from licsrv.errors import KeyringError, StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
 from licsrv.heartbeats.rules import Spans
-from licsrv.licensing import refused_devices
+from licsrv.licensing import store as licensing_store
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import KeyFolder, Keyring
@@ -434,7 +434,7 @@ async def _prune(runtime: Runtime) -> None:
         )
         outbox_store.prune(session, before=now - timedelta(days=30))
         heartbeat_store.prune(session, before=first_day)
-        refused_devices.prune(session, before=first_day)
+        licensing_store.prune_refusals(session, before=first_day)
         admin_store.prune(
             session,
             answers_before=now - idempotency.KEPT,

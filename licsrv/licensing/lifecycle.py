@@ -24,7 +24,7 @@ from licsrv.errors import (
     LicenseRevokedError,
 )
 from licsrv.licensing import origins
-from licsrv.licensing.origins import Bilingual
+from licsrv.words.sentences import Sentence
 
 
 class Status(StrEnum):
@@ -86,8 +86,8 @@ class SoldLicense(LicenseFacts, Protocol):
         """The word of its origin; see :mod:`licsrv.licensing.origins`."""
 
 
-_REVOKED = Bilingual("The vendor has revoked the license.", "软件商已撤销该许可证。")
-_NONE = Bilingual("", "")
+_REVOKED = Sentence(en="The vendor has revoked the license.", zh="软件商已撤销该许可证。")
+_NONE = Sentence(en="", zh="")
 
 
 def status(license: LicenseFacts, now: datetime) -> Status:
@@ -129,7 +129,7 @@ def _over_at(license: LicenseFacts) -> datetime | None:
     return max(license.expires_at, license.grace_until)
 
 
-def reason(license: SoldLicense, now: datetime) -> Bilingual:
+def reason(license: SoldLicense, now: datetime) -> Sentence:
     """Return one sentence for the person at the device that says why the software may not run; empty when it may.
 
     A revocation and a refusal are said in the words in which they were given, whatever the language.
@@ -150,8 +150,8 @@ def reason(license: SoldLicense, now: datetime) -> Bilingual:
             return _NONE
 
 
-def _as_given(sentence: str | None) -> Bilingual | None:
-    return Bilingual(sentence, sentence) if sentence else None
+def _as_given(sentence: str | None) -> Sentence | None:
+    return Sentence(en=sentence, zh=sentence) if sentence else None
 
 
 def require_usable(license: SoldLicense, now: datetime) -> None:

@@ -13,13 +13,7 @@ from datetime import date
 from typing import NamedTuple
 
 from licsrv.outbox.messages import Message
-
-
-class Bilingual(NamedTuple):
-    """The same sentence in both languages."""
-
-    en: str
-    zh: str
+from licsrv.words.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -29,10 +23,10 @@ class UserWords:
     A revocation and a refusal carry the words of the person or seller that gave them.
     """
 
-    released: Bilingual
-    frozen: Bilingual
-    expired: Bilingual
-    unconfirmed: Bilingual
+    released: Sentence
+    frozen: Sentence
+    expired: Sentence
+    unconfirmed: Sentence
     renew: str
     buy: str
     check_code: str
@@ -61,7 +55,7 @@ class Origin:
     """
 
     source: str
-    sold: Bilingual
+    sold: Sentence
     words: UserWords
     reports_use: bool = False
 
@@ -71,17 +65,17 @@ class Origin:
 
 
 _VENDORS = UserWords(
-    released=Bilingual("The license was given back and has ended.", "许可证已退还，已终止。"),
-    frozen=Bilingual("The license is frozen; ask the vendor.", "许可证已被冻结，请联系软件商。"),
-    expired=Bilingual("The license has expired; renew it with the vendor.", "许可证已到期，请联系软件商续期。"),
-    unconfirmed=Bilingual("The license has not been confirmed yet.", "许可证尚未确认。"),
+    released=Sentence(en="The license was given back and has ended.", zh="许可证已退还，已终止。"),
+    frozen=Sentence(en="The license is frozen; ask the vendor.", zh="许可证已被冻结，请联系软件商。"),
+    expired=Sentence(en="The license has expired; renew it with the vendor.", zh="许可证已到期，请联系软件商续期。"),
+    unconfirmed=Sentence(en="The license has not been confirmed yet.", zh="许可证尚未确认。"),
     renew="Ask the vendor to renew the license.",
     buy="Ask the vendor for a new license.",
     check_code="Check the code, or ask the vendor.",
 )
-BY_HAND = Origin("manual", Bilingual("elsewhere, added by hand", "其他渠道（手工添加）"), _VENDORS)
+BY_HAND = Origin("manual", Sentence(en="elsewhere, added by hand", zh="其他渠道（手工添加）"), _VENDORS)
 MANUAL = BY_HAND.source
-_UNKNOWN = replace(BY_HAND, sold=Bilingual("elsewhere", "其他渠道"))
+_UNKNOWN = replace(BY_HAND, sold=Sentence(en="elsewhere", zh="其他渠道"))
 
 _registered = {MANUAL: BY_HAND}
 

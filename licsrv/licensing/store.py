@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.places import KnownDevice
-from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
-from licsrv.platform.db import execute, is_member, table_of
+from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product, RefusedDevice
+from licsrv.platform.db import add_missing, execute, is_member, table_of
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
-_parts, _issued = table_of(DevicePart).c, table_of(IssuedLicense).c
+_parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
 
 # Statements of the paths that many callers wait on are made once: making one costs more than running it.
 _FOR_ACTIVATION = (
@@ -227,3 +227,27 @@ def products_with_second_signature(session: Session) -> Sequence[str]:
 def issued_by_digest(session: Session, digest: str) -> IssuedLicense | None:
     """Return the license handed out that has this digest."""
     return session.scalars(select(IssuedLicense).where(col(IssuedLicense.digest) == digest)).one_or_none()
+
+
+def count_refusal_again(session: Session, row: Mapping[str, Any]) -> bool:
+    """Count a refusal in the day's row of its device, if there is one; ``row`` holds the columns of the table."""
+    same = [_refused[name] == row[name] for name in ("license_id", "day", "device", "code")]
+    statement = update(table_of(RefusedDevice)).where(*same)
+    again = statement.values(count=_refused["count"] + 1, last_at=row["last_at"]).returning(_refused.device)
+    return execute(session, again).first() is not None
+
+
+def add_refusal(session: Session, row: Mapping[str, Any]) -> bool:
+    """Add the day's row of a refused device; False where another transaction was first."""
+    return bool(add_missing(session, RefusedDevice, "device", [row]))
+
+
+def refusals_of_day(session: Session, license_id: str, day: date) -> int:
+    """Count the rows of a license on a day."""
+    query = select(func.count()).where(col(RefusedDevice.license_id) == license_id, col(RefusedDevice.day) == day)
+    return session.scalar(query) or 0
+
+
+def prune_refusals(session: Session, *, before: date) -> None:
+    """Forget days before a date."""
+    session.execute(delete(RefusedDevice).where(col(RefusedDevice.day) < before))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from licsrv.licensing import origins
-from licsrv.licensing.origins import Bilingual, Origin, Use, UserWords
+from licsrv.licensing.origins import Origin, Use, UserWords
 from licsrv.outbox.messages import Message, QueryLicense, ReportUsage
+from licsrv.words.sentences import Sentence
 
 
 class AskedBy(StrEnum):
@@ -40,12 +41,15 @@ class MarketplaceOrigin(Origin):
 
 
 _WORDS = UserWords(
-    released=Bilingual("The license was given back to the marketplace and has ended.", "许可证已退还云商店，已终止。"),
-    frozen=Bilingual(
-        "The marketplace has frozen the license; renewing it there ends this.", "许可证已被云商店冻结，续费后解除。"
+    released=Sentence(
+        en="The license was given back to the marketplace and has ended.", zh="许可证已退还云商店，已终止。"
     ),
-    expired=Bilingual("The license has expired; renew it at the marketplace.", "许可证已到期，请在云商店续费。"),
-    unconfirmed=Bilingual("The marketplace has not confirmed the license yet.", "云商店尚未确认该许可证。"),
+    frozen=Sentence(
+        en="The marketplace has frozen the license; renewing it there ends this.",
+        zh="许可证已被云商店冻结，续费后解除。",
+    ),
+    expired=Sentence(en="The license has expired; renew it at the marketplace.", zh="许可证已到期，请在云商店续费。"),
+    unconfirmed=Sentence(en="The marketplace has not confirmed the license yet.", zh="云商店尚未确认该许可证。"),
     renew="Renew the license at the marketplace.",
     buy="Buy a new license at the marketplace.",
     check_code="Check the code, and that it was received at the marketplace.",
@@ -53,19 +57,19 @@ _WORDS = UserWords(
 
 AUTHORIZATION_CODE = MarketplaceOrigin(
     "marketplace",
-    Bilingual("at the marketplace, as an authorization code", "云商店（授权码）"),
+    Sentence(en="at the marketplace, as an authorization code", zh="云商店（授权码）"),
     _WORDS,
     reports_use=True,
     asked_by=AskedBy.CODE,
 )
 ONLINE_LICENSE = MarketplaceOrigin(
     "online",
-    Bilingual("at the marketplace, as an online License", "云商店（在线开通 License）"),
+    Sentence(en="at the marketplace, as an online License", zh="云商店（在线开通 License）"),
     _WORDS,
     asked_by=AskedBy.ORDER,
 )
 LICENSE_V1 = MarketplaceOrigin(
-    "license_v1", Bilingual("at the marketplace, as License 1.0", "云商店（License 1.0）"), _WORDS
+    "license_v1", Sentence(en="at the marketplace, as License 1.0", zh="云商店（License 1.0）"), _WORDS
 )
 
 for _origin in (AUTHORIZATION_CODE, ONLINE_LICENSE, LICENSE_V1):

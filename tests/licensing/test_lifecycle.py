@@ -16,7 +16,8 @@ from licsrv.errors import (
 )
 from licsrv.licensing import lifecycle
 from licsrv.licensing.lifecycle import Status
-from licsrv.licensing.origins import BY_HAND, Bilingual
+from licsrv.licensing.origins import BY_HAND
+from licsrv.words.sentences import Sentence
 from tests.conftest import NOW
 
 MOMENT = timedelta(microseconds=1)
@@ -63,7 +64,7 @@ STATUS = [
 @pytest.mark.parametrize(("facts", "expected"), [case[1:] for case in STATUS], ids=[case[0] for case in STATUS])
 def test_status(facts: Facts, expected: Status) -> None:
     assert lifecycle.status(facts, NOW) is expected
-    assert all(lifecycle.reason(facts, NOW)) is (expected is not Status.ACTIVE)
+    assert all((lifecycle.reason(facts, NOW).en, lifecycle.reason(facts, NOW).zh)) is (expected is not Status.ACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_the_customer_reads_the_reason_of_a_revocation() -> None:
     given = "Paid back on 3 March."
     facts = replace(ACTIVE, revoked_at=NOW, revoked_reason=given)
 
-    assert lifecycle.reason(facts, NOW) == Bilingual(given, given)
+    assert lifecycle.reason(facts, NOW) == Sentence(en=given, zh=given)
     with pytest.raises(LicenseRevokedError, match=r"Paid back on 3 March\."):
         lifecycle.require_usable(facts, NOW)
 

@@ -11,9 +11,10 @@ import pytest
 
 import licsrv
 from licsrv.licensing import lifecycle, origins
-from licsrv.licensing.origins import BY_HAND, Bilingual, Origin, Use
+from licsrv.licensing.origins import BY_HAND, Origin, Use
 from licsrv.marketplace.origins import AUTHORIZATION_CODE, LICENSE_V1, ONLINE_LICENSE, asked_by, reconciled
 from licsrv.outbox.messages import QueryLicense, ReportUsage
+from licsrv.words.sentences import Sentence
 from tests.conftest import NOW
 from tests.licensing.test_lifecycle import ACTIVE
 from tests.tables import each
@@ -34,7 +35,7 @@ def test_only_who_bought_at_the_marketplace_is_sent_there() -> None:
     for row in each([(facts, origin) for facts in UNUSABLE for origin in (*SOLD_BY_THE_MARKETPLACE, BY_HAND)]):
         with row as (facts, origin):
             sold = replace(facts, source=origin.source)
-            with pytest.raises(Exception, match=".") as refusal:
+            with pytest.raises(Exception, match=r".") as refusal:
                 lifecycle.require_usable(sold, NOW)
             said = lifecycle.reason(sold, NOW)
             is_there = origin is not BY_HAND
@@ -80,7 +81,7 @@ def test_a_source_that_no_room_registered_is_reported_and_reconciled_nowhere() -
 def test_a_source_has_one_origin() -> None:
     assert origins.register(BY_HAND) is BY_HAND
     with pytest.raises(ValueError, match="Two origins"):
-        origins.register(Origin(BY_HAND.source, Bilingual("here", "这里"), BY_HAND.words))
+        origins.register(Origin(BY_HAND.source, Sentence(en="here", zh="这里"), BY_HAND.words))
 
 
 def test_no_other_module_compares_a_source() -> None:

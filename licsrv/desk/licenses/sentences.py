@@ -29,4 +29,4 @@ def _usable(license: SoldLicense, now: datetime) -> Sentence:
 
 def reason(license: SoldLicense, now: datetime) -> Sentence:
     """Say why a license may not be used; empty when it may. What people gave as a reason stays in their words."""
-    return Sentence.model_validate(lifecycle.reason(license, now)._asdict())
+    return lifecycle.reason(license, now)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from licsrv.audit.entries import GENESIS, entry_hash
 from licsrv.licensing import refused_devices
+from licsrv.licensing import store as licensing_store
 from licsrv.licensing.refused_devices import Refused
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
@@ -51,7 +52,7 @@ async def test_refusals_of_one_license_take_only_so_many_rows(desk: Desk) -> Non
 
     assert len(rows) <= refused_devices.MOST
     with transaction(desk.house.runtime.database) as session:
-        refused_devices.prune(session, before=datetime(2026, 3, 2, tzinfo=UTC).date())
+        licensing_store.prune_refusals(session, before=datetime(2026, 3, 2, tzinfo=UTC).date())
     assert (await desk.get("/desk"))["refused"] == []
 
 
