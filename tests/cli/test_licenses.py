@@ -13,6 +13,7 @@ from licsrv.audit import Cause
 from licsrv.cli import documents
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
@@ -276,7 +277,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def test_one_sentence_says_what_a_license_may_do(facts: dict[str, datetime], words: str) -> None:
     from licsrv.cli.license_page import summary
 
-    license = License(id="i", code="c", source="manual", created_at=NOW, facts_changed_at=NOW, **facts)  # type: ignore[arg-type]
+    license = License(id="i", code="c", source="marketplace", created_at=NOW, facts_changed_at=NOW, **facts)  # type: ignore[arg-type]
 
     assert summary(license, places=1, now=NOW) == words
     assert documents.license(license, places=1, now=NOW).keys() == LICENSE_MEMBERS
@@ -284,7 +285,7 @@ def test_one_sentence_says_what_a_license_may_do(facts: dict[str, datetime], wor
 
 def test_of_two_who_add_a_code_at_once_one_is_refused(postgres_house: FurnishedHouse) -> None:
     with postgres_house.writing() as session:
-        changes.add(session, Purchase("BY-HAND", changes.MANUAL), cause=Cause("staff:bob"), now=NOW)
+        changes.add(session, Purchase("BY-HAND", MANUAL), cause=Cause("staff:bob"), now=NOW)
         session.flush()
         other = subprocess.Popen(
             [sys.executable, "-m", "licsrv", "licenses", "add", "BY-HAND"], stderr=subprocess.PIPE, text=True

@@ -66,7 +66,7 @@ def test_maintenance_notes_and_issuing_anew(house: FurnishedHouse, licsrv: Run) 
     assert kept.document["license"]["maintenance_until"] == "2030-01-31T16:00:00Z"
     assert noted.exit_code == 0
     assert anew.document["changed"] is True
-    assert "Nothing was changed" in again.out
+    assert "No change needed" in again.out
     actions = [entry["action"] for entry in licsrv("audit", "list", "--of", code, "--json").document["entries"]]
     assert actions[:3] == ["LICENSE_REISSUED", "NOTE_ADDED", "MAINTENANCE_CHANGED"]
 

@@ -18,6 +18,7 @@ from licsrv.desk.bulk.execution import Progress
 from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Task
 from licsrv.desk.bulk.runner import BulkRunner
 from licsrv.licensing import changes
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.people.actors import at_the_terminal
 from licsrv.platform.clock import Clock
@@ -248,7 +249,7 @@ def _furnish(database: Database, count: int) -> str:
     now = clock.now()
     with transaction(database, (audit.seal,)) as session:
         for number in range(count):
-            purchase = changes.Purchase(f"K{number:06}", changes.MANUAL)
+            purchase = changes.Purchase(f"K{number:06}", MANUAL)
             session.add(changes._new(purchase, now))
     with transaction(database, (audit.seal,)) as session:
         job = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=ANN, cause=Cause("staff:ann", "", "All."), now=now)
