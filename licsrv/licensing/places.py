@@ -29,6 +29,14 @@ class PlaceFacts(Protocol):
         """The amount bought."""
 
 
+@dataclass(frozen=True)
+class Bought:
+    """What a license would say of its places, as before a change."""
+
+    device_limit: int | None
+    amount: int | None
+
+
 class ProductFacts(Protocol):
     """What the vendor says of a product."""
 

@@ -7,15 +7,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from licsrv.errors import DeviceLimitError, LicenseExpiredError
-from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
+from licsrv.licensing.places import Admission, Bought, HeldPlaces, KnownDevice, limit
 from tests.conftest import NOW
 from tests.licensing.test_lifecycle import ACTIVE
-
-
-@dataclass(frozen=True)
-class Sold:
-    device_limit: int | None
-    amount: int | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class ProductFacts:
 def test_a_limit_comes_from_the_license_its_amount_its_product_or_the_setting(
     device_limit: int | None, amount: int | None, product: ProductFacts | None, expected: int
 ) -> None:
-    assert limit(Sold(device_limit, amount), product, default=3) == expected
+    assert limit(Bought(device_limit, amount), product, default=3) == expected
 
 
 PARTS = {"mac": ["m"], "disk": ["d"], "board": ["b"], "cpu": ["c"]}

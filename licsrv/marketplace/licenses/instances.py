@@ -18,6 +18,7 @@ from licsrv.licensing import changes, lifecycle
 from licsrv.licensing import store as licenses
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Terms
+from licsrv.licensing.places import Bought, limit
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store
 from licsrv.marketplace.commands import CheckChange, OpenedInstance, OpenInstance, OpenLicense, Outcome, ResultCode
@@ -131,12 +132,8 @@ def check_change(session: Session, command: CheckChange, terms: Terms) -> Outcom
         raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This instance is not known here.")
     if command.amount == 0:
         raise CallbackError(ResultCode.INVALID_PARAMETER, "linearValue is 0: nothing would be left to use.")
-    places = lifecycle.places(
-        device_limit=license.device_limit,
-        amount=command.amount,
-        product=licenses.product(session, command.product_id),
-        default=terms.device_limit,
-    )
+    product = licenses.product(session, command.product_id)
+    places = limit(Bought(license.device_limit, command.amount), product, default=terms.device_limit)
     if license.places_taken > places:
         raise CallbackError(
             ResultCode.INVALID_PARAMETER,
