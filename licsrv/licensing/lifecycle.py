@@ -24,7 +24,7 @@ from licsrv.errors import (
     LicenseRevokedError,
 )
 from licsrv.licensing import origins
-from licsrv.words.sentences import Sentence
+from licsrv.words.sentences import Sentence, both
 
 
 class Status(StrEnum):
@@ -86,8 +86,8 @@ class SoldLicense(LicenseFacts, Protocol):
         """The word of its origin; see :mod:`licsrv.licensing.origins`."""
 
 
-_REVOKED = Sentence(en="The vendor has revoked the license.", zh="软件商已撤销该许可证。")
-_NONE = Sentence(en="", zh="")
+_REVOKED = both("The vendor has revoked the license.", "软件商已撤销该许可证。")
+_NONE = both("", "")
 
 
 def status(license: LicenseFacts, now: datetime) -> Status:

@@ -13,7 +13,7 @@ from datetime import date
 from typing import NamedTuple
 
 from licsrv.outbox.messages import Message
-from licsrv.words.sentences import Sentence
+from licsrv.words.sentences import Sentence, both
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class Origin:
 
 
 _VENDORS = UserWords(
-    released=Sentence(en="The license was given back and has ended.", zh="许可证已退还，已终止。"),
-    frozen=Sentence(en="The license is frozen; ask the vendor.", zh="许可证已被冻结，请联系软件商。"),
-    expired=Sentence(en="The license has expired; renew it with the vendor.", zh="许可证已到期，请联系软件商续期。"),
-    unconfirmed=Sentence(en="The license has not been confirmed yet.", zh="许可证尚未确认。"),
+    released=both("The license was given back and has ended.", "许可证已退还，已终止。"),
+    frozen=both("The license is frozen; ask the vendor.", "许可证已被冻结，请联系软件商。"),
+    expired=both("The license has expired; renew it with the vendor.", "许可证已到期，请联系软件商续期。"),
+    unconfirmed=both("The license has not been confirmed yet.", "许可证尚未确认。"),
     renew="Ask the vendor to renew the license.",
     buy="Ask the vendor for a new license.",
     check_code="Check the code, or ask the vendor.",
 )
-BY_HAND = Origin("manual", Sentence(en="elsewhere, added by hand", zh="其他渠道（手工添加）"), _VENDORS)
+BY_HAND = Origin("manual", both("elsewhere, added by hand", "其他渠道（手工添加）"), _VENDORS)
 MANUAL = BY_HAND.source
-_UNKNOWN = replace(BY_HAND, sold=Sentence(en="elsewhere", zh="其他渠道"))
+_UNKNOWN = replace(BY_HAND, sold=both("elsewhere", "其他渠道"))
 
 _registered = {MANUAL: BY_HAND}
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from licsrv.licensing import origins
 from licsrv.licensing.origins import Origin, Use, UserWords
 from licsrv.outbox.messages import Message, QueryLicense, ReportUsage
-from licsrv.words.sentences import Sentence
+from licsrv.words.sentences import both
 
 
 class AskedBy(StrEnum):
@@ -41,15 +41,13 @@ class MarketplaceOrigin(Origin):
 
 
 _WORDS = UserWords(
-    released=Sentence(
-        en="The license was given back to the marketplace and has ended.", zh="许可证已退还云商店，已终止。"
+    released=both("The license was given back to the marketplace and has ended.", "许可证已退还云商店，已终止。"),
+    frozen=both(
+        "The marketplace has frozen the license; renewing it there ends this.",
+        "许可证已被云商店冻结，续费后解除。",
     ),
-    frozen=Sentence(
-        en="The marketplace has frozen the license; renewing it there ends this.",
-        zh="许可证已被云商店冻结，续费后解除。",
-    ),
-    expired=Sentence(en="The license has expired; renew it at the marketplace.", zh="许可证已到期，请在云商店续费。"),
-    unconfirmed=Sentence(en="The marketplace has not confirmed the license yet.", zh="云商店尚未确认该许可证。"),
+    expired=both("The license has expired; renew it at the marketplace.", "许可证已到期，请在云商店续费。"),
+    unconfirmed=both("The marketplace has not confirmed the license yet.", "云商店尚未确认该许可证。"),
     renew="Renew the license at the marketplace.",
     buy="Buy a new license at the marketplace.",
     check_code="Check the code, and that it was received at the marketplace.",
@@ -57,19 +55,19 @@ _WORDS = UserWords(
 
 AUTHORIZATION_CODE = MarketplaceOrigin(
     "marketplace",
-    Sentence(en="at the marketplace, as an authorization code", zh="云商店（授权码）"),
+    both("at the marketplace, as an authorization code", "云商店（授权码）"),
     _WORDS,
     reports_use=True,
     asked_by=AskedBy.CODE,
 )
 ONLINE_LICENSE = MarketplaceOrigin(
     "online",
-    Sentence(en="at the marketplace, as an online License", zh="云商店（在线开通 License）"),
+    both("at the marketplace, as an online License", "云商店（在线开通 License）"),
     _WORDS,
     asked_by=AskedBy.ORDER,
 )
 LICENSE_V1 = MarketplaceOrigin(
-    "license_v1", Sentence(en="at the marketplace, as License 1.0", zh="云商店（License 1.0）"), _WORDS
+    "license_v1", both("at the marketplace, as License 1.0", "云商店（License 1.0）"), _WORDS
 )
 
 for _origin in (AUTHORIZATION_CODE, ONLINE_LICENSE, LICENSE_V1):

@@ -21,15 +21,6 @@ IN_GRACE = both(
     "It has expired and may be used in its grace until {until}, {places}.",
     "已到期，宽限期内可使用至 {until}，{places}。",
 )
-# Why it may not be used; the English sentences are those that clients read, see licsrv.licensing.lifecycle.
-WHY_NOT: Mapping[str, str] = {
-    "RELEASED": "许可证已退还云商店，已终止。",
-    "REVOKED": "软件商已撤销该许可证。",
-    "FROZEN": "许可证已被云商店冻结，续费后解除。",
-    "EXPIRED": "许可证已到期，请在云商店续费。",
-    "NOT_ACTIVATED": "云商店尚未确认该许可证。",
-}
-
 # What is in a timeline.
 NOTE = both("Note", "备注")
 CALLBACK_DONE = both("Callback {name}: carried out", "云商店回调 {name}：成功")

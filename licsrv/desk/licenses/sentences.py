@@ -13,7 +13,7 @@ from licsrv.words.sentences import Sentence, moment
 def license_is(license: SoldLicense, *, places_taken: int, places: int, now: datetime) -> Sentence:
     """Say what a license is and may do now."""
     if lifecycle.status(license, now) is not Status.ACTIVE:
-        return words.UNUSABLE.filled(why=reason(license, now))
+        return words.UNUSABLE.filled(why=lifecycle.reason(license, now))
     taken = words.PLACES_TAKEN(places, taken=places_taken)
     ends_at = lifecycle.end_of_use(license)
     if ends_at is None:
@@ -25,8 +25,3 @@ def _usable(license: SoldLicense, now: datetime) -> Sentence:
     if lifecycle.is_provisional(license, now):
         return words.PROVISIONAL
     return words.IN_GRACE if lifecycle.is_in_grace(license, now) else words.USABLE
-
-
-def reason(license: SoldLicense, now: datetime) -> Sentence:
-    """Say why a license may not be used; empty when it may. What people gave as a reason stays in their words."""
-    return lifecycle.reason(license, now)
