@@ -13,7 +13,7 @@ export UV_LINK_MODE = copy
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak demo check lint bench setup setup-dev lock format clean
+.PHONY: help run test soak demo check lint bench audit sbom setup setup-dev setup-release lock format clean
 
 help:                       ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -41,12 +41,23 @@ lint: setup-dev             ## Format, lint and types only
 bench: setup-dev            ## Benchmarks, as ratios against a bare Starlette app measured in the same run
 	$(BIN)/python -m benchmarks
 
+audit: setup-release        ## List known vulnerabilities of the locked dependencies, or say that no database could be asked
+	@.venv-release/bin/pip-audit --requirement requirements.txt --disable-pip --require-hashes --format json \
+	  --progress-spinner off 2>/dev/null | $(PYTHON) deploy/audit-report
+
+sbom: setup-release         ## Write what the server is made of as dist/licsrv.cdx.json (CycloneDX)
+	@mkdir -p dist
+	@.venv-release/bin/python -W ignore -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/licsrv.cdx.json
+	@echo "Wrote dist/licsrv.cdx.json."
+
 format: setup-dev           ## Format the code and repair what the linter can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
 setup: .venv/.runtime
 setup-dev: .venv/.dev
+setup-release: .venv-release/.done
 
 .venv/.runtime: requirements.txt pyproject.toml | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv
@@ -56,6 +67,11 @@ setup-dev: .venv/.dev
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv-release/.done: requirements-release.txt | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)
+	@test -x .venv-release/bin/python || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv-release
+	@$(UV) pip install --quiet --python .venv-release/bin/python --require-hashes -r requirements-release.txt
 	@touch $@
 
 # Debian's own python3 may come without pip and venv: say what to do instead of failing in the middle.
@@ -73,6 +89,8 @@ lock: | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)   ## Write the has
 	  --custom-compile-command 'make lock' pyproject.toml --extra build -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' -c requirements.txt --group dev pyproject.toml --extra build -o requirements-dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group release -o requirements-release.txt
 
 clean:                      ## Remove the environment and caches (not var/ and keys/)
-	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-release $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
