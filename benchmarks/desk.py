@@ -22,7 +22,7 @@ from benchmarks.report import Figure, at_most
 from licsrv.audit import Cause
 from licsrv.desk.licenses import actions, page, search, timeline
 from licsrv.desk.licenses.showing import View
-from licsrv.desk.today import board
+from licsrv.desk.today import answers as today
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import changes, devices
 from licsrv.licensing.changes import Purchase
@@ -132,7 +132,7 @@ def _look(database: Database, view: View, keyring: Keyring) -> bool:
 
 def _board(database: Database, view: View, keyring: Keyring) -> bool:
     with reading(database) as session:
-        board.board(session, keyring=keyring, key_pair="", clock_difference=None, view=view, zone=UTC)
+        today.board(session, keyring=keyring, key_pair="", clock_difference=None, view=view, zone=UTC)
     return True
 
 

@@ -1,7 +1,7 @@
 """``licsrv accounts``: the people of the support desk, from the server's own terminal.
 
-Who can run a command here has the database anyway, so nothing is refused for want of a role; that one operator
-remains and that everything is audited holds here, too.
+A user of this terminal has access to the database anyway, so no command asks for a role. Two rules hold here as well:
+one operator remains, and every change is audited.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
+from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.people.answers import AccountAnswer, TemporaryPassword
     from licsrv.people.accounts import Password
-    from licsrv.people.tables import Account
 
 app = typer.Typer(
     name="accounts",
@@ -76,16 +78,16 @@ AccountName = Annotated[str, typer.Argument(metavar="NAME", help="The name that 
 def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
     """List accounts by name, disabled ones included."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.people import store
+    from licsrv.desk.people import answers
     from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        documents = [_document(row) for row in store.accounts(session, Window(limit))[:limit]]
+        found = answers.accounts(session, Window(limit)).items
     if as_json:
-        terminal.show_document({"accounts": documents})
+        terminal.show_document({"accounts": found})
         return
-    terminal.show_table(_COLUMNS, [_row(document) for document in documents])
-    if not documents:
+    terminal.show_table(_COLUMNS, [_row(account) for account in found])
+    if not found:
         terminal.warn("There is no account yet: `licsrv accounts link` prints a set-up link for the first one.")
 
 
@@ -106,32 +108,14 @@ def link(as_json: AsJson = False) -> None:
         print(url)  # as it is: a terminal must not break it
 
 
-def _document(row: Account) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "display_name": row.display_name,
-        "role": row.role,
-        "language": row.language,
-        "has_second_factor": row.totp_sealed is not None,
-        "has_temporary_password": row.temporary_until is not None,
-        "created_at": moments.rfc3339(row.created_at),
-        "created_by": row.created_by,
-        "last_sign_in_at": moments.rfc3339(row.last_sign_in_at),
-        "disabled_at": moments.rfc3339(row.disabled_at),
-    }
-
-
-def _row(document: Mapping[str, Any]) -> list[object]:
-    from datetime import datetime
-
-    last = document["last_sign_in_at"]
+def _row(account: AccountAnswer) -> list[object]:
     return [
-        document["name"],
-        document["role"],
-        document["display_name"],
-        "disabled" if document["disabled_at"] else "enabled",
-        "yes" if document["has_second_factor"] else "no",
-        moments.short(datetime.fromisoformat(last)) if last else "never",
+        account.name,
+        account.role,
+        account.display_name,
+        "disabled" if account.disabled_at else "enabled",
+        "yes" if account.has_second_factor else "no",
+        moments.short(account.last_sign_in_at) or "never",
     ]
 
 
@@ -150,6 +134,7 @@ def add(
 ) -> None:
     """Add a person; prints a password to be passed on, which has to be changed at the first sign-in."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.people import answers
     from licsrv.people import accounts
     from licsrv.people.accounts import Language, NewAccount
     from licsrv.people.actors import at_the_terminal
@@ -162,8 +147,8 @@ def add(
         text, password = _temporary(now)
         with place.writing() as session:
             row = accounts.add(session, new, password, actor=actor, cause=actor.cause(), now=now)
-            document = _document(row)
-    _hand_out(f"Added {new.name} as {role}.", document, text, password, as_json=as_json)
+            made = answers.handed_out(row, text)
+    _hand_out(f"Added {new.name} as {role}.", made, as_json=as_json)
 
 
 @app.command()
@@ -196,15 +181,15 @@ def change(
     def use_case(session: Session, place: Workplace, **how: Any) -> None:
         accounts.change(session, accounts.normal_name(name), wanted, **how)
 
-    document, _ = _decide(name, reason, staff_name, use_case)
-    _tell(f"{document['name']} is {document['role']}, {document['language']}.", {"account": document}, as_json=as_json)
+    account, _ = _decide(name, reason, staff_name, use_case)
+    _show(f"{account.name} is {account.role}, {account.language}.", {"account": account}, as_json=as_json)
 
 
 @app.command()
 def disable(
     name: AccountName, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
-    """Let a person in no more: their sessions end, and their API tokens fall silent. `enable` undoes it."""
+    """Disable an account: its sessions and API tokens end at once. `enable` undoes it."""
     from licsrv.people import accounts
 
     staff.confirm(f"Disable {terminal.printable(name)}?", yes=yes)
@@ -212,9 +197,9 @@ def disable(
     def change(session: Session, place: Workplace, **how: Any) -> bool:
         return accounts.disable(session, accounts.normal_name(name), **how)
 
-    document, changed = _decide(name, reason, staff_name, change)
-    sentence = "Disabled {}. Their sessions are over." if changed else "{} is disabled already. Nothing was changed."
-    _tell(sentence.format(document["name"]), {"changed": changed, "account": document}, as_json=as_json)
+    account, changed = _decide(name, reason, staff_name, change)
+    sentence = "Disabled {}. Their sessions have ended." if changed else "{} is already disabled. No change needed."
+    _show(sentence.format(account.name), {"changed": changed, "account": account}, as_json=as_json)
 
 
 @app.command()
@@ -225,9 +210,9 @@ def enable(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_j
     def change(session: Session, place: Workplace, **how: Any) -> bool:
         return accounts.enable(session, accounts.normal_name(name), lockout_key=_lockout_key(place, name), **how)
 
-    document, changed = _decide(name, reason, staff_name, change)
+    account, changed = _decide(name, reason, staff_name, change)
     sentence = "Enabled {}." if changed else "{} was not disabled; failures to sign in are forgotten."
-    _tell(sentence.format(document["name"]), {"changed": changed, "account": document}, as_json=as_json)
+    _show(sentence.format(account.name), {"changed": changed, "account": account}, as_json=as_json)
 
 
 @app.command("reset-password")
@@ -243,20 +228,22 @@ def reset_password(
 ) -> None:
     """Give a person a temporary password; their sessions end, and their API tokens stay valid (licsrv tokens list)."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.people import answers
     from licsrv.people import accounts
 
     staff.confirm(f"Give {terminal.printable(name)} a new password, and end their sessions?", yes=yes)
     with open_workplace() as place:
         text, password = _temporary(place.clock.now())
 
-    def change(session: Session, place: Workplace, **how: Any) -> Account:
+    def change(session: Session, place: Workplace, **how: Any) -> TemporaryPassword:
         key = _lockout_key(place, name)
-        return accounts.reset_password(
+        row = accounts.reset_password(
             session, accounts.normal_name(name), password, second_factor=second_factor, lockout_key=key, **how
         )
+        return answers.handed_out(row, text)
 
-    document, _ = _decide(name, reason, staff_name, change)
-    _hand_out(f"{document['name']} has a new password.", document, text, password, as_json=as_json)
+    account, made = _decide(name, reason, staff_name, change)
+    _hand_out(f"{account.name} has a new password.", made, as_json=as_json)
     terminal.warn("API tokens of this account stay valid: `licsrv tokens list`.")
 
 
@@ -264,15 +251,14 @@ def reset_password(
 def list_sessions(name: AccountName, as_json: AsJson = False) -> None:
     """List where a person is signed in, the session used last first. `end-sessions` ends them."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.people import own_session
+    from licsrv.desk.people import answers
     from licsrv.people import accounts
 
     with open_workplace() as place, place.reading() as session:
         account, now = accounts.named(session, accounts.normal_name(name)).name, place.clock.now()
-        found = own_session.sessions_shown(session, account, idle=place.settings.session_idle, now=now).items
+        found = answers.sessions(session, account, idle=place.settings.session_idle, now=now).items
     if as_json:
-        documents = [one.model_dump(mode="json", exclude={"is_this"}) for one in found]
-        terminal.show_document({"account": account, "sessions": documents})
+        terminal.show_document({"account": account, "sessions": found})
         return
     terminal.show_table(
         _SESSIONS,
@@ -290,13 +276,15 @@ def end_sessions(name: AccountName, reason: KeptReason, staff_name: Staff = None
     def change(session: Session, place: Workplace, **how: Any) -> int:
         return accounts.end_sessions(session, accounts.normal_name(name), **how)
 
-    document, ended = _decide(name, reason, staff_name, change)
-    _tell(f"Ended {ended} session(s) of {document['name']}.", {"ended": ended, "account": document}, as_json=as_json)
+    account, ended = _decide(name, reason, staff_name, change)
+    sentence = f"Ended {counted(ended, 'session')} of {account.name}."
+    _show(sentence, {"ended": ended, "account": account}, as_json=as_json)
 
 
-def _decide(name: str, reason: str, staff_name: str | None, change: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
-    """Change one account; return it as it is afterwards, and what the change says of itself."""
+def _decide(name: str, reason: str, staff_name: str | None, change: Callable[..., Any]) -> tuple[AccountAnswer, Any]:
+    """Change one account; return it as it is afterwards, and the result of the change."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.people import answers
     from licsrv.people import accounts
     from licsrv.people.actors import at_the_terminal
 
@@ -305,7 +293,7 @@ def _decide(name: str, reason: str, staff_name: str | None, change: Callable[...
         now = place.clock.now()
         with place.writing() as session:
             result = change(session, place, actor=actor, cause=actor.cause(reason=reason), now=now)
-            return _document(accounts.named(session, accounts.normal_name(name))), result
+            return answers.account_shown(accounts.named(session, accounts.normal_name(name))), result
 
 
 def _lockout_key(place: Workplace, name: str) -> str:
@@ -324,16 +312,15 @@ def _temporary(now: datetime) -> tuple[str, Password]:
     return text, Password(passwords.hash_password(text), now + TEMPORARY_SPAN)
 
 
-def _hand_out(sentence: str, document: dict[str, Any], text: str, password: Password, *, as_json: bool) -> None:
-    until = password.temporary_until
+def _hand_out(sentence: str, made: TemporaryPassword, *, as_json: bool) -> None:
     if as_json:
-        terminal.show_document({"account": document, "password": text, "valid_until": moments.rfc3339(until)})
+        terminal.show_document(made)
         return
-    terminal.say(f"{sentence} The password, shown this once and good until {moments.full(until)}:")
-    terminal.say(text)
+    terminal.say(f"{sentence} The password, shown this once and good until {moments.full(made.valid_until)}:")
+    terminal.say(made.password)
 
 
-def _tell(sentence: str, document: dict[str, Any], *, as_json: bool) -> None:
+def _show(sentence: str, document: Mapping[str, object], *, as_json: bool) -> None:
     if as_json:
         terminal.show_document(document)
     else:

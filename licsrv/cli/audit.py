@@ -1,23 +1,20 @@
-"""``licsrv audit``: who changed what, when and why, and whether that record is whole."""
+"""``licsrv audit``: who changed what, when and why, and whether that record is complete."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, terminal
+from licsrv.cli import details, terminal
+from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, Limit
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 
 if TYPE_CHECKING:
-    from sqlmodel import Session
-
-    from licsrv.audit import Mark
-    from licsrv.audit.tables import AuditEntry
+    from licsrv.desk.audit.answers import AuditChecked, Entry
 
 app = typer.Typer(name="audit", help="The audit: list, verify, export.", no_args_is_help=True)
 
@@ -52,41 +49,31 @@ def list_entries(
     as_json: AsJson = False,
 ) -> None:
     """List audit entries, newest first."""
-    from licsrv.cli import documents, queries
+    from licsrv.audit import Action
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.audit import answers
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        rows = queries.audit_entries(session, subject=_subject(session, subject), action=action, limit=limit)
-        session.expunge_all()
+        only = Action(action) if action is not None else None
+        found = answers.entries(session, Window(limit), subject=subject, action=only).items
     if as_json:
-        terminal.show_document({"entries": [documents.audit_entry(row) for row in rows]})
+        terminal.show_document({"entries": found})
         return
-    terminal.show_table(_COLUMNS, [_row(row) for row in rows])
-    if not rows:
+    terminal.show_table(_COLUMNS, [_row(entry) for entry in found])
+    if not found:
         terminal.warn("The audit has no such entry.")
 
 
-def _subject(session: Session, name: str | None) -> str | None:
-    """Return the subject that a name stands for: entries name a license by its id, people by its code."""
-    from licsrv.licensing import store
-
-    if name is None:
-        return None
-    license = store.license_by_code(session, name.strip())
-    return license.id if license is not None else name.strip()
-
-
-def _row(row: AuditEntry) -> list[object]:
-    from licsrv.cli import documents
-
-    words = documents.in_words(documents.read_json(row.detail))
+def _row(entry: Entry) -> list[object]:
+    words = details.in_words(entry.detail)
     return [
-        row.seq,
-        moments.short(row.at),
-        row.actor,
-        row.action,
-        row.subject,
-        "; ".join(filter(None, (row.reason, words))),
+        entry.seq,
+        moments.short(entry.at),
+        entry.actor,
+        entry.action,
+        entry.subject,
+        "; ".join(filter(None, (entry.reason, words))),
     ]
 
 
@@ -106,33 +93,33 @@ def verify(
     noted: Annotated[
         str | None,
         typer.Option(
-            "--noted", metavar="SEQ:HASH", callback=_mark, help="The end that this command told earlier: is it in it?"
+            "--noted",
+            metavar="SEQ:HASH",
+            callback=_mark,
+            help="The end that this command printed earlier; checks that it is still there.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that no entry was changed, taken out or cut off; exit code 1 when one was."""
-    from licsrv import audit
     from licsrv.audit import Mark
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.audit import answers
 
     with open_workplace() as place, place.reading() as session:
-        problem = audit.verify(session, Mark.parse(noted) if noted is not None else None)
-        end = audit.mark(session)
-    entries = end.seq if end is not None else 0
+        checked = answers.checked(session, Mark.parse(noted) if noted is not None else None)
     if as_json:
-        document = {"is_intact": problem is None, "entries": entries, "end": str(end or ""), "problem": problem}
-        terminal.show_document(document)
+        terminal.show_document(checked)
     else:
-        _tell(problem, entries, end)
-    if problem is not None:
+        _show_checked(checked)
+    if not checked.is_intact:
         raise typer.Exit(1)
 
 
-def _tell(problem: str | None, entries: int, end: Mark | None) -> None:
-    terminal.say(problem or f"The audit is intact: {entries} entries, each as it was written.")
-    if problem is None:
-        terminal.say(f"Its end, to be noted where nobody who writes to the database can change it: {end}")
+def _show_checked(checked: AuditChecked) -> None:
+    terminal.say(checked.problem or f"The audit is intact: {checked.entries} entries, each as it was written.")
+    if checked.is_intact:
+        terminal.say(f"Its end, to be noted where database users cannot change it: {checked.end}")
 
 
 @app.command()
@@ -141,29 +128,15 @@ def export(
     after: Annotated[int, typer.Option("--after", min=0, max=2**31 - 1, metavar="SEQ", help="Behind this entry.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Write every entry to a file, in the order of the chain, so that anybody can check it."""
+    """Write every entry to a file, in the order of the chain, so that its reader can check it."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.audit import answers
 
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        with open_workplace() as place, place.reading() as session, draft.open("w", encoding="utf-8") as opened:
-            written = sum(opened.write(line) and 1 for line in _lines(session, after))
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replaced(file) as draft, open_workplace() as place, place.reading() as session:
+        lines = answers.all_lines(session, after, at_once=_AT_ONCE)
+        with draft.open("w", encoding="utf-8") as opened:
+            written = sum(opened.write(line) and 1 for line in lines)
     if as_json:
         terminal.show_document({"file": str(file), "entries": written})
     else:
         terminal.say(f"Wrote {written} entries to {file}.")
-
-
-def _lines(session: Session, after: int) -> Iterator[str]:
-    """Yield the lines that ``GET /admin/api/audit/export`` answers."""
-    from licsrv.desk.lists import lists
-
-    last: int | None = after
-    while last is not None:
-        found, last = lists.audit_lines(session, last, _AT_ONCE)
-        yield from found

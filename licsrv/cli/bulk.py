@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
 from licsrv.cli.logs import logs_on_standard_error
 from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, terminal
+from licsrv.cli import terminal
 from licsrv.cli.options import AsJson, Limit
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 
 if TYPE_CHECKING:
-    from licsrv.marketplace.tables import CallbackRecord
+    from licsrv.desk.callbacks.answers import Callback
 
 app = typer.Typer(name="callbacks", help="Callbacks of the marketplace: list, show.", no_args_is_help=True)
 
@@ -35,36 +36,36 @@ def list_callbacks(
     as_json: AsJson = False,
 ) -> None:
     """List callbacks, newest first."""
-    from licsrv.cli import documents, queries
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.callbacks import answers
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        rows = queries.callbacks(session, code=code, only_failed=failed, limit=limit)
-        session.expunge_all()
+        found = answers.callbacks(session, Window(limit), code=code, only_failed=failed).items
     if as_json:
-        terminal.show_document({"callbacks": [documents.callback(row) for row in rows]})
+        terminal.show_document({"callbacks": found})
         return
-    terminal.show_table(_COLUMNS, [_row(row) for row in rows])
-    if not rows:
+    terminal.show_table(_COLUMNS, [_row(one) for one in found])
+    if not found:
         terminal.warn("No such callback was received.")
 
 
-def _row(row: CallbackRecord) -> list[object]:
+def _row(one: Callback) -> list[object]:
     return [
-        moments.short(row.received_at),
-        _activity(row),
-        row.code,
-        row.result_code,
-        row.id,
-        row.message,
+        moments.short(one.received_at),
+        _activity(one),
+        one.code,
+        one.result_code,
+        one.id,
+        one.message,
     ]
 
 
-def _activity(row: CallbackRecord) -> str:
-    """Name what was asked for; of an unsigned one nothing is believed, so nothing is told."""
-    if not row.is_signed:
+def _activity(one: Callback) -> str:
+    """Name the activity; an unsigned callback may claim any, so its claim is not shown."""
+    if not one.is_signed:
         return "unsigned"
-    return (row.activity or "unknown") + (" (probe)" if row.is_probe else "")
+    return (one.activity or "unknown") + (" (probe)" if one.is_probe else "")
 
 
 @app.command()
@@ -75,18 +76,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one callback with its body as it came; the body of an unsigned one is not kept."""
-    from licsrv.cli import documents
     from licsrv.cli.workplace import open_workplace
-    from licsrv.errors import NotFoundError
-    from licsrv.marketplace.tables import CallbackRecord
+    from licsrv.desk.callbacks import answers
 
     with open_workplace() as place, place.reading() as session:
-        row = session.get(CallbackRecord, callback_id.strip())
-        if row is None:
-            raise NotFoundError(f"There is no callback {callback_id!r}.", action="See `licsrv callbacks list`.")
-        session.expunge_all()
+        found = answers.callback(session, callback_id.strip())
     if as_json:
-        terminal.show_document({"callback": documents.callback(row)})
+        terminal.show_document({"callback": found})
         return
-    facts = documents.callback(row) | {"received_at": moments.full(row.received_at)}
+    facts = found.model_dump() | {"received_at": moments.full(found.received_at)}
     terminal.show_facts([(name.replace("_", " ").capitalize(), value) for name, value in facts.items()])

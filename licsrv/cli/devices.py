@@ -1,33 +1,34 @@
-"""``licsrv devices``: which machines hold the places of a license, and giving one back for a customer who cannot."""
+"""``licsrv devices``: the machines that hold the places of a license; give one back for a customer who cannot."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
+from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
+from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlmodel import Session
 
-    from licsrv.licensing.devices import Released
     from licsrv.licensing.tables import Device, License
 
 app = typer.Typer(name="devices", help="Devices of a license: list, release, file.", no_args_is_help=True)
 
+_EVERY = 1_000_000
 _HUGE = 150
 _COLUMNS = (
     Column("Id"),
     Column("Name", flexible=True),
     Column("Last contact (UTC)"),
-    Column("Was told", styled=True),
+    Column("Last status", styled=True),
     Column("Place"),
     Column("Version", flexible=True, from_width=terminal.WIDE),
     Column("First seen (UTC)", from_width=terminal.VERY_WIDE),
@@ -38,39 +39,21 @@ _COLUMNS = (
 @app.command("list")
 def list_devices(code: LicenseName, as_json: AsJson = False) -> None:
     """List the devices of a license, those that gave their place back included."""
-    from licsrv.cli import documents, queries
+    from licsrv.cli import license_page
     from licsrv.cli.workplace import open_workplace
-    from licsrv.heartbeats import store as heartbeats
-    from licsrv.licensing import store
+    from licsrv.desk.licenses import page
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        license = queries.license_named(session, code)
-        contacts = heartbeats.last_contacts(session, license.id)
-        found = [documents.device(row, contacts.get(row.id)) for row in store.devices(session, license.id)]
+        license = page.license_of(session, code)
+        found = page.devices(session, license.id, Window(_EVERY)).items
         names = {"license_id": license.id, "code": license.code}
     if as_json:
         terminal.show_document({**names, "devices": found})
         return
-    terminal.show_table(_COLUMNS, [_row(device) for device in found])
+    terminal.show_table(_COLUMNS, [[*license_page.device_row(one), ", ".join(one.known_parts)] for one in found])
     if not found:
         terminal.warn("No device has asked for this license yet.")
-
-
-def _row(device: Mapping[str, Any]) -> list[object]:
-    return [
-        device["id"],
-        device["name"],
-        _moment(device["last_contact_at"]) or "never",
-        device["last_status"],
-        "held" if device["has_place"] else f"given back {_moment(device['released_at'])}",
-        device["client_version"],
-        _moment(device["first_seen_at"]),
-        ", ".join(device["known_parts"]),
-    ]
-
-
-def _moment(text: str | None) -> str:
-    return moments.short(datetime.fromisoformat(text)) if text else ""
 
 
 @app.command()
@@ -82,43 +65,32 @@ def release(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a device's place back, as for a machine that is broken or lost; it is told at its next check-in."""
+    """Give a device's place back, as for a machine that is broken or lost; it learns that at its next check-in."""
     from licsrv.audit import Cause
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.licenses import page
     from licsrv.licensing import devices
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         with place.reading() as session:
-            license, device = _device(session, queries.license_named(session, code), device_id)
+            license, device = _device(session, page.license_of(session, code), device_id)
             question = f"Release device {device.id} {terminal.printable(device.name)} of {license.code}?"
         staff.confirm(question, yes=yes)
         now = place.clock.now()
         with place.writing() as session:
-            license, device = _device(session, queries.locked_license_named(session, code), device_id)
+            license, device = _device(session, page.locked_license(session, code), device_id)
             changed = device.released_at is None
             released = devices.release_device(session, device, cause=cause, now=now)
             code = license.code
-    _tell(code, device_id, released, changed=changed, as_json=as_json)
-
-
-def _tell(code: str, device_id: str, released: Released, *, changed: bool, as_json: bool) -> None:
     if as_json:
-        terminal.show_document(
-            {
-                "changed": changed,
-                "license_id": released.license_id,
-                "code": code,
-                "device_id": device_id,
-                "released_at": moments.rfc3339(released.released_at),
-                "places_taken": released.places_taken,
-            }
-        )
+        document = {"changed": changed, "code": code, "device_id": device_id, **asdict(released)}
+        terminal.show_document(document)
     elif changed:
-        terminal.say(f"Released. {code} has {released.places_taken} place(s) taken now.")
+        terminal.say(f"Released. {counted(released.places_taken, 'place')} of {code} taken now.")
     else:
-        terminal.say(f"The device gave its place back already, {moments.full(released.released_at)}. Nothing changed.")
+        at = moments.full(released.released_at)
+        terminal.say(f"The device already gave its place back, {at}. No change needed.")
 
 
 @app.command("file")
@@ -133,7 +105,7 @@ def make_file(
             "--fingerprint",
             exists=True,
             dir_okay=False,
-            help="A file with what the device says of itself, MAC|DISK|BOARD|CPU, for one that was handed out nothing.",
+            help="A file with what the device says of itself, MAC|DISK|BOARD|CPU, for one that never got a license.",
         ),
     ] = None,
     staff_name: Staff = None,
@@ -146,20 +118,15 @@ def make_file(
     from licsrv.desk.licenses import downloads
 
     cause, device_info = Cause(staff.actor(staff_name), reason=reason), _fingerprint(fingerprint)
-    draft = out.with_name(f".{out.name}.draft")
-    with open_workplace() as place:
+    with replaced(out) as draft, open_workplace() as place:
         keyring, terms, now = place.keys.read(), license_terms(place.settings), place.clock.now()
-        try:
-            with place.writing() as session:
-                issued = downloads.license_file(
-                    session, code, device_id.strip(), device_info=device_info, keyring=keyring, terms=terms,
-                    cause=cause, now=now,
-                )  # fmt: skip
-                content = issued.text.encode("utf-8")
-                draft.write_bytes(content)  # what cannot be written was not handed out, and is not noted
-            draft.replace(out)
-        finally:
-            draft.unlink(missing_ok=True)
+        with place.writing() as session:
+            issued = downloads.license_file(
+                session, code, device_id.strip(), device_info=device_info, keyring=keyring, terms=terms, cause=cause,
+                now=now,
+            )  # fmt: skip
+            content = issued.text.encode("utf-8")
+            draft.write_bytes(content)  # a file that cannot be written is not recorded as issued
     if as_json:
         terminal.show_document({"file": str(out), "bytes": len(content), "issued_id": issued.issued_id})
     else:

@@ -1,21 +1,22 @@
 """``licsrv keys``: make, list and retire the keys that sign licenses, leases and releases.
 
-A server that runs reads the folder anew within seconds. With several replicas the folder has to reach each of them
+A running server reads the folder again within seconds. With several replicas the folder has to reach each of them
 before the new key's first signature does.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 from licsrv.platform.days import Typed
+from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.cli.workplace import Workplace
-    from licsrv.licensing.keyring import KeyFolder, KeyRecord, Keyring
+    from licsrv.desk.keys.answers import Key
+    from licsrv.licensing.keyring import KeyFolder, KeyRecord
 
 app = typer.Typer(name="keys", help="Signing keys: new, list, retire.", no_args_is_help=True)
 
@@ -67,7 +69,7 @@ def list_keys(as_json: AsJson = False) -> None:
 
     settings = config.load()
     now = Clock().now()
-    found = _documents(key_folder(settings), now)
+    found = _keys(key_folder(settings), now)
     if as_json:
         terminal.show_document({"keys_dir": str(settings.keys_dir), "keys": found})
         return
@@ -76,61 +78,25 @@ def list_keys(as_json: AsJson = False) -> None:
         terminal.warn(f"There is no key in {settings.keys_dir}/: run `licsrv init`.")
 
 
-def _documents(folder: KeyFolder, now: datetime) -> list[dict[str, Any]]:
-    records = folder.records()
-    signing = _signing(folder.read(), now) if records else set()
-    ordered = sorted(records, key=lambda record: (record.purpose, record.created_at), reverse=True)
-    return [document(record, state=_state(record, signing, now)) for record in ordered]
+def _keys(folder: KeyFolder, now: datetime) -> Sequence[Key]:
+    from licsrv.desk.keys import answers
+
+    if not folder.records():  # a folder without keys has no device key either, so it cannot be read
+        return ()
+    found = answers.keys(folder.read(), now=now).items
+    return sorted(found, key=lambda key: (key.purpose, key.created_at), reverse=True)
 
 
-def _signing(keyring: Keyring, now: datetime) -> set[str]:
-    from licsrv.errors import KeyringError
-    from licsrv.licensing.keyring import Purpose
-
-    found: set[str] = set()
-    for purpose in Purpose:
-        with suppress(KeyringError):  # a replica that only verifies has no private half
-            found.add(keyring.signer(purpose, now=now).key_id)
-    with suppress(KeyringError):  # a second signature is nobody's duty
-        found.add(keyring.second_signer(now=now).key_id)
-    return found
-
-
-def _state(record: KeyRecord, signing: set[str], now: datetime) -> str:
-    if record.is_retired:
-        return "retired"
-    if record.begins_at > now:
-        return "waiting"
-    return "signing" if record.key_id in signing else "verifying"
-
-
-def document(record: KeyRecord, *, state: str) -> dict[str, Any]:
-    """Describe a key; nothing of its private half."""
-    return {
-        "id": record.key_id,
-        "purpose": str(record.purpose),
-        "algorithm": str(record.algorithm),
-        "state": state,
-        "created_at": moments.rfc3339(record.created_at),
-        "signs_from": moments.rfc3339(record.begins_at),
-        "retired_at": moments.rfc3339(record.retired_at),
-        "public": record.public,
-    }
-
-
-def _row(key: dict[str, Any], now: datetime) -> list[object]:
-    made = datetime.fromisoformat(key["created_at"])
-    retired = moments.short(datetime.fromisoformat(key["retired_at"])) if key["retired_at"] else ""
-    begins = moments.short(datetime.fromisoformat(key["signs_from"])) if key["signs_from"] != key["created_at"] else ""
+def _row(key: Key, now: datetime) -> list[object]:
     return [
-        key["id"],
-        key["purpose"],
-        key["algorithm"],
-        key["state"],
-        moments.short(made),
-        moments.span(now - made),
-        begins,
-        retired,
+        key.key_id,
+        key.purpose,
+        key.algorithm,
+        key.state,
+        moments.short(key.created_at),
+        moments.span(now - key.created_at),
+        moments.short(key.signs_from),
+        moments.short(key.retired_at),
     ]
 
 
@@ -160,19 +126,20 @@ def new(
 ) -> None:  # fmt: skip
     """Make a key that signs from now on; the ones before it go on verifying until they are retired."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.keys import answers
 
     wanted = _one_purpose(purpose, purpose_option)
     with open_workplace() as place:
         signs_from = begins.begin(place.settings.day_zone) if begins is not None else None
         record = _make(place, wanted, algorithm, signs_from, staff.actor(staff_name))
-        state = _state(record, {record.key_id}, place.clock.now())
+        key = answers.shown(record, signing=True, now=place.clock.now())
         keys_dir = place.settings.keys_dir
     if as_json:
-        terminal.show_document({"key": document(record, state=state)})
+        terminal.show_document({"key": key})
         return
     what = f"each {wanted}" if algorithm == "EdDSA" else "license files a second time, where the product asks for it,"
-    since = "now on" if state != "waiting" else f"{moments.full(record.begins_at)} on and is published already"
-    terminal.say(f"Made key {record.key_id}; it signs {what} from {since}. Back up {keys_dir}/.")
+    since = "now on" if key.state != "waiting" else f"{moments.full(key.begins_at)} on and is published already"
+    terminal.say(f"Made key {key.key_id}; it signs {what} from {since}. Back up {keys_dir}/.")
 
 
 def _one_purpose(argument: str | None, option: str | None) -> str:
@@ -214,18 +181,18 @@ def retire(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a key's life for good: nothing that it signed counts any more. Needs --yes where nobody can be asked."""
+    """End a key's life for good: nothing that it signed counts any more. Without a terminal it needs --yes."""
     from licsrv.cli.workplace import open_workplace
 
     with open_workplace() as place:
         before = _record(place.keys.records(), key_id)
         if before.is_retired:
-            _tell_retired(before, "", changed=False, as_json=as_json)
+            _show_retired(before, "", changed=False, as_json=as_json)
             return
         cost = _cost(place, before)
         _require_consent(before, cost, yes=yes)
         record = _retire(place, key_id, staff.actor(staff_name))
-    _tell_retired(record, cost, changed=True, as_json=as_json)
+    _show_retired(record, cost, changed=True, as_json=as_json)
 
 
 def _record(records: Sequence[KeyRecord], key_id: str) -> KeyRecord:
@@ -239,26 +206,24 @@ def _record(records: Sequence[KeyRecord], key_id: str) -> KeyRecord:
 
 def _cost(place: Workplace, record: KeyRecord) -> str:
     """Say what stops counting; only license strings are written down one by one."""
-    from licsrv.cli import queries
+    from licsrv.desk.keys import store
     from licsrv.licensing.keyring import Algorithm, Purpose
 
     if record.algorithm is Algorithm.ML_DSA_65:
-        return "Every second signature that it made stops counting at once: such files have to be asked for anew."
+        return "Every second signature that it made stops counting at once: such files have to be issued again."
     if record.purpose is not Purpose.LICENSE:
         return f"Every {record.purpose} that it signed stops counting at once."
     with place.reading() as session:
-        issued = queries.issued_with(session, record.key_id)
-    return (
-        f"{issued.devices} license string(s) in use, of {issued.licenses} license(s), stop being accepted: "
-        "these devices have to ask for their license anew."
-    )
+        issued = store.issued_with(session, record.key_id)
+    strings, licenses = counted(issued.devices, "license string"), counted(issued.licenses, "license")
+    return f"{strings} in use, of {licenses}, will no longer be accepted: these devices have to ask for a new license."
 
 
 def _require_consent(record: KeyRecord, cost: str, *, yes: bool) -> None:
     """Ask; unlike other changes this one cannot be undone, so without a terminal it has to be said in the command.
 
     Raises:
-        ConflictError: Nobody can be asked, and ``--yes`` is missing.
+        ConflictError: There is no terminal to ask at, and ``--yes`` is missing.
     """
     from licsrv.errors import ConflictError
 
@@ -302,10 +267,13 @@ def _require_no_need(session: Session, folder: KeyFolder, key_id: str, now: date
         )
 
 
-def _tell_retired(record: KeyRecord, cost: str, *, changed: bool, as_json: bool) -> None:
+def _show_retired(record: KeyRecord, cost: str, *, changed: bool, as_json: bool) -> None:
+    from licsrv.desk.keys import answers
+
     if as_json:
-        terminal.show_document({"changed": changed, "key": document(record, state="retired")})
+        key = answers.shown(record, signing=False, now=record.retired_at or record.begins_at)
+        terminal.show_document({"changed": changed, "key": key})
     elif changed:
         terminal.say(f"Retired key {record.key_id}. {cost}")
     else:
-        terminal.say(f"Key {record.key_id} was retired already, {moments.full(record.retired_at)}. Nothing changed.")
+        terminal.say(f"Key {record.key_id} was already retired, {moments.full(record.retired_at)}. No change needed.")

@@ -90,11 +90,10 @@ def confirmed(
     """Say what an action will change and ask; return what does it, to the license as it was read and no other."""
     from licsrv.desk.licenses.actions import ACTIONS, service
     from licsrv.desk.licenses.actions.answers import ActionRequest
-    from licsrv.desk.licenses.showing import View
 
     if isinstance(until := arguments.get("until"), str):
         arguments = {**arguments, "until": _end(until, place.settings.day_zone)}
-    action, view = ACTIONS[name], View(place.settings.device_limit, place.clock.now())
+    action, view = ACTIONS[name], place.view()
     request = ActionRequest.model_construct(
         **{"device_id": None, "until": None, "text": None, "state": None, **arguments}
     )
@@ -125,7 +124,7 @@ def _act(
         with place.writing() as session:
             done = meant(session, cause)
     if as_json:
-        terminal.show_document(done.model_dump(mode="json"))
+        terminal.show_document(done)
         return
     terminal.say(done.says.en)
     terminal.say(done.license.says.en)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import license_actions, moments, staff, terminal
+from licsrv.cli import license_actions, staff, terminal
 from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
-from licsrv.platform import days
+from licsrv.platform import days, moments
 from licsrv.platform.days import Typed
+from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
-    from sqlmodel import Session
-
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
-    from licsrv.licensing.tables import License, Product
+    from licsrv.desk.licenses.actions.answers import ActionAnswer
+    from licsrv.desk.licenses.answers import LicenseFactsShown
+    from licsrv.licensing.changes import Purchase
 
 app = typer.Typer(
     name="licenses", help="Licenses: look up, add, revoke, reinstate, a grace, notes.", no_args_is_help=True
@@ -68,50 +68,29 @@ def list_licenses(
     as_json: AsJson = False,
 ) -> None:
     """List licenses, newest first."""
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import store
+    from licsrv.desk.licenses import page
     from licsrv.licensing.lifecycle import Status
 
     with open_workplace() as place, place.reading() as session:
-        now = place.clock.now()
-        if status is None:
-            found = list(store.find_licenses(session, text=text, limit=limit))
-        else:
-            found = queries.licenses_in(session, Status(status), text=text, limit=limit, now=now)
-        documents = _documents(place, session, found, now)
+        only = Status(status) if status is not None else None
+        found = page.listed(session, text=text, status=only, limit=limit, view=place.view())
     if as_json:
-        terminal.show_document({"licenses": documents})
+        terminal.show_document({"licenses": found})
         return
-    terminal.show_table(_COLUMNS, [_row(document) for document in documents])
-    terminal.warn(_count(len(documents), limit))
+    terminal.show_table(_COLUMNS, [_row(license) for license in found])
+    terminal.warn(_count(len(found), limit))
 
 
-def _documents(place: Workplace, session: Session, found: list[License], now: datetime) -> list[dict[str, Any]]:
-    from licsrv.licensing import store
-
-    products = {product.product_id: product for product in store.products(session)}
-    return [_document(place, license, products.get(license.product_id), now) for license in found]
-
-
-def _document(place: Workplace, license: License, product: Product | None, now: datetime) -> dict[str, Any]:
-    from licsrv.cli import documents
-    from licsrv.licensing.places import limit
-
-    places = limit(license, product, default=place.settings.device_limit)
-    return documents.license(license, places=places, now=now)
-
-
-def _row(document: dict[str, Any]) -> list[object]:
-    expires_at = document["expires_at"] or document["provisional_until"]
+def _row(license: LicenseFactsShown) -> list[object]:
     return [
-        document["code"],
-        document["status"],
-        f"{document['places_taken']}/{document['places']}",
-        moments.short(datetime.fromisoformat(expires_at)) if expires_at else "never",
-        document["product_id"],
-        document["customer"],
-        document["order_id"],
+        license.code,
+        license.status,
+        f"{license.places_taken}/{license.places}",
+        moments.short(license.expires_at or license.provisional_until) or "never",
+        license.product_id,
+        license.customer,
+        license.order_id,
     ]
 
 
@@ -119,7 +98,7 @@ def _count(found: int, limit: int) -> str:
     if not found:
         return "No license was found."
     more = "; there may be more: raise --limit" if found == limit else ""
-    return f"{found} license{'s' if found > 1 else ''}{more}."
+    return f"{counted(found, 'license')}{more}."
 
 
 @app.command()
@@ -127,13 +106,16 @@ def show(code: LicenseName, as_json: AsJson = False) -> None:
     """Show what a license is and may do now, and everything that is known of it."""
     from licsrv.cli import license_page
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.licenses import page
+    from licsrv.desk.licenses.actions import service
 
     with open_workplace() as place, place.reading() as session:
-        page = license_page.gather(session, code, default_places=place.settings.device_limit, now=place.clock.now())
+        view = place.view()
+        found = page.dossier(session, code, view=view, offered=service.offered)
     if as_json:
-        terminal.show_document(page.document())
+        terminal.show_document(found)
     else:
-        license_page.render(page)
+        license_page.render(found, view.now)
 
 
 @app.command()
@@ -174,19 +156,20 @@ def add(
     with open_workplace() as place:
         zone = place.settings.day_zone
         purchase = replace(purchase, expires_at=expires.end(zone) if expires else None)
-        document = _add(place, purchase, Cause(staff.actor(staff_name)))
+        license = _add(place, purchase, Cause(staff.actor(staff_name)))
     if as_json:
-        terminal.show_document({"license": document})
+        terminal.show_document({"license": license})
         return
-    ends = f"until {days.until(purchase.expires_at, zone)}" if purchase.expires_at else "without an end"
-    terminal.say(f"Added {code}: {document['places']} place(s), {ends}.")
+    ends = f"until {days.until(license.expires_at, zone)}" if license.expires_at else "without an end"
+    terminal.say(f"Added {code}: {counted(license.places, 'place')}, {ends}.")
 
 
-def _add(place: Workplace, purchase: Any, cause: Cause) -> dict[str, Any]:
+def _add(place: Workplace, purchase: Purchase, cause: Cause) -> LicenseFactsShown:
     from sqlalchemy.exc import IntegrityError
 
+    from licsrv.desk.licenses import showing
     from licsrv.errors import ConflictError, InvalidRequestError, StorageError
-    from licsrv.licensing import changes, store
+    from licsrv.licensing import changes
 
     now = place.clock.now()
     if purchase.expires_at is not None and purchase.expires_at <= now:
@@ -194,9 +177,9 @@ def _add(place: Workplace, purchase: Any, cause: Cause) -> dict[str, Any]:
     try:
         with place.writing() as session:
             license = changes.add(session, purchase, cause=cause, now=now)
-            return _document(place, license, store.product(session, purchase.product_id), now)
+            return showing.all_facts(session, [license], place.view())[0]
     except StorageError as error:
-        if isinstance(error.__cause__, IntegrityError):  # somebody else added it at the same moment
+        if isinstance(error.__cause__, IntegrityError):  # another process added it at the same moment
             raise ConflictError("A license with this code exists already.") from error
         raise
 
@@ -205,20 +188,21 @@ def _add(place: Workplace, purchase: Any, cause: Cause) -> dict[str, Any]:
 def revoke(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
-    """Take a license back: its devices are told at their next check-in, with the reason. `reinstate` undoes it."""
-    document, changed = _decide("revoke", code, reason, staff_name, yes=yes)
+    """Revoke a license: its devices learn it, with the reason, at their next check-in. `reinstate` undoes it."""
+    done = _decide("revoke", code, reason, staff_name, yes=yes)
+    license = done.license
     if as_json:
-        terminal.show_document({"changed": changed, "license": document})
-    elif changed:
+        terminal.show_document(done)
+    elif done.changed:
+        learn = "learns" if license.places_taken == 1 else "learn"
         terminal.say(
-            f"Revoked {document['code']}. Its {document['places_taken']} device(s) learn it at their next check-in; "
+            f"Revoked {license.code}. {counted(license.places_taken, 'device')} {learn} it at the next check-in; "
             "one that stays offline may go on until its lease ends."
         )
     else:
-        revoked_at = moments.full(datetime.fromisoformat(document["revoked_at"]))
         terminal.say(
-            f"{document['code']} was revoked already, {revoked_at} by {document['revoked_by']}: "
-            f"“{document['revoked_reason']}”. Nothing was changed."
+            f"{license.code} was already revoked, {moments.full(license.revoked_at)} by {license.revoked_by}: "
+            f"“{license.revoked_reason}”. No change needed."
         )
 
 
@@ -227,30 +211,26 @@ def reinstate(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Undo a revocation; the audit keeps both."""
-    document, changed = _decide("reinstate", code, reason, staff_name, yes=yes)
+    done = _decide("reinstate", code, reason, staff_name, yes=yes)
+    license = done.license
     if as_json:
-        terminal.show_document({"changed": changed, "license": document})
-    elif changed:
-        terminal.say(f"Reinstated {document['code']}. It is {document['status']}. {document['reason']}".rstrip())
+        terminal.show_document(done)
+    elif done.changed:
+        terminal.say(f"Reinstated {license.code}. It is {license.status}. {license.reason}".rstrip())
     else:
-        terminal.say(f"{document['code']} is not revoked (it is {document['status']}). Nothing was changed.")
+        terminal.say(f"{license.code} is not revoked (it is {license.status}). No change needed.")
 
 
-def _decide(name: str, code: str, reason: str, staff_name: str | None, *, yes: bool) -> tuple[dict[str, Any], bool]:
-    """Ask, then change one license; return it as it is afterwards, and whether anything was changed."""
+def _decide(name: str, code: str, reason: str, staff_name: str | None, *, yes: bool) -> ActionAnswer:
+    """Ask, then change one license."""
     from licsrv.audit import Cause
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import store
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         meant = license_actions.confirmed(place, name, code, {}, yes=yes)
         with place.writing() as session:
-            done = meant(session, cause)
-            license = queries.license_named(session, code)
-            product = store.product(session, license.product_id)
-            return _document(place, license, product, place.clock.now()), done.changed
+            return meant(session, cause)
 
 
 for _action in (license_actions.grace, license_actions.maintenance, license_actions.note, license_actions.reissue):

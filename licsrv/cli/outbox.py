@@ -1,4 +1,4 @@
-"""``licsrv outbox``: what still has to be told to the marketplace, and what to do about what it refused."""
+"""``licsrv outbox``: what still has to be reported to the marketplace, and what to do with what it refused."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import details, staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.outbox.tables import OutboxRow
+    from licsrv.desk.deliveries.answers import Delivery
 
 app = typer.Typer(name="outbox", help="Deliveries to the marketplace: list, show, retry, drop.", no_args_is_help=True)
 
@@ -61,86 +62,69 @@ def list_deliveries(
     as_json: AsJson = False,
 ) -> None:
     """List deliveries: by default what is not done yet, oldest first."""
-    from licsrv.cli import documents, queries
     from licsrv.cli.workplace import open_workplace
     from licsrv.outbox import store
 
     with open_workplace() as place, place.reading() as session:
-        rows = _rows(session, state, code, limit)
-        codes = queries.codes_of(session, [row.ordering_key for row in rows])
-        depth = store.depth(session)
-        session.expunge_all()
-        now = place.clock.now()
+        found, depth, now = _found(session, state, code, limit), store.depth(session), place.clock.now()
     if as_json:
-        listed = [documents.delivery(row, code=codes.get(row.ordering_key)) for row in rows]
-        oldest = moments.rfc3339(depth.oldest_at)
         terminal.show_document(
-            {"waiting": depth.waiting, "parked": depth.parked, "oldest_at": oldest, "deliveries": listed}
+            {"waiting": depth.waiting, "parked": depth.parked, "oldest_at": depth.oldest_at, "deliveries": found}
         )
         return
-    terminal.show_table(_COLUMNS, [_row(row, codes) for row in rows])
+    terminal.show_table(_COLUMNS, [_row(one) for one in found])
     oldest = f", the oldest for {moments.span(now - depth.oldest_at)}" if depth.oldest_at else ""
     terminal.warn(f"{depth.waiting} waiting{oldest}; {depth.parked} parked.")
 
 
-def _rows(session: Session, state: str | None, code: str | None, limit: int) -> Sequence[OutboxRow]:
-    from licsrv.cli import queries
-    from licsrv.outbox import store
+def _found(session: Session, state: str | None, code: str | None, limit: int) -> Sequence[Delivery]:
+    from licsrv.desk.deliveries import answers
+    from licsrv.desk.licenses import page
     from licsrv.outbox.rules import State
 
-    key = queries.license_named(session, code).id if code is not None else None
-    if state is not None:
-        return store.rows(session, state=State(state), key=key, limit=limit)
-    return queries.deliveries(session, (State.PARKED, State.WAITING), key=key, limit=limit)
+    states = answers.OPEN if state is None else (State(state),)
+    license_id = page.license_of(session, code).id if code is not None else None
+    return answers.oldest(session, states=states, license_id=license_id, limit=limit)
 
 
-def _row(row: OutboxRow, codes: dict[str, str]) -> list[object]:
+def _row(one: Delivery) -> list[object]:
     return [
-        row.id,
-        row.kind,
-        codes.get(row.ordering_key, row.ordering_key),
-        row.state,
-        row.attempts,
-        moments.short(row.due_at),
-        moments.short(row.created_at),
-        row.last_error,
+        one.id,
+        one.kind,
+        one.code or one.license_id,
+        one.state,
+        one.attempts,
+        moments.short(one.due_at),
+        moments.short(one.created_at),
+        one.last_error,
     ]
 
 
 @app.command()
 def show(delivery_id: DeliveryId, as_json: AsJson = False) -> None:
     """Show one delivery with what it says and why it failed last."""
-    from licsrv.cli import documents, queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.deliveries import actions as decisions
-    from licsrv.outbox.tables import OutboxRow
+    from licsrv.desk.deliveries import answers
 
     with open_workplace() as place, place.reading() as session:
-        row = session.get(OutboxRow, delivery_id)
-        if row is None:
-            raise decisions.unknown(delivery_id)
-        code = queries.codes_of(session, [row.ordering_key]).get(row.ordering_key)
-        session.expunge_all()
-        now = place.clock.now()
+        found, now = answers.delivery(session, delivery_id), place.clock.now()
     if as_json:
-        terminal.show_document({"delivery": documents.delivery(row, code=code)})
+        terminal.show_document({"delivery": found})
         return
-    terminal.show_heading(f"Delivery {row.id}", row.state)
-    terminal.show_facts(_facts(row, code, now))
+    terminal.show_heading(f"Delivery {found.id}", found.state)
+    terminal.show_facts(_facts(found, now))
 
 
-def _facts(row: OutboxRow, code: str | None, now: datetime) -> list[tuple[str, object]]:
-    from licsrv.cli import documents
-
+def _facts(one: Delivery, now: datetime) -> list[tuple[str, object]]:
     return [
-        ("Kind", row.kind),
-        ("Code", code or row.ordering_key),
-        ("Says", documents.in_words(row.payload)),
-        ("Tries", str(row.attempts)),
-        ("Made", moments.both(row.created_at, now)),
-        ("Due", moments.both(row.due_at, now) if row.settled_at is None else ""),
-        ("Settled", moments.both(row.settled_at, now)),
-        ("Last error", row.last_error),
+        ("Kind", one.kind),
+        ("Code", one.code or one.license_id),
+        ("Says", details.in_words(one.payload)),
+        ("Tries", str(one.attempts)),
+        ("Made", moments.both(one.created_at, now)),
+        ("Due", moments.both(one.due_at, now) if one.settled_at is None else ""),
+        ("Settled", moments.both(one.settled_at, now)),
+        ("Last error", one.last_error),
     ]
 
 
@@ -155,9 +139,8 @@ def retry(
 ) -> None:
     """Try deliveries again now, as if they were new; all of those named, or none."""
     from licsrv.audit import Cause
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.deliveries import actions as decisions
+    from licsrv.desk.deliveries import actions, store
 
     if bool(delivery_ids) == all_parked:
         raise typer.BadParameter("Name deliveries, or say --all-parked.")
@@ -165,8 +148,8 @@ def retry(
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:
-            ids = queries.parked_ids(session) if all_parked else list(dict.fromkeys(delivery_ids or ()))
-            retried = [row_id for row_id in ids if decisions.retry(session, row_id, cause=cause, now=now)]
+            ids = store.parked_ids(session) if all_parked else list(dict.fromkeys(delivery_ids or ()))
+            retried = [row_id for row_id in ids if actions.retry(session, row_id, cause=cause, now=now)]
     if as_json:
         terminal.show_document({"retried": retried})
     else:
@@ -177,18 +160,19 @@ def retry(
 def drop(
     delivery_id: DeliveryId, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
-    """Give a delivery up for good: the marketplace is never told."""
+    """Give a delivery up for good: it is never reported to the marketplace."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.deliveries import actions as decisions
+    from licsrv.desk.deliveries import actions
+    from licsrv.desk.deliveries.answers import DecidedAnswer
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         staff.confirm(f"Give delivery {delivery_id} up?", yes=yes)
         now = place.clock.now()
         with place.writing() as session:
-            changed = decisions.drop(session, delivery_id, cause=cause, now=now)
+            changed = actions.drop(session, delivery_id, cause=cause, now=now)
     if as_json:
-        terminal.show_document({"changed": changed, "id": delivery_id})
+        terminal.show_document(DecidedAnswer(id=delivery_id, changed=changed))
     else:
-        terminal.say(f"Dropped {delivery_id}." if changed else f"{delivery_id} was dropped already. Nothing changed.")
+        terminal.say(f"Dropped {delivery_id}." if changed else f"{delivery_id} was already dropped. No change needed.")

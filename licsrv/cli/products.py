@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.products.answers import ProductShown
     from licsrv.licensing.issuing.strings import LicenseTerms
     from licsrv.licensing.tables import Product
 
 app = typer.Typer(name="products", help="Products: names, places, features.", no_args_is_help=True)
 
+_EVERY = 1_000_000
 LONGEST_ID, LONGEST_NAME, LONGEST_FEATURE = 128, 64, 64
 _COLUMNS = (
     Column("Product"),
@@ -73,10 +75,11 @@ DeliverAs: TypeAlias = Annotated[
 def list_products(as_json: AsJson = False) -> None:
     """List the products that were described; others get the defaults."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.licensing import store
+    from licsrv.desk.products import answers
+    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        found = [_document(row) for row in store.products(session)]
+        found = answers.products(session, Window(_EVERY)).items
     if as_json:
         terminal.show_document({"products": found})
         return
@@ -85,21 +88,15 @@ def list_products(as_json: AsJson = False) -> None:
         terminal.warn("No product is described yet: `licsrv products set PRODUCT_ID --name NAME`.")
 
 
-def _document(row: Product) -> dict[str, Any]:
-    from licsrv.cli import documents
-
-    return documents.product(row) | {"second_signature": row.second_signature, "deliver_as": row.deliver_as}
-
-
-def _row(product: Mapping[str, Any]) -> list[object]:
+def _row(product: ProductShown) -> list[object]:
     return [
-        product["product_id"],
-        product["name"],
-        product["device_limit"] or "default",
-        "places" if product["amount_is_places"] else "something else",
-        product["deliver_as"],
-        _word(product["second_signature"]),
-        ", ".join(product["features"]),
+        product.product_id,
+        product.name,
+        product.device_limit or "default",
+        "places" if product.amount_is_places else "something else",
+        product.deliver_as,
+        _word(product.second_signature),
+        ", ".join(product.features),
     ]
 
 
@@ -134,7 +131,7 @@ def set_product(
 ) -> None:
     """Describe a product; what is not named stays as it is. Licenses say it when they are next handed out."""
     if (device_limit and no_device_limit) or (feature and no_features):
-        raise typer.BadParameter("An option and its --no- form cannot stand together.")
+        raise typer.BadParameter("An option and its --no- form exclude each other.")
     wanted: dict[str, Any] = {
         "name": name,
         "amount_is_places": amount_is_places,
@@ -152,16 +149,17 @@ def set_product(
 def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: bool) -> None:
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.products import answers
 
     with open_workplace() as place:
         with place.writing() as session:
             product, changes = _change(session, place, product_id, wanted, Cause(actor))
-            document = _document(product)
-        _warn_of_missing_key(place, second_signature=document["second_signature"])
+            shown = answers.shown(product)
+        _warn_of_missing_key(place, second_signature=shown.second_signature)
     if as_json:
-        terminal.show_document({"changes": changes, "product": document})
+        terminal.show_document({"changes": changes, "product": shown})
     elif not changes:
-        terminal.say(f"{product_id} is described so already. Nothing was changed.")
+        terminal.say(f"{product_id} is already described so. No change needed.")
     else:
         terminal.say(f"Product {product_id} is described:")
         terminal.show_facts(

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
 from licsrv.cli.logs import logs_on_standard_error
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Limit, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
+from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from licsrv.app import Runtime
     from licsrv.audit import Cause
     from licsrv.cli.workplace import Workplace
+    from licsrv.desk.reconciliation.answers import DifferenceShown, RunShown
     from licsrv.marketplace.reconciliation.differences import Repairs
     from licsrv.marketplace.reconciliation.rules import Kind
-    from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
+    from licsrv.marketplace.reconciliation.tables import ReconciliationRun
 
 app = typer.Typer(
     name="reconcile",
@@ -84,6 +87,7 @@ def start(
     """Start a comparison of every license; one that is under way is gone on with."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.reconciliation import answers
     from licsrv.marketplace.reconciliation import runs
 
     cause = Cause(staff.actor(staff_name))
@@ -91,14 +95,14 @@ def start(
         _require_key_pair(place)
         now = place.clock.now()
         with place.writing() as session:
-            run, is_new = runs.start(session, cause=cause, now=now)
-            session.expunge_all()
-        if run is None:
-            raise AssertionError  # without a night a run is refused only while another one is under way
+            row, is_new = runs.start(session, cause=cause, now=now)
+            if row is None:
+                raise AssertionError  # a run on demand is refused only while another is active
+            run = answers.run_shown(row)
         if here:
             run = _work_off(place, run.id)
     if as_json:
-        terminal.show_document({"started": is_new, "run": _run_document(run)})
+        terminal.show_document({"started": is_new, "changed": is_new, "run": run})
     elif here:
         _say_how_it_ended(run)
     else:
@@ -112,22 +116,20 @@ def _require_key_pair(place: Workplace) -> None:
 
 
 def _runtime(place: Workplace) -> Runtime:
-    """Put together what asks the marketplace; who uses it closes it in the same event loop."""
+    """Build what asks the marketplace; the caller closes it in the same event loop."""
     from licsrv import app as application
 
     return application.build_runtime(place.settings, clock=place.clock)
 
 
-def _work_off(place: Workplace, run_id: str) -> ReconciliationRun:
-    """Work on a run until it is over, or watch who does."""
-    from licsrv.marketplace.reconciliation.tables import ReconciliationRun
+def _work_off(place: Workplace, run_id: str) -> RunShown:
+    """Work on a run until it has ended, or watch the process that does."""
+    from licsrv.desk.reconciliation import answers
 
     with logs_on_standard_error():
         asyncio.run(_work(_runtime(place)))
     with place.reading() as session:
-        run = session.get_one(ReconciliationRun, run_id)
-        session.expunge_all()
-    return run
+        return answers.run(session, run_id)
 
 
 async def _work(runtime: Runtime) -> None:
@@ -143,16 +145,16 @@ async def _work(runtime: Runtime) -> None:
 
 
 def _show_progress(run: ReconciliationRun) -> None:
-    """Show one line that moves on; where nobody looks, nothing."""
+    """Show one line of progress, at a terminal only."""
     if sys.stderr.isatty():
         waits = f", waits: {run.note}" if run.waits_until is not None else ""
         line = f"{run.compared} of {run.total} compared, {run.found} found{waits}"
         print(f"\r\x1b[K{terminal.printable(line)[:100]}", end="", file=sys.stderr, flush=True)
 
 
-def _say_how_it_ended(run: ReconciliationRun) -> None:
+def _say_how_it_ended(run: RunShown) -> None:
     note = f" {run.note}" if run.note else ""
-    terminal.say(f"{run.state}: {run.compared} of {run.total} compared, {run.found} new differences.{note}")
+    terminal.say(f"{run.state}: {run.compared} of {run.total} compared, {counted(run.found, 'new difference')}.{note}")
     if run.state != "FINISHED":
         raise typer.Exit(1)
 
@@ -162,59 +164,44 @@ def stop(reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) 
     """End the comparison that is under way; what it found stays."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.reconciliation import answers
+    from licsrv.desk.reconciliation.answers import StoppedAnswer
     from licsrv.marketplace.reconciliation import runs
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:
-            run = runs.stop(session, cause=cause, now=now)
-            document = _run_document(run) if run else None
+            row = runs.stop(session, cause=cause, now=now)
+            stopped = StoppedAnswer(changed=row is not None, run=answers.run_shown(row) if row else None)
     if as_json:
-        terminal.show_document({"changed": document is not None, "run": document})
+        terminal.show_document(stopped)
     else:
-        terminal.say("Stopped." if document else "No comparison is under way. Nothing changed.")
+        terminal.say("Stopped." if stopped.changed else "No comparison is under way. No change needed.")
 
 
 @app.command()
 def status(limit: Limit = 5, as_json: AsJson = False) -> None:
     """Show the latest comparisons, and how many differences are open."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace.reconciliation import differences
+    from licsrv.desk.reconciliation import answers
 
     with open_workplace() as place, place.reading() as session:
-        summary = differences.summary(session, runs=limit)
-        session.expunge_all()
+        stand = answers.stand(session, is_configured=bool(place.settings.marketplace_ak), runs=limit)
     if as_json:
-        terminal.show_document({"open": dict(summary.open), "runs": [_run_document(run) for run in summary.runs]})
+        terminal.show_document(stand)
         return
-    terminal.show_table(_RUNS, [_run_row(run) for run in summary.runs])
-    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(summary.open.items()))
+    terminal.show_table(_RUNS, [_run_row(run) for run in stand.runs])
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(stand.open.items()))
     terminal.warn(f"Open differences: {counts or 'none'}.")
 
 
-def _run_row(run: ReconciliationRun) -> list[object]:
+def _run_row(run: RunShown) -> list[object]:
     waits = f"waits until {moments.full(run.waits_until)}: " if run.waits_until else ""
     return [
         moments.short(run.started_at), run.started_by, run.state, run.compared, run.total, run.found, run.vanished,
         moments.short(run.ended_at), waits + run.note,
     ]  # fmt: skip
-
-
-def _run_document(run: ReconciliationRun) -> dict[str, object]:
-    return {
-        "id": run.id,
-        "state": run.state,
-        "started_by": run.started_by,
-        "started_at": moments.rfc3339(run.started_at),
-        "ended_at": moments.rfc3339(run.ended_at),
-        "waits_until": moments.rfc3339(run.waits_until),
-        "total": run.total,
-        "compared": run.compared,
-        "found": run.found,
-        "vanished": run.vanished,
-        "note": run.note,
-    }
 
 
 @app.command("list")
@@ -227,22 +214,24 @@ def list_differences(
     as_json: AsJson = False,
 ) -> None:
     """List differences, the oldest first: those that are open, unless others are asked for."""
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace.reconciliation import store
-    from licsrv.marketplace.reconciliation.store import Filter
+    from licsrv.desk.licenses import page
+    from licsrv.desk.reconciliation import answers
+    from licsrv.desk.reconciliation.answers import State
+    from licsrv.platform.paging import Window
 
     if dismissed and closed:
         raise typer.BadParameter("Say --dismissed or --closed, not both.")
+    state = State.CLOSED if closed else State.DISMISSED if dismissed else State.OPEN
     with open_workplace() as place, place.reading() as session:
-        license_id = queries.license_named(session, code).id if code is not None else None
-        which = Filter(closed, None if closed else dismissed, _as_kind(kind), license_id)
-        rows = store.differences(session, which, limit=limit)
-        session.expunge_all()
+        license_id = page.license_of(session, code).id if code is not None else None
+        found = answers.difference_list(
+            session, Window(limit), state=state, kind=_as_kind(kind), license_id=license_id
+        ).items
     if as_json:
-        terminal.show_document({"differences": [_document(row, of) for row, of in rows]})
+        terminal.show_document({"differences": found})
         return
-    terminal.show_table(_DIFFERENCES, [_row(row, of) for row, of in rows])
+    terminal.show_table(_DIFFERENCES, [_row(one) for one in found])
 
 
 def _as_kind(word: str | None) -> Kind | None:
@@ -251,53 +240,33 @@ def _as_kind(word: str | None) -> Kind | None:
     return Kind(word) if word is not None else None
 
 
-def _row(row: Difference, code: str) -> list[object]:
-    return [row.id, code, row.kind, row.ours, row.theirs, row.explained, moments.short(row.found_at)]
-
-
-def _document(row: Difference, code: str) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "code": code,
-        "license_id": row.license_id,
-        "kind": row.kind,
-        "ours": row.ours,
-        "theirs": row.theirs,
-        "explained": row.explained,
-        "found_at": moments.rfc3339(row.found_at),
-        "asked_at": moments.rfc3339(row.asked_at),
-        "dismissed_at": moments.rfc3339(row.dismissed_at),
-        "dismissed_by": row.dismissed_by,
-        "closed_at": moments.rfc3339(row.closed_at),
-        "closed_by": row.closed_by,
-        "reason": row.reason,
-    }
+def _row(one: DifferenceShown) -> list[object]:
+    return [one.id, one.code, one.kind, one.ours, one.theirs, one.explained, moments.short(one.found_at)]
 
 
 @app.command()
 def compare(code: LicenseName, as_json: AsJson = False) -> None:
     """Ask the marketplace about one license now, and show what differs."""
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
-    from licsrv.marketplace.reconciliation import store
-    from licsrv.marketplace.reconciliation.store import Filter
+    from licsrv.desk.licenses import page
+    from licsrv.desk.reconciliation import answers
 
     with open_workplace() as place:
         _require_key_pair(place)
         with place.reading() as session:
-            license_id = queries.license_named(session, code).id
+            license_id = page.license_of(session, code).id
         with logs_on_standard_error():
             asyncio.run(_compare(_runtime(place), license_id))
         with place.reading() as session:
-            rows = store.differences(session, Filter(is_dismissed=None, license_id=license_id))
-            session.expunge_all()
+            found = answers.of_license(session, license_id)
+            compared = page.compared(session, license_id, view=place.view())
     if as_json:
-        terminal.show_document({"differences": [_document(row, of) for row, of in rows]})
+        terminal.show_document({**dict(compared), "differences": found})
         return
-    if not rows:
+    if not found:
         terminal.say("Nothing differs.")
         return
-    terminal.show_table(_DIFFERENCES, [_row(row, of) for row, of in rows])
+    terminal.show_table(_DIFFERENCES, [_row(one) for one in found])
 
 
 async def _compare(runtime: Runtime, license_id: str) -> None:
@@ -324,6 +293,7 @@ def repair(
     """Take the marketplace's word over. What it does not know is revoked; `licsrv licenses reinstate` undoes that."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.reconciliation import answers
 
     if bool(difference_ids) == every or (kind is not None and not every):
         raise typer.BadParameter("Name differences, or say --all, which --kind may narrow.")
@@ -331,12 +301,11 @@ def repair(
     with open_workplace() as place:
         ids = list(dict.fromkeys(difference_ids or ())) or _open_ids(place, kind)
         if ids:
-            question = f"Take the marketplace's word over for {len(ids)} difference{'s' if len(ids) > 1 else ''}?"
+            question = f"Take the marketplace's word over for {counted(len(ids), 'difference')}?"
             staff.confirm(question, yes=yes)
-        done = _repair(place, ids, cause, place.clock.now())
+        done = _repair(place, ids, cause=cause, now=place.clock.now())
     if as_json:
-        left = [{"id": name, "why": why} for name, why in done.left.items()]
-        terminal.show_document({"repaired": list(done.repaired), "left": left})
+        terminal.show_document(answers.repaired(done, None))
     else:
         terminal.say(f"{len(done.repaired)} of {len(ids)} repaired." if ids else "Nothing is to be repaired.")
     for name, why in done.left.items():
@@ -354,7 +323,7 @@ def _open_ids(place: Workplace, kind: str | None) -> list[str]:
         return [one for of in kinds for one in differences.open_ids(session, of, limit=_EVERY)]
 
 
-def _repair(place: Workplace, ids: Sequence[str], cause: Cause, now: datetime) -> Repairs:
+def _repair(place: Workplace, ids: Sequence[str], *, cause: Cause, now: datetime) -> Repairs:
     from licsrv.marketplace.reconciliation import differences
 
     done, alive_unfreezes = differences.Repairs(), place.settings.alive_unfreezes
@@ -374,6 +343,7 @@ def dismiss(
     """Leave a difference as it is; it comes back only when either side changes."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.reconciliation.answers import SettledAnswer
     from licsrv.marketplace.reconciliation import differences
 
     cause = Cause(staff.actor(staff_name), reason=reason)
@@ -382,6 +352,8 @@ def dismiss(
         with place.writing() as session:
             changed = differences.dismiss(session, difference_id, cause=cause, now=now)
     if as_json:
-        terminal.show_document({"changed": changed, "id": difference_id})
+        terminal.show_document(SettledAnswer(id=difference_id, changed=changed))
     else:
-        terminal.say(f"Dismissed {difference_id}." if changed else f"{difference_id} is settled. Nothing changed.")
+        terminal.say(
+            f"Dismissed {difference_id}." if changed else f"{difference_id} is already settled. No change needed."
+        )

@@ -14,14 +14,11 @@ from licsrv.cli.terminal import Column
 from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from sqlmodel import Session
 
     from licsrv.audit import Cause
+    from licsrv.desk.releases.answers import ChangedReleases, ReleaseShown
     from licsrv.releases.changes import Changes, Which
-    from licsrv.releases.tables import Release, ReleaseProduct
 
 app = typer.Typer(name="releases", help="Published versions: publish, roll out, withdraw.", no_args_is_help=True)
 
@@ -65,6 +62,7 @@ def list_releases(
 ) -> None:
     """List published versions, the latest publication first."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.releases import answers
     from licsrv.releases import changes, store
 
     with open_workplace() as place, place.reading() as session:
@@ -73,13 +71,12 @@ def list_releases(
             session, product_id=product_id, channel=channel, platform=platform, withdrawn=not offered, limit=limit
         )
         now = place.clock.now()
-        documents = [_document(row, now) for row in rows]
-        lines = [_line(row, now) for row in rows]
+        found = [answers.shown(row, now) for row in rows]
     if as_json:
-        terminal.show_document({"releases": documents})
+        terminal.show_document({"releases": found})
         return
-    terminal.show_table(_COLUMNS, lines)
-    if not lines:
+    terminal.show_table(_COLUMNS, [_line(one) for one in found])
+    if not found:
         terminal.warn("Nothing was published there: `licsrv releases publish PRODUCT VERSION`.")
 
 
@@ -135,6 +132,8 @@ def _publish(publication: Any, published_at: Typed | None, actor: str, reason: s
 
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.releases import answers
+    from licsrv.desk.releases.answers import PublishedAnswer
     from licsrv.licensing import store as licensing
     from licsrv.releases import changes
 
@@ -144,21 +143,22 @@ def _publish(publication: Any, published_at: Typed | None, actor: str, reason: s
         begins_at = published_at.begin(place.settings.day_zone) if published_at is not None else None
         publication = replace(publication, product_id=product_id, published_at=begins_at)
         cause = Cause(actor, reason=reason)
-        release = changes.publish(session, publication, cause=cause, now=now)
-        document = _document(release, now)
+        release = answers.shown(changes.publish(session, publication, cause=cause, now=now), now)
     if as_json:
-        terminal.show_document({"release": document})
+        terminal.show_document(PublishedAnswer(release=release, is_described=is_described))
     else:
-        terminal.say(_published(document))
+        terminal.say(_published(release))
     if not is_described:
         terminal.warn(f"No product {product_id} is described: clients find the version by this very id only.")
 
 
-def _published(document: dict[str, Any]) -> str:
-    share = document["rollout_percent"]
+def _published(release: ReleaseShown) -> str:
+    from licsrv.platform import moments
+
+    share = release.rollout_percent
     whom = "everyone" if share == 100 else f"{share} % of the devices"
-    what = f"{document['product_id']} {document['version']} for {document['channel']}, {document['platform']}"
-    when = f" from {document['published_at']} on" if document["state"] == "scheduled" else ""
+    what = f"{release.product_id} {release.version} for {release.channel}, {release.platform}"
+    when = f" from {moments.rfc3339(release.published_at)} on" if release.state == "scheduled" else ""
     return f"Published {what}; offered to {whom}{when}."
 
 
@@ -176,14 +176,16 @@ def roll_out(
     """Offer a version to another share of the devices; those that are in stay in while it grows."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.releases import answers
+    from licsrv.desk.releases.answers import ChangedReleases
     from licsrv.releases import changes
 
     with open_workplace() as place, place.writing() as session:
         which, now = _which(session, product, version, channel, platform), place.clock.now()
         cause = Cause(staff.actor(staff_name), reason=reason)
-        changed = changes.roll_out(session, which, percent, cause=cause, now=now)
-        documents = [_document(release, now) for release in changed]
-    _show_changed(documents, f"now offered to {percent} % of the devices", as_json=as_json)
+        rows = changes.roll_out(session, which, percent, cause=cause, now=now)
+        changed = ChangedReleases(releases=[answers.shown(row, now) for row in rows])
+    _show_changed(changed, f"now offered to {percent} % of the devices", as_json=as_json)
 
 
 @app.command("withdraw")
@@ -200,6 +202,8 @@ def withdraw(
     """Offer a version no longer; older ones are offered again, and who has it keeps it until a newer one comes."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.releases import answers
+    from licsrv.desk.releases.answers import ChangedReleases
     from licsrv.releases import changes
 
     where = f"from {channel or 'every channel'}, {platform or 'every platform'}"
@@ -207,23 +211,23 @@ def withdraw(
     with open_workplace() as place, place.writing() as session:
         which, now = _which(session, product, version, channel, platform), place.clock.now()
         cause = Cause(staff.actor(staff_name), reason=reason)
-        documents = [_document(row, now) for row in changes.withdraw(session, which, cause=cause, now=now)]
-    _show_changed(documents, "withdrawn", as_json=as_json)
+        rows = changes.withdraw(session, which, cause=cause, now=now)
+        changed = ChangedReleases(releases=[answers.shown(row, now) for row in rows])
+    _show_changed(changed, "withdrawn", as_json=as_json)
 
 
-def _show_changed(documents: Sequence[dict[str, Any]], what: str, *, as_json: bool) -> None:
+def _show_changed(changed: ChangedReleases, what: str, *, as_json: bool) -> None:
     if as_json:
-        terminal.show_document({"releases": list(documents)})
+        terminal.show_document(changed)
         return
-    for document in documents:
-        name = " ".join(document[member] for member in ("product_id", "version", "channel", "platform"))
-        terminal.say(f"{name}: {what}.")
-    if not documents:
-        terminal.say("It is so already. Nothing was changed.")
+    for one in changed.releases:
+        terminal.say(f"{one.product_id} {one.version} {one.channel} {one.platform}: {what}.")
+    if not changed.releases:
+        terminal.say("No change needed.")
 
 
 @app.command("rules")
-def rules(
+def show_or_set_rules(
     product: _Product,
     numbering: Annotated[
         Numbering | None, typer.Option("--versions", help="How the product numbers its versions (pep440 at first).")
@@ -245,7 +249,7 @@ def rules(
     from licsrv.audit import Cause
 
     if maintenance_months and no_maintenance_months:
-        raise typer.BadParameter("An option and its --no- form cannot stand together.")
+        raise typer.BadParameter("An option and its --no- form exclude each other.")
     months = 0 if no_maintenance_months else maintenance_months
     if numbering is None and months is None:
         _show_rules(product, as_json=as_json)
@@ -255,20 +259,19 @@ def rules(
 
 def _show_rules(product: str, *, as_json: bool) -> None:
     from licsrv.cli.workplace import open_workplace
-    from licsrv.releases import changes, store
-    from licsrv.releases.tables import ReleaseProduct
+    from licsrv.desk.releases import answers
+    from licsrv.releases import changes
 
     with open_workplace() as place, place.reading() as session:
-        product_id = changes.product_meant(session, product)
-        document = _rules(store.product(session, product_id) or ReleaseProduct(product_id=product_id))
+        rules = answers.rules_of(session, changes.product_meant(session, product))
     if as_json:
-        terminal.show_document({"rules": document})
+        terminal.show_document({"rules": rules})
         return
-    months = document["maintenance_months"]
+    months = rules.maintenance_months
     terminal.show_facts(
         [
-            ("Product", document["product_id"]),
-            ("Versions", document["version_scheme"]),
+            ("Product", rules.product_id),
+            ("Versions", rules.version_scheme),
             ("Maintenance", f"{months} months from activation" if months else "as long as the license lasts"),
         ]
     )
@@ -276,6 +279,7 @@ def _show_rules(product: str, *, as_json: bool) -> None:
 
 def _set_rules(product: str, numbering: Numbering | None, months: int | None, cause: Cause, *, as_json: bool) -> None:
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.releases import answers
     from licsrv.releases import changes
     from licsrv.releases.changes import ProductRules
     from licsrv.releases.versions import Scheme
@@ -284,11 +288,11 @@ def _set_rules(product: str, numbering: Numbering | None, months: int | None, ca
     with open_workplace() as place, place.writing() as session:
         product_id, now = changes.product_meant(session, product), place.clock.now()
         row, changed = changes.set_rules(session, product_id, wanted, cause=cause, now=now)
-        document = _rules(row)
+        rules = answers.rules_shown(row)
     if as_json:
-        terminal.show_document({"changes": changed, "rules": document})
+        terminal.show_document({"changed": bool(changed), "changes": changed, "rules": rules})
     elif not changed:
-        terminal.say(f"The rules of {product_id} are so already. Nothing was changed.")
+        terminal.say(f"The rules of {product_id} are already so. No change needed.")
     else:
         terminal.say(f"The rules of {product_id} are set:")
         terminal.show_facts(_facts(changed))
@@ -326,7 +330,7 @@ def _measured(file: Path | None, size: int | None, sha256: str | None) -> tuple[
 
 
 def _notes(text: str) -> str:
-    """Return notes as they were given, or what stands in the file named behind an ``@``."""
+    """Return notes as they were given, or the text of the file named behind an ``@``."""
     if not text.startswith("@"):
         return text
     try:
@@ -335,52 +339,17 @@ def _notes(text: str) -> str:
         raise typer.BadParameter(f"{text[1:]} is not UTF-8.") from error
 
 
-def _line(row: Release, now: datetime) -> list[object]:
-    from licsrv.cli import moments
-    from licsrv.releases.rules import state
+def _line(release: ReleaseShown) -> list[object]:
+    from licsrv.platform import moments
 
     return [
-        row.product_id,
-        row.version,
-        row.channel,
-        row.platform,
-        state(row, now),
-        f"{row.rollout_percent} %",
-        row.minimum_version,
-        moments.short(row.published_at),
-        row.url,
+        release.product_id,
+        release.version,
+        release.channel,
+        release.platform,
+        release.state,
+        f"{release.rollout_percent} %",
+        release.minimum_version,
+        moments.short(release.published_at),
+        release.url,
     ]
-
-
-def _document(row: Release, now: datetime) -> dict[str, Any]:
-    from licsrv.cli.moments import rfc3339
-    from licsrv.releases.rules import state
-
-    return {
-        "id": row.id,
-        "product_id": row.product_id,
-        "version": row.version,
-        "channel": row.channel,
-        "platform": row.platform,
-        "state": state(row, now),
-        "minimum_version": row.minimum_version,
-        "rollout_percent": row.rollout_percent,
-        "notes": {"zh": row.notes_zh, "en": row.notes_en},
-        "url": row.url,
-        "size": row.size,
-        "sha256": row.sha256,
-        "published_at": rfc3339(row.published_at),
-        "created_at": rfc3339(row.created_at),
-        "created_by": row.created_by,
-        "withdrawn_at": rfc3339(row.withdrawn_at),
-        "withdrawn_by": row.withdrawn_by,
-        "withdrawn_reason": row.withdrawn_reason,
-    }
-
-
-def _rules(row: ReleaseProduct) -> dict[str, Any]:
-    return {
-        "product_id": row.product_id,
-        "version_scheme": row.version_scheme,
-        "maintenance_months": row.maintenance_months,
-    }

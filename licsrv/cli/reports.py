@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from licsrv.cli import terminal
+from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson
 from licsrv.cli.terminal import Column
 
@@ -55,7 +55,7 @@ def show(
 ) -> None:
     """Show the figures of a report, day by day."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.reports import service
+    from licsrv.desk.reports import answers, service
 
     with open_workplace() as place:
         name, asked = _asked(
@@ -64,18 +64,7 @@ def show(
         with place.reading() as session:
             found = service.picture(session, name, asked)
     if as_json:
-        terminal.show_document(
-            {
-                "name": name,
-                "by": asked.by,
-                "timezone": str(asked.zone),
-                "days": [day.isoformat() for day in found.days],
-                "series": [
-                    {"name": series.name, "label": series.label, "values": list(series.values), "total": series.total}
-                    for series in found.series
-                ],
-            }
-        )
+        terminal.show_document(answers.report_shown(name, asked, found))
         return
     _print(found)
 
@@ -116,25 +105,18 @@ def export(
 
 
 def write_file(place: Workplace, file: Path, make: Callable[[Session], Sheet]) -> None:
-    """Write a sheet to a file; whoever looks meanwhile finds the old file or the new one, never half of it.
+    """Write a sheet to a file.
 
     Raises:
-        InvalidRequestError: The file's ending says nothing known.
+        InvalidRequestError: The file's ending names no known format.
     """
     from licsrv.desk.reports import sheets
     from licsrv.desk.reports.questions import one_of
     from licsrv.desk.reports.sheets import Format
 
     form = one_of(file.suffix.removeprefix(".").lower(), Format)
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        with place.reading() as session, draft.open("wb") as opened:
-            sheets.write(opened, make(session), form)
-            opened.flush()
-            os.fsync(opened.fileno())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replaced(file) as draft, place.reading() as session, draft.open("wb") as opened:
+        sheets.write(opened, make(session), form)
 
 
 def told_of(file: Path, *, as_json: bool) -> None:

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
+from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, Limit, ShownReason, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
+from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
     from sqlmodel import Session
-
-    from licsrv.licensing.tables import RevocationChange
 
 app = typer.Typer(
     name="revocations", help="The revocation list: show, export, move on after a restore.", no_args_is_help=True
 )
 
+_CHANGE = {"number", "at", "action", "entry", "ends_at"}
 _COLUMNS = (
     Column("Number", number=True),
     Column("At (UTC)"),
@@ -42,58 +44,42 @@ def show(
     if code is not None:
         _show_license(code, as_json=as_json)
         return
-    document = _document(limit)
-    if as_json:
-        terminal.show_document(document)
-        return
-    changed_at = document["changed_at"]
-    changed = f", last changed {moments.full(datetime.fromisoformat(changed_at))}" if changed_at else ""
-    terminal.say(f"The list has the number {document['number']} and {document['entries']} entries{changed}.")
-    terminal.show_table(_COLUMNS, [_row(change) for change in document["changes"]])
+    _show_list(limit, as_json=as_json)
 
 
-def _document(limit: int) -> dict[str, Any]:
+def _show_list(limit: int, *, as_json: bool) -> None:
     from licsrv.cli.workplace import open_workplace
     from licsrv.licensing.revocation import store
 
     with open_workplace() as place, place.reading() as session:
-        head = store.head(session)
-        return {
-            "number": head.number,
-            "entries": store.count_listed(session),
-            "changed_at": moments.rfc3339(head.changed_at),
-            "changes": [_change(row) for row in store.latest_changes(session, limit)],
-        }
-
-
-def _change(row: RevocationChange) -> dict[str, Any]:
-    return {
-        "number": row.number,
-        "at": moments.rfc3339(row.at),
-        "action": row.action,
-        "entry": row.entry,
-        "ends_at": moments.rfc3339(row.ends_at),
-    }
+        head, entries = store.head(session), store.count_listed(session)
+        changes = [row.model_dump(include=_CHANGE) for row in store.latest_changes(session, limit)]
+        number, changed_at = head.number, head.changed_at
+    if as_json:
+        terminal.show_document({"number": number, "entries": entries, "changed_at": changed_at, "changes": changes})
+        return
+    changed = f", last changed {moments.full(changed_at)}" if changed_at else ""
+    terminal.say(f"The list has the number {number} and {counted(entries, 'entry', 'entries')}{changed}.")
+    terminal.show_table(_COLUMNS, [_row(change) for change in changes])
 
 
 def _row(change: dict[str, Any]) -> list[object]:
-    ends_at = change["ends_at"]
     return [
         change["number"],
-        moments.short(datetime.fromisoformat(change["at"])),
+        moments.short(change["at"]),
         change["action"],
         change["entry"],
-        moments.short(datetime.fromisoformat(ends_at)) if ends_at else "never",
+        moments.short(change["ends_at"]) or "never",
     ]
 
 
 def _show_license(code: str, *, as_json: bool) -> None:
-    from licsrv.cli import queries
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.licenses import page
     from licsrv.licensing.revocation import lists, store
 
     with open_workplace() as place, place.reading() as session:
-        license = queries.license_named(session, code)
+        license = page.license_of(session, code)
         document = {
             "license_id": license.id,
             "code": license.code,
@@ -105,8 +91,9 @@ def _show_license(code: str, *, as_json: bool) -> None:
         terminal.show_document(document)
         return
     terminal.say(f"{document['code']} is {'' if document['is_listed'] else 'not '}on the list.")
-    if document["given_back"]:
-        terminal.say(f"{document['given_back']} of its strings and files are, of devices that gave their place back.")
+    if count := document["given_back"]:
+        are = "is" if count == 1 else "are"
+        terminal.say(f"{count} of its strings and files {are}: issued to devices that gave their place back.")
 
 
 @app.command()
@@ -126,7 +113,8 @@ def export(
         key = place.keys.read().signer(Purpose.LICENSE, now=now)
         with place.reading() as session:
             number, text = _signed(session, since or 0, key=key, issuer=place.settings.issuer, now=now)
-    _write(file, text)
+    with replaced(file) as draft:
+        draft.write_text(text, encoding="ascii")
     if as_json:
         terminal.show_document({"file": str(file), "number": number, "since": since or 0, "bytes": len(text)})
     else:
@@ -160,10 +148,3 @@ def _signed(session: Session, since: int, *, key: Any, issuer: str, now: datetim
     store.require_known(head, since)
     edition = Edition(issuer, head.number, since, now)
     return head.number, lists.signed_list(edition, store.changes_of(session, edition), key=key)
-
-
-def _write(file: Path, text: str) -> None:
-    """Write the file so that whoever copies it meanwhile gets the old list or the new one, never half of it."""
-    draft = file.with_name(f".{file.name}.draft")
-    draft.write_text(text, encoding="ascii")
-    draft.replace(file)

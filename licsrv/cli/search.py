@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, terminal
+from licsrv.cli import terminal
 from licsrv.cli.options import AsJson
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 
 if TYPE_CHECKING:
     from licsrv.desk.licenses.answers import Hit, Judged, SearchAnswer
@@ -36,19 +37,17 @@ def search(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Find licenses by whatever is at hand; what is a license or a lease is judged."""
+    """Find licenses by a code, name or fingerprint; judge a license string, license file or lease."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import search as searching
-    from licsrv.desk.licenses.showing import View
 
     wanted = sys.stdin.read(_LONGEST) if text == "-" else text
     with open_workplace() as place:
         keyring = place.keys.read()
-        view = View(place.settings.device_limit, place.clock.now())
         with place.reading() as session:
-            found = searching.search(session, wanted, keyring=keyring, view=view)
+            found = searching.search(session, wanted, keyring=keyring, view=place.view())
     if as_json:
-        terminal.show_document(found.model_dump(mode="json"))
+        terminal.show_document(found)
     else:
         _render(found)
 
@@ -60,7 +59,7 @@ def _render(found: SearchAnswer) -> None:
     if not found.hits:
         terminal.warn("Nothing was found.")
     elif found.has_more:
-        terminal.warn("There is more: say more of it.")
+        terminal.warn("There is more: type more of it.")
 
 
 def _render_judged(judged: Judged) -> None:

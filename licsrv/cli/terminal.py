@@ -12,14 +12,18 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TextIO
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from licsrv.platform import moments
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import Console
     from rich.text import Text
 
 WIDE, VERY_WIDE = 100, 120
-_PIPE_WIDTH = 160  # nobody looks: do not cut values for a terminal that is not there
+_PIPE_WIDTH = 160  # do not cut values for a terminal that is not there
 _LINES = 24
 _GAP = 2
 _LONGEST_FIXED = 32
@@ -84,13 +88,21 @@ def warn(sentence: str) -> None:
     say(sentence, file=sys.stderr)
 
 
-def show_document(document: Mapping[str, object]) -> None:
-    """Print the one JSON document of a command; ASCII, so that no value reaches a terminal as it is."""
-    print(json.dumps(document, indent=2, ensure_ascii=True))
+def show_document(document: Mapping[str, object] | BaseModel) -> None:
+    """Print the one JSON document of a command; ASCII, so that no value reaches a terminal as it is.
+
+    Args:
+        document: An answer of the desk, or members of which some are answers of the desk or moments.
+    """
+    print(json.dumps(document, indent=2, ensure_ascii=True, default=_plain))
+
+
+def _plain(value: Any) -> object:
+    return moments.rfc3339(value) if isinstance(value, datetime) else value.model_dump(mode="json")
 
 
 def show_heading(title: str, word: str = "") -> None:
-    """Print a title, and a word of its state beside it."""
+    """Print a title, followed by a word of its state."""
     from rich.text import Text
 
     line = Text(printable(title), style="bold")

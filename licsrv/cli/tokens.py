@@ -1,20 +1,18 @@
-"""``licsrv tokens``: API tokens for programs. One made here belongs to nobody's account."""
+"""``licsrv tokens``: API tokens for programs. One made here belongs to no account."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import moments, staff, terminal
+from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Limit, Staff
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from licsrv.people.tables import ApiToken
+    from licsrv.desk.people.answers import TokenAnswer
 
 app = typer.Typer(name="tokens", help="API tokens: new, list, revoke.", no_args_is_help=True)
 
@@ -61,6 +59,8 @@ def new(
     from datetime import timedelta
 
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.people import answers
+    from licsrv.desk.people.answers import MadeToken
     from licsrv.people import tokens
     from licsrv.people.actors import at_the_terminal
     from licsrv.people.roles import Permission
@@ -72,29 +72,28 @@ def new(
         wanted = NewToken(name, frozenset(map(Permission, scope)), now + timedelta(days=days))
         with place.writing() as session:
             made = tokens.make(session, wanted, actor=actor, cause=actor.cause(), now=now)
-            document = _document(made.row, now)
+            answer = MadeToken(secret=made.secret, token=answers.token_shown(made.row, now))
     if as_json:
-        terminal.show_document({"secret": made.secret, "token": document})
+        terminal.show_document(answer)
         return
     terminal.say(f"Made the token {name}, shown this once and good until {moments.full(wanted.expires_at)}:")
-    terminal.say(made.secret)
+    terminal.say(answer.secret)
 
 
 @app.command("list")
 def list_tokens(limit: Limit = 200, as_json: AsJson = False) -> None:
     """List API tokens, newest first, revoked and expired ones included."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.people import store
+    from licsrv.desk.people import answers
     from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        now = place.clock.now()
-        documents = [_document(row, now) for row in store.tokens(session, Window(limit))[:limit]]
+        found = answers.tokens(session, Window(limit), now=place.clock.now()).items
     if as_json:
-        terminal.show_document({"tokens": documents})
+        terminal.show_document({"tokens": found})
         return
-    terminal.show_table(_COLUMNS, [_row(document) for document in documents])
-    if not documents:
+    terminal.show_table(_COLUMNS, [_row(token) for token in found])
+    if not found:
         terminal.warn("There is no API token: `licsrv tokens new NAME --scope read_licenses`.")
 
 
@@ -105,8 +104,9 @@ def revoke(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a token be worth nothing from now on."""
+    """Revoke a token: it is refused from now on."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.people import answers
     from licsrv.people import tokens
     from licsrv.people.actors import at_the_terminal
 
@@ -115,42 +115,20 @@ def revoke(
         now = place.clock.now()
         with place.writing() as session:
             row = tokens.revoke(session, token_id.strip(), cause=actor.cause(reason=reason), now=now)
-            document = _document(row, now)
+            token = answers.token_shown(row, now)
     if as_json:
-        terminal.show_document({"token": document})
+        terminal.show_document({"token": token})
     else:
-        terminal.say(f"Revoked {document['name']} ({document['id']}).")
+        terminal.say(f"Revoked {token.name} ({token.id}).")
 
 
-def _document(row: ApiToken, now: datetime) -> dict[str, Any]:
-    state = "revoked" if row.revoked_at else "expired" if row.expires_at <= now else "good"
-    return {
-        "id": row.id,
-        "name": row.name,
-        "state": state,
-        "scopes": list(row.scopes),
-        "owner": row.owner,
-        "created_at": moments.rfc3339(row.created_at),
-        "created_by": row.created_by,
-        "expires_at": moments.rfc3339(row.expires_at),
-        "last_used_at": moments.rfc3339(row.last_used_at),
-        "revoked_at": moments.rfc3339(row.revoked_at),
-    }
-
-
-def _row(document: Mapping[str, Any]) -> list[object]:
+def _row(token: TokenAnswer) -> list[object]:
     return [
-        document["id"],
-        document["name"],
-        document["state"],
-        _short(document["expires_at"]),
-        _short(document["last_used_at"]) or "never",
-        document["owner"] or "nobody",
-        ", ".join(document["scopes"]),
+        token.id,
+        token.name,
+        token.state,
+        moments.short(token.expires_at),
+        moments.short(token.last_used_at) or "never",
+        token.owner or "no account",
+        ", ".join(token.scopes),
     ]
-
-
-def _short(text: str | None) -> str:
-    from datetime import datetime
-
-    return moments.short(datetime.fromisoformat(text)) if text else ""

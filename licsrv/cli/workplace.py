@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import URL
@@ -24,6 +25,9 @@ from licsrv.platform import config, database_address
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, open_database, reading, transaction, translated_errors
+
+if TYPE_CHECKING:
+    from licsrv.desk.licenses.showing import View
 
 CONNECT_SECONDS = 5
 _INIT_FIRST = "run `licsrv init` first"
@@ -41,6 +45,12 @@ class Workplace:
     def keys(self) -> KeyFolder:
         """The folder of the signing keys."""
         return key_folder(self.settings)
+
+    def view(self) -> View:
+        """Return what is needed to show licenses as they are now."""
+        from licsrv.desk.licenses.showing import View
+
+        return View(self.settings.device_limit, self.clock.now())
 
     def reading(self) -> AbstractContextManager[Session]:
         """Open a session that only looks."""

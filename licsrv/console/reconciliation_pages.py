@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from licsrv.console.visits import Page, Visit
-from licsrv.desk.reconciliation.api import State
+from licsrv.desk.reconciliation.answers import State
 from licsrv.errors import NotFoundError, RefusalError
 from licsrv.marketplace.reconciliation.rules import Kind
 

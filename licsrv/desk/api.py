@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from licsrv.desk.audit import api as audit_api
 from licsrv.desk.bulk import api as bulk_api
+from licsrv.desk.callbacks import api as callbacks_api
+from licsrv.desk.deliveries import api as deliveries_api
 from licsrv.desk.desk import Desk
-from licsrv.desk.licenses import api as support_api
-from licsrv.desk.lists import api as lists_api
+from licsrv.desk.keys import api as keys_api
+from licsrv.desk.licenses import api as licenses_api
 from licsrv.desk.operations import AdminOperation, guarded
 from licsrv.desk.people import accounts, own_session, tokens
+from licsrv.desk.products import api as products_api
 from licsrv.desk.reconciliation import api as reconciliation_api
 from licsrv.desk.releases import api as releases_api
 from licsrv.desk.reports import api as reports_api
+from licsrv.desk.today import api as today_api
 from licsrv.platform.openapi import Operation
 
 
@@ -25,8 +30,13 @@ def admin_operations() -> Sequence[AdminOperation]:
         *bulk_api.operations(),
         *reconciliation_api.operations(),
         *reports_api.operations(),
-        *support_api.operations(),
-        *lists_api.operations(),
+        *licenses_api.operations(),
+        *today_api.operations(),
+        *deliveries_api.operations(),
+        *callbacks_api.operations(),
+        *audit_api.operations(),
+        *products_api.operations(),
+        *keys_api.operations(),
         *releases_api.operations(),
     )
 

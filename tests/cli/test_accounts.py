@@ -72,7 +72,7 @@ def test_a_person_is_disabled_and_enabled(house: FurnishedHouse, licsrv: Run) ->
     back = licsrv("accounts", "enable", "ann", "--reason", "Came back.", "--json").document
 
     assert (first["changed"], bool(first["account"]["disabled_at"])) == (True, True)
-    assert again.out == "ann is disabled already. Nothing was changed.\n"
+    assert again.out == "ann is already disabled. No change needed.\n"
     assert (back["changed"], back["account"]["disabled_at"]) == (True, None)
     actions = [e["action"] for e in licsrv("audit", "list", "--of", "account:ann", "--json").document["entries"]]
     assert actions == ["ACCOUNT_ENABLED", "ACCOUNT_DISABLED", "SESSIONS_ENDED", "ACCOUNT_ADDED"]
@@ -98,7 +98,7 @@ def test_sessions_are_ended(house: FurnishedHouse, licsrv: Run) -> None:
     with house.writing() as session:
         session.add(StaffSession(id="s", digest="d", account="ann", opened_at=NOW, seen_at=NOW, expires_at=NOW))
 
-    assert licsrv("accounts", "end-sessions", "ann", "--reason", "Stolen laptop.").out == "Ended 1 session(s) of ann.\n"
+    assert licsrv("accounts", "end-sessions", "ann", "--reason", "Stolen laptop.").out == "Ended 1 session of ann.\n"
     assert licsrv("accounts", "end-sessions", "ann", "--reason", "Stolen laptop.", "--json").document["ended"] == 0
 
 
@@ -198,7 +198,15 @@ def test_the_sessions_of_a_person_are_listed_as_long_as_they_are_good(house: Fur
 
     assert ran.document["account"] == "ann"
     assert [one["id"] for one in ran.document["sessions"]] == ["session0", "session1"]
-    assert set(ran.document["sessions"][0]) == {"id", "opened_at", "seen_at", "expires_at", "address", "client"}
+    assert set(ran.document["sessions"][0]) == {
+        "id",
+        "opened_at",
+        "seen_at",
+        "expires_at",
+        "address",
+        "client",
+        "is_this",
+    }
     assert ("192.0.2.1" in shown.out, "192.0.2.2" in shown.out, "\x1b" in shown.out) == (True, False, False)
     assert licsrv("accounts", "end-sessions", "ann", "--reason", "Lost laptop", "--json").document["ended"] == 3
     assert licsrv("accounts", "sessions", "ann").err == "ann is signed in nowhere.\n"

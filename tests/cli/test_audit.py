@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from licsrv.cli import queries
+from licsrv.desk.audit import store
 from tests.cli.conftest import FurnishedHouse, Run
 
 
@@ -115,9 +115,9 @@ def test_a_changed_audit_fails(house: FurnishedHouse, licsrv: Run, statement: st
 )
 def test_a_gap_in_a_long_chain_is_found_without_reading_it(house: FurnishedHouse, statement: str) -> None:
     with house.writing() as session:
-        assert queries.audit_gap(session) is None
+        assert store.gap(session) is None
 
         session.execute(text(statement))
         session.expire_all()
 
-        assert queries.audit_gap(session) is not None
+        assert store.gap(session) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licsrv.desk.today.board import BoardAnswer
+from licsrv.desk.today.answers import BoardAnswer
 from tests.cli.conftest import FurnishedHouse, Run
 
 
@@ -28,5 +28,5 @@ def test_a_desk_with_nothing_on_it_says_so(environment: pytest.MonkeyPatch, data
 
     ran = licsrv("desk")
 
-    assert (ran.exit_code, ran.out.splitlines()[0]) == (0, "Nothing alarming.")
+    assert (ran.exit_code, ran.out.splitlines()[0]) == (0, "No alerts.")
     assert licsrv("desk", "--json").document["key_pair"] is None

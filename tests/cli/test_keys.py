@@ -49,7 +49,7 @@ def test_retiring_a_key_says_how_many_license_strings_stop_counting(house: Furni
     ran = licsrv("keys", "retire", before, "--yes")
 
     assert ran.exit_code == 0
-    assert "4 license string(s) in use, of 3 license(s), stop being accepted" in ran.out
+    assert "4 license strings in use, of 3 licenses, will no longer be accepted" in ran.out
     assert state(licsrv)[before] == ("license", "retired")
     assert licsrv("audit", "list", "--action", "KEY_RETIRED", "--json").document["entries"][0]["subject"] == before
 
@@ -73,7 +73,7 @@ def test_retiring_again_changes_nothing(sqlite_house: FurnishedHouse, licsrv: Ru
     again = licsrv("keys", "retire", before)
 
     assert "Every lease that it signed stops counting" in first.out
-    assert (again.exit_code, "was retired already" in again.out) == (0, True)
+    assert (again.exit_code, "was already retired" in again.out) == (0, True)
 
 
 def test_the_only_key_of_a_purpose_is_not_retired(sqlite_house: FurnishedHouse, licsrv: Run) -> None:

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from licsrv.audit import Cause
-from licsrv.cli import documents
+from licsrv.desk.licenses import showing
+from licsrv.desk.licenses.showing import View
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
@@ -38,7 +39,7 @@ def test_the_list_shows_every_license_newest_first(house: FurnishedHouse, licsrv
         house.codes.parked: "RELEASED",
     }
     assert [one["id"] for one in licenses] == sorted((one["id"] for one in licenses), reverse=True)
-    assert all(one.keys() == LICENSE_MEMBERS for one in licenses)
+    assert all(one.keys() >= LICENSE_MEMBERS for one in licenses)
 
 
 @pytest.mark.parametrize("word", ["FROZEN", "frozen"])
@@ -73,7 +74,7 @@ def test_the_list_fits_the_terminal(
 def test_a_page_tells_everything_of_a_license(house: FurnishedHouse, licsrv: Run) -> None:
     page = licsrv("licenses", "show", house.codes.used, "--json").document
 
-    assert page.keys() == {
+    assert page.keys() >= {
         "summary", "license", "product", "marketplace", "orders", "devices", "deliveries", "audit",
     }  # fmt: skip
     assert page["summary"].startswith("It may be used until ")
@@ -100,7 +101,7 @@ def test_the_page_for_people_names_the_same(house: FurnishedHouse, licsrv: Run) 
 
     for words in (
         f"{house.codes.used}  ACTIVE", "2 of 2 places taken", "OFFI1", "Devices", "本田の机", "Orders", "RENEWAL",
-        "Asked the marketplace", "ALIVE", "Still to be told", "query_license", "Last changes", "DEVICE_ACTIVATED",
+        "Asked the marketplace", "ALIVE", "Still to be reported", "query_license", "Last changes", "DEVICE_ACTIVATED",
     ):  # fmt: skip
         assert words in out
 
@@ -214,7 +215,7 @@ def test_revoking_again_changes_nothing(house: FurnishedHouse, licsrv: Run) -> N
     ran = licsrv("licenses", "revoke", house.codes.used, "--reason", "second")
 
     assert ran.exit_code == 0
-    assert "was revoked already" in ran.out
+    assert "was already revoked" in ran.out
     assert "“first”" in ran.out
     assert house.license(house.codes.used).revoked_reason == "first"
 
@@ -275,12 +276,12 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
     ],
 )  # fmt: skip
 def test_one_sentence_says_what_a_license_may_do(facts: dict[str, datetime], words: str) -> None:
-    from licsrv.cli.license_page import summary
-
     license = License(id="i", code="c", source="marketplace", created_at=NOW, facts_changed_at=NOW, **facts)  # type: ignore[arg-type]
 
-    assert summary(license, places=1, now=NOW) == words
-    assert documents.license(license, places=1, now=NOW).keys() == LICENSE_MEMBERS
+    shown = showing.facts(license, None, View(1, NOW)).model_dump(mode="json")
+
+    assert shown["says"]["en"] == words
+    assert shown.keys() >= LICENSE_MEMBERS
 
 
 def test_of_two_who_add_a_code_at_once_one_is_refused(postgres_house: FurnishedHouse) -> None:

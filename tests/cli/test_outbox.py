@@ -35,7 +35,7 @@ def test_the_list_shows_what_is_not_done(house: FurnishedHouse, licsrv: Run) -> 
     assert document["oldest_at"].endswith("Z")
     assert [row["state"] for row in document["deliveries"]] == ["PARKED", "WAITING", "WAITING"]
     assert [row["code"] for row in document["deliveries"]] == [house.codes.parked, *[house.codes.used] * 2]
-    assert all(row.keys() == DELIVERY_MEMBERS for row in document["deliveries"])
+    assert all(row.keys() >= DELIVERY_MEMBERS for row in document["deliveries"])
 
 
 def test_the_list_can_be_kept_to_a_state_or_a_license(house: FurnishedHouse, licsrv: Run) -> None:
@@ -56,7 +56,7 @@ def test_a_delivery_is_shown_with_its_error(house: FurnishedHouse, licsrv: Run) 
     assert f"Delivery {parked}  PARKED" in ran.out
     assert "among those that failed" in ran.out
     delivery = licsrv("outbox", "show", parked, "--json").document["delivery"]
-    assert delivery.keys() == DELIVERY_MEMBERS
+    assert delivery.keys() >= DELIVERY_MEMBERS
     assert delivery["payload"]["code"] == house.codes.parked
 
 
@@ -104,7 +104,7 @@ def test_a_delivery_is_dropped_with_a_reason(house: FurnishedHouse, licsrv: Run)
     entry = licsrv("audit", "list", "--action", "DELIVERY_DROPPED", "--json").document["entries"][0]
     assert (entry["reason"], entry["detail"]["error"][:15]) == ("the code is gone", "the marketplace")
     again = licsrv("outbox", "drop", parked, "--reason", "the code is gone")
-    assert (again.exit_code, "was dropped already" in again.out) == (0, True)
+    assert (again.exit_code, "was already dropped" in again.out) == (0, True)
 
 
 def test_what_has_arrived_cannot_be_dropped(house: FurnishedHouse, licsrv: Run) -> None:

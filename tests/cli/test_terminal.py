@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licsrv.cli import documents, moments, staff, terminal
+from licsrv.cli import details, staff, terminal
 from licsrv.cli.terminal import Column
+from licsrv.platform import moments
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
@@ -99,9 +100,9 @@ def test_the_detail_of_an_entry_is_one_line() -> None:
         "empty": "",
     }
 
-    assert documents.in_words(detail) == "expires_at=none -> 2027-01-31 00:00 UTC, parts=(mac agrees), features=[a, b]"
-    assert documents.in_brief(detail) == "expires_at=none -> 2027-01-31 00:00 UTC, features=[a, b]"
-    assert documents.in_words(documents.read_json("cut off {")) == "cut off {"
+    assert details.in_words(detail) == "expires_at=none -> 2027-01-31 00:00 UTC, parts=(mac agrees), features=[a, b]"
+    assert details.in_brief(detail) == "expires_at=none -> 2027-01-31 00:00 UTC, features=[a, b]"
+    assert details.in_words("cut off {") == "cut off {"
 
 
 def test_somebody_is_always_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Is the database there, whole, safe, roomy, and right in itself? Only looks: nothing is made, nothing is changed."""
+"""Check that the database is there, undamaged, safe, large enough and consistent. It changes nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from licsrv import audit, migrations
-from licsrv.cli import moments, queries, workplace
+from licsrv.cli import workplace
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
+from licsrv.desk.audit import store as audit_store
+from licsrv.desk.licenses import store
 from licsrv.errors import KeyringError, LicsrvError, StorageError
 from licsrv.licensing import store as licenses
 from licsrv.licensing.issuing import issuing
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.outbox import store as outbox
+from licsrv.platform import moments
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, reading, translated_errors
 from licsrv.platform.writability import require_rights
@@ -51,7 +54,7 @@ def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
 
 def _file(path: Path) -> Iterator[Diagnosis]:
     if not path.exists():
-        return  # told by whoever opens it
+        return  # opening it reports that
     free = shutil.disk_usage(path.parent).free
     room = f"{free >> 20:,} MiB are free next to the database."
     if free < NO_ROOM:
@@ -80,7 +83,7 @@ def _header(path: Path) -> Iterator[Diagnosis]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     except sqlite3.Error:
-        return  # told by whoever opens it
+        return  # opening it reports that
     if mode != "wal":
         yield warning(AREA, f"The journal mode on disk is {mode}, not wal.", "The next start of the service sets it.")
 
@@ -146,7 +149,7 @@ def _writable(database: Database) -> Diagnosis:
 
 
 def _places(session: Session) -> Diagnosis:
-    wrong = queries.miscounted(session)
+    wrong = store.miscounted(session)
     if wrong:
         names = ", ".join(wrong)
         return problem(AREA, f"Places are counted wrong for {names} (at least).", "Report this; it must not happen.")
@@ -155,11 +158,11 @@ def _places(session: Session) -> Diagnosis:
 
 def _audit(session: Session) -> Diagnosis:
     """Check the chain: each entry where that takes a second, of a long one only that none is missing."""
-    length = queries.audit_length(session)
+    length = audit_store.length(session)
     is_long = length > ENTRIES_CHECKED
-    fault = queries.audit_gap(session) if is_long else audit.verify(session)
+    fault = audit_store.gap(session) if is_long else audit.verify(session)
     if fault is not None:
-        return problem("audit", fault, "Somebody changed the database by hand: compare it with a backup.")
+        return problem("audit", fault, "The database was changed by hand: compare it with a backup.")
     if is_long:
         return ok("audit", f"None of {length:,} entries is missing.", "`licsrv audit verify` checks each of them.")
     return ok("audit", f"All {length} entries are as they were written.")

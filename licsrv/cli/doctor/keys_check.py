@@ -6,11 +6,11 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from licsrv.cli import moments
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
 from licsrv.cli.workplace import key_folder
 from licsrv.errors import KeyringError
 from licsrv.licensing.keyring import DEVICE_KEY_NAME, KeyRecord, Keyring, Purpose
+from licsrv.platform import moments
 from licsrv.platform.config import Settings
 
 AREA = "keys"

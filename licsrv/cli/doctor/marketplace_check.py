@@ -15,8 +15,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 
-from licsrv.cli import moments
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
+from licsrv.platform import moments
 
 AREA = "marketplace"
 TIME_LIMIT = timedelta(seconds=6)

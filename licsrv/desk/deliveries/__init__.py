@@ -1,1 +1,1 @@
-"""Outbox rows as staff and programs see them."""
+"""Deliveries: the rows of the outbox, and what people decide about them."""

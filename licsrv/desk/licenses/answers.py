@@ -7,6 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
+from licsrv.desk.audit.answers import Entry
+from licsrv.desk.deliveries.answers import Delivery
+from licsrv.desk.products.answers import ProductShown
+from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.platform.fields import Body
 from licsrv.words.sentences import Sentence
 
@@ -28,9 +32,11 @@ class LicenseLine(Body):
 
 
 class LicenseFactsShown(LicenseLine):
-    """Everything that stands in a license's row."""
+    """Everything that a license's row holds."""
 
+    reason: str = Field(description="why it may not be used, in English; empty while it may")
     source: str
+    sold: Sentence = Field(description="where it was sold")
     order_line_id: str
     amount: int | None
     device_limit: int | None
@@ -106,16 +112,6 @@ class SearchAnswer(Body):
     judged: Judged | None = None
 
 
-class ProductShown(Body):
-    """A product."""
-
-    product_id: str
-    name: str
-    device_limit: int | None
-    amount_is_places: bool
-    features: list[str]
-
-
 class ViewShown(Body):
     """What the marketplace said of a license when it was last asked."""
 
@@ -123,28 +119,6 @@ class ViewShown(Body):
     expires_at: datetime | None
     asked_at: datetime
     answer: Any
-
-
-class DifferenceShown(Body):
-    """In what a license differs from the marketplace's word, and what repairing it would change."""
-
-    id: str
-    license_id: str
-    code: str
-    kind: str
-    ours: str
-    theirs: str
-    explained: str
-    asked_at: datetime
-    found_at: datetime
-    dismissed_at: datetime | None
-    dismissed_by: str | None
-    closed_at: datetime | None
-    closed_by: str | None = Field(description="who repaired it; null where it has vanished by itself")
-    reason: str = Field(description="why it was repaired or dismissed")
-    repairing: Sentence = Field(description="what repairing it changes, or why it cannot be repaired here")
-    is_repairable: bool
-    is_final: bool = Field(description="whether repairing it cannot be undone")
 
 
 class ActionOffered(Body):
@@ -168,6 +142,24 @@ class LicensePage(Body):
     differences: list[DifferenceShown]
     actions: list[str] = Field(description="what the page can offer now")
     offers: list[ActionOffered] = Field(description="the same, with what each asks for")
+
+
+class OrderShown(Body):
+    """An order that touched a license."""
+
+    order_id: str
+    order_line_id: str
+    scene: str
+    at: datetime
+
+
+class LicenseDossier(LicensePage):
+    """The license page with what an operator at the terminal sees as well: every device, orders, deliveries, audit."""
+
+    summary: str = Field(description="the license's sentence in English")
+    orders: list[OrderShown]
+    deliveries: list[Delivery] = Field(description="what is not done yet")
+    audit: list[Entry] = Field(description="the last changes")
 
 
 class DevicesAnswer(Body):
@@ -216,7 +208,7 @@ class UsageAnswer(Body):
 
 
 class CompareAnswer(Body):
-    """Ours beside the marketplace's, asked just now."""
+    """Our license next to the marketplace's, asked just now."""
 
     license: LicenseFactsShown
     marketplace: ViewShown | None

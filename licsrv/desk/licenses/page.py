@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
+from itertools import islice
 
 from sqlmodel import Session
 
+from licsrv.desk.audit import answers as audit
+from licsrv.desk.deliveries import answers as deliveries
 from licsrv.desk.licenses import showing, store
 from licsrv.desk.licenses.answers import (
     ActionOffered,
     CompareAnswer,
     DevicesAnswer,
-    DifferenceShown,
+    LicenseDossier,
+    LicenseFactsShown,
     LicensePage,
+    OrderShown,
     UsageAnswer,
     UsedDay,
 )
 from licsrv.desk.licenses.showing import View
+from licsrv.desk.products import answers as products
+from licsrv.desk.reconciliation import answers as reconciliation
+from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.errors import LicenseNotFoundError
-from licsrv.licensing import fingerprints
+from licsrv.licensing import fingerprints, lifecycle
 from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store as marketplace
-from licsrv.marketplace.reconciliation import store as differences
-from licsrv.marketplace.reconciliation.store import Filter
 from licsrv.platform import paging
 from licsrv.platform.paging import Window
 from licsrv.words import licenses as words
@@ -36,6 +43,8 @@ from licsrv.words.sentences import Sentence, joined
 FIRST_DEVICES = 50
 _YEAR = timedelta(days=365)
 _DIFFERENCES = 20
+_LAST_CHANGES = 8
+_EVERY = 1_000_000
 
 
 def license_of(session: Session, name: str) -> License:
@@ -72,6 +81,7 @@ def page(
     offered: Callable[[License, datetime], list[ActionOffered]],
     device_info: str | None = None,
     keyring: Keyring | None = None,
+    most_devices: int = FIRST_DEVICES,
 ) -> LicensePage:
     """Return the page of a license.
 
@@ -86,33 +96,59 @@ def page(
     license = license_of(session, name)
     given = _hashed(device_info, keyring)
     product = licensing.product(session, license.product_id)
-    devices = store.first_devices(session, license.id, FIRST_DEVICES)
+    devices = store.first_devices(session, license.id, most_devices)
     lines = showing.device_lines(session, devices, given)
     if given is not None:
         lines.sort(key=lambda line: -line.match.agreeing if line.match else 0)
     offers = offered(license, view.now)
     return LicensePage(
         license=showing.facts(license, product, view),
-        product=showing.product(product),
+        product=products.shown(product) if product is not None else None,
         devices=lines,
         devices_total=store.count_devices(session, license.id),
         marketplace=showing.marketplace_view(marketplace.view(session, license.id)),
-        differences=_differences(session, license),
+        differences=reconciliation.of_license(session, license.id, most=_DIFFERENCES),
         actions=[one.action for one in offers],
         offers=offers,
     )
+
+
+def dossier(
+    session: Session, name: str, *, view: View, offered: Callable[[License, datetime], list[ActionOffered]]
+) -> LicenseDossier:
+    """Return the page of a license with every device, its orders, its open deliveries and its last changes.
+
+    Raises:
+        LicenseNotFoundError: There is no such license.
+    """
+    shown = page(session, name, view=view, offered=offered, most_devices=_EVERY)
+    license_id = shown.license.id
+    orders = marketplace.orders(session, license_id)
+    return LicenseDossier(
+        **dict(shown),
+        summary=shown.license.says.en,
+        orders=[OrderShown.model_validate(row, from_attributes=True) for row in orders],
+        deliveries=deliveries.oldest(session, states=deliveries.OPEN, license_id=license_id, limit=FIRST_DEVICES),
+        audit=audit.entries(session, Window(_LAST_CHANGES), subject=license_id, action=None).items,
+    )
+
+
+def listed(
+    session: Session, *, text: str | None, status: Status | None, limit: int, view: View
+) -> list[LicenseFactsShown]:
+    """Return the newest licenses: all, those that a text finds, those with a status.
+
+    The status is derived, not stored, so rows are read until enough of them have it.
+    """
+    rows = store.newest(session, text)
+    matching = (row for row in rows if status is None or lifecycle.status(row, view.now) is status)
+    return showing.all_facts(session, list(islice(matching, limit)), view)
 
 
 def _hashed(device_info: str | None, keyring: Keyring | None) -> HashedParts | None:
     if device_info is None or keyring is None:
         return None
     return fingerprints.hash_parts(fingerprints.parse(device_info), key=keyring.device_key)
-
-
-def _differences(session: Session, license: License) -> list[DifferenceShown]:
-    which = Filter(is_dismissed=None, license_id=license.id)
-    found = differences.differences(session, which, limit=_DIFFERENCES)
-    return [showing.difference(row, code) for row, code in found]
 
 
 def devices(session: Session, name: str, window: Window) -> DevicesAnswer:
@@ -143,7 +179,7 @@ def usage(session: Session, name: str, *, zone: tzinfo, now: datetime) -> UsageA
 
 
 def compared(session: Session, name: str, *, view: View) -> CompareAnswer:
-    """Return a license beside what the marketplace said when it was asked last, with what differs.
+    """Return a license next to what the marketplace said when it was last asked, with what differs.
 
     Raises:
         LicenseNotFoundError: There is no such license.
@@ -151,7 +187,9 @@ def compared(session: Session, name: str, *, view: View) -> CompareAnswer:
     license = license_of(session, name)
     product = licensing.product(session, license.product_id)
     theirs = showing.marketplace_view(marketplace.view(session, license.id))
-    found = [one for one in _differences(session, license) if one.dismissed_at is None]
+    found = [
+        one for one in reconciliation.of_license(session, license.id, most=_DIFFERENCES) if one.dismissed_at is None
+    ]
     return CompareAnswer(
         license=showing.facts(license, product, view),
         marketplace=theirs,

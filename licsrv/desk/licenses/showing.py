@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
+from licsrv.desk.audit.answers import read_json
 from licsrv.desk.licenses import sentences, store
 from licsrv.desk.licenses.answers import (
     DeviceLine,
-    DifferenceShown,
     LicenseFactsShown,
     LicenseLine,
     MatchShown,
-    ProductShown,
     ViewShown,
 )
-from licsrv.desk.reconciliation import repairing
 from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing import fingerprints, lifecycle
+from licsrv.licensing import fingerprints, lifecycle, origins
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.places import limit
 from licsrv.licensing.tables import Device, License, Product
-from licsrv.marketplace.reconciliation.tables import Difference
 from licsrv.marketplace.tables import MarketplaceView
 
 
@@ -54,11 +50,19 @@ def places_of(license: License, product: Product | None, view: View) -> int:
 
 
 def facts(license: License, product: Product | None, view: View) -> LicenseFactsShown:
-    """Return everything that stands in a license's row."""
+    """Return everything that a license's row holds."""
     shown = {name: value for name, value in license.model_dump().items() if name in LicenseFactsShown.model_fields}
     shown |= _line(license, places_of(license, product, view), view.now)
-    shown["is_provisional"] = lifecycle.is_provisional(license, view.now)
+    shown |= {
+        "is_provisional": lifecycle.is_provisional(license, view.now), "reason": lifecycle.reason(license, view.now).en, "sold": origins.of(license.source).sold
+    }  # fmt: skip
     return LicenseFactsShown.model_validate(shown)
+
+
+def all_facts(session: Session, licenses: Sequence[License], view: View) -> list[LicenseFactsShown]:
+    """Return everything that the rows of licenses hold."""
+    products = store.products(session, [license.product_id for license in licenses])
+    return [facts(one, products.get(one.product_id), view) for one in licenses]
 
 
 def _line(license: License, places: int, now: datetime) -> dict[str, Any]:
@@ -99,30 +103,8 @@ def match(device: Device, given: HashedParts) -> MatchShown:
     )
 
 
-def product(row: Product | None) -> ProductShown | None:
-    """Return a product."""
-    return ProductShown.model_validate(row, from_attributes=True) if row is not None else None
-
-
 def marketplace_view(row: MarketplaceView | None) -> ViewShown | None:
     """Return what the marketplace said."""
     if row is None:
         return None
     return ViewShown(status=row.status, expires_at=row.expires_at, asked_at=row.asked_at, answer=read_json(row.answer))
-
-
-def difference(row: Difference, code: str) -> DifferenceShown:
-    """Return a difference, with what repairing it would change."""
-    effect = repairing.effect_of(row.kind, row.theirs)
-    shown: Mapping[str, Any] = row.model_dump() | {
-        "code": code, "repairing": effect.says, "is_repairable": effect.is_possible, "is_final": effect.is_final,
-    }  # fmt: skip
-    return DifferenceShown.model_validate(shown)
-
-
-def read_json(text: str) -> Any:
-    """Return what a stored JSON text says; the text itself where it was cut or is none."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,18 +10,41 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
+from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
 from licsrv.marketplace.tables import LicenseOrder
 from licsrv.platform.db import Folded, begins_with
 
 _COMPARED = 5_000
+_AT_ONCE = 500
+_EVERY = 1_000_000
 
 
 def licenses(session: Session, ids: Iterable[str]) -> dict[str, License]:
     """Return licenses by their ids."""
     wanted = list(dict.fromkeys(ids))
     return {row.id: row for row in session.scalars(select(License).where(col(License.id).in_(wanted)))}
+
+
+def newest(session: Session, text: str | None) -> Iterator[License]:
+    """Yield licenses, newest first: all, or those whose code, id, order or customer begins with a text."""
+    if text is not None:
+        yield from licensing.find_licenses(session, text=text, limit=_EVERY)
+        return
+    query = select(License).order_by(col(License.id).desc()).execution_options(yield_per=_AT_ONCE)
+    yield from session.scalars(query)
+
+
+def miscounted(session: Session, *, limit: int = 5) -> Sequence[str]:
+    """Return codes of licenses whose count of places is not the number of devices that hold one."""
+    held = (
+        select(func.count())
+        .where(col(Device.license_id) == col(License.id), col(Device.released_at).is_(None))
+        .scalar_subquery()
+    )
+    query = select(col(License.code)).where(col(License.places_taken) != held).order_by(col(License.id)).limit(limit)
+    return session.scalars(query).all()
 
 
 def products(session: Session, ids: Iterable[str]) -> dict[str, Product]:

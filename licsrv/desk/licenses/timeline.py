@@ -16,9 +16,9 @@ from sqlalchemy import and_, or_, select
 from sqlmodel import Session, SQLModel, col
 
 from licsrv.audit.tables import AuditEntry
+from licsrv.desk.audit.answers import read_json
 from licsrv.desk.licenses import page, wording
 from licsrv.desk.licenses.answers import TimelineAnswer, TimelineItem
-from licsrv.desk.licenses.showing import read_json
 from licsrv.desk.licenses.tables import LicenseNote
 from licsrv.errors import InvalidRequestError
 from licsrv.heartbeats.tables import CheckIn

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from pydantic import Field
 from sqlmodel import Session
 
 from licsrv.desk.fields import AccountName, DisplayName, Reasoned
 from licsrv.desk.operations import AdminOperation, Call
-from licsrv.desk.people.own_session import Ended, SessionList, session_list
+from licsrv.desk.people import answers
+from licsrv.desk.people.answers import AccountAnswer, AccountList, Ended, SessionList, TemporaryPassword
 from licsrv.errors import ConflictError, NotFoundError
-from licsrv.people import accounts, passwords, sign_in, store
+from licsrv.people import accounts, passwords, sign_in
 from licsrv.people.accounts import TEMPORARY_SPAN, Change, Language, NewAccount, Password
 from licsrv.people.roles import Permission, Role
-from licsrv.people.tables import Account
 from licsrv.platform import paging
-from licsrv.platform.fields import Body
 
 _MANAGE = Permission.MANAGE_ACCOUNTS
 _PATH = "/admin/api/accounts"
@@ -45,36 +43,6 @@ class PasswordReset(Reasoned):
     """A new temporary password."""
 
     second_factor: bool = Field(False, description="take the second factor and its recovery codes away, too")
-
-
-class AccountAnswer(Body):
-    """A person."""
-
-    name: str
-    display_name: str
-    role: Role
-    language: Language
-    has_second_factor: bool
-    has_temporary_password: bool
-    created_at: datetime
-    created_by: str
-    last_sign_in_at: datetime | None
-    disabled_at: datetime | None
-
-
-class AccountList(Body):
-    """A page of people, by name."""
-
-    items: list[AccountAnswer]
-    next: str | None
-
-
-class TemporaryPassword(Body):
-    """A password to be passed on; it is shown this one time and has to be changed at the first sign-in."""
-
-    account: AccountAnswer
-    password: str
-    valid_until: datetime
 
 
 def operations() -> Sequence[AdminOperation]:
@@ -113,13 +81,7 @@ def operations() -> Sequence[AdminOperation]:
 async def listed(call: Call) -> AccountList:
     """Answer ``GET /admin/api/accounts``."""
     window = paging.window_of(call.request.query_params)
-
-    def use_case(session: Session) -> AccountList:
-        rows = store.accounts(session, window)
-        page = paging.page_of(rows, window, keys=lambda row: (row.name,), item=account_answer)
-        return AccountList(items=page.items, next=page.next)
-
-    return await call.read(use_case)
+    return await call.read(lambda session: answers.accounts(session, window))
 
 
 async def add(call: Call, body: NewAccountRequest) -> TemporaryPassword:
@@ -130,14 +92,14 @@ async def add(call: Call, body: NewAccountRequest) -> TemporaryPassword:
 
     def use_case(session: Session) -> TemporaryPassword:
         row = accounts.add(session, new, made, actor=call.actor, cause=cause, now=call.now)
-        return _handed_out(row, password)
+        return answers.handed_out(row, password)
 
     return await call.write(use_case)
 
 
 async def show(call: Call) -> AccountAnswer:
     """Answer ``GET /admin/api/accounts/{name}``."""
-    return await call.read(lambda session: account_answer(accounts.named(session, _name(call))))
+    return await call.read(lambda session: answers.account_shown(accounts.named(session, _name(call))))
 
 
 async def change(call: Call, body: AccountChange) -> AccountAnswer:
@@ -146,7 +108,7 @@ async def change(call: Call, body: AccountChange) -> AccountAnswer:
 
     def use_case(session: Session) -> AccountAnswer:
         row = accounts.change(session, _name(call), wanted, actor=call.actor, cause=cause, now=call.now)
-        return account_answer(row)
+        return answers.account_shown(row)
 
     return await call.write(use_case)
 
@@ -156,7 +118,7 @@ async def disable(call: Call, body: Reasoned) -> AccountAnswer:
 
     def use_case(session: Session) -> AccountAnswer:
         accounts.disable(session, _name(call), actor=call.actor, cause=call.cause(body.reason), now=call.now)
-        return account_answer(accounts.named(session, _name(call)))
+        return answers.account_shown(accounts.named(session, _name(call)))
 
     return await call.write(use_case)
 
@@ -169,7 +131,7 @@ async def enable(call: Call, body: Reasoned) -> AccountAnswer:
         accounts.enable(
             session, _name(call), lockout_key=key, actor=call.actor, cause=call.cause(body.reason), now=call.now
         )
-        return account_answer(accounts.named(session, _name(call)))
+        return answers.account_shown(accounts.named(session, _name(call)))
 
     return await call.write(use_case)
 
@@ -184,7 +146,7 @@ async def reset_password(call: Call, body: PasswordReset) -> TemporaryPassword:
             session, _name(call), made, second_factor=body.second_factor, lockout_key=key, actor=call.actor,
             cause=call.cause(body.reason), now=call.now,
         )  # fmt: skip
-        return _handed_out(row, password)
+        return answers.handed_out(row, password)
 
     return await call.write(use_case)
 
@@ -193,7 +155,8 @@ async def sessions_of(call: Call) -> SessionList:
     """Answer ``GET /admin/api/accounts/{name}/sessions``."""
 
     def use_case(session: Session) -> SessionList:
-        return session_list(session, call, accounts.named(session, _name(call)).name)
+        account, idle = accounts.named(session, _name(call)).name, call.desk.settings.idle
+        return answers.sessions(session, account, idle=idle, own=call.actor.credential, now=call.now)
 
     return await call.read(use_case)
 
@@ -208,16 +171,6 @@ async def end_sessions(call: Call, body: Reasoned) -> Ended:
     return await call.write(use_case)
 
 
-def account_answer(row: Account) -> AccountAnswer:
-    """Return an account as an answer."""
-    return AccountAnswer(
-        name=row.name, display_name=row.display_name, role=Role(row.role), language=Language(row.language),
-        has_second_factor=row.totp_sealed is not None, has_temporary_password=row.temporary_until is not None,
-        created_at=row.created_at, created_by=row.created_by, last_sign_in_at=row.last_sign_in_at,
-        disabled_at=row.disabled_at,
-    )  # fmt: skip
-
-
 def _name(call: Call) -> str:
     name: str = call.request.path_params["name"]
     return name
@@ -226,8 +179,3 @@ def _name(call: Call) -> str:
 async def _temporary(call: Call) -> tuple[str, Password]:
     password = passwords.one_time_password()
     return password, Password(await call.desk.hash_password(password), call.now + TEMPORARY_SPAN)
-
-
-def _handed_out(row: Account, password: str) -> TemporaryPassword:
-    valid_until = row.temporary_until or row.password_changed_at
-    return TemporaryPassword(account=account_answer(row), password=password, valid_until=valid_until)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import Field
 from sqlmodel import Session
@@ -12,6 +12,8 @@ from starlette.responses import Response
 from licsrv.desk.desk import Desk
 from licsrv.desk.fields import AccountName, DisplayName, Typed
 from licsrv.desk.operations import AdminOperation, Call, json_response
+from licsrv.desk.people import answers
+from licsrv.desk.people.answers import Ended, SessionList
 from licsrv.errors import ConflictError, NotFoundError
 from licsrv.people import (
     accounts,
@@ -24,14 +26,12 @@ from licsrv.people import (
     sessions,
     setup,
     sign_in,
-    store,
 )
 from licsrv.people.accounts import Language, NewAccount, Password
 from licsrv.people.actors import Step, Via
 from licsrv.people.roles import Permission, Role
 from licsrv.people.sessions import Opened
 from licsrv.people.sign_in import Attempt
-from licsrv.people.tables import StaffSession
 from licsrv.platform.fields import Body
 
 OWN, ANY, OPEN = Permission.OWN_ACCOUNT, Permission.WHO_AM_I, Permission.SIGN_IN
@@ -109,31 +109,6 @@ class RecoveryCodes(Body):
     """Codes that stand in for the second factor, each once; they are shown this one time."""
 
     recovery_codes: list[str]
-
-
-class SessionAnswer(Body):
-    """A signed-in browser."""
-
-    id: str
-    opened_at: datetime
-    seen_at: datetime
-    expires_at: datetime
-    address: str
-    client: str
-    is_this: bool = Field(description="whether it is the one that asks")
-
-
-class SessionList(Body):
-    """Every session of an account; there are few, so there is one page."""
-
-    items: list[SessionAnswer]
-    next: str | None = None
-
-
-class Ended(Body):
-    """How many sessions were ended."""
-
-    ended: int
 
 
 def operations() -> Sequence[AdminOperation]:
@@ -296,7 +271,10 @@ async def recovery_codes(call: Call, body: ProvedRequest) -> RecoveryCodes:
 
 async def own_sessions(call: Call) -> SessionList:
     """Answer ``GET /admin/api/sessions``."""
-    return await call.read(lambda session: session_list(session, call, call.actor.account))
+    account, idle = call.actor.account, call.desk.settings.idle
+    return await call.read(
+        lambda session: answers.sessions(session, account, idle=idle, own=call.actor.credential, now=call.now)
+    )
 
 
 async def end_session(call: Call) -> Response:
@@ -322,29 +300,6 @@ async def end(call: Call, session_id: str) -> Ended:
 
     await call.change(use_case)
     return Ended(ended=1)
-
-
-def session_list(session: Session, call: Call, account: str) -> SessionList:
-    """Return the sessions of an account as an answer."""
-    return sessions_shown(session, account, idle=call.desk.settings.idle, own=call.actor.credential, now=call.now)
-
-
-def sessions_shown(session: Session, account: str, *, idle: timedelta, own: str = "", now: datetime) -> SessionList:
-    """Return the sessions of an account that are still good.
-
-    Args:
-        idle: After so long without use a session is over.
-        own: The id of the session that asks, where one does.
-    """
-    rows = store.sessions_of(session, account, seen_after=now - idle, now=now)
-    return SessionList(items=[_session_answer(row, own) for row in rows])
-
-
-def _session_answer(row: StaffSession, own: str) -> SessionAnswer:
-    return SessionAnswer(
-        id=row.id, opened_at=row.opened_at, seen_at=row.seen_at, expires_at=row.expires_at, address=row.address,
-        client=row.client, is_this=row.id == own,
-    )  # fmt: skip
 
 
 async def _prove(call: Call, typed: str) -> None:

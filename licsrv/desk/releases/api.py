@@ -1,6 +1,6 @@
 """``/admin/api/releases``: publish versions of the software, roll them out, withdraw them, say who gets new ones.
 
-Files lie on the vendor's download server; what is told here is their address, size and SHA-256.
+The files themselves are on the vendor's download server; licsrv keeps their address, size and SHA-256.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from pydantic import Field, StringConstraints
 from sqlmodel import Session
 
 from licsrv.desk.fields import Moment, Reason, Reasoned
-from licsrv.desk.lists import lists
-from licsrv.desk.lists.lists import ReleaseShown
 from licsrv.desk.operations import AdminOperation, Call
+from licsrv.desk.parameters import text_of
+from licsrv.desk.releases import answers
+from licsrv.desk.releases.answers import ChangedReleases, PublishedAnswer, Releases, RulesAnswer, RulesShown
 from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
 from licsrv.licensing import store as licensing
 from licsrv.people.roles import Permission
+from licsrv.platform import paging
 from licsrv.platform.fields import PRINTABLE, Body
-from licsrv.releases import changes, store
+from licsrv.releases import changes
 from licsrv.releases.changes import LONGEST_MAINTENANCE, ProductRules, Which
 from licsrv.releases.publication import (
     LARGEST,
@@ -29,7 +31,7 @@ from licsrv.releases.publication import (
     LONGEST_VERSION,
     Publication,
 )
-from licsrv.releases.tables import Release, ReleaseProduct
+from licsrv.releases.tables import Release
 from licsrv.releases.versions import Scheme
 
 _PATH = "/admin/api/releases"
@@ -79,19 +81,6 @@ class WithdrawRequest(Reasoned, _Meant):
     """A version to be offered no longer."""
 
 
-class PublishedAnswer(Body):
-    """The version that was published."""
-
-    release: ReleaseShown
-    is_described: bool = Field(description="whether the product is; else clients find it by this very id only")
-
-
-class ChangedReleases(Body):
-    """The versions that were changed; empty where it was so already."""
-
-    releases: list[ReleaseShown]
-
-
 class RulesRequest(Body):
     """How a product numbers its versions and who gets new ones; what is left out stays as it is."""
 
@@ -103,25 +92,14 @@ class RulesRequest(Body):
     reason: Reason | None = Field(None, description="why, where there is something to say; the audit keeps it")
 
 
-class RulesShown(Body):
-    """How a product numbers its versions and who gets new ones."""
-
-    product_id: str
-    version_scheme: Scheme
-    maintenance_months: int | None = Field(description="null: licenses get new versions as long as they last")
-
-
-class RulesAnswer(Body):
-    """The rules of a product; ``changed`` is false where they were so already."""
-
-    changed: bool
-    rules: RulesShown
-
-
 def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     manage, either = Permission.MANAGE_RELEASES, (NotFoundError, ConflictError)
     return (
+        AdminOperation(
+            "GET", _PATH, "List published versions", Permission.READ_LICENSES, list_releases,
+            result=Releases, query=("product_id", *paging.PARAMETERS),
+        ),
         AdminOperation(
             "POST", _PATH, "Publish a version", manage, publish, PublishRequest, PublishedAnswer, (ConflictError,),
             most=_LONGEST_BODY,
@@ -145,6 +123,13 @@ def operations() -> Sequence[AdminOperation]:
     )  # fmt: skip
 
 
+async def list_releases(call: Call) -> Releases:
+    """Answer ``GET /admin/api/releases``."""
+    query = call.request.query_params
+    window, product_id = paging.window_of(query), text_of(query, "product_id")
+    return await call.read(lambda session: answers.releases(session, window, product_id=product_id, now=call.now))
+
+
 async def publish(call: Call, body: PublishRequest) -> PublishedAnswer:
     """Answer ``POST /admin/api/releases``."""
     cause = call.cause(body.reason or "")
@@ -153,7 +138,7 @@ async def publish(call: Call, body: PublishRequest) -> PublishedAnswer:
         product_id = changes.product_meant(session, body.product)
         is_described = licensing.product(session, product_id) is not None
         row = changes.publish(session, _publication(body, product_id), cause=cause, now=call.now)
-        return PublishedAnswer(release=lists.release(row, call.now), is_described=is_described)
+        return PublishedAnswer(release=answers.shown(row, call.now), is_described=is_described)
 
     return await call.write(use_case)
 
@@ -182,7 +167,7 @@ async def withdraw(call: Call, body: WithdrawRequest) -> ChangedReleases:
 async def _change(call: Call, body: _Meant, act: Callable[[Session, Which], Sequence[Release]]) -> ChangedReleases:
     def use_case(session: Session) -> ChangedReleases:
         which = Which(changes.product_meant(session, body.product), body.version, body.channel, body.platform)
-        return ChangedReleases(releases=[lists.release(row, call.now) for row in act(session, which)])
+        return ChangedReleases(releases=[answers.shown(row, call.now) for row in act(session, which)])
 
     return await call.write(use_case)
 
@@ -195,7 +180,7 @@ async def show_rules(call: Call) -> RulesShown:
 
     def use_case(session: Session) -> RulesShown:
         product_id = changes.product_meant(session, name)
-        return _rules(store.product(session, product_id) or ReleaseProduct(product_id=product_id))
+        return answers.rules_of(session, product_id)
 
     return await call.read(use_case)
 
@@ -207,14 +192,6 @@ async def set_rules(call: Call, body: RulesRequest) -> RulesAnswer:
     def use_case(session: Session) -> RulesAnswer:
         product_id = changes.product_meant(session, body.product)
         row, changed = changes.set_rules(session, product_id, wanted, cause=cause, now=call.now)
-        return RulesAnswer(changed=bool(changed), rules=_rules(row))
+        return RulesAnswer(changed=bool(changed), rules=answers.rules_shown(row))
 
     return await call.write(use_case)
-
-
-def _rules(row: ReleaseProduct) -> RulesShown:
-    return RulesShown(
-        product_id=row.product_id,
-        version_scheme=Scheme(row.version_scheme),
-        maintenance_months=row.maintenance_months,
-    )

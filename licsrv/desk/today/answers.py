@@ -1,4 +1,4 @@
-"""The desk: what needs somebody now, shown at the first sign of it."""
+"""What needs attention now, as API, console and command line show it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from datetime import datetime, timedelta, tzinfo
 from pydantic import Field
 from sqlmodel import Session
 
+from licsrv.desk.callbacks import answers as callbacks
+from licsrv.desk.callbacks.answers import Callback
+from licsrv.desk.deliveries import answers as deliveries
+from licsrv.desk.deliveries.answers import Delivery
+from licsrv.desk.deliveries.store import codes_of
 from licsrv.desk.licenses import showing
-from licsrv.desk.licenses.answers import DifferenceShown, LicenseLine
+from licsrv.desk.licenses.answers import LicenseLine
 from licsrv.desk.licenses.showing import View
-from licsrv.desk.lists import lists
-from licsrv.desk.lists.lists import Callback, Delivery
+from licsrv.desk.reconciliation import answers as reconciliation
+from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.desk.today import store
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
@@ -94,7 +99,7 @@ def board(
     view: View,
     zone: tzinfo,
 ) -> BoardAnswer:
-    """Return what needs somebody now.
+    """Return what needs attention now.
 
     Args:
         key_pair: As the gate names it; empty where there is none.
@@ -109,14 +114,12 @@ def board(
         refused=_refused(session, now, zone),
         frozen=showing.license_lines(session, store.frozen(session, MOST), view),
         outbox=_outbox(session, now),
-        callbacks=[Callback.model_validate(row.model_dump()) for row in failed],
+        callbacks=[callbacks.shown(row) for row in failed],
         unsigned_callbacks=store.count_unsigned(session, now - RECENT),
         key_pair=_key_pair(session, key_pair),
         clock_difference_seconds=clock_difference.total_seconds() if clock_difference is not None else None,
         missing_keys=issuing.missing_keys(session, keyring, now=now),
-        differences=[
-            showing.difference(row, code) for row, code in differences.differences(session, Filter(), limit=MOST)
-        ],
+        differences=reconciliation.shown(differences.differences(session, Filter(), limit=MOST)),
         open_differences=dict(differences.count_open(session)),
     )
     return answer.model_copy(update={"alerts": list(_alerts(answer, now))})
@@ -128,11 +131,11 @@ def _ending(session: Session, view: View) -> list[LicenseLine]:
 
 
 def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown]:
-    """Return who was refused when asking for a license, or told no at a check-in; the last first."""
+    """Return devices that were refused a license, or got a refusal at a check-in; the last first."""
     today = days.day_of(now, zone)
     asked = store.refused_since(session, days.begins_at(today, zone), MOST)
     told = store.told_no(session, today, MOST)
-    codes = lists.codes_of(session, [*(row.license_id for row in asked), *(row.license_id for row in told)])
+    codes = codes_of(session, [*(row.license_id for row in asked), *(row.license_id for row in told)])
     names = store.device_names(session, [*(row.device for row in asked), *(row.device_id for row in told)])
     found = [
         RefusedShown(
@@ -154,8 +157,7 @@ def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown
 def _outbox(session: Session, now: datetime) -> OutboxShown:
     depth = outbox.depth(session)
     rows = store.standing_still(session, before=now - STILL, limit=MOST)
-    codes = lists.codes_of(session, [row.ordering_key for row in rows])
-    still = [lists.delivery(row, codes.get(row.ordering_key)) for row in rows]
+    still = deliveries.shown(session, rows)
     return OutboxShown(waiting=depth.waiting, parked=depth.parked, oldest_at=depth.oldest_at, still=still)
 
 

@@ -1,0 +1,1 @@
+"""The audit as staff and programs read it."""

@@ -1,0 +1,1 @@
+"""The log of what the marketplace sent and what it was answered."""

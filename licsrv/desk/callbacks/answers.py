@@ -1,0 +1,62 @@
+"""The callback log as API, console and command line show it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from licsrv.desk.callbacks import store
+from licsrv.errors import NotFoundError
+from licsrv.marketplace.tables import CallbackRecord
+from licsrv.platform import paging
+from licsrv.platform.fields import Body
+from licsrv.platform.paging import Window
+
+
+class Callback(Body):
+    """A callback as it came and as it was answered."""
+
+    id: str
+    received_at: datetime
+    activity: str
+    code: str
+    result_code: str
+    message: str
+    is_signed: bool
+    is_probe: bool
+    key_digest: str
+    body: str
+    body_bytes: int
+    request_id: str
+
+
+class Callbacks(Body):
+    """A page of callbacks, the newest first."""
+
+    items: list[Callback]
+    next: str | None
+
+
+def callbacks(session: Session, window: Window, *, code: str | None, only_failed: bool) -> Callbacks:
+    """Return the callback log: all, of one code, or those that were refused."""
+    rows = store.callbacks(session, window, code=code, only_failed=only_failed)
+    made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=shown)
+    return Callbacks(items=made.items, next=made.next)
+
+
+def callback(session: Session, callback_id: str) -> Callback:
+    """Return one callback.
+
+    Raises:
+        NotFoundError: There is no such callback.
+    """
+    row = store.callback(session, callback_id)
+    if row is None:
+        raise NotFoundError(f"There is no callback {callback_id!r}.", action="See `licsrv callbacks list`.")
+    return shown(row)
+
+
+def shown(row: CallbackRecord) -> Callback:
+    """Return a callback."""
+    return Callback.model_validate(row.model_dump())

@@ -1,1 +1,0 @@
-"""Lists that staff and programs page through."""

@@ -1,0 +1,1 @@
+"""Products: their names, places and features."""
