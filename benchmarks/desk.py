@@ -21,8 +21,8 @@ from benchmarks.house import House
 from benchmarks.report import Figure, at_most
 from licsrv.audit import Cause
 from licsrv.desk.licenses import actions, page, search, timeline
-from licsrv.desk.licenses.showing import View
 from licsrv.desk.today import answers as today
+from licsrv.desk.view import View
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import changes, devices
 from licsrv.licensing.changes import Purchase

@@ -41,15 +41,16 @@ def list_devices(code: LicenseName, as_json: AsJson = False) -> None:
     """List the devices of a license, those that gave their place back included."""
     from licsrv.cli import license_page
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk import names
     from licsrv.desk.licenses import page
     from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        license = page.license_of(session, code)
+        license = names.license_of(session, code)
         found = page.devices(session, license.id, Window(_EVERY)).items
-        names = {"license_id": license.id, "code": license.code}
+        owner = {"license_id": license.id, "code": license.code}
     if as_json:
-        terminal.show_document({**names, "devices": found})
+        terminal.show_document({**owner, "devices": found})
         return
     terminal.show_table(_COLUMNS, [[*license_page.device_row(one), ", ".join(one.known_parts)] for one in found])
     if not found:
@@ -68,18 +69,18 @@ def release(
     """Give a device's place back, as for a machine that is broken or lost; it learns that at its next check-in."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.licenses import page
+    from licsrv.desk import names
     from licsrv.licensing import devices
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
         with place.reading() as session:
-            license, device = _device(session, page.license_of(session, code), device_id)
+            license, device = _device(session, names.license_of(session, code), device_id)
             question = f"Release device {device.id} {terminal.printable(device.name)} of {license.code}?"
         staff.confirm(question, yes=yes)
         now = place.clock.now()
         with place.writing() as session:
-            license, device = _device(session, page.locked_license(session, code), device_id)
+            license, device = _device(session, names.locked_license(session, code), device_id)
             changed = device.released_at is None
             released = devices.release_device(session, device, cause=cause, now=now)
             code = license.code

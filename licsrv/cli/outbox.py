@@ -78,12 +78,12 @@ def list_deliveries(
 
 
 def _found(session: Session, state: str | None, code: str | None, limit: int) -> Sequence[Delivery]:
+    from licsrv.desk import names
     from licsrv.desk.deliveries import answers
-    from licsrv.desk.licenses import page
     from licsrv.outbox.rules import State
 
     states = answers.OPEN if state is None else (State(state),)
-    license_id = page.license_of(session, code).id if code is not None else None
+    license_id = names.license_of(session, code).id if code is not None else None
     return answers.oldest(session, states=states, license_id=license_id, limit=limit)
 
 

@@ -215,7 +215,7 @@ def list_differences(
 ) -> None:
     """List differences, the oldest first: those that are open, unless others are asked for."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.licenses import page
+    from licsrv.desk import names
     from licsrv.desk.reconciliation import answers
     from licsrv.desk.reconciliation.answers import State
     from licsrv.platform.paging import Window
@@ -224,7 +224,7 @@ def list_differences(
         raise typer.BadParameter("Say --dismissed or --closed, not both.")
     state = State.CLOSED if closed else State.DISMISSED if dismissed else State.OPEN
     with open_workplace() as place, place.reading() as session:
-        license_id = page.license_of(session, code).id if code is not None else None
+        license_id = names.license_of(session, code).id if code is not None else None
         found = answers.difference_list(
             session, Window(limit), state=state, kind=_as_kind(kind), license_id=license_id
         ).items
@@ -248,13 +248,14 @@ def _row(one: DifferenceShown) -> list[object]:
 def compare(code: LicenseName, as_json: AsJson = False) -> None:
     """Ask the marketplace about one license now, and show what differs."""
     from licsrv.cli.workplace import open_workplace
+    from licsrv.desk import names
     from licsrv.desk.licenses import page
     from licsrv.desk.reconciliation import answers
 
     with open_workplace() as place:
         _require_key_pair(place)
         with place.reading() as session:
-            license_id = page.license_of(session, code).id
+            license_id = names.license_of(session, code).id
         with logs_on_standard_error():
             asyncio.run(_compare(_runtime(place), license_id))
         with place.reading() as session:

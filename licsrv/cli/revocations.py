@@ -75,11 +75,11 @@ def _row(change: dict[str, Any]) -> list[object]:
 
 def _show_license(code: str, *, as_json: bool) -> None:
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.licenses import page
+    from licsrv.desk import names
     from licsrv.licensing.revocation import lists, store
 
     with open_workplace() as place, place.reading() as session:
-        license = page.license_of(session, code)
+        license = names.license_of(session, code)
         document = {
             "license_id": license.id,
             "code": license.code,

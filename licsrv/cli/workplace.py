@@ -27,7 +27,7 @@ from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, open_database, reading, transaction, translated_errors
 
 if TYPE_CHECKING:
-    from licsrv.desk.licenses.showing import View
+    from licsrv.desk.view import View
 
 CONNECT_SECONDS = 5
 _INIT_FIRST = "run `licsrv init` first"
@@ -48,7 +48,7 @@ class Workplace:
 
     def view(self) -> View:
         """Return what is needed to show licenses as they are now."""
-        from licsrv.desk.licenses.showing import View
+        from licsrv.desk.view import View
 
         return View(self.settings.device_limit, self.clock.now())
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from licsrv.desk.licenses.showing import View
+from licsrv.desk.view import View
 from licsrv.errors import MarketplaceUnavailableError
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.keyring import Keyring

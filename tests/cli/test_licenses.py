@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from licsrv.audit import Cause
 from licsrv.desk.licenses import showing
-from licsrv.desk.licenses.showing import View
+from licsrv.desk.view import View
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL

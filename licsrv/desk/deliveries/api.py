@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from sqlmodel import Session
 
+from licsrv.desk import names
 from licsrv.desk.deliveries import actions, answers
 from licsrv.desk.deliveries.answers import DecidedAnswer, Deliveries
 from licsrv.desk.fields import Reasoned
-from licsrv.desk.licenses import page
 from licsrv.desk.operations import AdminOperation, Call
 from licsrv.desk.parameters import HIGHEST, text_of, word_of
 from licsrv.errors import ConflictError, LicenseNotFoundError, NotFoundError
@@ -47,7 +47,7 @@ async def list_deliveries(call: Call) -> Deliveries:
     states = answers.OPEN if state is None else (state,)
 
     def use_case(session: Session) -> Deliveries:
-        license_id = page.license_of(session, name).id if name is not None else None
+        license_id = names.license_of(session, name).id if name is not None else None
         return answers.deliveries(session, window, states=states, license_id=license_id)
 
     return await call.read(use_case)

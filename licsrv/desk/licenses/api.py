@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlmodel import Session
 from starlette.responses import Response
 
+from licsrv.desk import names
 from licsrv.desk.fields import Reasoned
 from licsrv.desk.licenses import downloads, page, search, timeline
 from licsrv.desk.licenses.actions import ACTIONS, service
@@ -184,7 +185,7 @@ async def show_usage(call: Call) -> UsageAnswer:
 async def compare_now(call: Call) -> CompareAnswer:
     """Answer ``POST /admin/api/licenses/{license}/compare``."""
     tools = call.desk.support
-    license_id = await call.read(lambda session: page.license_of(session, _name(call)).id)
+    license_id = await call.read(lambda session: names.license_of(session, _name(call)).id)
     await tools.compare(license_id)
     view = tools.view(call.desk.clock.now())
     return await call.read(lambda session: page.compared(session, license_id, view=view))

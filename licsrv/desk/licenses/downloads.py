@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.desk.licenses import page
+from licsrv.desk import names
 from licsrv.errors import ConflictError, NotFoundError
 from licsrv.licensing import devices, fingerprints, lifecycle
 from licsrv.licensing import store as licensing
@@ -45,7 +45,7 @@ def license_file(
         ConflictError: The device holds no place, or was never handed out anything.
         KeyringError: A key is missing.
     """
-    license = page.locked_license(session, name)
+    license = names.locked_license(session, name)
     device = None if "\x00" in device_id else licensing.device_for_update(session, device_id)
     if device is None or device.license_id != license.id:
         raise NotFoundError(f"{license.code} has no device {device_id!r}.")

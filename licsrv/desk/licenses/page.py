@@ -8,6 +8,7 @@ from itertools import islice
 
 from sqlmodel import Session
 
+from licsrv.desk import names
 from licsrv.desk.audit import answers as audit
 from licsrv.desk.deliveries import answers as deliveries
 from licsrv.desk.licenses import showing, store
@@ -22,11 +23,10 @@ from licsrv.desk.licenses.answers import (
     UsageAnswer,
     UsedDay,
 )
-from licsrv.desk.licenses.showing import View
 from licsrv.desk.products import answers as products
 from licsrv.desk.reconciliation import answers as reconciliation
 from licsrv.desk.reconciliation.answers import DifferenceShown
-from licsrv.errors import LicenseNotFoundError
+from licsrv.desk.view import View
 from licsrv.licensing import fingerprints, lifecycle
 from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts
@@ -45,32 +45,6 @@ _YEAR = timedelta(days=365)
 _DIFFERENCES = 20
 _LAST_CHANGES = 8
 _EVERY = 1_000_000
-
-
-def license_of(session: Session, name: str) -> License:
-    """Return the license of an id or a code.
-
-    Raises:
-        LicenseNotFoundError: There is none.
-    """
-    name = name.strip()
-    license = None if "\x00" in name else licensing.license_by_code(session, name) or session.get(License, name)
-    if license is None:
-        raise LicenseNotFoundError(
-            f"No license has the code or id {name!r}.", action="`licsrv licenses list TEXT` finds it by its beginning."
-        )
-    return license
-
-
-def locked_license(session: Session, name: str) -> License:
-    """Return the license of an id or a code, locked until the end of the transaction.
-
-    Raises:
-        LicenseNotFoundError: There is none.
-    """
-    found = license_of(session, name)
-    session.expire(found)
-    return licensing.license_by_id_for_update(session, found.id) or found
 
 
 def page(
@@ -93,7 +67,7 @@ def page(
         LicenseNotFoundError: There is no such license.
         InvalidRequestError: The fingerprint is none.
     """
-    license = license_of(session, name)
+    license = names.license_of(session, name)
     given = _hashed(device_info, keyring)
     product = licensing.product(session, license.product_id)
     devices = store.first_devices(session, license.id, most_devices)
@@ -157,7 +131,7 @@ def devices(session: Session, name: str, window: Window) -> DevicesAnswer:
     Raises:
         LicenseNotFoundError: There is no such license.
     """
-    license = license_of(session, name)
+    license = names.license_of(session, name)
     after = window.after[0] if window.after is not None else ""
     rows = store.devices_after(session, license.id, after, window.fetched)
     lines = {line.id: line for line in showing.device_lines(session, rows)}
@@ -171,7 +145,7 @@ def usage(session: Session, name: str, *, zone: tzinfo, now: datetime) -> UsageA
     Raises:
         LicenseNotFoundError: There is no such license.
     """
-    license = license_of(session, name)
+    license = names.license_of(session, name)
     last = now.astimezone(zone).date()
     first = last - _YEAR
     days = store.days_of_use(session, license.id, first, last)
@@ -184,7 +158,7 @@ def compared(session: Session, name: str, *, view: View) -> CompareAnswer:
     Raises:
         LicenseNotFoundError: There is no such license.
     """
-    license = license_of(session, name)
+    license = names.license_of(session, name)
     product = licensing.product(session, license.product_id)
     theirs = showing.marketplace_view(marketplace.view(session, license.id))
     found = [

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from licsrv.desk.licenses import reading, sentences, showing, store
 from licsrv.desk.licenses.answers import DeviceLine, Hit, Judged, SearchAnswer
 from licsrv.desk.licenses.reading import Presented
-from licsrv.desk.licenses.showing import View
+from licsrv.desk.view import View
 from licsrv.licensing import fingerprints, lifecycle
 from licsrv.licensing import store as licensing
 from licsrv.licensing.issuing import strings

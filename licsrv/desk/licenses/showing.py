@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from licsrv.desk.licenses.answers import (
     MatchShown,
     ViewShown,
 )
+from licsrv.desk.view import View
 from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import fingerprints, lifecycle, origins
@@ -25,14 +25,6 @@ from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.places import limit
 from licsrv.licensing.tables import Device, License, Product
 from licsrv.marketplace.tables import MarketplaceView
-
-
-@dataclass(frozen=True)
-class View:
-    """What is needed to show anything: the places of a license that nothing else says, and when it is looked at."""
-
-    default_places: int
-    now: datetime
 
 
 def license_lines(session: Session, licenses: Sequence[License], view: View) -> list[LicenseLine]:
@@ -54,8 +46,10 @@ def facts(license: License, product: Product | None, view: View) -> LicenseFacts
     shown = {name: value for name, value in license.model_dump().items() if name in LicenseFactsShown.model_fields}
     shown |= _line(license, places_of(license, product, view), view.now)
     shown |= {
-        "is_provisional": lifecycle.is_provisional(license, view.now), "reason": lifecycle.reason(license, view.now).en, "sold": origins.of(license.source).sold
-    }  # fmt: skip
+        "is_provisional": lifecycle.is_provisional(license, view.now),
+        "reason": lifecycle.reason(license, view.now).en,
+        "sold": origins.of(license.source).sold,
+    }
     return LicenseFactsShown.model_validate(shown)
 
 

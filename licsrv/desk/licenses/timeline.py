@@ -16,8 +16,9 @@ from sqlalchemy import and_, or_, select
 from sqlmodel import Session, SQLModel, col
 
 from licsrv.audit.tables import AuditEntry
+from licsrv.desk import names
 from licsrv.desk.audit.answers import read_json
-from licsrv.desk.licenses import page, wording
+from licsrv.desk.licenses import wording
 from licsrv.desk.licenses.answers import TimelineAnswer, TimelineItem
 from licsrv.desk.licenses.tables import LicenseNote
 from licsrv.errors import InvalidRequestError
@@ -58,7 +59,7 @@ def timeline(session: Session, name: str, window: Window) -> TimelineAnswer:
         LicenseNotFoundError: There is no such license.
         InvalidRequestError: The cursor is none of this list.
     """
-    license = page.license_of(session, name)
+    license = names.license_of(session, name)
     after = _after(window)
     items = [item for read in _SOURCES for item in read(session, license, after, window.fetched)]
     items.sort(key=lambda item: (item.at, *_order(item.key)), reverse=True)

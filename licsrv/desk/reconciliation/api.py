@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 from sqlmodel import Session
 
 from licsrv.audit import Cause
+from licsrv.desk import names
 from licsrv.desk.fields import Reasoned
-from licsrv.desk.licenses import page
 from licsrv.desk.operations import AdminOperation, Call
 from licsrv.desk.parameters import text_of, word_of
 from licsrv.desk.reconciliation import answers
@@ -101,7 +101,7 @@ async def list_differences(call: Call) -> DifferenceList:
     kind, state = word_of(query, "kind", Kind), word_of(query, "state", State) or State.OPEN
 
     def use_case(session: Session) -> DifferenceList:
-        license_id = page.license_of(session, name).id if name is not None else None
+        license_id = names.license_of(session, name).id if name is not None else None
         return answers.difference_list(session, window, state=state, kind=kind, license_id=license_id)
 
     return await call.read(use_case)

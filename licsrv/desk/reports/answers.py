@@ -72,6 +72,6 @@ def report_shown(report: Report, asked: Question, found: Picture) -> ReportAnswe
         SeriesAnswer(name=one.name, label=one.label, values=list(one.values), total=one.total) for one in found.series
     ]
     return ReportAnswer(
-        name=report, title=name_of("report", report).en, unit=about.unit, by=asked.by, timezone=str(asked.zone), days=list(found.days),
-        series=series,
+        name=report, title=name_of("report", report).en, unit=about.unit, by=asked.by, timezone=str(asked.zone),
+        days=list(found.days), series=series,
     )  # fmt: skip

@@ -15,10 +15,10 @@ from licsrv.desk.deliveries.answers import Delivery
 from licsrv.desk.deliveries.store import codes_of
 from licsrv.desk.licenses import showing
 from licsrv.desk.licenses.answers import LicenseLine
-from licsrv.desk.licenses.showing import View
 from licsrv.desk.reconciliation import answers as reconciliation
 from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.desk.today import store
+from licsrv.desk.view import View
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
 from licsrv.marketplace import store as marketplace

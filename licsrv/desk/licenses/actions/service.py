@@ -11,12 +11,13 @@ from datetime import datetime
 from sqlmodel import Session
 
 from licsrv.audit import Cause
-from licsrv.desk.licenses import page, showing
+from licsrv.desk import names
+from licsrv.desk.licenses import showing
 from licsrv.desk.licenses.actions import ACTIONS
 from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest, UndoShown
 from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, StaffAction
 from licsrv.desk.licenses.answers import ActionOffered
-from licsrv.desk.licenses.showing import View
+from licsrv.desk.view import View
 from licsrv.errors import ConflictError, NotFoundError, RefusalError
 from licsrv.licensing import store as licensing
 from licsrv.licensing.tables import Device, License
@@ -49,7 +50,7 @@ def preview(session: Session, name: str, action: StaffAction, request: PreviewRe
         LicenseNotFoundError: There is no such license.
         NotFoundError: The license has no such device.
     """
-    license = page.license_of(session, name)
+    license = names.license_of(session, name)
     given = _given(session, license, request)
     decision = action.decide(license, given, now=view.now)
     return PreviewAnswer(
@@ -76,7 +77,7 @@ def do(
         ConflictError: It cannot be done, or the license is not what the preview showed.
         InvalidRequestError: The arguments do not fit.
     """
-    license = page.locked_license(session, name)
+    license = names.locked_license(session, name)
     if request.state is not None and request.state != state_of(license):
         raise ConflictError("The license has changed meanwhile; nothing was done.", action="Read it again.")
     given = _given(session, license, request)
