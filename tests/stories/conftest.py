@@ -1,7 +1,8 @@
 """Server and marketplace joined both ways.
 
-Every life under every fault is told on SQLite; on PostgreSQL under those that make messages meet each other. What is
-particular to a database (races, locks) is tried where it belongs, on both.
+The soak plays every life under every fault on SQLite, and on PostgreSQL under those that make messages meet each other.
+Each day plays a third of it: every fault meets some lives, every life some faults on both databases. What is particular
+to a database (races, locks) is tested where it belongs, on both.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.settings import EmulatorSettings
 from licsrv.platform.config import Settings
 from tests.conftest import ACCESS_KEY, AK, SK, StandingClock
-from tests.stories.faults import NO_FAULT, Fault
+from tests.stories.faults import FAULTS, NO_FAULT, Fault
 from tests.stories.world import Road, World
 
 _NEVER_BY_ITSELF = 1e-6  # two minutes between two tries become four years: a turn of the story ends them
@@ -26,19 +27,36 @@ _ON_BOTH = frozenset(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [item for item in items if _is_told_on_sqlite_only(item)]
+    left_out = [item for item in items if _is_for_sqlite_only(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not _is_told_on_sqlite_only(item)]
+        items[:] = [item for item in items if not _is_for_sqlite_only(item)]
+    for item in items:
+        if _fault(item) and not _is_for_every_day(item):
+            item.add_marker(pytest.mark.soak)
 
 
-def _is_told_on_sqlite_only(item: pytest.Item) -> bool:
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    fault = parameters.get("fault")
-    if not isinstance(fault, Fault) or parameters.get("database_url") != "postgresql":
-        return False
-    return fault.name not in _ON_BOTH
+def _fault(item: pytest.Item) -> Fault | None:
+    found = _parameters(item).get("fault")
+    return found if isinstance(found, Fault) else None
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    return getattr(getattr(item, "callspec", None), "params", {})
+
+
+def _is_for_sqlite_only(item: pytest.Item) -> bool:
+    fault = _fault(item)
+    return fault is not None and _parameters(item)["database_url"] == "postgresql" and fault.name not in _ON_BOTH
+
+
+def _is_for_every_day(item: pytest.Item) -> bool:
+    fault = _fault(item)
+    assert fault is not None
+    life = len(item.name.split("[")[0])  # any number that stays the same
+    return fault in (FAULTS[0], FAULTS[-1]) or (FAULTS.index(fault) + life) % 3 == 0
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Everything that goes wrong between the marketplace and the server, as a table that every story is told under."""
+"""Everything that goes wrong between the marketplace and the server: a table of faults for every story."""
 
 from __future__ import annotations
 

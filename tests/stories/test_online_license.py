@@ -258,7 +258,7 @@ async def renew_and_upgrade_for_longer(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_an_upgrade_counts_beside_a_renewal(world: World, fault: Fault) -> None:
+async def test_an_upgrade_counts_next_to_a_renewal(world: World, fault: Fault) -> None:
     upgraded = Chapter("upgraded", renew_and_upgrade_for_longer, look, Seen(ends_at=THIRD_END, amount=3))
 
     await world.live((LIFE[0], upgraded), fault)
