@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import typer.main
@@ -15,9 +16,15 @@ _TABLE_ROW = re.compile(r"^\| `licsrv (\w+)(?: ([\w-]+))?`(.*?) \|", re.MULTILIN
 _TOPLEVEL = {"emulator"}  # its arguments are parsed by the emulator itself
 
 
+@cache
+def _licsrv() -> Any:
+    """Return the whole command line; typer brings a click of its own, so no class of click fits."""
+    return typer.main.get_command(app)
+
+
 def _command(words: list[str]) -> Any:
     """Return the command of these words, or None where there is none."""
-    found: Any = typer.main.get_command(app)  # typer brings a click of its own, so no class of click fits
+    found = _licsrv()
     for word in words:
         below = _below(found)
         if not below:
@@ -76,7 +83,7 @@ def _options(span: str) -> set[str]:
 def test_the_table_of_commands_is_complete() -> None:
     existing = {
         (name, part)
-        for name, command in _below(typer.main.get_command(app)).items()
+        for name, command in _below(_licsrv()).items()
         for part in (_below(command) or [""])
     }
 
