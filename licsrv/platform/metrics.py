@@ -50,7 +50,11 @@ class Metrics:
         self.clock_difference_seconds = Gauge(
             "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock", registry=self.registry
         )
+        self._look_after_the_process()
+        self._leases: dict[str, Counter] = {}
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
+    def _look_after_the_process(self) -> None:
         self.failed_commits = Counter(
             "licsrv_failed_commits", "Transactions that the database refused", ["reason"], registry=self.registry
         )
@@ -65,9 +69,6 @@ class Metrics:
         self.descriptor_limit = Gauge(
             "licsrv_descriptor_limit", "File descriptors that the process may use", registry=self.registry
         )
-
-        self._leases: dict[str, Counter] = {}
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` and ``method`` must come from a short list."""

@@ -81,11 +81,7 @@ def _options(span: str) -> set[str]:
 
 
 def test_the_table_of_commands_is_complete() -> None:
-    existing = {
-        (name, part)
-        for name, command in _below(_licsrv()).items()
-        for part in (_below(command) or [""])
-    }
+    existing = {(name, part) for name, command in _below(_licsrv()).items() for part in (_below(command) or [""])}
 
     named = set()
     for noun, first, rest in _TABLE_ROW.findall(text(COMMANDS)):
