@@ -20,7 +20,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.house import House
 from benchmarks.report import Figure, at_most
 from licsrv.audit import Cause
-from licsrv.desk.licenses import actions, page, search, timeline
+from licsrv.desk.licenses import page, search
+from licsrv.desk.licenses.actions import service
+from licsrv.desk.licenses.timeline import items
 from licsrv.desk.today import answers as today
 from licsrv.desk.view import View
 from licsrv.heartbeats.tables import CheckIn
@@ -124,10 +126,10 @@ def _tasks(
 def _look(database: Database, view: View, keyring: Keyring) -> bool:
     """Read what the page shows first, in one go."""
     with reading(database) as session:
-        shown = page.page(session, _CODE, view=view, actions=actions.offered, keyring=keyring)
-        items = timeline.timeline(session, _CODE, Window()).items
+        shown = page.page(session, _CODE, view=view, offered=service.offered, keyring=keyring)
+        found = items.timeline(session, _CODE, Window()).items
         used = page.usage(session, _CODE, zone=UTC, now=view.now).days
-    return len(shown.devices) == _DEVICES_OF_ONE and len(items) == Window().limit and len(used) >= _DAYS
+    return len(shown.devices) == _DEVICES_OF_ONE and len(found) == Window().limit and len(used) >= _DAYS
 
 
 def _board(database: Database, view: View, keyring: Keyring) -> bool:

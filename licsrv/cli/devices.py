@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import staff, terminal
+from licsrv.cli import license_actions, staff, terminal
 from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.terminal import Column
-from licsrv.platform import moments
 from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
-    from sqlmodel import Session
-
-    from licsrv.licensing.tables import Device, License
+    pass
 
 app = typer.Typer(name="devices", help="Devices of a license: list, release, file.", no_args_is_help=True)
 
@@ -69,29 +65,22 @@ def release(
     """Give a device's place back, as for a machine that is broken or lost; it learns that at its next check-in."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk import names
-    from licsrv.licensing import devices
+    from licsrv.desk.licenses import page
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
-        with place.reading() as session:
-            license, device = _device(session, names.license_of(session, code), device_id)
-            question = f"Release device {device.id} {terminal.printable(device.name)} of {license.code}?"
-        staff.confirm(question, yes=yes)
-        now = place.clock.now()
+        meant = license_actions.confirmed(place, "release_place", code, {"device_id": device_id.strip()}, yes=yes)
         with place.writing() as session:
-            license, device = _device(session, names.locked_license(session, code), device_id)
-            changed = device.released_at is None
-            released = devices.release_device(session, device, cause=cause, now=now)
-            code = license.code
+            done = meant(session, cause)
+            device = page.device(session, device_id.strip())
+    license = done.license
     if as_json:
-        document = {"changed": changed, "code": code, "device_id": device_id, **asdict(released)}
-        terminal.show_document(document)
-    elif changed:
-        terminal.say(f"Released. {counted(released.places_taken, 'place')} of {code} taken now.")
+        owner = {"license_id": license.id, "code": license.code, "places_taken": license.places_taken}
+        terminal.show_document({**dict(done), **owner, "device_id": device.id, "released_at": device.released_at})
+    elif done.changed:
+        terminal.say(f"Released. {counted(license.places_taken, 'place')} of {license.code} taken now.")
     else:
-        at = moments.full(released.released_at)
-        terminal.say(f"The device already gave its place back, {at}. No change needed.")
+        terminal.say(done.says.en)
 
 
 @app.command("file")
@@ -141,20 +130,3 @@ def _fingerprint(file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{file} is not UTF-8.") from error
-
-
-def _device(session: Session, license: License, device_id: str) -> tuple[License, Device]:
-    """Return the license with the device of that id, which must be one of its own.
-
-    Raises:
-        NotFoundError: The license has no such device.
-    """
-    from licsrv.errors import NotFoundError
-    from licsrv.licensing.tables import Device
-
-    device = session.get(Device, device_id.strip())
-    if device is None or device.license_id != license.id:
-        raise NotFoundError(
-            f"{license.code} has no device {device_id!r}.", action=f"See `licsrv devices list {license.code}`."
-        )
-    return license, device

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from licsrv.desk import names
 from licsrv.desk.fields import Reasoned
-from licsrv.desk.licenses import downloads, page, search, timeline
+from licsrv.desk.licenses import downloads, page, search
 from licsrv.desk.licenses.actions import ACTIONS, service
 from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest
 from licsrv.desk.licenses.actions.staff_action import StaffAction
@@ -23,6 +23,7 @@ from licsrv.desk.licenses.answers import (
     TimelineAnswer,
     UsageAnswer,
 )
+from licsrv.desk.licenses.timeline import items
 from licsrv.desk.operations import AdminOperation, Call
 from licsrv.errors import (
     ConflictError,
@@ -172,8 +173,8 @@ async def list_devices(call: Call) -> DevicesAnswer:
 
 async def show_timeline(call: Call) -> TimelineAnswer:
     """Answer ``GET /admin/api/licenses/{license}/timeline``."""
-    window = paging.window_of(call.request.query_params, keys=timeline.KEYS)
-    return await call.read(lambda session: timeline.timeline(session, _name(call), window))
+    window = paging.window_of(call.request.query_params, keys=items.KEYS)
+    return await call.read(lambda session: items.timeline(session, _name(call), window))
 
 
 async def show_usage(call: Call) -> UsageAnswer:

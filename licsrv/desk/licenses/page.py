@@ -15,6 +15,7 @@ from licsrv.desk.licenses import showing, store
 from licsrv.desk.licenses.answers import (
     ActionOffered,
     CompareAnswer,
+    DeviceLine,
     DevicesAnswer,
     LicenseDossier,
     LicenseFactsShown,
@@ -32,7 +33,7 @@ from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.lifecycle import Status
-from licsrv.licensing.tables import License
+from licsrv.licensing.tables import Device, License
 from licsrv.marketplace import store as marketplace
 from licsrv.platform import paging
 from licsrv.platform.paging import Window
@@ -137,6 +138,11 @@ def devices(session: Session, name: str, window: Window) -> DevicesAnswer:
     lines = {line.id: line for line in showing.device_lines(session, rows)}
     made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: lines[row.id])
     return DevicesAnswer(items=made.items, next=made.next)
+
+
+def device(session: Session, device_id: str) -> DeviceLine:
+    """Return one device that there is."""
+    return showing.device_lines(session, [session.get_one(Device, device_id)])[0]
 
 
 def usage(session: Session, name: str, *, zone: tzinfo, now: datetime) -> UsageAnswer:

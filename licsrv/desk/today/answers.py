@@ -15,6 +15,7 @@ from licsrv.desk.deliveries.answers import Delivery
 from licsrv.desk.deliveries.store import codes_of
 from licsrv.desk.licenses import showing
 from licsrv.desk.licenses.answers import LicenseLine
+from licsrv.desk.licenses.timeline.store import device_names
 from licsrv.desk.reconciliation import answers as reconciliation
 from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.desk.today import store
@@ -136,7 +137,7 @@ def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown
     asked = store.refused_since(session, days.begins_at(today, zone), MOST)
     told = store.told_no(session, today, MOST)
     codes = codes_of(session, [*(row.license_id for row in asked), *(row.license_id for row in told)])
-    names = store.device_names(session, [*(row.device for row in asked), *(row.device_id for row in told)])
+    names = device_names(session, [*(row.device for row in asked), *(row.device_id for row in told)])
     found = [
         RefusedShown(
             license_id=row.license_id, code=codes.get(row.license_id), name=row.name or names.get(row.device, ""),

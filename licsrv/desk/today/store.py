@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing.tables import Device, License, RefusedDevice
+from licsrv.licensing.tables import License, RefusedDevice
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
@@ -47,12 +47,6 @@ def told_no(session: Session, day: date, limit: int) -> Sequence[CheckIn]:
     """Return devices whose lease of a day says that they may not work."""
     query = select(CheckIn).where(col(CheckIn.day) == day, col(CheckIn.status) != "ACTIVE")
     return session.scalars(query.limit(limit)).all()
-
-
-def device_names(session: Session, ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of devices by their ids."""
-    rows = session.execute(select(col(Device.id), col(Device.name)).where(col(Device.id).in_(set(ids))))
-    return {row[0]: row[1] for row in rows}
 
 
 def standing_still(session: Session, *, before: datetime, limit: int) -> Sequence[OutboxRow]:
