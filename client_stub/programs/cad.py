@@ -224,6 +224,8 @@ class CadProgram:
     def _show_verdict(self, verdict: Verdict) -> None:
         tones = {Permission.ALLOWED: "good", Permission.ALLOWED_OFFLINE: "note", Permission.DENIED: "bad"}
         until = f" It may work until {when(verdict.until, '')}." if verdict.until else ""
+        if verdict.notice:
+            self._terminal.say(verdict.notice, "note")
         action = f" {verdict.action}" if verdict.action else ""
         self._terminal.say(
             f"{verdict.permission} ({verdict.reason}): {verdict.sentence}{until}{action}", tones[verdict.permission]

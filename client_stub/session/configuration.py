@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from client_stub.machine.store import default_path
 from client_stub.trust.keys import PinnedKeys
+from client_stub.trust.verdict import REMIND_WITHIN
 
 _PROCESSORS = {"amd64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 
@@ -46,6 +47,7 @@ class Configuration:
         revocations_path: A revocation list that was carried to this computer; read again with every request.
         channel: Which versions of the program are asked for, such as ``stable``.
         platform: What the program runs on, as the vendor publishes it; empty is this computer's, as ``linux-x86_64``.
+        remind_within: From how long before the license's end ``verdict.notice`` has a sentence for the user.
         available_as_boolean: Write ``available`` of ``EVENT_UPGRADENOTICE`` as a JSON boolean instead of a string.
 
     Raises:
@@ -69,6 +71,7 @@ class Configuration:
     revocations_path: Path | None = None
     channel: str = "stable"
     platform: str = ""
+    remind_within: timedelta = REMIND_WITHIN
     available_as_boolean: bool = False
 
     def __post_init__(self) -> None:
@@ -80,7 +83,7 @@ class Configuration:
             raise ConfigurationError("code: is empty.")
         for name in ("code", "client_name", "client_version", "channel", "platform"):
             _check_text(name, getattr(self, name))
-        for name in ("first_grace", "first_heartbeat_within"):
+        for name in ("first_grace", "first_heartbeat_within", "remind_within"):
             if getattr(self, name) < timedelta(0):
                 raise ConfigurationError(f"{name}: is negative.")
         if self.request_timeout <= timedelta(0):

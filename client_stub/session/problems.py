@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from client_stub.trust import refusals
 from client_stub.trust.errors import VerificationError
 from client_stub.trust.verdict import Verdict
 
@@ -24,6 +25,7 @@ LICENSE_NOT_GRANTED = "LICENSE_NOT_GRANTED"
 ROLLED_BACK = "ROLLED_BACK"
 NEEDS_FULL = "NEEDS_FULL"
 
+_WITHOUT_WORDS = "The license server did not do what was asked, and does not say why."
 _KNOWN_MEMBERS = {"type", "title", "status", "detail", "code", "action", "request_id"}
 
 
@@ -93,17 +95,19 @@ def from_verdict(verdict: Verdict) -> Problem:
     return Problem(verdict.reason.value, verdict.sentence, verdict.action)
 
 
-def from_answer(status: int, body: bytes) -> Problem | None:
-    """Read a problem document, or return None when ``body`` is something else (a proxy's page, say)."""
+def from_answer(status: int, content_type: str, body: bytes) -> Problem | None:
+    """Read a problem document, or return None when the answer is something else, such as a proxy's page."""
+    if not refusals.is_problem_document(content_type):
+        return None
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(document, dict) or not isinstance(document.get("code"), str):
+    if not isinstance(document, dict) or not _text(document, "code"):
         return None
     return Problem(
         code=document["code"],
-        sentence=_text(document, "detail") or _text(document, "title"),
+        sentence=_text(document, "detail") or _text(document, "title") or _WITHOUT_WORDS,
         action=_text(document, "action"),
         status=status,
         request_id=_text(document, "request_id"),

@@ -249,7 +249,7 @@ class LicenseSession:
         except UnansweredError as error:
             return self.settle(error.problem)
         except VerificationError as error:
-            return self.settle(problems.from_error(error))
+            return self._disbelieve(error)
 
         if not self.verdict().is_allowed:
             self.check_in()  # a wrong clock makes a fresh license look bad; a heartbeat brings the true time
@@ -268,7 +268,7 @@ class LicenseSession:
         try:
             adopt(self._machine or machine_of(NO_DEVICE_INFO))
         except VerificationError as error:
-            return self.settle(problems.from_error(error))
+            return self._disbelieve(error)
         return self.settle(None)
 
     def _resume(self, machine: Machine) -> None:
@@ -363,6 +363,13 @@ class LicenseSession:
             self._last_problem = problems.from_verdict(verdict)
             return self._last_problem
 
+    def _disbelieve(self, error: VerificationError) -> License | Problem:
+        """Answer a request whose answer is not believed: with the held license, or with the reason."""
+        with self._lock:
+            if self._holding is None:
+                self._denial = verdicts.denial_of(error)
+        return self.settle(problems.from_error(error))
+
     def _give_up(self, problem: Problem) -> Problem:
         """Stop using the license that the server refuses.
 
@@ -434,6 +441,7 @@ class LicenseSession:
             highest_seen_at=datetime.fromtimestamp(holding.record.highest_seen_at, UTC),
             listed_at=self._revocations.listed_at(holding.licenses),
             needs_contact=holding.file is None and bool(self._configuration.server_url),
+            remind_within=self._configuration.remind_within,
         )
 
     def _note_time(self, holding: Holding, now: datetime) -> None:

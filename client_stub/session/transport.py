@@ -1,7 +1,7 @@
 """Carry questions to licsrv and answers back, straight over HTTPS; believe nothing.
 
-Every answer becomes a value or one of two errors: ``RefusedError`` when the server said no and means it,
-``UnansweredError`` for everything that may be different next time: no connection, a time-out, a 5xx, 429, a proxy's
+Every answer becomes a value or one of two errors: ``RefusedError`` for a refusal (``trust.refusals`` says which answers
+are one), ``UnansweredError`` for everything else: no connection, a time-out, a 5xx, 429, a gateway's 403, a proxy's
 log-in page, an answer that makes no sense. What a value is worth is decided where its signature is verified.
 
 Redirects are not followed: a license server does not move at run time, and a captive portal redirects everything.
@@ -28,12 +28,12 @@ from client_stub.machine.clock import Clock, SystemClock
 from client_stub.session import problems
 from client_stub.session.configuration import Configuration, check_server_url, is_loopback
 from client_stub.session.problems import Problem
+from client_stub.trust import refusals
 from client_stub.trust.revocations import MAXIMUM_CHARACTERS
 
 MAXIMUM_ANSWER_BYTES = 64 * 1024
 MAXIMUM_LIST_BYTES = MAXIMUM_CHARACTERS
 LONGEST_RETRY_AFTER = timedelta(days=1)
-_TRY_AGAIN_STATUSES = frozenset({408, 425, 429})
 _PLAIN_TIMEOUT = 5.0
 _LONGEST_ANSWER = 6
 """How often the limit of one pause a whole answer may take, and what a long one has to bring in a second beyond it."""
@@ -50,7 +50,7 @@ class TransportError(Exception):
 
 
 class RefusedError(TransportError):
-    """The server said no, with a problem document; asking the same again gives the same answer."""
+    """The license server refuses the license or the device, or ISCDesk the application."""
 
 
 class UnansweredError(TransportError):
@@ -334,11 +334,10 @@ def _read_limited(response: httpx2.Response, maximum: int, pace: _Pace | None = 
 
 
 def _failure(response: httpx2.Response, raw: bytes, *, now: datetime) -> TransportError:
-    """Distinguish a refusal from an answer that may be different next time."""
-    status = response.status_code
-    problem = problems.from_answer(status, raw)
-    # Only the server's own problem document is a refusal. A bare 403 comes from something in between.
-    if problem is not None and 400 <= status < 500 and status not in _TRY_AGAIN_STATUSES:
+    """Distinguish a refusal from an answer that may be different next time (``trust.refusals``)."""
+    status, content_type = response.status_code, response.headers.get("Content-Type", "")
+    problem = problems.from_answer(status, content_type, raw)
+    if problem is not None and refusals.is_refusal(status, content_type, problem.code):
         return RefusedError(problem)
     return UnansweredError(problem or _unexpected(status), read_retry_after(response.headers.get("Retry-After"), now))
 

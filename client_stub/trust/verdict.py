@@ -5,20 +5,24 @@ Pure: license, lease and times in, a ``Verdict`` out. The caller has verified si
 First match wins:
 
 1. No license -> DENIED (the caller says why: NO_LICENSE, DEVICE_MISMATCH, ...).
-2. The clock is more than five minutes behind the highest time seen -> DENIED, CLOCK_SET_BACK. (When the server has
-   just confirmed the time, ``now`` is the server's, so this cannot happen.)
+2. The clock is more than a day behind the highest time seen -> DENIED, CLOCK_SET_BACK. (When the server has just
+   confirmed the time, ``now`` is the server's, so this cannot happen.) Where nothing ends, a clock that is behind gains
+   nothing, so this rule does not apply. ``clock_memory`` says which moments count as seen.
 3. The newest lease does not say ACTIVE -> DENIED with its status and its reason. A refusal does not lapse with the
    lease: only a newer lease lifts it. Then the revocation list: a license that it names -> DENIED, REVOKED, unless a
    lease that says ACTIVE, or the license itself, is younger than the list (it was reinstated).
 4. The license has not begun, or has ended. The newest signed word counts: a lease that is younger than the string
    may have moved the end.
-5. The lease has ended; or there was none yet, and the first grace is over -> DENIED, LEASE_ENDED.
+5. The lease has ended; or there was none yet, and the first grace is over -> DENIED, LEASE_ENDED. When it ended while
+   the computer slept, the program may work for some minutes more, until the server was asked.
 6. The check-in is overdue -> ALLOWED_OFFLINE, until the lease ends.
 7. Otherwise ALLOWED.
 
 A license string that was just handed out works without a lease: ALLOWED for a day, ALLOWED_OFFLINE until the first
 grace is over (counted from when the string was received, or issued if that is later; the seven days of a lease unless
 configured otherwise).
+
+An allowed verdict says how many days are left, and within ``remind_within`` of the end a sentence for the user.
 
 Where no check-in is to be expected (a license file that works offline, an instance of ISCDesk without a license
 server), rule 5 does not apply and the license alone decides.
@@ -40,7 +44,10 @@ from client_stub.trust.errors import (
 )
 from client_stub.trust.verification import LEEWAY
 
-CLOCK_TOLERANCE = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(days=1)
+"""A second operating system, a wrong time zone or daylight saving shift a clock by hours."""
+REMIND_WITHIN = timedelta(days=30)
+_DAY = timedelta(days=1)
 FIRST_CHECK_IN_WITHIN = timedelta(days=1)
 OVERDUE_AFTER = 1.25
 """Share of the heartbeat interval after which a check-in is overdue; above the jitter of the heartbeat loop."""
@@ -74,13 +81,23 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the program may do now, in words for a person; ``until`` is None when denied or without an end."""
+    """What the program may do now, in words for a person.
+
+    Attributes:
+        until: When the program has to stop unless it hears from the server; None when denied or without an end.
+        cause: The code of the ``VerificationError`` for which a license is not believed; else empty.
+        days_left: Whole days until the license ends, the last one counted; None when denied or without an end.
+        notice: What to show the user when the license ends soon; else empty.
+    """
 
     permission: Permission
     reason: Reason
     sentence: str
     action: str = ""
     until: datetime | None = None
+    cause: str = ""
+    days_left: int | None = None
+    notice: str = ""
 
     @property
     def is_allowed(self) -> bool:
@@ -98,6 +115,8 @@ class Evidence:
         highest_seen_at: The latest moment that was ever seen, on our clock or in something signed.
         listed_at: When the revocation list that names the license was issued; None when none names it.
         needs_contact: False where the license works without ever hearing from a server.
+        grace_until: How long a lease that ended during a sleep of the computer still counts; None without such a sleep.
+        remind_within: How long before its end the user is reminded.
     """
 
     lease: Lease | None
@@ -106,6 +125,8 @@ class Evidence:
     highest_seen_at: datetime
     listed_at: datetime | None = None
     needs_contact: bool = True
+    grace_until: datetime | None = None
+    remind_within: timedelta = REMIND_WITHIN
 
 
 _REFUSALS = {
@@ -114,6 +135,8 @@ _REFUSALS = {
     LeaseStatus.REVOKED: ("The license was revoked by the vendor.", "Ask the vendor's support."),
     LeaseStatus.RELEASED: ("The license was given back.", "Buy a license, or ask the vendor's support."),
 }
+
+_NOT_REACHED = "The license server was not reached lately; the program continues to work for now."
 
 NO_LICENSE = Verdict(
     Permission.DENIED,
@@ -131,14 +154,14 @@ def denied(reason: Reason, sentence: str, action: str = "") -> Verdict:
 def denial_of(error: VerificationError) -> Verdict:
     """Return the refusal of a license that is not believed."""
     reason = Reason.DEVICE_MISMATCH if isinstance(error, DeviceMismatchError) else Reason.INVALID_LICENSE
-    return denied(reason, str(error), error.action)
+    return Verdict(Permission.DENIED, reason, str(error), error.action, cause=error.code)
 
 
 def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
     """Decide what a verified license allows at ``now`` (steps 2 to 7 of the module's list)."""
     lease = evidence.lease
     refusal = (
-        _clock_refusal(evidence, now)  # 2
+        _clock_refusal(license, evidence, now)  # 2
         or _lease_refusal(lease)  # 3
         or _list_refusal(license, evidence)  # 3
         or _span_refusal(license, lease, now)  # 4
@@ -161,11 +184,15 @@ def contact_end(license: License, evidence: Evidence) -> datetime | None:
     if not evidence.needs_contact:
         return None
     if evidence.lease is not None:
-        return evidence.lease.expires_at
-    return max(evidence.obtained_at, license.issued_at) + evidence.first_grace
+        end = evidence.lease.expires_at
+    else:
+        end = max(evidence.obtained_at, license.issued_at) + evidence.first_grace
+    return end if evidence.grace_until is None else max(end, evidence.grace_until)
 
 
-def _clock_refusal(evidence: Evidence, now: datetime) -> Verdict | None:
+def _clock_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
+    if license_end(license, evidence.lease) is None and contact_end(license, evidence) is None:
+        return None
     if now + CLOCK_TOLERANCE >= evidence.highest_seen_at:
         return None
     return denied(
@@ -213,16 +240,24 @@ def _contact_refusal(license: License, evidence: Evidence, now: datetime) -> Ver
 def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
     ends = [contact_end(license, evidence), license_end(license, evidence.lease)]
     until = min((end for end in ends if end is not None), default=None)
+    days_left, notice = _reminder(license_end(license, evidence.lease), evidence.remind_within, now)
     overdue_at = _overdue_at(license, evidence)
     if overdue_at is None or now < overdue_at:
-        return Verdict(Permission.ALLOWED, Reason.LICENSED, "The license is valid.", until=until)
-    return Verdict(
-        Permission.ALLOWED_OFFLINE,
-        Reason.LICENSED,
-        "The license server was not reached lately; the program goes on working for now.",
-        LeaseEndedError.action,
-        until,
-    )
+        permission, sentence, action = Permission.ALLOWED, "The license is valid.", ""
+    else:
+        permission, sentence, action = Permission.ALLOWED_OFFLINE, _NOT_REACHED, LeaseEndedError.action
+    return Verdict(permission, Reason.LICENSED, sentence, action, until, days_left=days_left, notice=notice)
+
+
+def _reminder(end: datetime | None, remind_within: timedelta, now: datetime) -> tuple[int | None, str]:
+    if end is None:
+        return None, ""
+    left = max(end - now, timedelta(0))
+    days = -(-left // _DAY)  # rounded up: on its last day a license has one day left
+    if left > remind_within:
+        return days, ""
+    span = "within a day" if days <= 1 else f"in {days} days"
+    return days, f"The license ends {span}, at {end:%Y-%m-%d %H:%M} UTC. Renew it in time."
 
 
 def _overdue_at(license: License, evidence: Evidence) -> datetime | None:

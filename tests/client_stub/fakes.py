@@ -185,6 +185,7 @@ def serving(server: FakeServer | FakeIscdesk) -> Iterator[str]:
             answer = server.handle(httpx2.Request(self.command, url, headers=dict(self.headers), content=content))
             self.send_response(answer.status_code)
             self.send_header("Content-Length", str(len(answer.content)))
+            self.send_header("Content-Type", answer.headers.get("Content-Type", ""))
             self.end_headers()
             self.wfile.write(answer.content)
 

@@ -101,7 +101,7 @@ def test_a_hint_that_cannot_be_read_is_left_out(connect: Connect, value: object)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-def test_a_problem_document_with_4xx_is_a_refusal(connect: Connect, status: int) -> None:
+def test_a_problem_document_of_the_list_with_4xx_is_a_refusal(connect: Connect, status: int) -> None:
     answer = problem(status, "DEVICE_LIMIT_REACHED", action="Free a place.", request_id="r-1", parts={"mac": "differs"})
 
     with pytest.raises(RefusedError) as caught:

@@ -25,6 +25,7 @@ from tests.client_stub.signing import (
     list_entry,
     list_payload,
 )
+from tests.soak import rounds, sample
 from tests.tables import each
 
 VENDOR = Vendor()
@@ -283,11 +284,12 @@ def test_the_issuer_has_to_be_the_expected_one(vendor: Vendor, keys: PinnedKeys)
         revocations.open_update(vendor.revocation_list(), keys, issuer="https://other.example")
 
 
-def test_every_changed_character_of_a_list_is_noticed(vendor: Vendor, keys: PinnedKeys) -> None:
+@rounds(everyday=80, short=300, whole=10_000)
+def test_every_changed_character_of_a_list_is_noticed(vendor: Vendor, keys: PinnedKeys, rounds: int) -> None:
     text = vendor.revocation_list(ENTRIES[:4])
-    for position, letter in enumerate(text):
+    for position in sample(range(len(text)), short=rounds):
         for other in "Aa0_.":
-            if other != letter:
+            if other != text[position]:
                 with pytest.raises(errors.VerificationError):
                     open_list(text[:position] + other + text[position + 1 :], keys)
 
