@@ -18,7 +18,8 @@ from client_stub.programs import verify_command
 from client_stub.programs.cad import PATIENCE, CadProgram, Wish
 from client_stub.programs.terminal import Terminal
 from client_stub.session.configuration import Configuration, ConfigurationError
-from client_stub.session.transport import UnansweredError, fetch_keys_for_development
+from client_stub.session.connection import UnansweredError
+from client_stub.session.transport import fetch_keys_for_development
 from client_stub.trust import devices
 from client_stub.trust.errors import InvalidDeviceInfoError
 from client_stub.trust.keys import PinnedKeys

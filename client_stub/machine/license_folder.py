@@ -22,22 +22,25 @@ class FileNameError(ValueError):
     """The program asked for a file name that no license file can have."""
 
 
-def target_of(file_name: str, folder: Path) -> Path:
+def target_of(file_name: str, folder: Path | None) -> Path:
     """Return the place that ``file_name`` asks for: a name in ``folder``, or an absolute path of its own.
 
     An empty name is ``license.lic``. A relative path with folders in it is refused rather than guessed at: it would
     depend on where the program was started, or climb out of the folder.
 
     Raises:
-        FileNameError: A relative path, an unsafe name, or one longer than 100 characters.
+        FileNameError: A relative path, an unsafe name, or one longer than 100 characters; or a plain name without a
+            folder for it.
     """
-    if not file_name:
+    path = Path(file_name or DEFAULT_NAME)
+    if folder is None and not path.is_absolute():
+        raise FileNameError("This user has no folder for license files; give an absolute path.")
+    if not file_name and folder is not None:
         return folder / DEFAULT_NAME
-    path = Path(file_name)
     name = path.name if path.is_absolute() else file_name
     if not is_safe_name(name) or ".." in path.parts or not file_name.isprintable():
         raise FileNameError("The file name is a plain name of at most 100 characters, or an absolute path to one.")
-    return path if path.is_absolute() else folder / name
+    return path if folder is None or path.is_absolute() else folder / name
 
 
 def is_safe_name(name: str) -> bool:
@@ -77,4 +80,5 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OSError: It could not be written.
     """
+    disk.remove_unfinished(path.parent)
     disk.replace_file(path, content)

@@ -9,7 +9,8 @@ It consists of a keyed checksum, and of the device's parts hashed with a salt th
 changed network card does not cost the stored license (the rule of two parts holds here too), but another machine does.
 
 Does not verify signatures and does not decide anything: what comes out is verified like what comes from the network.
-Two programs on one machine that use the same file overwrite each other's last write, which loses nothing but time.
+Two programs on one machine may use the same file: ``session.keeping`` has them take turns and puts together what both
+know.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from client_stub.trust.devices import DeviceBinding, DeviceInfo, bind
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
 _MAXIMUM_BYTES = 256 * 1024
+_NEWER_MEMBERS = {"license_file", "signed_at", "leapt_to"}
 _LAST_SECOND = 32503679999  # 2999-12-31T23:59:59Z
 
 
@@ -48,7 +50,10 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered. Moments are Unix seconds; texts are as they came over the network."""
+    """What is remembered. Moments are Unix seconds; texts are as they came over the network.
+
+    ``highest_seen_at``, ``signed_at`` and ``leapt_to`` are the memory of the time (``trust.clock_memory``).
+    """
 
     license_string: str
     obtained_at: int
@@ -58,6 +63,8 @@ class Record:
     lease_nonce: str = ""
     heartbeat_sent_at: int = 0
     license_file: str = ""
+    signed_at: int = 0
+    leapt_to: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,25 +75,29 @@ class Loaded:
     condition: Condition
 
 
-def default_path(code: str) -> Path:
+def default_path(code: str) -> Path | None:
     """Return the file for one license in the folder where this system keeps a user's program data.
 
-    The code enters as a digest: it is worth money, and folders are listed in bug reports.
+    The code enters as a digest: it is worth money, and folders are listed in bug reports. None when this user has no
+    such folder, as some service accounts.
     """
+    folder = _data_folder()
     name = hashlib.sha256(code.encode()).hexdigest()[:16]
-    return _data_folder() / "licsrv-client" / f"{name}.json"
+    return folder / "licsrv-client" / f"{name}.json" if folder else None
 
 
 class LicenseStore:
-    """The file at ``path``, read and replaced as a whole."""
+    """The file at ``path``, read and replaced as a whole; without a path nothing is kept."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
 
     def load(self, device: DeviceInfo) -> Loaded:
         """Read what was remembered on this machine. Never raises."""
+        if self.path is None:
+            return Loaded(None, Condition.MISSING)
         try:
-            loaded = _open_sealed(self._read(), device)
+            loaded = _open_sealed(_read(self.path), device)
         except FileNotFoundError:
             return Loaded(None, Condition.MISSING)
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -97,6 +108,8 @@ class LicenseStore:
 
     def save(self, record: Record, device: DeviceInfo) -> bool:
         """Replace the file atomically, readable by this user only. Return False when it could not be written."""
+        if self.path is None:
+            return False
         try:
             disk.replace_file(self.path, json.dumps(_seal(record, device), indent=1).encode())
         except OSError as error:
@@ -104,12 +117,12 @@ class LicenseStore:
             return False
         return True
 
-    def _read(self) -> Mapping[str, object]:
-        raw = disk.read_file(self.path, _MAXIMUM_BYTES)
-        content = json.loads(raw)
-        if not isinstance(content, dict):
-            raise TypeError("the store is not an object")
-        return content
+
+def _read(path: Path) -> Mapping[str, object]:
+    content = json.loads(disk.read_file(path, _MAXIMUM_BYTES))
+    if not isinstance(content, dict):
+        raise TypeError("the store is not an object")
+    return content
 
 
 def _seal(record: Record, device: DeviceInfo) -> dict[str, object]:
@@ -137,7 +150,14 @@ def _read_record(value: object) -> Record:
         raise TypeError("the record is not an object")
     record = Record(**value)
     texts = (record.license_string, record.license_file, record.lease, record.lease_nonce)
-    moments = (record.obtained_at, record.highest_seen_at, record.heartbeat_sent_at, record.refresh_after or 0)
+    moments = (
+        record.obtained_at,
+        record.highest_seen_at,
+        record.heartbeat_sent_at,
+        record.refresh_after or 0,
+        record.signed_at,
+        record.leapt_to,
+    )
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text of the record is not a text")
     if not all(type(moment) is int and 0 <= moment <= _LAST_SECOND for moment in moments):
@@ -146,9 +166,8 @@ def _read_record(value: object) -> Record:
 
 
 def _members(record: Record) -> dict[str, object]:
-    """Leave an empty file out, so that stores written before there were license files keep their seal."""
-    members = asdict(record)
-    return members if record.license_file else {name: members[name] for name in members if name != "license_file"}
+    """Leave newer members out while they are empty, so that stores of earlier versions keep their seal."""
+    return {name: value for name, value in asdict(record).items() if value or name not in _NEWER_MEMBERS}
 
 
 def _key(record: Record) -> bytes:
@@ -168,10 +187,19 @@ def _canonical(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _data_folder() -> Path:
-    """Read the one place of the environment that the client reads: where this user's program data goes."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+def _data_folder() -> Path | None:
+    """Read the one place of the environment that the client reads: where this user's program data goes.
+
+    A relative path is ignored, as the XDG base directory specification asks for: it would depend on where the program
+    was started.
+    """
+    variable = {"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_DATA_HOME")
+    named = Path(os.environ.get(variable) or "")
+    if variable and named.is_absolute():
+        return named
+    below_home = {"win32": "AppData/Local", "darwin": "Library/Application Support"}.get(sys.platform, ".local/share")
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / below_home if home.is_absolute() else None

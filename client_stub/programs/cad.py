@@ -18,7 +18,7 @@ from client_stub.sdk.invoker import ResultStatus, SdkInvoker
 from client_stub.session.admission import NO_DEVICE_INFO
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventMessage, EventType, read_message
-from client_stub.session.problems import Problem
+from client_stub.session.problems import STORE_NOT_WRITTEN, Problem
 from client_stub.trust.claims import License
 from client_stub.trust.errors import VerificationError
 from client_stub.trust.verdict import Permission, Verdict
@@ -136,7 +136,10 @@ class CadProgram:
     def _take(self, message: EventMessage) -> bool:
         if not message.is_success:
             return self._go_on_without()
-        if self._invoker.last_problem is not None:
+        problem = self._invoker.last_problem
+        if problem is not None and problem.code == STORE_NOT_WRITTEN:
+            self._terminal.say(problem.sentence, "note")
+        elif problem is not None:
             self._terminal.say("The license server does not answer; the license stored here is used.", "note")
         try:
             believed = self._verified(message)

@@ -13,10 +13,11 @@ from client_stub.machine.clock import Clock
 from client_stub.sdk.backend import LicenseListener, LicenseNews, RaiseEvent
 from client_stub.session import events, problems
 from client_stub.session.configuration import Configuration
+from client_stub.session.connection import TransportError
 from client_stub.session.events import EventType, LicenseType
 from client_stub.session.problems import Problem
 from client_stub.session.session import LicenseSession
-from client_stub.session.transport import Transport, TransportError, VersionQuestion
+from client_stub.session.transport import Transport, VersionQuestion
 from client_stub.trust import verification
 from client_stub.trust.claims import License
 from client_stub.trust.errors import VerificationError

@@ -86,7 +86,7 @@ class SdkInvoker:
         alarm: What the heartbeat waits on.
 
     Raises:
-        ConfigurationError: On creation, when there is no place for the store.
+        ConfigurationError: On creation, when ``ca_file`` cannot be used.
     """
 
     def __init__(
@@ -266,12 +266,16 @@ class SdkInvoker:
         """Take a revocation list that was carried to this computer; return the problem, if any."""
         return self._session.take_revocations(path)
 
+    def take_clock_reset(self, path: Path) -> Problem | None:
+        """Take a clock reset that was carried to this computer; return the problem, if any."""
+        return self._session.take_clock_reset(path)
+
     def on_verdict(self, listener: VerdictListener | None) -> None:
         """Have ``listener`` called on the event thread with the verdict after each check-in."""
         self._check_ins.listener = listener
 
     def check_in_now(self) -> bool:
-        """Check in without waiting until it is due; returns at once, False when no license is in use."""
+        """Check in without waiting until it is due; returns at once, False when there is nothing to ask for."""
         return self._check_ins.now()
 
     def _init(self) -> ResultStatus:
@@ -343,7 +347,7 @@ class SdkInvoker:
         self._raise_event(event, message)
 
     def _on_license(self, is_licensed: bool) -> None:
-        if is_licensed:
+        if is_licensed or self._session.keeps_asking:
             self._check_ins.begin()
         else:
             self._check_ins.end()

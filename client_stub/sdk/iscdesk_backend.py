@@ -16,10 +16,10 @@ from client_stub.sdk.iscdesk_poll import IscdeskPoll
 from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session import events, problems
 from client_stub.session.configuration import Configuration
+from client_stub.session.connection import TransportError
 from client_stub.session.events import EventMessage, EventMessageError, EventType, LicenseType
 from client_stub.session.problems import Problem
 from client_stub.session.session import LicenseSession
-from client_stub.session.transport import TransportError
 from client_stub.trust.armour import MAXIMUM_BYTES
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class IscdeskBackend:
         self._raise_event = raise_event
         self._news = LicenseNews(raise_event, on_license)
         self._available_as_boolean = configuration.available_as_boolean
-        self._target = configuration.license_files_at / license_folder.DEFAULT_NAME
+        folder = configuration.license_files_at
+        self._target = folder / license_folder.DEFAULT_NAME if folder else None
         self._poll = IscdeskPoll(iscdesk, lambda event: post(lambda: self._hear(event)))
 
     def open(self) -> None:
@@ -133,7 +134,7 @@ class IscdeskBackend:
     def _take_file(self, raw: bytes | None) -> None:
         """Put the file where the program asked for it, whatever ISCDesk calls it, and say so."""
         try:
-            if raw is None or len(raw) > MAXIMUM_BYTES:
+            if raw is None or self._target is None or len(raw) > MAXIMUM_BYTES:
                 raise ValueError("there is no license file that could be written")
             license_folder.write(self._target, raw)
         except (OSError, ValueError):

@@ -4,7 +4,7 @@ How the SDK talks to the real ISCDesk was not found (GAP, protocol/online-licens
 that the marketplace emulator serves in its place. ISCDesk answers a question with "accepted" at once; what comes of it
 arrives as an event, in order and numbered, through a question that ISCDesk leaves open until something happens.
 
-Safe to use from several threads. The errors are those of ``transport``.
+Safe to use from several threads. The errors are those of ``connection``.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx2
 
 from client_stub.session import problems
-from client_stub.session.configuration import Configuration, is_loopback
+from client_stub.session.configuration import Configuration
+from client_stub.session.connection import Connection, RefusedError, Route, TransportError, UnansweredError
 from client_stub.session.events import LicenseType
 from client_stub.session.problems import Problem
-from client_stub.session.transport import RefusedError, TransportError, UnansweredError, exchange
 from client_stub.trust.armour import MAXIMUM_BYTES
 
 LONGEST_WAIT = 20
@@ -60,13 +60,8 @@ class IscdeskTransport:
     ) -> None:
         self._configuration = configuration
         self._wait = min(wait, LONGEST_WAIT)
-        self._http = httpx2.Client(
-            base_url=configuration.iscdesk_url.rstrip("/"),
-            timeout=configuration.request_timeout.total_seconds(),
-            follow_redirects=False,
-            trust_env=not is_loopback(urlsplit(configuration.iscdesk_url).hostname or ""),
-            transport=transport,
-        )
+        route = Route(configuration.iscdesk_url, configuration.request_timeout)
+        self._connection = Connection(route, transport=transport)
         self._lock = threading.Lock()
         self._session = ""
         self._after = 0
@@ -136,13 +131,13 @@ class IscdeskTransport:
             session, self._session, self._is_left = self._session, "", True
         if session:
             try:
-                exchange(self._http, "DELETE", f"/iscdesk/sessions/{quote(session, safe='')}")
+                self._connection.exchange("DELETE", f"/iscdesk/sessions/{quote(session, safe='')}")
             except TransportError:
                 return  # it finds out by itself
 
     def close(self) -> None:
         """Give connections back. Calls after this fail as unanswered."""
-        self._http.close()
+        self._connection.close()
 
     def _send(self, what: str, body: Mapping[str, object]) -> None:
         self._ask("POST", f"/iscdesk/sessions/{quote(self._opened(), safe='')}/{what}", body)
@@ -168,7 +163,9 @@ class IscdeskTransport:
         self, method: str, path: str, body: Mapping[str, object] | None = None, *, timeout: float | None = None
     ) -> Mapping[str, object]:
         try:
-            response, raw = exchange(self._http, method, path, body, maximum=_MAXIMUM_ANSWER_BYTES, timeout=timeout)
+            response, raw = self._connection.exchange(
+                method, path, body, maximum=_MAXIMUM_ANSWER_BYTES, timeout=timeout
+            )
         except UnansweredError as error:
             raise UnansweredError(_unreachable()) from error
         answer = _object(raw)

@@ -54,7 +54,9 @@ class CheckIns:
                 first_within=self._configuration.first_heartbeat_within,
                 uniform=self._uniform,
                 alarm=self._alarm,
+                awake=self._session.note_awake,
             )
+            self._session.on_wake = self._heartbeat.beat_now
             self._heartbeat.start()
 
     def end(self, timeout: float = 0.0) -> None:

@@ -41,10 +41,14 @@ class Configuration:
         first_grace: How long a license that was just handed out works without any check-in.
         first_heartbeat_within: The first check-in comes at a random moment within this span.
         request_timeout: The limit for each phase of a request (connect, send, receive).
+        ca_file: Certificate authorities (PEM) to trust in addition to the system's, such as those of a network that
+            inspects TLS connections.
+        proxy: The proxy to the license server, ``http://host:port``; None takes the system's, an empty text none.
         iscdesk_url: ISCDesk on this computer; licenses then come through it, and ``code`` is the ``instanceId``.
         license_folder: Where license files without a path of their own go; None takes the folder of the store.
         require_both_signatures: Believe license files with both signatures only (EdDSA and ML-DSA-65).
         revocations_path: A revocation list that was carried to this computer; read again with every request.
+        clock_reset_path: A clock reset that was carried to this computer; read again with every request.
         channel: Which versions of the program are asked for, such as ``stable``.
         platform: What the program runs on, as the vendor publishes it; empty is this computer's, as ``linux-x86_64``.
         remind_within: From how long before the license's end ``verdict.notice`` has a sentence for the user.
@@ -65,10 +69,13 @@ class Configuration:
     first_grace: timedelta = timedelta(days=7)
     first_heartbeat_within: timedelta = timedelta(seconds=10)
     request_timeout: timedelta = timedelta(seconds=5)
+    ca_file: Path | None = None
+    proxy: str | None = None
     iscdesk_url: str = ""
     license_folder: Path | None = None
     require_both_signatures: bool = False
     revocations_path: Path | None = None
+    clock_reset_path: Path | None = None
     channel: str = "stable"
     platform: str = ""
     remind_within: timedelta = REMIND_WITHIN
@@ -79,6 +86,8 @@ class Configuration:
             check_server_url(self.server_url)
         if self.iscdesk_url:
             check_server_url(self.iscdesk_url, field="iscdesk_url")
+        if self.proxy and urlsplit(self.proxy).scheme not in ("http", "https"):
+            raise ConfigurationError("proxy: begins with http:// or https://.")
         if not self.code:
             raise ConfigurationError("code: is empty.")
         for name in ("code", "client_name", "client_version", "channel", "platform"):
@@ -90,26 +99,19 @@ class Configuration:
             raise ConfigurationError("request_timeout: is not positive.")
 
     @property
-    def stored_at(self) -> Path:
-        """The file in which this license is remembered.
-
-        Raises:
-            ConfigurationError: No path is given, and this user has no folder of their own.
-        """
-        try:
-            return self.store_path or default_path(self.code)
-        except RuntimeError as error:
-            raise ConfigurationError("store_path: is needed, because this user has no home folder.") from error
+    def stored_at(self) -> Path | None:
+        """The file in which this license is remembered; None when no path is given and this user has no folder."""
+        return self.store_path or default_path(self.code)
 
     @property
-    def revocations_stored_at(self) -> Path:
+    def revocations_stored_at(self) -> Path | None:
         """The file in which the revocation list is remembered, next to the license."""
-        return self.stored_at.with_suffix(".revocations")
+        return self.stored_at.with_suffix(".revocations") if self.stored_at else None
 
     @property
-    def license_files_at(self) -> Path:
-        """The folder for license files that are asked for by name."""
-        return self.license_folder or self.stored_at.parent
+    def license_files_at(self) -> Path | None:
+        """The folder for license files that are asked for by name; None without a store and without a folder."""
+        return self.license_folder or (self.stored_at.parent if self.stored_at else None)
 
     @property
     def platform_name(self) -> str:

@@ -25,6 +25,9 @@ _LOG = logging.getLogger(__name__)
 JITTER = 0.1
 SHORTEST_DELAY = timedelta(minutes=1)
 LONGEST_BACK_OFF = timedelta(hours=1)
+SHORTEST_DELAY_DENIED = timedelta(seconds=15)
+LONGEST_BACK_OFF_DENIED = timedelta(seconds=90)
+"""While the program may not work it asks more often: it works again within two minutes of the server's return."""
 LONGEST_SLICE = 60.0
 """Seconds of one wait at most. A wait does not count while the machine sleeps, so the wall clock is looked at."""
 
@@ -41,6 +44,7 @@ class Heartbeat:
         first_within: The first beat comes at a random moment within this span.
         uniform: Where randomness comes from.
         alarm: What is waited on.
+        awake: Called at least once a minute while the thread waits.
     """
 
     def __init__(
@@ -51,7 +55,9 @@ class Heartbeat:
         first_within: timedelta,
         uniform: Uniform | None = None,
         alarm: Alarm | None = None,
+        awake: Callable[[], object] | None = None,
     ) -> None:
+        self._awake = awake or (lambda: None)
         self._beat = beat
         self._clock = clock
         self._first_within = first_within
@@ -89,7 +95,7 @@ class Heartbeat:
         delay = timedelta(seconds=self._uniform(0.0, self._first_within.total_seconds()))
         while self._is_due_after(delay):
             check_in = self._checked_in()
-            failures = 0 if check_in.lease else failures + 1
+            failures = 0 if check_in.lease and not check_in.is_denied else failures + 1
             delay = next_delay(check_in, failures, self._uniform)
 
     def _checked_in(self) -> CheckIn:
@@ -104,6 +110,7 @@ class Heartbeat:
         due_at = self._clock.now() + delay
         due_monotonic = self._clock.monotonic() + delay.total_seconds()
         while not (self._stopping or self._asked_for):
+            self._awake()
             by_wall_clock = (due_at - self._clock.now()).total_seconds()
             left = min(by_wall_clock, due_monotonic - self._clock.monotonic())
             if left <= 0:
@@ -115,9 +122,13 @@ class Heartbeat:
 
 def next_delay(check_in: CheckIn, failures: int, uniform: Uniform) -> timedelta:
     """Return how long to wait after a check-in; ``failures`` counts those in a row, this one included."""
-    if check_in.lease is not None:
+    if check_in.is_denied:
+        bounds = SHORTEST_DELAY_DENIED, LONGEST_BACK_OFF_DENIED
+    elif check_in.lease is not None:
         return _delay_to_next(check_in.lease, uniform)
-    return _back_off(failures, check_in.retry_after, uniform)
+    else:
+        bounds = SHORTEST_DELAY, LONGEST_BACK_OFF
+    return _back_off(failures, bounds, check_in.retry_after, uniform)
 
 
 def _delay_to_next(lease: Lease, uniform: Uniform) -> timedelta:
@@ -130,10 +141,16 @@ def _delay_to_next(lease: Lease, uniform: Uniform) -> timedelta:
     return max(min(interval * uniform(1 - JITTER, 1 + JITTER), latest), SHORTEST_DELAY)
 
 
-def _back_off(failures: int, retry_after: timedelta | None, uniform: Uniform) -> timedelta:
-    """One minute, doubled with every failure up to an hour, give or take a tenth; never before ``Retry-After``."""
+def _back_off(
+    failures: int, bounds: tuple[timedelta, timedelta], retry_after: timedelta | None, uniform: Uniform
+) -> timedelta:
+    """The lower bound, doubled with every failure up to the upper one, give or take a tenth.
+
+    Never before ``Retry-After``.
+    """
+    shortest, longest = bounds
     doublings = min(max(failures - 1, 0), 10)
-    delay = min(SHORTEST_DELAY * 2.0**doublings, LONGEST_BACK_OFF) * uniform(1 - JITTER, 1 + JITTER)
+    delay = min(shortest * 2.0**doublings, longest) * uniform(1 - JITTER, 1 + JITTER)
     if retry_after is None:
         return delay
     return max(delay, retry_after * uniform(1.0, 1 + JITTER))

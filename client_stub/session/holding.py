@@ -53,10 +53,9 @@ def with_string(held: Holding | None, machine: Machine, string: License, issued:
     if held is not None and is_same_string(held.string, string):
         record, lease = replace(held.record, obtained_at=now), held.lease
     else:
-        record, lease = Record(issued.license_string, obtained_at=now, highest_seen_at=now), None
+        record, lease = Record(issued.license_string, obtained_at=now, highest_seen_at=0), None
     record = replace(
         record,
-        highest_seen_at=max(now, held.record.highest_seen_at if held else 0),
         refresh_after=None if issued.refresh_after is None else unix(issued.refresh_after),
         license_file=held.record.license_file if held else "",
     )
@@ -71,24 +70,16 @@ def without_file(holding: Holding) -> Holding:
 def with_file(held: Holding | None, machine: Machine, file: License, text: str, now: int) -> Holding:
     """Put a file into use; a string of the same license, and its lease, are kept."""
     if held is None or not is_same_license(held.string, file):
-        held = Holding(
-            machine, Record("", obtained_at=now, highest_seen_at=held.record.highest_seen_at if held else now)
-        )
-    seen = max(now, held.record.highest_seen_at)
-    return replace(
-        held,
-        machine=machine,
-        record=replace(held.record, license_file=text, obtained_at=now, highest_seen_at=seen),
-        file=file,
-    )
+        held = Holding(machine, Record("", obtained_at=now, highest_seen_at=0))
+    record = replace(held.record, license_file=text, obtained_at=now)
+    return replace(held, machine=machine, record=record, file=file)
 
 
-def with_times_seen(holding: Holding) -> Holding:
-    """Count what the license and its lease say about the time as seen."""
+def youngest_signed(holding: Holding) -> int:
+    """Return the moment of the youngest text that is held, in Unix seconds."""
     signed = [license.issued_at for license in holding.licenses]
     signed += [holding.lease.issued_at] if holding.lease else []
-    highest = max(holding.record.highest_seen_at, *(unix(moment) for moment in signed))
-    return replace(holding, record=replace(holding.record, highest_seen_at=highest))
+    return unix(max(signed))
 
 
 def is_outdated(holding: Holding, now: datetime) -> bool:

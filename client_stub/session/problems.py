@@ -11,6 +11,10 @@ from client_stub.trust.errors import VerificationError
 from client_stub.trust.verdict import Verdict
 
 SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
+SERVER_NOT_TRUSTED = "SERVER_NOT_TRUSTED"
+CERTIFICATE_NOT_VALID_NOW = "CERTIFICATE_NOT_VALID_NOW"
+PROXY_UNREACHABLE = "PROXY_UNREACHABLE"
+STORE_NOT_WRITTEN = "STORE_NOT_WRITTEN"
 UNEXPECTED_ANSWER = "UNEXPECTED_ANSWER"
 INTERNAL_ERROR = "INTERNAL_ERROR"
 DAMAGED_ON_THE_WAY = "DAMAGED_ON_THE_WAY"
@@ -51,6 +55,36 @@ class Problem:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
+UNREACHABLE = Problem(
+    SERVER_UNREACHABLE,
+    "The license server cannot be reached.",
+    "Check the network connection; if only the license server is missing, try again later.",
+)
+NOT_TRUSTED = Problem(
+    SERVER_NOT_TRUSTED,
+    "The certificate of the license server comes from an authority that this computer does not trust.",
+    "Ask the administrator of this network which authority signs its connections, and set it as ca_file.",
+)
+CERTIFICATE_NOT_IN_TIME = Problem(
+    CERTIFICATE_NOT_VALID_NOW,
+    "The certificate of the license server is not valid at the time that this computer's clock shows.",
+    "Check date, time and time zone of this computer; if they are right, inform the vendor's support.",
+)
+PROXY_FAILED = Problem(
+    PROXY_UNREACHABLE,
+    "The proxy between this computer and the license server cannot be reached, or refuses the connection.",
+    "Check the proxy in the system's settings or the environment (HTTPS_PROXY), or set proxy.",
+)
+NOT_STORED = Problem(
+    STORE_NOT_WRITTEN,
+    "The license could not be stored on this computer, so the next start needs the network.",
+    "Check the free space, and the permissions of the folder for program data.",
+)
+NO_STORE = Problem(
+    STORE_NOT_WRITTEN,
+    "This user has no folder for program data, so nothing is remembered and every start needs the network.",
+    "Set store_path to a file that this user can write.",
+)
 NO_STRING = Problem(
     NO_LICENSE_STRING,
     "The license in use is a file; there is no license string to check in with.",
@@ -73,6 +107,11 @@ NOT_WRITTEN = Problem(
     "Look at the folder's permissions and at the free space, then ask again.",
 )
 
+RESET_NOT_READ = Problem(
+    NOT_AVAILABLE,
+    "The clock reset cannot be read.",
+    "Check the path of the file, and ask for it again if it is damaged.",
+)
 LIST_IS_OLDER = Problem(
     ROLLED_BACK,
     "The revocation list is older than the one that is here already; it was not used.",
@@ -83,6 +122,16 @@ LIST_IS_INCOMPLETE = Problem(
     "The file holds what has changed since another revocation list than the one that is here; it was not used.",
     "Carry the whole list to this computer.",
 )
+
+
+def unexpected(status: int) -> Problem:
+    """Return the problem of an answer that does not come from a license server."""
+    return Problem(
+        UNEXPECTED_ANSWER,
+        f"Something else than the license server answered (HTTP {status}).",
+        "Check whether this network asks for a log-in, or ask its administrator about a proxy.",
+        status=status,
+    )
 
 
 def from_error(error: VerificationError) -> Problem:

@@ -15,8 +15,9 @@ from pathlib import Path
 from client_stub.machine import disk
 from client_stub.machine.revocation_store import RevocationStore
 from client_stub.session import problems
+from client_stub.session.connection import RefusedError, TransportError
 from client_stub.session.problems import Problem
-from client_stub.session.transport import RefusedError, Transport, TransportError
+from client_stub.session.transport import Transport
 from client_stub.trust import revocations
 from client_stub.trust.claims import License
 from client_stub.trust.errors import MalformedError, VerificationError
@@ -48,11 +49,17 @@ class RevocationWatch:
         self._etag = (0, "")
         self._is_loaded = False
         self._asked = float("-inf")
+        self.problem: Problem | None = None
 
     @property
     def number(self) -> int:
         """The number of the held list, 0 when there is none."""
         return self._loaded().number
+
+    @property
+    def issued_at(self) -> datetime | None:
+        """When the held list was issued, None when there is none."""
+        return self._loaded().issued_at
 
     def listed_at(self, licenses: Iterable[License]) -> datetime | None:
         """Return when the held list was issued if it names one of these, else None."""
@@ -67,12 +74,12 @@ class RevocationWatch:
         """
         update = revocations.open_update(text, self._keys, issuer=self._issuer)
         plain = text.decode("ascii") if isinstance(text, bytes) else text
-        with self._lock:
-            self._load()
+        with self._lock, self._store.taking_turns():
+            self._take_up_newer()
             before = self._texts
             outcome = self._apply(update, plain)
             if self._texts is not before:
-                self._store.save(self._texts)
+                self.problem = None if self._store.save(self._texts) else problems.NOT_STORED
         if outcome is Outcome.OLDER:
             _LOG.warning("a revocation list that is older than the held one was offered and not used")
         return outcome
@@ -143,12 +150,24 @@ class RevocationWatch:
 
     def _load(self) -> None:
         if not self._is_loaded:
-            self._read_store()
+            self._read_texts(self._store.load())
             self._is_loaded = True
 
-    def _read_store(self) -> None:
+    def _take_up_newer(self) -> None:
+        """Take up what another program has stored since, if that is a newer list."""
+        texts = self._store.load()
+        if self._is_loaded and texts == self._texts:
+            return
+        mine = self._held, self._texts
+        self._held, self._texts = RevocationList(), ()
+        self._read_texts(texts)
+        self._is_loaded = True
+        if mine[0].number >= self._held.number:
+            self._held, self._texts = mine
+
+    def _read_texts(self, texts: Iterable[str]) -> None:
         """Take up what is kept, line by line, up to the first that does not verify or does not fit."""
-        for text in self._store.load():
+        for text in texts:
             try:
                 update = revocations.open_update(text, self._keys, issuer=self._issuer)
             except VerificationError as error:

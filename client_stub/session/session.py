@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from client_stub.machine import license_folder
+from client_stub.machine import disk, license_folder
 from client_stub.machine.clock import Clock, ConfirmedTime, best_estimate
 from client_stub.machine.revocation_store import RevocationStore
 from client_stub.machine.store import LicenseStore
@@ -27,19 +27,29 @@ from client_stub.session import holding as holdings
 from client_stub.session import problems
 from client_stub.session.admission import NO_DEVICE_INFO, Admission, machine_of
 from client_stub.session.configuration import Configuration
+from client_stub.session.connection import RefusedError, TransportError, UnansweredError
 from client_stub.session.events import LicenseType
 from client_stub.session.holding import Holding, Machine, is_outdated, is_same_license, unix
+from client_stub.session.keeping import Keeper
 from client_stub.session.problems import Problem
 from client_stub.session.revocation_watch import RevocationWatch
-from client_stub.session.transport import IssuedString, RefusedError, Transport, TransportError, UnansweredError
+from client_stub.session.sleeping import SleepWatch
+from client_stub.session.transport import IssuedString, Transport
+from client_stub.trust import clock_memory, clock_resets, verification
 from client_stub.trust import verdict as verdicts
-from client_stub.trust import verification
 from client_stub.trust.claims import Lease, License
-from client_stub.trust.errors import ForeignLeaseError, NonceMismatchError, VerificationError
+from client_stub.trust.errors import (
+    ForeignLeaseError,
+    InvalidDeviceInfoError,
+    NonceMismatchError,
+    UsedResetError,
+    VerificationError,
+)
 from client_stub.trust.verdict import Evidence, Reason, Verdict
 
 _LOG = logging.getLogger(__name__)
 NONCE_BYTES = 24
+_UNAUTHENTICATED, _UNAUTHENTICATED_STATUS = "UNAUTHENTICATED", 401
 _SAVE_TIME_EVERY = 600  # seconds; a killed program forgets at most this much of the highest time seen
 
 _REASON_OF_CODE = {
@@ -53,11 +63,15 @@ _REASON_OF_CODE = {
 
 @dataclass(frozen=True)
 class CheckIn:
-    """What came of a heartbeat: a lease that is believed (it may say REVOKED), or a problem."""
+    """What came of a heartbeat: a lease that is believed (it may say REVOKED), or a problem.
+
+    ``is_denied`` says that the program may not work now, so it is worth asking again soon.
+    """
 
     lease: Lease | None = None
     problem: Problem | None = None
     retry_after: timedelta | None = None
+    is_denied: bool = False
 
 
 class LicenseSession:
@@ -82,23 +96,33 @@ class LicenseSession:
     ) -> None:
         self._configuration = configuration
         self._transport = transport
-        self._store = store
         self._clock = clock
         self._admission = Admission(configuration)
+        self._keeper = Keeper(store, self._admission)
+        self._sleep = SleepWatch()
         self._revocations = revocations or _kept_list(configuration)
         self._lock = threading.RLock()
         self._holding: Holding | None = None
         self._machine: Machine | None = None
         self._denial = verdicts.NO_LICENSE
         self._confirmed: ConfirmedTime | None = None
-        self._time_saved = 0
+        self._time_noted: float | None = None
         self._asked = self._answered = 0
         self._last_problem: Problem | None = None
+        self._retry_after: timedelta | None = None
+        self._wanted: Callable[[], object] | None = None
+        self._refused_device: str | None = None
+        self.on_wake: Callable[[], object] = lambda: None
 
     @property
     def last_problem(self) -> Problem | None:
-        """Why the last request or check-in did not succeed; None when it did."""
-        return self._last_problem
+        """Why the last request or check-in did not succeed, or why nothing is remembered; None when all is well."""
+        return self._last_problem or self._keeper.problem or self._revocations.problem
+
+    @property
+    def keeps_asking(self) -> bool:
+        """True when a later answer of the server can bring a license into use, or back into use."""
+        return bool(self._configuration.server_url) and (self._holding is not None or self._wanted is not None)
 
     @property
     def license(self) -> License | None:
@@ -133,9 +157,10 @@ class LicenseSession:
     def obtain(self, device_info: str) -> License | Problem:
         """Get a license for this machine: from the server, or, while it does not answer, the stored one.
 
-        A refusal by the server is final for this run; the stored license is then not used either. The second time, the
-        server is asked again, which costs no second place.
+        A refusal by the server holds until a later answer lifts it; the stored license is then not used either. The
+        second time, the server is asked again, which costs no second place.
         """
+        self._wanted = lambda: self.obtain(device_info)
         return self._attempt(
             device_info, lambda machine: self._adopt(machine, self._transport.request_license(machine.info, _nonce()))
         )
@@ -146,6 +171,7 @@ class LicenseSession:
         A file that was carried to ``target`` by hand is taken up when the server does not answer, so a computer
         without network is licensed by putting the file there. With the server, a string for check-ins is fetched too.
         """
+        self._wanted = lambda: self.obtain_file(device_info, target)
         outcome = self._attempt(device_info, lambda machine: self._obtain_file(machine, target))
         return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
 
@@ -177,25 +203,53 @@ class LicenseSession:
 
     def take_revocations(self, path: Path) -> Problem | None:
         """Take a revocation list that was carried to this computer; return the problem, if any."""
-        return self._revocations.take_carried(path)
+        problem = self._revocations.take_carried(path)
+        self._note_list()
+        return problem
+
+    def take_clock_reset(self, path: Path) -> Problem | None:
+        """Take a clock reset that was carried to this computer; return the problem, if any."""
+        holding = self._holding
+        if holding is None:
+            return problems.from_verdict(self._denial)
+        try:
+            self._reset_clock(holding, disk.read_file(path, clock_resets.RESET.maximum_characters).strip())
+        except (OSError, ValueError):
+            return problems.RESET_NOT_READ
+        except VerificationError as error:
+            return problems.from_error(error)
+        return None
+
+    def note_awake(self) -> None:
+        """Take a note that the program runs; a long gap between two notes was a sleep of the computer."""
+        self._sleep.note(self.now(), self._clock.monotonic())
 
     def keep_up(self) -> CheckIn:
-        """Do what is due at a heartbeat: exchange what is outdated, check in, and ask for the revocation list."""
+        """Do what is due at a heartbeat.
+
+        Ask for the license again while there is none, exchange what is outdated, check in (with a new string when the
+        server does not know ours any more), and ask for the revocation list.
+        """
         holding = self._holding
-        if holding is not None and holding.string is None:
+        if holding is None:
+            self._ask_again()
+        elif holding.string is None:
             self._add_string()
-        elif holding is not None and is_outdated(holding, self.now()):
+        elif is_outdated(holding, self.now()):
             self._refresh(holding)
         check_in = self.check_in()
+        if _is_unknown_string(check_in.problem) and self._renew_string():
+            check_in = self.check_in()
         if check_in.lease is not None:
             self._revocations.refresh_when_due(self._transport, self._clock.monotonic())
-        return check_in
+            self._note_list()
+        return replace(check_in, is_denied=not self.verdict().is_allowed)
 
     def check_in(self) -> CheckIn:
         """Send one heartbeat with a new nonce, and believe the answer only if it proves itself."""
         holding, question = self._note_sent()
         if holding is None:
-            return CheckIn(problem=problems.from_verdict(self._denial))
+            return CheckIn(problem=problems.from_verdict(self._denial), retry_after=self._retry_after)
         if holding.string is None:
             return self._not_checked_in(problems.NO_STRING, None)
 
@@ -217,22 +271,23 @@ class LicenseSession:
             if holding is None:
                 return self._denial
             now = self.now()
-            verdict = verdicts.decide(holding.license, self._evidence(holding), now=now)
+            if self._sleep.look(now, self._clock.monotonic()):
+                self.on_wake()
+            verdict = verdicts.decide(holding.license, self._evidence(holding, now), now=now)
             self._note_time(holding, now)
             return verdict
 
     def reject(self, message: str) -> None:
         """Take the license out of use because the program itself does not accept it."""
         with self._lock:
-            self._holding = None
+            self._holding = self._wanted = None
             self._denial = verdicts.denied(Reason.REJECTED_BY_PROGRAM, message or "The program refused the license.")
             self._last_problem = problems.from_verdict(self._denial)
 
     def close(self) -> None:
         """Keep what is known and give connections back."""
         with self._lock:
-            if self._holding is not None:
-                self._store.save(self._holding.record, self._holding.machine.device)
+            self._save()
         self._transport.close()
 
     def note(self, problem: Problem) -> None:
@@ -240,13 +295,18 @@ class LicenseSession:
         self._last_problem = problem
 
     def _attempt(self, device_info: str, obtain: Callable[[Machine], None]) -> License | Problem:
+        self._retry_after = None
         try:
             machine = machine_of(device_info)
             self._resume(machine)
             obtain(machine)
+        except InvalidDeviceInfoError as error:
+            self._wanted = None  # no answer can change that
+            return self._disbelieve(error)
         except RefusedError as refusal:
-            return self._give_up(refusal.problem)
+            return self._give_up(refusal.problem, machine)
         except UnansweredError as error:
+            self._retry_after = error.retry_after
             return self.settle(error.problem)
         except VerificationError as error:
             return self._disbelieve(error)
@@ -277,16 +337,24 @@ class LicenseSession:
             self._revocations.take_carried(self._configuration.revocations_path)
         with self._lock:
             self._machine = machine
-            if self._holding is not None and self._holding.machine.info == machine.info:
-                return
-            self._holding, self._denial = None, verdicts.NO_LICENSE
-            record = self._store.load(machine.device).record
-            if record is None:
-                return
-            try:
-                self._hold(self._admission.stored(record, machine))
-            except VerificationError as error:
-                self._denial = verdicts.denial_of(error)
+            is_held = self._holding is not None and self._holding.machine.info == machine.info
+            if not is_held and self._refused_device != machine.info:
+                self._take_stored(machine)
+        self._note_list()
+        if self._configuration.clock_reset_path is not None and self._holding is not None:
+            self.take_clock_reset(self._configuration.clock_reset_path)
+
+    def _take_stored(self, machine: Machine) -> None:
+        self._holding, self._denial = None, verdicts.NO_LICENSE
+        record = self._keeper.load(machine)
+        if record is None:
+            return
+        try:
+            self._holding = self._admission.stored(record, machine)
+        except VerificationError as error:
+            self._denial = verdicts.denial_of(error)
+            return
+        self._keeper.memory = clock_memory.known(self._keeper.memory, holdings.youngest_signed(self._holding))
 
     def _adopt(self, machine: Machine, issued: IssuedString, *, keep_file: bool = False) -> None:
         """Put a string that was just handed out into use, and store it before it is announced.
@@ -299,14 +367,14 @@ class LicenseSession:
                 return
             renewed = holdings.with_string(self._holding, machine, believed, issued, unix(self.now()))
             self._hold(renewed if keep_file else holdings.without_file(renewed))
-            self._save()
+            self._save(replaces=True)
 
     def _adopt_file(self, machine: Machine, raw: bytes) -> None:
         """Put a file into use, and store it before it is announced; a string of the same license is kept."""
         believed = self._admission.file(raw, machine)
         with self._lock:
             self._hold(holdings.with_file(self._holding, machine, believed, raw.decode(), unix(self.now())))
-            self._save()
+            self._save(replaces=True)
 
     def _adopt_carried(self, machine: Machine, target: Path) -> None:
         """Take up a file that was put at ``target`` by hand, unless a younger one is held."""
@@ -348,7 +416,47 @@ class LicenseSession:
         return license
 
     def _hold(self, holding: Holding) -> None:
-        self._holding = holdings.with_times_seen(holding)
+        """Put what was just handed out into use; if it is younger than all before, its moment is the time."""
+        self._holding, self._refused_device = holding, None
+        self._keeper.memory = clock_memory.signed(self._keeper.memory, holdings.youngest_signed(holding))
+
+    def _ask_again(self) -> None:
+        wanted = self._wanted
+        if wanted is not None:
+            wanted()
+
+    def _renew_string(self) -> bool:
+        """Get a new string, because the server does not know ours: it was restored, or its key was retired."""
+        holding = self._holding
+        if holding is None:
+            return False
+        try:
+            issued = self._transport.request_license(holding.machine.info, _nonce())
+            self._adopt(holding.machine, issued, keep_file=holding.file is not None)
+        except TransportError as error:
+            _LOG.info("the server does not know the license string, and gives no new one: %s", error.problem.code)
+            return False
+        except VerificationError as error:
+            _LOG.warning("the new license string is not believed: %s", error.code)
+            return False
+        return True
+
+    def _reset_clock(self, holding: Holding, text: bytes) -> None:
+        reset = clock_resets.verify_clock_reset(
+            text, self._configuration.keys, license=holding.license, device=holding.machine.device
+        )
+        with self._lock:
+            if unix(reset.issued_at) <= self._keeper.memory.signed:
+                raise UsedResetError("The clock reset was used already, or is older than what is known here.")
+            self._keeper.memory = clock_memory.confirmed(unix(reset.issued_at))
+            self._save()
+
+    def _note_list(self) -> None:
+        """Take the moment of the revocation list, which is signed as well."""
+        issued_at = self._revocations.issued_at
+        if issued_at is not None:
+            with self._lock:
+                self._keeper.memory = clock_memory.signed(self._keeper.memory, unix(issued_at))
 
     def settle(self, problem: Problem | None) -> License | Problem:
         """Answer a request with the held license, if it allows anything; else with the problem."""
@@ -370,8 +478,8 @@ class LicenseSession:
                 self._denial = verdicts.denial_of(error)
         return self.settle(problems.from_error(error))
 
-    def _give_up(self, problem: Problem) -> Problem:
-        """Stop using the license that the server refuses.
+    def _give_up(self, problem: Problem, machine: Machine) -> Problem:
+        """Stop using the license that the server refuses, until a later answer lifts that.
 
         The refusal itself is not signed, so it is not stored; but a last heartbeat may bring the signed word, which
         then also holds at a next start without network.
@@ -380,7 +488,7 @@ class LicenseSession:
         with self._lock:
             reason = _REASON_OF_CODE.get(problem.code, Reason.REFUSED)
             self._denial = verdicts.denied(reason, problem.sentence, problem.action)
-            self._holding, self._last_problem = None, problem
+            self._holding, self._last_problem, self._refused_device = None, problem, machine.info
         return problem
 
     def _refresh(self, holding: Holding) -> None:
@@ -426,36 +534,39 @@ class LicenseSession:
                 return CheckIn(problem=problems.from_error(exchanged))
             self._answered = question
             self._confirmed = ConfirmedTime(lease.issued_at, self._clock.now(), self._clock.monotonic())
-            record = replace(
-                self._holding.record, lease=text, lease_nonce=lease.nonce, highest_seen_at=unix(lease.issued_at)
-            )
+            self._keeper.memory = clock_memory.confirmed(unix(lease.issued_at))
+            record = replace(self._holding.record, lease=text, lease_nonce=lease.nonce)
             self._holding, self._last_problem = replace(self._holding, record=record, lease=lease), None
-            self._save()
+            self._save(is_confirmed=True)
         return CheckIn(lease=lease)
 
-    def _evidence(self, holding: Holding) -> Evidence:
+    def _evidence(self, holding: Holding, now: datetime) -> Evidence:
+        lease_end = holding.lease.expires_at if holding.lease else None
         return Evidence(
             lease=holding.lease,
             obtained_at=datetime.fromtimestamp(holding.record.obtained_at, UTC),
             first_grace=self._configuration.first_grace,
-            highest_seen_at=datetime.fromtimestamp(holding.record.highest_seen_at, UTC),
+            highest_seen_at=datetime.fromtimestamp(self._keeper.memory.highest, UTC),
             listed_at=self._revocations.listed_at(holding.licenses),
             needs_contact=holding.file is None and bool(self._configuration.server_url),
+            grace_until=self._sleep.grace_until(lease_end, now, self._clock.monotonic()),
             remind_within=self._configuration.remind_within,
         )
 
     def _note_time(self, holding: Holding, now: datetime) -> None:
-        seen = unix(now)
-        if seen <= holding.record.highest_seen_at:
+        """Remember a reading of the own clock, unless it lies beyond the license's end and so proves nothing."""
+        end = verdicts.license_end(holding.license, holding.lease)
+        if end is not None and now >= end:
             return
-        self._holding = replace(holding, record=replace(holding.record, highest_seen_at=seen))
-        if seen - self._time_saved >= _SAVE_TIME_EVERY:
+        monotonic = self._clock.monotonic()
+        elapsed, self._time_noted = int(monotonic - (self._time_noted or monotonic)), monotonic
+        self._keeper.memory = clock_memory.seen(self._keeper.memory, unix(now), elapsed=elapsed)
+        if self._keeper.unsaved_seconds() >= _SAVE_TIME_EVERY:
             self._save()
 
-    def _save(self) -> None:
+    def _save(self, *, replaces: bool = False, is_confirmed: bool = False) -> None:
         if self._holding is not None:
-            self._store.save(self._holding.record, self._holding.machine.device)
-            self._time_saved = self._holding.record.highest_seen_at
+            self._holding = self._keeper.save(self._holding, replaces=replaces, is_confirmed=is_confirmed)
 
 
 def _kept_list(configuration: Configuration) -> RevocationWatch:
@@ -465,3 +576,7 @@ def _kept_list(configuration: Configuration) -> RevocationWatch:
 
 def _nonce() -> str:
     return secrets.token_urlsafe(NONCE_BYTES)
+
+
+def _is_unknown_string(problem: Problem | None) -> bool:
+    return problem is not None and problem.status == _UNAUTHENTICATED_STATUS and problem.code == _UNAUTHENTICATED

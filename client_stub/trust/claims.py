@@ -98,7 +98,7 @@ def read_license(token: Token) -> License:
         issued_at=claim_values.moment(claims, "iat"),
         not_before=claim_values.moment(claims, "nbf"),
         expires_at=claim_values.moment_or_never(claims, "exp"),
-        binding=_binding(claims.get("dev")),
+        binding=read_binding(claims.get("dev")),
         features=_features(claims.get("feat")),
         quantity=claim_values.whole_number(claims, "n", _LARGEST_QUANTITY),
         is_test=claim_values.flag(claims, "test"),
@@ -147,7 +147,12 @@ def _features(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _binding(value: object) -> DeviceBinding:
+def read_binding(value: object) -> DeviceBinding:
+    """Read the claim ``dev``: how to recognise a device.
+
+    Raises:
+        BadClaimsError: It is not what version 1 has.
+    """
     if not isinstance(value, dict) or type(value.get("v")) is not int or value["v"] != 1:
         raise BadClaimsError("The claim dev is missing or of a version that this program does not know.")
     members = value.keys() - {"v", "s"}

@@ -16,6 +16,9 @@
     ├── InvalidDeviceInfoError   INVALID_DEVICE_INFO   the device text is not MAC|disk|board|CPU
     ├── DeviceMismatchError      DEVICE_MISMATCH       issued for another machine; says which parts fit
     ├── ForeignLeaseError        FOREIGN_LEASE         a lease of another license
+    ├── ForeignResetError        FOREIGN_RESET         a clock reset of another license
+    ├── UsedResetError           USED_RESET            a clock reset that was used, or is older than what is known
+    ├── AlteredFileError         ALTERED_FILE          a license file that mail or an editor has rewritten
     ├── NonceMismatchError       NONCE_MISMATCH        the answer to another question, or to an old one
     └── LeaseEndedError          LEASE_ENDED           not renewed in time
 
@@ -129,6 +132,20 @@ class ForeignLeaseError(VerificationError):
     """The lease belongs to another license."""
 
     code = "FOREIGN_LEASE"
+
+
+class ForeignResetError(VerificationError):
+    """The clock reset belongs to another license."""
+
+    code = "FOREIGN_RESET"
+    action = "Ask the vendor's support for a clock reset of the license on this computer."
+
+
+class UsedResetError(VerificationError):
+    """The clock reset is not younger than everything that is known here."""
+
+    code = "USED_RESET"
+    action = "Ask the vendor's support for a new clock reset."
 
 
 class NonceMismatchError(VerificationError):

@@ -192,7 +192,24 @@ def test_a_refusal_arrives_as_an_event_and_is_explained_aside(
     assert invoker.last_problem is not None
     assert (invoker.last_problem.code, invoker.last_problem.action) == ("DEVICE_LIMIT_REACHED", "Free a place.")
     assert invoker.last_problem.details == {"limit": 1}
-    assert not invoker.check_in_now()
+
+
+def test_a_license_that_was_refused_comes_into_use_when_the_server_hands_it_out(
+    invoker: SdkInvoker, program: Program, server: FakeServer
+) -> None:
+    verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+    server.on_string = lambda _: problem(409, "DEVICE_LIMIT_REACHED")
+    invoker.GetLicenseStringRequest(DEVICE)
+    program.heard.get(timeout=PATIENCE)
+    server.on_string = None
+    invoker.on_verdict(verdicts.put)
+
+    assert invoker.check_in_now()
+
+    while not (verdict := verdicts.get(timeout=PATIENCE)).is_allowed:
+        assert verdict.reason is Reason.REFUSED  # of the check-in that began before
+        invoker.check_in_now()
+    assert invoker.verdict.is_allowed
 
 
 def test_events_come_in_the_order_of_the_requests(invoker: SdkInvoker, program: Program, server: FakeServer) -> None:

@@ -19,9 +19,10 @@ from client_stub.sdk.iscdesk_poll import IscdeskPoll
 from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session import events
 from client_stub.session.configuration import Configuration
+from client_stub.session.connection import UnansweredError
 from client_stub.session.events import EventType, LicenseType
 from client_stub.session.problems import Problem
-from client_stub.session.transport import DirectTransport, UnansweredError
+from client_stub.session.transport import DirectTransport
 from client_stub.trust.verdict import Reason, Verdict
 from tests.client_stub.fakes import FakeClock, FakeIscdesk, FakeServer
 from tests.client_stub.host_program import PATIENCE, Program

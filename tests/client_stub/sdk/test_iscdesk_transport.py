@@ -11,8 +11,8 @@ import pytest
 from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session import problems
 from client_stub.session.configuration import Configuration
+from client_stub.session.connection import RefusedError, UnansweredError
 from client_stub.session.events import LicenseType
-from client_stub.session.transport import RefusedError, UnansweredError
 from tests.client_stub.fakes import FakeIscdesk
 from tests.client_stub.signing import DEVICE
 

@@ -12,13 +12,11 @@ import pytest
 
 from client_stub.session import problems
 from client_stub.session.configuration import Configuration, ConfigurationError
+from client_stub.session.connection import MAXIMUM_ANSWER_BYTES, RefusedError, UnansweredError
 from client_stub.session.transport import (
-    MAXIMUM_ANSWER_BYTES,
     DirectTransport,
     FetchedList,
     IssuedString,
-    RefusedError,
-    UnansweredError,
     VersionQuestion,
     fetch_keys_for_development,
     read_retry_after,

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx2
 
 from client_stub.session.configuration import Configuration
-from client_stub.session.transport import DirectTransport, RefusedError, TransportError, UnansweredError
+from client_stub.session.connection import RefusedError, TransportError, UnansweredError
+from client_stub.session.transport import DirectTransport
 from client_stub.trust import refusals
 from licsrv import errors
 from tests.client_stub.signing import DEVICE
