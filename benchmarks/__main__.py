@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, *, parent: Path = _FOLDER) -> i
     options = _options(arguments)
     parent.mkdir(exist_ok=True)
     try:
-        # Beside the project's own data and not in /tmp, which may be in memory, where a commit costs nothing.
+        # Next to the project's own data, not in /tmp: a commit to a folder in memory costs nothing.
         with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="benchmarks-", dir=parent) as folder:
             report = measure(Path(folder), options.names or list(BENCHMARKS), quick=options.quick)
     except BenchmarkError as error:
@@ -72,7 +72,7 @@ def _notes(*, quick: bool, others: float) -> list[str]:
     if others > _MUCH:
         notes.append("Other programs were busy on this machine meanwhile: measure again when it is quiet.")
     if quick:
-        notes.append("A quick run measures less; its figures tell little about the targets.")
+        notes.append("A quick run measures less; its figures say little about the targets.")
     if machine.placement().is_shared:
         notes.append("One core only: server and load generator share it, so rates are lower than the server's own.")
     return notes

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import house, processes, seeding
+from benchmarks import installation, processes, seeding
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import House
+from benchmarks.installation import Installation
 from benchmarks.leases import require_good_string
 from benchmarks.load import Load, http_request, send, shuffled
 from benchmarks.machine import placement
@@ -40,7 +40,7 @@ class Scale:
 class _Subject:
     """One of the two servers, with the codes of its table in the order in which they are activated."""
 
-    home: House
+    home: Installation
     port: int
     numbers: Sequence[int]
 
@@ -82,14 +82,14 @@ def request_of(number: int) -> bytes:
     return http_request("POST", PATH, json.dumps(body).encode("ascii"))
 
 
-def _home(folder: Path, count: int) -> House:
-    home = house.build(folder)
+def _home(folder: Path, count: int) -> Installation:
+    home = installation.build(folder)
     seeding.add_product(home)
     seeding.add_licenses(home, 0, count, at=seeding.now())
     return home
 
 
-def _require_written(home: House, activations: int) -> None:
+def _require_written(home: Installation, activations: int) -> None:
     """Require that every activation that was answered is on disk, with its place and its audit entry."""
     found = home.query(
         "SELECT (SELECT count(*) FROM devices), (SELECT sum(places_taken) FROM licenses), "

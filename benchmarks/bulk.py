@@ -18,7 +18,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlmodel import Session
 
-from benchmarks import house, postgresql, seeding
+from benchmarks import installation, postgresql, seeding
 from benchmarks.errors import BenchmarkError
 from benchmarks.report import Figure, at_most
 from licsrv import audit
@@ -72,7 +72,7 @@ class _Place:
 
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
-    home = house.build(folder)
+    home = installation.build(folder)
     seeding.add_licenses(home, 0, scale.licenses, at=seeding.now())
     return measure_on(f"sqlite:///{home.database}", scale, path=NAME)
 

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
-from benchmarks import house, seeding
+from benchmarks import installation, seeding
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import ACCESS_KEY, House, Marketplace
+from benchmarks.installation import ACCESS_KEY, Installation, Marketplace
 from benchmarks.load import Load, http_request, send
 from benchmarks.machine import placement, running_on
 from benchmarks.processes import Server
@@ -42,7 +42,7 @@ class Scale:
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
     place = placement()
-    home = house.build(folder)
+    home = installation.build(folder)
     at = seeding.now()
     count = scale.warm_up + scale.callbacks
     seeding.add_product(home)
@@ -109,7 +109,7 @@ def _wait_for_calls(market: Marketplace) -> int:
     return found
 
 
-def _require_written(home: House, count: int) -> None:
+def _require_written(home: Installation, count: int) -> None:
     """Require that every callback is on disk: in the log, as an order, as a new end, and as a question to ask."""
     found = home.query(
         "SELECT (SELECT count(*) FROM callback_log), (SELECT count(*) FROM license_orders), "

@@ -15,9 +15,9 @@ from time import perf_counter
 from sqlalchemy import Connection, Engine, text
 from sqlmodel import Session, SQLModel
 
-from benchmarks import house, postgresql, seeding
+from benchmarks import installation, postgresql, seeding
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import House
+from benchmarks.installation import Installation
 from benchmarks.report import Figure, at_most
 from licsrv.audit import Cause
 from licsrv.desk.licenses import page, search
@@ -53,18 +53,18 @@ class Scale:
 
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own, on SQLite."""
-    home = house.build(folder)
+    home = installation.build(folder)
     return _measure_at(f"sqlite:///{home.database}", home, scale, path=NAME)
 
 
 def measure_on_postgresql(folder: Path, scale: Scale) -> list[Figure]:
     """Carry it out on a PostgreSQL server of its own; nothing is measured where there is none."""
-    home = house.build(folder)
+    home = installation.build(folder)
     with postgresql.empty_database() as url:
         return _measure_at(url, home, scale, path=NAME_ON_POSTGRESQL) if url is not None else []
 
 
-def _measure_at(url: str, home: House, scale: Scale, *, path: str) -> list[Figure]:
+def _measure_at(url: str, home: Installation, scale: Scale, *, path: str) -> list[Figure]:
     database = open_database(url)
     try:
         return measure_on(database, KeyFolder(home.keys).read(), scale, path=path)
@@ -140,7 +140,7 @@ def _board(database: Database, view: View, keyring: Keyring) -> bool:
 
 def _add_wanted(database: Database, keyring: Keyring, at: datetime) -> str:
     """Add the license that is looked for, with ten devices that were here every day of a year."""
-    cause, terms = Cause("benchmark"), Terms(house.ISSUER, _DEVICES_OF_ONE, timedelta(days=7))
+    cause, terms = Cause("benchmark"), Terms(installation.ISSUER, _DEVICES_OF_ONE, timedelta(days=7))
     with transaction(database) as session:
         purchase = Purchase(_CODE, MANUAL, order_id="CSWANTED", customer=_CUSTOMER, device_limit=_DEVICES_OF_ONE)
         license = changes.add(session, purchase, cause=cause, now=at)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import house, processes, seeding
+from benchmarks import installation, processes, seeding
 from benchmarks.baseline import READY_PATH
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import House, Marketplace
+from benchmarks.installation import Installation, Marketplace
 from benchmarks.leases import require_good_lease
 from benchmarks.load import Load, http_request, send, shuffled
 from benchmarks.machine import placement, running_on
@@ -44,7 +44,7 @@ class Scale:
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
     place = placement()
-    home = house.build(folder)
+    home = installation.build(folder)
     seeding.add_product(home)
     clients = seeding.add_clients(home, scale.devices, at=seeding.now())
     requests = [request_of(client, number) for number, client in enumerate(clients)]
@@ -79,7 +79,7 @@ class Findings:
         return sum(len(load.latencies) for load in (self.first, *self.subject, *self.delivering))
 
 
-def _ask(home: House, server: Server, market: Marketplace, requests: Sequence[bytes], scale: Scale) -> Findings:
+def _ask(home: Installation, server: Server, market: Marketplace, requests: Sequence[bytes], scale: Scale) -> Findings:
     """Warm up by the first check-ins of the day, ask both servers in turn, then once more with a quick marketplace."""
     first = send(server.port, requests, shuffled(scale.devices), connections=scale.connections)
     size = len(first.samples[0].body)
@@ -100,8 +100,8 @@ def _ask(home: House, server: Server, market: Marketplace, requests: Sequence[by
     )
 
 
-def bare_route(home: House, size: int) -> AbstractContextManager[Server]:
-    """Serve the bare route beside the server, on its core."""
+def bare_route(home: Installation, size: int) -> AbstractContextManager[Server]:
+    """Serve the bare route next to the server, on its core."""
     return processes.serving(
         ["-m", "benchmarks.baseline", "--path", PATH, "--size", str(size)],
         cores=placement().server,
@@ -125,7 +125,7 @@ def nonce_of(number: int) -> str:
     return f"nonce-of-device-{number:08d}"
 
 
-def _require_written(home: House, scale: Scale, check_ins: int) -> None:
+def _require_written(home: Installation, scale: Scale, check_ins: int) -> None:
     """Require that every check-in that was answered is on disk, also when midnight fell into the run."""
     found = home.query("SELECT count(DISTINCT device_id), sum(count) FROM check_ins")
     if found != (scale.devices, check_ins):

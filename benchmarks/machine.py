@@ -47,7 +47,7 @@ def running_on(cores: Sequence[int]) -> Iterator[None]:
 
 
 class Others:
-    """How much of the machine other programs use meanwhile: figures taken beside them are worth less."""
+    """How much of the machine other programs use at the same time: such figures are worth less."""
 
     def __init__(self) -> None:
         self._busy = self._seconds = 0.0

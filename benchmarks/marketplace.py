@@ -1,6 +1,6 @@
 """A marketplace that takes its time: the open API's paths, each call answered after a number of seconds.
 
-It checks no signature and knows no code: it is there so that the outbox has somebody to wait for.
+It checks no signature and knows no code: it only gives the outbox something to wait for.
 ``GET /pace/<seconds>`` changes how long calls take and answers those under way at once; ``GET /calls`` counts calls.
 """
 
@@ -26,7 +26,7 @@ _ANSWERS: Mapping[str, Mapping[str, object]] = {
 
 
 class SlowMarketplace:
-    """What the stand-in knows: how long calls take, and which are under way."""
+    """What the substitute knows: how long calls take, and which are under way."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

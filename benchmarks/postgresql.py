@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the benchmarks' own: the tests' one, told to keep what it was given."""
+"""A PostgreSQL server for the benchmarks: the tests' server, set to sync what it commits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LEFT_OUT = "left out, no PostgreSQL on this machine:"
 
 @contextmanager
 def empty_database() -> Iterator[str | None]:
-    """Give the address of a database at the newest step; None, said aloud, where no server can be had.
+    """Give the address of a database at the newest step; None, with a message, where no server can be had.
 
     Raises:
         BenchmarkError: There are programs for a server, and it does not start.

@@ -90,7 +90,7 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str]) -> None:
 
 
 def get(port: int, path: str, *, seconds: float = 5.0) -> tuple[int, bytes]:
-    """Get one document over a connection of its own; return status and body, or status 0 where nobody listens."""
+    """Get one document over a connection of its own; return status and body, or status 0 where nothing listens."""
     try:
         with socket.create_connection((HOST, port), timeout=seconds) as connection:
             connection.sendall(http_request("GET", path, connection="close"))
@@ -102,7 +102,7 @@ def get(port: int, path: str, *, seconds: float = 5.0) -> tuple[int, bytes]:
 
 
 def free_port() -> int:
-    """Return a port of loopback on which nobody listens now."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

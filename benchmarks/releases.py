@@ -1,7 +1,7 @@
 """Version checks: devices ask with their license strings for something newer, where a thousand versions are published.
 
 Most of the versions are held back, so that for every answer the server has to look through nearly all of them. The
-first answer after a publication is measured apart: the server reads and compares every version anew for it.
+first answer after a publication is measured apart: for it the server reads and compares every version again.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from benchmarks import house, seeding
+from benchmarks import installation, seeding
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import House
+from benchmarks.installation import Installation
 from benchmarks.load import Load, http_request, send
 from benchmarks.machine import placement
 from benchmarks.processes import Server
@@ -47,7 +47,7 @@ class Scale:
 
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
-    home = house.build(folder)
+    home = installation.build(folder)
     at = seeding.now()
     seeding.add_product(home)
     clients = seeding.add_clients(home, scale.devices, at=at)
@@ -60,7 +60,7 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
     return figures(loads[1:], first, scale)
 
 
-def _publish(home: House, numbers: Sequence[int], *, percent: int) -> None:
+def _publish(home: Installation, numbers: Sequence[int], *, percent: int) -> None:
     """Publish versions with these numbers, in the past, so that every license's maintenance covers them."""
     database = open_database(f"sqlite:///{home.database}")
     now = seeding.now()
@@ -90,14 +90,14 @@ def request_of(client: Client) -> bytes:
 
 
 def _ask(server: Server, clients: Sequence[Client], scale: Scale, *, expected: str) -> Load:
-    """Let every device ask once, and look at what some of them were told."""
+    """Let every device ask once, and check some of the answers."""
     requests = [request_of(client) for client in clients]
     load = send(server.port, requests, range(len(requests)), connections=scale.connections)
     _require_offered(load, expected)
     return load
 
 
-def _first_answers(home: House, server: Server, client: Client, scale: Scale) -> Sequence[Load]:
+def _first_answers(home: Installation, server: Server, client: Client, scale: Scale) -> Sequence[Load]:
     """Publish a version and ask, again and again."""
     loads = []
     for number in islice(range(scale.versions + 1, 10 * scale.versions), scale.publications):

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from sqlalchemy import insert, update
 
-from benchmarks import house, seeding
+from benchmarks import installation, seeding
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import ISSUER, House
+from benchmarks.installation import ISSUER, Installation
 from benchmarks.report import Figure, at_most
 from client_stub import PinnedKeys, VerificationError
 from client_stub.trust import revocations as client
@@ -42,7 +42,7 @@ class Scale:
 
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
-    home = house.build(folder)
+    home = installation.build(folder)
     keyring = KeyFolder(home.keys).read()
     with _opened(home) as database:
         _fill(database, scale.entries)
@@ -59,7 +59,7 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
 
 
 @contextmanager
-def _opened(home: House) -> Iterator[Database]:
+def _opened(home: Installation) -> Iterator[Database]:
     database = open_database(f"sqlite:///{home.database}")
     try:
         yield database
@@ -87,7 +87,7 @@ def _fill(database: Database, count: int) -> None:
 
 
 def _make(database: Database, keyring: Keyring, since: int) -> str:
-    """Make the text of the list as the route does when nobody has asked for it yet."""
+    """Make the text of the list as the route does for its first caller."""
     now = seeding.now()
     with reading(database) as session:
         head = store.head(session)

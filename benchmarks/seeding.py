@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Executable, Insert, func, insert, literal, select, text, true
 from sqlmodel import SQLModel
 
-from benchmarks.house import DEVICE_LIMIT, ISSUER, House
+from benchmarks.installation import DEVICE_LIMIT, ISSUER, Installation
 from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.strings import LicenseTerms
@@ -58,15 +58,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def add_licenses(house: House, first: int, count: int, *, at: datetime) -> None:
+def add_licenses(installation: Installation, first: int, count: int, *, at: datetime) -> None:
     """Add activated licenses of the marketplace without devices, for the codes of these numbers.
 
     One is written as a row, the database makes the others after it: a million rows in seconds.
     """
     pattern = _license(first, new_id(at), at, places=0)
-    _write(house, [(License, [pattern])])
+    _write(installation, [(License, [pattern])])
     if count > 1:
-        _execute(house, _copies(pattern["code"], first + 1, first + count - 1))
+        _execute(installation, _copies(pattern["code"], first + 1, first + count - 1))
 
 
 def add_licenses_by_row(url: str, count: int, *, at: datetime) -> None:
@@ -96,9 +96,9 @@ def _copies(code: str, first: int, last: int) -> Insert:
     return insert(licenses).from_select(list(licenses.c.keys()), rows)
 
 
-def add_clients(house: House, count: int, *, at: datetime) -> list[Client]:
+def add_clients(installation: Installation, count: int, *, at: datetime) -> list[Client]:
     """Add so many licenses with one device each, and return what the devices need to check in."""
-    keyring = KeyFolder(house.keys).read()
+    keyring = KeyFolder(installation.keys).read()
     clients: list[Client] = []
     rows: dict[type[SQLModel], list[dict[str, Any]]] = {License: [], Device: [], DevicePart: [], IssuedLicense: []}
     for number in range(count):
@@ -111,14 +111,14 @@ def add_clients(house: House, count: int, *, at: datetime) -> list[Client]:
         rows[Device].append(device)
         rows[DevicePart] += parts
         rows[IssuedLicense].append(issued)
-    _write(house, rows.items())
+    _write(installation, rows.items())
     return clients
 
 
-def add_product(house: House) -> None:
+def add_product(installation: Installation) -> None:
     """Add the product that all licenses are of."""
     product = Product(product_id=PRODUCT_ID, name="CAD Professional", device_limit=DEVICE_LIMIT, features=_FEATURES)
-    _write(house, [(Product, [product.model_dump()])])
+    _write(installation, [(Product, [product.model_dump()])])
 
 
 def _license(number: int, license_id: str, at: datetime, *, places: int) -> dict[str, Any]:
@@ -196,22 +196,22 @@ def _issue(
     }
 
 
-def _write(house: House, tables: Iterable[tuple[type[SQLModel], Iterable[dict[str, Any]]]]) -> None:
-    with _changing(house) as connection:
+def _write(installation: Installation, tables: Iterable[tuple[type[SQLModel], Iterable[dict[str, Any]]]]) -> None:
+    with _changing(installation) as connection:
         for model, rows in tables:
             for chunk in _chunks(rows):
                 connection.execute(insert(table_of(model)), chunk)
 
 
-def _execute(house: House, statement: Executable) -> None:
-    with _changing(house) as connection:
+def _execute(installation: Installation, statement: Executable) -> None:
+    with _changing(installation) as connection:
         connection.execute(statement)
 
 
 @contextmanager
-def _changing(house: House) -> Iterator[Connection]:
+def _changing(installation: Installation) -> Iterator[Connection]:
     """Open one transaction; afterwards empty the write-ahead log, so that no server starts with it."""
-    database = open_database(f"sqlite:///{house.database}")
+    database = open_database(f"sqlite:///{installation.database}")
     try:
         with database.write.begin() as connection:
             yield connection

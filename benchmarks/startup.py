@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import house
+from benchmarks import installation
 from benchmarks.machine import placement
 from benchmarks.report import Figure, at_most
 
@@ -22,7 +22,7 @@ class Scale:
 
 def measure(folder: Path, scale: Scale) -> list[Figure]:
     """Carry the benchmark out in a folder of its own."""
-    home = house.build(folder)
+    home = installation.build(folder)
     seconds, memory = [], []
     for _ in range(scale.starts):
         with home.serving(placement().server) as server:

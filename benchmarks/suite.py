@@ -21,7 +21,7 @@ class Benchmark:
     full: Measurement
     quick: Measurement
     has_database_server: bool = False
-    """Whether work is done by a server that is no child of ours: it would be taken for somebody else's."""
+    """Whether a server that is no child of this process works for it: its work must not count as other programs'."""
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {

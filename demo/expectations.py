@@ -1,4 +1,4 @@
-"""What a step claims must be what was observed: these checks stand behind every sentence of the demo."""
+"""What a step claims must be what was observed: these checks precede every sentence of the demo."""
 
 from __future__ import annotations
 

@@ -5,15 +5,15 @@
     LicsrvError
     ├── SettingsError                     a setting is missing or wrong; names all of them at once
     ├── KeyringError                      a signing key is missing, locked or damaged
-    ├── StorageError                      the database did not do what was asked
-    │   ├── StorageBusyError              ... in time; asking again may help
-    │   └── StorageUnwritableError        ... because it is read-only or full, or a right is missing
+    ├── StorageError                      the database refused or failed
+    │   ├── StorageBusyError              ... it did not answer in time; asking again may help
+    │   └── StorageUnwritableError        ... it is read-only or full, or a right is missing
     ├── UnreadableMessageError            a stored message of the outbox is damaged
     ├── CallbackError                     a callback that is answered with a result code other than 000000
     ├── MarketplaceError                  a call to the marketplace's open API that did not succeed
-    │   ├── MarketplaceRefusedError       ... it answered, and said no
-    │   ├── MarketplaceUnansweredError    ... no host answered in time, or the answer made no sense
-    │   ├── MarketplaceAuthenticationError ... it does not accept our key pair (or has locked it)
+    │   ├── MarketplaceRefusedError       ... it answered with a refusal
+    │   ├── MarketplaceUnansweredError    ... no host answered in time, or the answer was not readable
+    │   ├── MarketplaceAuthenticationError ... it does not accept the key pair, or has locked it
     │   └── MarketplacePausedError        ... it was not made: calls are paused after authentication failures
     │       └── MarketplaceBusyError      ... it was not made: too many calls are under way
     └── RefusalError                      an answer to a client or a person, as problem+json (RFC 9457)
@@ -37,8 +37,8 @@
         ├── MarketplaceUnavailableError   MARKETPLACE_UNAVAILABLE 503
         └── ServiceUnavailableError       SERVICE_UNAVAILABLE 503
 
-A refusal's ``code`` is stable and part of the outer contract. What would help an attacker is not put into an
-error: it goes to the log.
+A refusal's ``code`` is stable and part of the outer contract. Details that would help an attacker go to
+the log, not into an error.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class KeyringError(LicsrvError):
 
 
 class StorageError(LicsrvError):
-    """The database did not do what was asked; nothing was changed.
+    """The database refused or failed; nothing was changed.
 
     Args:
         message: One sentence for operators.
@@ -113,11 +113,11 @@ class MarketplaceError(LicsrvError):
 
 
 class MarketplaceRefusedError(MarketplaceError):
-    """The marketplace answered and said no; asking the same again gives the same answer."""
+    """The marketplace answered with a refusal; the same call gets the same answer."""
 
 
 class MarketplaceUnansweredError(MarketplaceError):
-    """No host answered in time, or the answer made no sense; whether the call took effect is unknown.
+    """No host answered in time, or the answer was not readable; whether the call took effect is unknown.
 
     Args:
         is_outage: Whether the marketplace itself failed: no connection, no answer in time, or a server error. A rate
@@ -130,7 +130,7 @@ class MarketplaceUnansweredError(MarketplaceError):
 
 
 class MarketplaceAuthenticationError(MarketplaceError):
-    """The marketplace does not accept our key pair; more than five in a row lock it (protocol §3.2).
+    """The marketplace does not accept the key pair; more than five in a row lock it (protocol §3.2).
 
     Args:
         locked: The gateway said that the pair is locked already.
@@ -161,7 +161,7 @@ class MarketplaceBusyError(MarketplacePausedError):
 
 
 class RefusalError(LicsrvError):
-    """An answer that says no, as problem+json.
+    """A refusal, answered as problem+json.
 
     Args:
         detail: One sentence for the person who reads it.
@@ -191,7 +191,7 @@ class InvalidRequestError(RefusalError):
 
 
 class UnauthenticatedError(RefusalError):
-    """No credential, or one that we did not issue."""
+    """No credential, or one that this server did not issue."""
 
     code, status, title = "UNAUTHENTICATED", 401, "Not authenticated"
 
@@ -203,7 +203,7 @@ class ForbiddenError(RefusalError):
 
 
 class NotFoundError(RefusalError):
-    """There is nothing under this address or name."""
+    """There is nothing at this address or of this name."""
 
     code, status, title = "NOT_FOUND", 404, "Not found"
 
@@ -233,7 +233,7 @@ class TooManyRequestsError(RefusalError):
 
 
 class LicenseNotFoundError(RefusalError):
-    """Neither we nor the marketplace know this code."""
+    """Neither this server nor the marketplace knows this code."""
 
     code, status, title = "LICENSE_NOT_FOUND", 404, "License not found"
 
@@ -245,7 +245,7 @@ class LicenseNotReceivedError(RefusalError):
 
 
 class LicenseExpiredError(RefusalError):
-    """The license's last moment has passed."""
+    """The license has ended."""
 
     code, status, title = "LICENSE_EXPIRED", 403, "License expired"
 
@@ -281,7 +281,7 @@ class DeviceMismatchError(RefusalError):
 
 
 class ConflictError(RefusalError):
-    """The thing is not in a state in which this can be done."""
+    """The request conflicts with the current state."""
 
     code, status, title = "CONFLICT", 409, "Conflict"
 

@@ -60,7 +60,7 @@ _FOLDER = Path(__file__).parent
 
 
 def revision(database: Database) -> str | None:
-    """Return the step that the database stands at; None when it is empty or cannot be reached."""
+    """Return the database's step; None when it is empty or cannot be reached."""
     try:
         with database.read.connect() as connection:
             return _revision(connection)

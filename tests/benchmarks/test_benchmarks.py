@@ -13,7 +13,7 @@ import pytest
 from benchmarks import activation, bulk, callback, desk, heartbeat, releases, revocations, startup
 from benchmarks.__main__ import main
 from benchmarks.errors import BenchmarkError
-from benchmarks.house import House
+from benchmarks.installation import Installation
 from benchmarks.load import HOST
 from benchmarks.machine import Others, describe, placement, running_on
 from benchmarks.processes import free_port, get, run, serving
@@ -133,7 +133,7 @@ def test_what_others_use_is_a_share_of_the_time_they_were_watched() -> None:
 
 
 def test_the_servers_settings_come_from_the_house_alone(tmp_path: Path) -> None:
-    settings = House(tmp_path).settings()
+    settings = Installation(tmp_path).settings()
 
     assert settings["LICSRV_DATABASE_URL"] == f"sqlite:///{tmp_path / 'licsrv.db'}"
     assert not [name for name in settings if "MARKETPLACE" in name]

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from benchmarks import heartbeat, seeding
-from benchmarks.house import DEVICE_LIMIT, ISSUER, House
+from benchmarks.installation import DEVICE_LIMIT, ISSUER, Installation
 from licsrv import migrations
 from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
@@ -22,18 +22,18 @@ from tests.conftest import NOW
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(tmp_path)
-    KeyFolder(house.keys).ensure(now=NOW)
-    database = opened(house)
+def installation(tmp_path: Path) -> Installation:
+    installation = Installation(tmp_path)
+    KeyFolder(installation.keys).ensure(now=NOW)
+    database = opened(installation)
     migrations.upgrade(database)
     database.dispose()
-    seeding.add_product(house)
-    return house
+    seeding.add_product(installation)
+    return installation
 
 
-def opened(house: House) -> Database:
-    return open_database(f"sqlite:///{house.database}")
+def opened(installation: Installation) -> Database:
+    return open_database(f"sqlite:///{installation.database}")
 
 
 def test_codes_differ_and_do_not_follow_each_other() -> None:
@@ -53,10 +53,10 @@ def test_devices_differ_in_all_that_is_selective() -> None:
 
 
 @pytest.mark.parametrize("number", [7, 8, 9])
-def test_a_license_is_found_by_the_code_of_its_number_whoever_copied_it(house: House, number: int) -> None:
-    seeding.add_licenses(house, 7, 3, at=NOW)
+def test_a_license_is_found_by_the_code_of_its_number(installation: Installation, number: int) -> None:
+    seeding.add_licenses(installation, 7, 3, at=NOW)
 
-    database = opened(house)
+    database = opened(installation)
     with reading(database) as session:
         license = store.license_by_code(session, seeding.code_of(number))
     database.dispose()
@@ -68,15 +68,15 @@ def test_a_license_is_found_by_the_code_of_its_number_whoever_copied_it(house: H
 
 
 @pytest.mark.parametrize("count", [1, 2, 500])
-def test_as_many_licenses_are_added_as_asked_for(house: House, count: int) -> None:
-    seeding.add_licenses(house, 0, count, at=NOW)
+def test_as_many_licenses_are_added_as_asked_for(installation: Installation, count: int) -> None:
+    seeding.add_licenses(installation, 0, count, at=NOW)
 
-    assert house.query("SELECT count(*), count(DISTINCT code) FROM licenses") == (count, count)
+    assert installation.query("SELECT count(*), count(DISTINCT code) FROM licenses") == (count, count)
 
 
-async def test_every_client_is_let_in_by_the_heartbeat(house: House) -> None:
-    clients = seeding.add_clients(house, 3, at=seeding.now())
-    runtime = build_runtime(load(house.settings()))
+async def test_every_client_is_let_in_by_the_heartbeat(installation: Installation) -> None:
+    clients = seeding.add_clients(installation, 3, at=seeding.now())
+    runtime = build_runtime(load(installation.settings()))
     transport = httpx2.ASGITransport(app=create_app(runtime))
 
     async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as http:
@@ -91,25 +91,25 @@ async def test_every_client_is_let_in_by_the_heartbeat(house: House) -> None:
     await runtime.close()
 
     assert [answer.json()["status"] for answer in answers] == ["ACTIVE"] * 3
-    assert house.query("SELECT count(*) FROM outbox") == (6,)
+    assert installation.query("SELECT count(*) FROM outbox") == (6,)
 
 
-def test_a_client_that_asks_again_gets_the_very_string_that_was_written(house: House) -> None:
-    (client,) = seeding.add_clients(house, 1, at=NOW)
+def test_a_client_that_asks_again_gets_the_very_string_that_was_written(installation: Installation) -> None:
+    (client,) = seeding.add_clients(installation, 1, at=NOW)
     request = Activation(seeding.code_of(0), client.device_info)
 
-    database = opened(house)
+    database = opened(installation)
     with transaction(database) as session:
         terms = Terms(ISSUER, DEVICE_LIMIT, timedelta(days=7))
-        keyring = KeyFolder(house.keys).read()
+        keyring = KeyFolder(installation.keys).read()
         given = activate(session, request, keyring=keyring, terms=terms, cause=Cause("client"), now=NOW)
     database.dispose()
 
     assert given.license_string == client.license_string
 
 
-def test_the_write_ahead_log_is_empty_afterwards(house: House) -> None:
-    seeding.add_licenses(house, 0, 100, at=NOW)
+def test_the_write_ahead_log_is_empty_afterwards(installation: Installation) -> None:
+    seeding.add_licenses(installation, 0, 100, at=NOW)
 
-    logs = [path for path in house.folder.glob("licsrv.db-wal") if path.stat().st_size]
+    logs = [path for path in installation.folder.glob("licsrv.db-wal") if path.stat().st_size]
     assert logs == []

@@ -1,4 +1,4 @@
-"""A house of its own for each benchmark: a folder with keys and an initialised SQLite database, and its settings."""
+"""An installation for each benchmark: a folder with keys and an initialised SQLite database, and its settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ISSUER = "licsrv"
 
 @dataclass(frozen=True)
 class Marketplace:
-    """A running stand-in for the marketplace."""
+    """A running substitute for the marketplace."""
 
     server: Server
 
@@ -36,7 +36,7 @@ class Marketplace:
 
 
 @dataclass(frozen=True)
-class House:
+class Installation:
     """One folder with everything that a server needs."""
 
     folder: Path
@@ -100,9 +100,9 @@ class House:
             return row
 
 
-def build(folder: Path) -> House:
+def build(folder: Path) -> Installation:
     """Make the folder, the keys and the database by ``licsrv init``."""
     folder.mkdir(parents=True)
-    house = House(folder)
-    processes.run(["-m", "licsrv", "init", "--quiet"], environment=house.settings())
-    return house
+    installation = Installation(folder)
+    processes.run(["-m", "licsrv", "init", "--quiet"], environment=installation.settings())
+    return installation
