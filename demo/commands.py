@@ -57,8 +57,8 @@ class Commands:
             UnexpectedError: It did not end.
         """
         output, complaint = self._folder / "command.out", self._folder / "command.err"
-        files = {"output": str(output), "complaint": str(complaint)}
-        code = self._ask({"module": module, "words": words, "environment": dict(environment)} | files)
+        command = {"module": module, "words": words, "environment": dict(environment)}
+        code = self._ask({**command, "output": str(output), "complaint": str(complaint)})
         if not code:
             raise UnexpectedError(f"`{module} {' '.join(words)}` did not end.")
         return Finished(int(code), output.read_text("utf-8"), complaint.read_text("utf-8"))

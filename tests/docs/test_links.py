@@ -70,6 +70,12 @@ def test_the_index_names_every_page_of_its_folder() -> None:
     assert {page for page in DOCS.glob("*.md") if page != INDEX} <= named
 
 
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [page.name[:4] for page in sorted((DOCS / "adr").glob("*.md"))]
+
+    assert [number for number in set(numbers) if numbers.count(number) > 1] == []
+
+
 def test_the_readme_stays_short() -> None:
     assert len(text(README).splitlines()) <= 200
 
