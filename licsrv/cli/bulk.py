@@ -1,4 +1,4 @@
-"""``licsrv bulk``: one action on many listed licenses: prepare it, look, start it, agree to somebody else's."""
+"""``licsrv bulk``: one action on many listed licenses: prepare it, check it, start it, approve another person's."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def prepare(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read a list and say what would become of each line; nothing is changed until `licsrv bulk start`."""
+    """Read a list and show what each line would change; nothing is changed until `licsrv bulk start`."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import rules
 
@@ -151,7 +151,7 @@ def list_jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
-    """Show a job: what it would do, or how far it is."""
+    """Show a job: what it would change, or its progress."""
     from licsrv.cli.workplace import open_workplace
 
     with open_workplace() as place:
@@ -161,7 +161,7 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 
 @app.command()
 def start(job_id: JobId, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """Let a job begin, or ask for a second person where it is large; a server (or `licsrv bulk run`) carries it out."""
+    """Start a job, or request approval where it is large; a server (or `licsrv bulk run`) carries it out."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import jobs
 
@@ -178,19 +178,19 @@ def start(job_id: JobId, yes: Yes = False, staff_name: Staff = None, as_json: As
 
 @app.command()
 def approve(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """Agree to a job that somebody else made; it begins."""
+    """Approve another person's job; it starts."""
     _decide("approve", job_id, reason, staff_name, as_json=as_json)
 
 
 @app.command()
 def reject(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """Turn a job down that somebody else made; nothing of it happens."""
+    """Reject another person's job; none of it is carried out."""
     _decide("reject", job_id, reason, staff_name, as_json=as_json)
 
 
 @app.command()
 def stop(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """End a job; what was carried out stays so."""
+    """Stop a job; changes that were made remain."""
     _decide("stop", job_id, reason, staff_name, as_json=as_json)
 
 
@@ -209,7 +209,7 @@ def _decide(word: str, job_id: str, reason: str, staff_name: str | None, *, as_j
 
 @app.command()
 def run(as_json: AsJson = False) -> None:
-    """Carry out what was started, in this process, until nothing is left that no server works on."""
+    """Carry out the started jobs that no server has, in this process, until none is left."""
     from licsrv.cli.workplace import open_workplace
 
     with open_workplace() as place:
@@ -231,7 +231,7 @@ async def _run(place: Workplace, *, quiet: bool) -> list[str]:
     from licsrv.desk.bulk.runner import BulkRunner
     from licsrv.platform.writer import Writer
 
-    def tell(progress: Progress) -> None:
+    def report(progress: Progress) -> None:
         if not quiet:
             terminal.warn(f"{progress.done} of {progress.total}, {progress.changed} changed")
 
@@ -239,7 +239,7 @@ async def _run(place: Workplace, *, quiet: bool) -> list[str]:
     runner = BulkRunner(place.database, writer, clock=place.clock, owner=secrets.token_hex(8))
     done: list[str] = []
     try:
-        while (job_id := await runner.work(tell)) is not None:
+        while (job_id := await runner.work(report)) is not None:
             done.append(job_id)
     finally:
         await asyncio.to_thread(writer.close)
@@ -296,7 +296,7 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
         ]
     )
     if document["state"] == "WAITING":
-        terminal.warn("A second person has to agree: `licsrv bulk approve ID --reason TEXT --as NAME`.")
+        terminal.warn("A second person has to approve it: `licsrv bulk approve ID --reason TEXT --as NAME`.")
 
 
 def _counts(counts: dict[str, int]) -> str:

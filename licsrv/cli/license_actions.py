@@ -1,4 +1,4 @@
-"""``licsrv licenses grace``, ``maintenance``, ``note``, ``reissue``: what support does, as the console does it."""
+"""``licsrv licenses grace``, ``maintenance``, ``note``, ``reissue``: the staff actions of the console."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def grace(
     code: LicenseName, until: Until, reason: KeptReason, yes: Yes = False, staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Let an expired license be used for a while all the same, at most 90 days from now; a freeze counts as before."""
+    """Let a license be used after its end, at most 90 days from now; a freeze still counts."""
     _act("extend_grace", code, {"until": until}, reason, staff_name, yes=yes, as_json=as_json)
 
 
@@ -76,7 +76,7 @@ def reissue(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Issue a license anew: what its devices hold goes onto the revocation list, and they ask for a new one."""
+    """Reissue a license: the copies on its devices go onto the revocation list, and the devices ask for new ones."""
     _act("reissue", code, {"device_id": device}, reason, staff_name, yes=yes, as_json=as_json)
 
 

@@ -30,7 +30,7 @@ def pages() -> Sequence[Page]:
 
 
 async def listed(visit: Visit) -> Response:
-    """Show everybody, by name, and the form for a new account."""
+    """Show every account, by name, and the form for a new one."""
     return await _list(visit)
 
 

@@ -27,8 +27,8 @@ async def ask(visit: Visit) -> Response:
 
 async def do(visit: Visit) -> Response:
     """Carry an action out and show the license as it is now, with a way back where there is one."""
-    action, told = visit.typed("action"), _told(visit)
-    body = told | {"reason": visit.typed("reason"), "state": visit.typed("state") or None}
+    action, given = visit.typed("action"), _given(visit)
+    body = given | {"reason": visit.typed("reason"), "state": visit.typed("state") or None}
     try:
         done = await visit.act("POST", _path(action, "do"), body, at=_at(visit))
     except (ConflictError, NotFoundError) as refusal:
@@ -39,24 +39,24 @@ async def do(visit: Visit) -> Response:
 
 
 async def _preview(visit: Visit, refusal: RefusalError | None = None) -> Response:
-    action, told = visit.typed("action"), _told(visit)
+    action, given = visit.typed("action"), _given(visit)
     try:
-        shown = await visit.act("POST", _path(action, "preview"), told, at=_at(visit), key="")
+        shown = await visit.act("POST", _path(action, "preview"), given, at=_at(visit), key="")
     except RefusalError as error:
         return await license_pages.page(visit, refusal or error)
     license = (await visit.look("/admin/api/licenses/{license}", at=_at(visit)))["license"]
-    values: Mapping[str, Any] = {"license": license, "shown": shown, "told": told, "reason": visit.typed("reason")}
+    values: Mapping[str, Any] = {"license": license, "shown": shown, "given": given, "reason": visit.typed("reason")}
     return visit.show("action.html", refusal=refusal, **values)
 
 
-def _told(visit: Visit) -> dict[str, str]:
-    """Return what the action is told besides the license."""
-    told = {
+def _given(visit: Visit) -> dict[str, str]:
+    """Return what the action is given next to the license."""
+    given = {
         "device_id": visit.typed("device_id"),
         "until": visit.end_of("until"),
         "text": visit.exactly("text"),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in given.items() if value}
 
 
 def _path(action: str, step: str) -> str:

@@ -1,7 +1,7 @@
 """The operations of ``/admin/api`` as the console asks them: in the same process, through the same checks.
 
-The browser's own headers go along (cookie, origin), so that whatever an operation demands of a program's call it
-demands of a page's: permission, CSRF token, rate, form of the body, once-only keys.
+The browser's own headers are passed on (cookie, origin), so an operation demands the same of a page's call as of a
+program's: permission, CSRF token, rate, form of the body, once-only keys.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Api:
         """Ask an operation on behalf of the browser that sent ``request``.
 
         Raises:
-            RefusalError: Whatever the operation refuses.
+            RefusalError: What the operation refuses.
             NotFoundError: There is no such operation.
         """
         handler = self._handlers.get((ask.method, ask.path))

@@ -1,4 +1,4 @@
-"""Pages for bulk work: a new job with its list, the dry run, somebody else's word, progress, and the result."""
+"""Pages for bulk jobs: a new job with its list, the dry run, the approval, progress, and the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console's routes: what comes before every page, and what becomes of whatever a page refuses.
+"""The console's routes: what comes before every page, and how refusals are shown.
 
 1. The language; 2. who it is (pages that are not open send others to the sign-in page, and people who have to finish
 their account to where they do that); 3. the form, where one was sent; 4. the page; 5. refusals as pages that explain.
@@ -46,7 +46,7 @@ class Console:
         self._render = partial(rendering.render, rendering.make_environment())
 
     def routes(self) -> list[Route]:
-        """Return one route for each address; whatever else is asked for under ``/admin`` is explained as a page."""
+        """Return one route for each address; any other address under ``/admin`` gets a page that explains."""
         by_path: dict[str, dict[str, Page]] = {}
         for page in self._pages:
             by_path.setdefault(page.path, {})[page.method] = page
@@ -116,7 +116,7 @@ def problem(visit: Visit, refusal: RefusalError) -> Response:
 
 
 def _first(visit: Visit) -> Response | None:
-    """Return where a visitor has to go before this page; None where nothing stands in the way."""
+    """Return where a visitor has to go before this page; None where nothing is due."""
     if visit.who is None:
         if visit.request.method == "GET" and visit.request.headers.get("sec-fetch-site") == "cross-site":
             # The cookie does not come along from another site's link; it does when our own page asks again.

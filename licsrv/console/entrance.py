@@ -27,7 +27,7 @@ def pages() -> Sequence[Page]:
 
 
 async def show_setup(visit: Visit) -> Response:
-    """Show the form for the first account; whether the link is good is told when it is used."""
+    """Show the form for the first account; the link is checked when the form is sent."""
     return visit.show("setup.html", token=visit.query.get("token", ""), name="", display_name="")
 
 
@@ -49,7 +49,7 @@ async def set_up(visit: Visit) -> Response:
 
 
 async def show_sign_in(visit: Visit) -> Response:
-    """Show the form for signing in; whoever is signed in goes on at once."""
+    """Show the form for signing in; a signed-in visitor is sent on at once."""
     target = targets.own_page(visit.query.get("next", ""))
     if visit.who is not None:
         return visit.go(target)
@@ -79,7 +79,7 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def choose_language(visit: Visit) -> Response:
-    """Speak another language from now on: to this browser, and to this account where somebody is signed in."""
+    """Change the language: of this browser, and of the account of a signed-in visitor."""
     chosen = languages.language_named(visit.typed("language")) or Language.ENGLISH
     if visit.who is not None:
         await visit.act("PUT", f"{_SESSION}/profile", {"language": str(chosen)})

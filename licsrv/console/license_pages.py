@@ -38,7 +38,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def compare(visit: Visit) -> Response:
-    """Ask the marketplace now and show its word beside ours."""
+    """Ask the marketplace now and show its answer next to ours."""
     try:
         compared = await visit.act("POST", f"{_API}/compare", at=_at(visit))
     except RefusalError as refusal:
@@ -47,7 +47,7 @@ async def compare(visit: Visit) -> Response:
 
 
 async def settle(visit: Visit) -> Response:
-    """Take the marketplace's word over, or leave a difference as it is."""
+    """Adopt the marketplace's value, or leave a difference as it is."""
     try:
         said = await reconciliation_pages.settle(visit)
     except RefusalError as refusal:

@@ -16,7 +16,7 @@ _OWN = "/admin/account"
 
 
 def pages() -> Sequence[Page]:
-    """Return the pages of this module; those on the way to a finished account are open to whoever is on it."""
+    """Return the pages of this module; those that finish an account are open before it is finished."""
     return (
         Page("GET", f"{_OWN}/finish", finish, is_open=True),
         Page("POST", f"{_OWN}/password", change_password, is_open=True),
@@ -39,7 +39,7 @@ async def finish(visit: Visit) -> Response:
 
 
 async def change_password(visit: Visit) -> Response:
-    """Change the password, wherever the form stood."""
+    """Change the password, from either page that has the form."""
     if visit.who is None:
         return visit.go(targets.SIGN_IN)
     if visit.exactly("new") != visit.exactly("again"):
@@ -53,7 +53,7 @@ async def change_password(visit: Visit) -> Response:
 
 
 async def propose_factor(visit: Visit) -> Response:
-    """Show a new secret, as a picture and as text; the password was typed once more."""
+    """Show a new secret, as a picture and as text; the password was typed again."""
     if visit.who is None:
         return visit.go(targets.SIGN_IN)
     try:
@@ -64,7 +64,7 @@ async def propose_factor(visit: Visit) -> Response:
 
 
 async def confirm_factor(visit: Visit) -> Response:
-    """Take the secret into use and show the recovery codes, this one time."""
+    """Turn the second factor on and show the recovery codes, once."""
     if visit.who is None:
         return visit.go(targets.SIGN_IN)
     try:
@@ -87,7 +87,7 @@ async def change_profile(visit: Visit) -> Response:
 
 
 async def make_recovery_codes(visit: Visit) -> Response:
-    """Make new recovery codes and show them, this one time."""
+    """Create new recovery codes and show them, once."""
     try:
         answer = await visit.act("POST", f"{_SESSION}/recovery-codes", {"password": visit.exactly("password")})
     except RefusalError as refusal:
@@ -108,7 +108,7 @@ def _show_secret(visit: Visit, secret: str, address: str, refusal: RefusalError 
 
 
 async def _again(visit: Visit, refusal: RefusalError | None = None, *, mistake: str = "") -> Response:
-    """Show the form once more with what was wrong, on the page where it stood."""
+    """Show the form once more with what was wrong, on the page that has it."""
     steps = visit.who["steps_due"] if visit.who else []
     if steps:
         return visit.show("finish.html", status=422, refusal=refusal, mistake=mistake, step=steps[0])

@@ -32,7 +32,7 @@ def year_of_use(first: date, last: date, devices: Mapping[date, int]) -> Markup:
 
 
 def bars(values: Sequence[tuple[str, int]]) -> Markup:
-    """Return a row of bars, each with what it stands for as its title."""
+    """Return a row of bars, each with its meaning as its title."""
     most = max((value for _, value in values), default=0) or 1
     drawn = Markup("").join(_bar(number, name, value, most) for number, (name, value) in enumerate(values))
     return _svg("bars", max(len(values), 1) * (_BAR + _BAR_GAP), _CHART, drawn)

@@ -1,4 +1,4 @@
-"""The page for the comparison with the marketplace: how it stands, what differs, and settling it."""
+"""The page for the comparison with the marketplace: its progress, what differs, and settling it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pages() -> Sequence[Page]:
 
 
 async def show(visit: Visit) -> Response:
-    """Show how the comparison stands, and what differs."""
+    """Show the progress of the comparison, and what differs."""
     return await _show(visit)
 
 
@@ -70,7 +70,7 @@ async def decide(visit: Visit) -> Response:
 
 
 async def settle(visit: Visit) -> str:
-    """Do what a form says about the difference in its address, and return what was done as the next page tells it.
+    """Do what a form says about the difference in its address, and return which sentence the next page shows.
 
     Raises:
         RefusalError: What is refused.
@@ -106,7 +106,7 @@ async def _show(visit: Visit, refusal: RefusalError | None = None, *, done: obje
         "reconciliation.html",
         refusal=refusal,
         done=done,
-        stand=await visit.look(_API),
+        progress=await visit.look(_API),
         found=await visit.look(f"{_API}/differences", query=filters),
         filters=filters,
         narrowed=narrowed,

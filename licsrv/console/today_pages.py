@@ -1,4 +1,4 @@
-"""The first page: what needs somebody's attention today."""
+"""The first page: what needs attention today."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def pages() -> Sequence[Page]:
 
 
 async def home(visit: Visit) -> Response:
-    """Show the desk to whoever may read licenses, and a greeting to everybody else."""
+    """Show what needs attention to a visitor who may read licenses, and a greeting to others."""
     may_read = visit.may(Permission.READ_LICENSES, "GET", _API)
-    return visit.show("desk.html", desk=await visit.look(_API) if may_read else None)
+    return visit.show("today.html", today=await visit.look(_API) if may_read else None)

@@ -25,7 +25,7 @@ _YEAR_SECONDS, _SAID_SECONDS = 365 * 86400, 60
 _SELF_ONLY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'"
 PAGE_HEADERS = {
     "Content-Security-Policy": f"{_SELF_ONLY}; base-uri 'none'; frame-ancestors 'none'",
-    # Under "no-referrer" browsers send "Origin: null" with forms, which nobody could tell from a foreign page's.
+    # Under "no-referrer" browsers send "Origin: null" with forms, as a foreign page does.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -40,9 +40,9 @@ class Visit:
     Args:
         here: The address under which this page, or the one whose form was sent, can be looked at again.
         day_zone: Where a typed day begins and ends.
-        who: The answer to "who am I"; None where nobody is signed in.
+        who: The answer to "who am I"; None without a session.
         form: What the page's form sent; empty for a look.
-        cookies: What the answer shall set besides.
+        cookies: Further cookies that the answer sets.
     """
 
     request: Request
@@ -172,7 +172,7 @@ class Visit:
         self.set_cookie(LANGUAGE_COOKIE, str(language), max_age=_YEAR_SECONDS)
 
     def set_cookie(self, name: str, value: str, *, max_age: int) -> None:
-        """Set a cookie that no script and no other site gets hold of."""
+        """Set a cookie that neither a script nor another site can read."""
         cookie: SimpleCookie = SimpleCookie({name: value})
         morsel = cookie[name]
         morsel["path"], morsel["httponly"], morsel["samesite"], morsel["max-age"] = "/admin", True, "Strict", max_age

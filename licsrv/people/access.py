@@ -91,10 +91,10 @@ class Access:
         return await anyio.to_thread.run_sync(partial(passwords.is_password, password, phc), limiter=self._hashing)
 
     async def count_call(self, caller: str) -> None:
-        """Count a call of somebody.
+        """Count a call of a caller.
 
         Raises:
-            TooManyRequestsError: They called too often within the last minute; ``Retry-After`` says when to come back.
+            TooManyRequestsError: More calls than allowed within the last minute; ``Retry-After`` says when to retry.
         """
         if await self._limiter.hit(self._rate, "admin", caller):
             return

@@ -1,6 +1,6 @@
 """Accounts of people: added, changed, disabled, given a new password. The same for the API, the console and commands.
 
-Nobody gives away, or takes over, more than they hold, nobody locks themselves out, and one operator always remains.
+Actors cannot grant or touch more than they hold, nor lock themselves out; one operator always remains.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Password:
-    """A hashed password; ``temporary_until`` where somebody else gave it to the person."""
+    """A hashed password; ``temporary_until`` where another person set it."""
 
     phc: str
     temporary_until: datetime | None = None
@@ -153,7 +153,7 @@ def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: 
 
 
 def disable(session: Session, name: str, *, actor: Actor, cause: Cause, now: datetime) -> bool:
-    """Let a person in no more, and end their sessions; their tokens fall silent with them.
+    """Disable an account; this ends its sessions and tokens at once.
 
     Raises:
         NotFoundError: There is no such account.
@@ -174,7 +174,7 @@ def disable(session: Session, name: str, *, actor: Actor, cause: Cause, now: dat
 
 
 def enable(session: Session, name: str, *, lockout_key: str, actor: Actor, cause: Cause, now: datetime) -> bool:
-    """Let a person in again, and forget failures to sign in; whether they were disabled.
+    """Enable an account and reset its failed sign-ins; return whether it was disabled.
 
     Raises:
         NotFoundError: There is no such account.
@@ -201,10 +201,10 @@ def reset_password(
     cause: Cause,
     now: datetime,
 ) -> Account:
-    """Give a person a temporary password, end their sessions, and forget failures to sign in.
+    """Set a temporary password, end the account's sessions, and reset its failed sign-ins.
 
     Args:
-        second_factor: Whether their second factor and recovery codes go too, as when a phone was lost.
+        second_factor: Whether to remove the second factor and recovery codes as well, as when a phone was lost.
 
     Raises:
         NotFoundError: There is no such account.

@@ -1,4 +1,4 @@
-"""Who acts: a person in a browser, a program with a token, or somebody at the server's own terminal. Pure."""
+"""Who acts: a person in a browser, a program with a token, or an administrator at the server's terminal. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody who is known, and what they may do at this moment.
+    """A known caller, and what they may do at this moment.
 
     Args:
         name: How the audit names them: ``staff:<account>``, ``token:<name>#<end of its id>``, or ``anonymous``.
@@ -55,7 +55,7 @@ class Actor:
         return permission in self.permissions
 
     def require(self, permission: Permission) -> None:
-        """Let the actor through, or say what stands in the way.
+        """Let the actor through, or refuse with the reason.
 
         Raises:
             ForbiddenError: The actor lacks the permission, or has to do something else first.
@@ -73,7 +73,7 @@ class Actor:
         )
 
     def require_all(self, permissions: Permissions, what: str) -> None:
-        """Refuse to hand out, or to touch, more than the actor holds: nobody rises by a detour.
+        """Refuse to hand out, or to touch, more than the actor holds: no detour to more permissions.
 
         Raises:
             ForbiddenError: Something of it is not the actor's.
@@ -83,7 +83,7 @@ class Actor:
             raise ForbiddenError(f"{what} may do what you may not.", permissions=missing)
 
     def cause(self, request_id: str = "", reason: str = "") -> Cause:
-        """Return how the audit tells who did something and why."""
+        """Return who did something and why, as the audit records it."""
         return Cause(self.name, request_id, reason)
 
 
@@ -95,5 +95,5 @@ ANONYMOUS = Actor("anonymous", frozenset({Permission.SIGN_IN}), Via.NOBODY)
 
 
 def at_the_terminal(name: str) -> Actor:
-    """Return whoever runs a command on the server itself: who can do that can do everything anyway."""
+    """Return the actor of a command on the server itself: shell access to it permits everything anyway."""
     return Actor(name, GRANTABLE | OF_EVERY_PERSON, Via.TERMINAL)

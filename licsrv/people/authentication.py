@@ -1,7 +1,7 @@
-"""Turning a request into whoever sends it: a browser's cookie or a program's token becomes an :class:`Actor`.
+"""Turning a request into its caller: a browser's cookie or a program's token becomes an :class:`Actor`.
 
-A cookie is sent by the browser whatever page asks for it, so an unsafe call with one must also come from our own
-origin and carry the session's CSRF token. A bearer token is sent by nobody but its program and needs neither.
+The browser sends a cookie for any page that makes it, so an unsafe call with one must also come from our own
+origin and carry the session's CSRF token. A bearer token is sent only by its program and needs neither.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ async def authenticate(request: Request, access: Access, *, now: datetime) -> Ac
     """Return who sends a request, and what they may do at this moment.
 
     Raises:
-        UnauthenticatedError: Nobody, or with a session or token that is not good (any more).
-        ForbiddenError: A browser was made to send it by somebody else's page.
+        UnauthenticatedError: No credential, or a session or token that is not valid.
+        ForbiddenError: A foreign page made a browser send it.
     """
     authorization = request.headers.get("authorization")
     if authorization is not None:  # a program's, even where a cookie came along
@@ -48,7 +48,7 @@ async def authenticate(request: Request, access: Access, *, now: datetime) -> Ac
 
 
 def not_signed_in() -> UnauthenticatedError:
-    """Return the refusal of whoever brings no session that is good."""
+    """Return the refusal of a caller without a valid session."""
     return UnauthenticatedError(
         "You are not signed in, or your session has ended.",
         action="Sign in, or send an API token as Authorization: Bearer lsat_….",
@@ -99,7 +99,7 @@ def require_no_foreign_page(request: Request, access: Access) -> None:
     """Refuse a call before signing in that another site's page made; programs, which name no origin, may pass.
 
     Raises:
-        ForbiddenError: A browser sends it for somebody else's page.
+        ForbiddenError: A browser sends it for a foreign page.
     """
     is_browser = "origin" in request.headers or "sec-fetch-site" in request.headers
     if is_browser and not _is_own_origin(request, access):

@@ -1,6 +1,6 @@
 """Random secrets that are shown once, and the digests by which they are recognised afterwards.
 
-Tokens, cookies and links are 256 random bits, so a plain SHA-256 of them tells nobody anything. Recovery codes and
+Tokens, cookies and links are 256 random bits, so a plain SHA-256 of them reveals nothing. Recovery codes and
 what people typed are shorter: they are hashed under a key that is not in the database.
 """
 
@@ -46,12 +46,12 @@ def csrf_token_of(session_token: str) -> str:
 
 
 def is_same(given: str, expected: str) -> bool:
-    """Compare two secrets so that the time it takes tells nothing."""
+    """Compare two secrets in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8"))
 
 
 def key_for(use: str, *, server_secret: bytes) -> bytes:
-    """Return a key for one use, derived from the server's secret; keys of two uses tell nothing of each other."""
+    """Return a key for one use, derived from the server's secret; the keys of two uses are independent."""
     return hmac.digest(server_secret, b"admin:" + use.encode("ascii"), hashlib.sha256)
 
 

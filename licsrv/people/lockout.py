@@ -52,7 +52,7 @@ def keys_of(name: str, address: str, *, known: str = "", key: bytes, now: dateti
     """Return the keys of a try.
 
     Args:
-        known: The cookie of a known browser; what is not ours, is over or is of another account counts for nothing.
+        known: The cookie of a known browser; one that is not ours, has ended or is of another account is ignored.
     """
     if browser := known_browser_id(known, name, key=key, now=now):
         return Keys((Counted(_key(name, f"browser:{browser}", key=key), NAME, "browser"),))

@@ -1,6 +1,6 @@
 """When signing in has to wait: the back-off after failures. Pure.
 
-Each limit lets a few failures pass; every further one doubles the wait, up to a longest one, so that somebody who
+Each limit lets a few failures pass; every further one doubles the wait, up to a longest one, so that a person who
 does not know the password cannot keep its owner out for good. Failures are forgotten after a while without any.
 """
 

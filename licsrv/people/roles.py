@@ -1,6 +1,6 @@
 """Who may do what: one table of roles and permissions. Pure.
 
-Every operation of the desk names exactly one permission. It does not know who anybody is.
+Every operation of the desk names exactly one permission. It does not know any person.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Role(StrEnum):
 class Permission(StrEnum):
     """What an operation asks for; the words are also the scopes of API tokens.
 
-    The first three are nobody's to give: SIGN_IN is asked of nobody, because it is not known yet who calls; WHO_AM_I is
-    everybody's who is known; OWN_ACCOUNT is every person's, about themselves.
+    The first three are never granted. SIGN_IN needs no identity, WHO_AM_I any known caller; OWN_ACCOUNT is for every
+    person, about their own account.
     """
 
     SIGN_IN = "sign_in"
@@ -49,8 +49,8 @@ class Permission(StrEnum):
 
 Permissions = frozenset[Permission]
 
-OF_EVERYBODY: Permissions = frozenset({Permission.SIGN_IN, Permission.WHO_AM_I})
-OF_EVERY_PERSON: Permissions = OF_EVERYBODY | {Permission.OWN_ACCOUNT}
+OF_EVERY_CALLER: Permissions = frozenset({Permission.SIGN_IN, Permission.WHO_AM_I})
+OF_EVERY_PERSON: Permissions = OF_EVERY_CALLER | {Permission.OWN_ACCOUNT}
 GRANTABLE: Permissions = frozenset(Permission) - OF_EVERY_PERSON
 
 _VIEWER: Permissions = frozenset({Permission.READ_LICENSES, Permission.READ_REPORTS, Permission.READ_OUTBOX})
@@ -62,7 +62,7 @@ _SUPPORT = _VIEWER | {
 }
 _SUPERVISOR = _SUPPORT | {Permission.APPROVE_BULK, Permission.MANAGE_OUTBOX, Permission.READ_AUDIT}
 
-# Approving what one started oneself is refused where it is approved: a role cannot know who started it.
+# Approving one's own job is refused at the approval: a role cannot know who started it.
 GRANTED: Mapping[Role, Permissions] = {
     Role.VIEWER: _VIEWER,
     Role.SUPPORT: _SUPPORT,

@@ -1,4 +1,4 @@
-"""The second factor of an account: set up, asked for, and what stands in for it when the phone is lost.
+"""The second factor of an account: set up, checked, and replaced by recovery codes when the phone is lost.
 
 Secrets are sealed under a key that is not in the database; recovery codes are kept as keyed hashes.
 """
@@ -77,7 +77,7 @@ def make_recovery_codes(
     """Make ten codes, each good once, and let those made before be worth nothing.
 
     Raises:
-        ConflictError: There is no second factor for which they could stand in.
+        ConflictError: There is no second factor that they could replace.
     """
     if account.totp_sealed is None:
         raise ConflictError("This account has no second factor.", action="Set one up first.")

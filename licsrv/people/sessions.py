@@ -89,7 +89,7 @@ def open_session(
 
 
 def recognise(session: Session, token: str, *, settings: AccessSettings, now: datetime) -> Known | None:
-    """Return the session of a token; None when there is none, its time is over, or its account is disabled."""
+    """Return the session of a token; None when there is none, it has ended, or its account is disabled."""
     found = store.session_by_digest(session, credentials.digest_of(token))
     if found is None:
         return None

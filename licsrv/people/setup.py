@@ -1,4 +1,4 @@
-"""The first start: a link that makes the first account, an operator's. Once there is an account, links end."""
+"""The first start: a link that creates the first account, an operator. It is useless once an account exists."""
 
 from __future__ import annotations
 

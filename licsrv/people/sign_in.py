@@ -3,8 +3,8 @@
 Numbered as the code is:
 
 1. The try is counted, or refused because it has to wait (:mod:`licsrv.people.lockout`).
-2. The password is compared, with nobody's hash where there is no such account: unknown names take as long.
-3. In one transaction: the account as it is now, the second factor, the session, the audit. Whatever was wrong, the
+2. The password is compared, with a dummy hash where there is no such account: unknown names take as long.
+3. In one transaction: the account as it is now, the second factor, the session, the audit. Whatever is wrong, the
    answer is one and the same.
 """
 
@@ -33,7 +33,7 @@ _TOTP, _RECOVERY = "totp", "recovery"
 
 @dataclass(frozen=True)
 class Attempt:
-    """What somebody brings who wants to sign in.
+    """The credentials of a sign-in.
 
     Args:
         name: As typed.
@@ -62,11 +62,11 @@ def lockout_key(access: Access, name: str) -> str:
 
 
 async def sign_in(access: Access, attempt: Attempt) -> Opened:
-    """Open a session for whoever proves who they are.
+    """Open a session for a person who proves their identity.
 
     Raises:
         TooManyRequestsError: It failed too often, for this name or from this address.
-        UnauthenticatedError: Something of it is wrong; it is not told what.
+        UnauthenticatedError: A credential is wrong; which one is not revealed.
     """
     name = accounts.normal_name(attempt.name)
     keys = await count_try(access, name, attempt.browser, known=attempt.known)  # 1
@@ -90,7 +90,7 @@ async def sign_in(access: Access, attempt: Attempt) -> Opened:
 
 
 async def prove_password(access: Access, account: str, password: str, *, browser: Browser, cause: Cause) -> None:
-    """Make sure that whoever uses a session also knows its password, as before the password or the factor changes.
+    """Require the password of a session's account again, before the password or the factor changes.
 
     Raises:
         TooManyRequestsError: It failed too often.
@@ -113,7 +113,7 @@ async def prove_password(access: Access, account: str, password: str, *, browser
 
 
 async def count_try(access: Access, name: str, browser: Browser, *, known: str = "") -> Keys:
-    """Count a try to prove something; who succeeds takes it back by :func:`licsrv.people.lockout.forgive`.
+    """Count a try to prove something; after a success undo it by :func:`licsrv.people.lockout.forgive`.
 
     Raises:
         TooManyRequestsError: It failed too often.
@@ -172,7 +172,7 @@ def _finish(
 
 
 def _objection(account: Account | None, seen: str | None, now: datetime) -> str | None:
-    """Return what stands against an account before its second factor; ``seen`` is the hash that the password fits."""
+    """Return why an account is refused before its second factor; ``seen`` is the hash that the password fits."""
     if account is None:
         return "name"
     if seen is None or account.password != seen:  # changed since it was compared

@@ -117,7 +117,7 @@ def end_sessions(session: Session, account: str, *, only: str | None = None, but
 
 
 def end_session_of_digest(session: Session, digest: str) -> None:
-    """End the session with this token, whoever's it is."""
+    """End the session with this token, of any account."""
     session.execute(
         delete(StaffSession).where(col(StaffSession.digest) == digest).execution_options(synchronize_session=False)
     )

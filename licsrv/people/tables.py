@@ -1,4 +1,4 @@
-"""Columns of the support desk. No password, token, code or link stands here as it was given: only what checks it.
+"""Columns of the support desk. No password, token, code or link is stored as it was given: only what verifies it.
 
 An account is never deleted, so that the audit can name it for good; it is disabled.
 """
@@ -14,7 +14,7 @@ from sqlmodel import Field, SQLModel
 class Account(SQLModel, table=True):
     """One person.
 
-    ``password`` is an Argon2id hash (PHC string); ``temporary_until`` is set while it is one that somebody else gave
+    ``password`` is an Argon2id hash (PHC string); ``temporary_until`` is set while it is one that another person set
     them, which has to be changed until then. ``totp_sealed`` is the secret of the second factor, ``totp_pending`` one
     that waits for its first code; ``totp_last_step`` is the newest step whose code was used: a code counts once.
     """
@@ -38,7 +38,7 @@ class Account(SQLModel, table=True):
 
 
 class RecoveryCode(SQLModel, table=True):
-    """A code that stands in for the second factor once; its row is gone when it was used."""
+    """A code that replaces the second factor once; its row is deleted when it is used."""
 
     __tablename__ = "staff_recovery_codes"
 

@@ -12,7 +12,7 @@ from licsrv.audit import Action, Cause
 from licsrv.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from licsrv.people import credentials, store
 from licsrv.people.actors import Actor, Via
-from licsrv.people.roles import GRANTABLE, OF_EVERYBODY, Permission, Permissions, Role, permissions_of
+from licsrv.people.roles import GRANTABLE, OF_EVERY_CALLER, Permission, Permissions, Role, permissions_of
 from licsrv.people.tables import Account, ApiToken
 from licsrv.platform.ids import new_id
 
@@ -97,7 +97,7 @@ def revoke(session: Session, token_id: str, *, cause: Cause, now: datetime) -> A
 
 
 def recognise(session: Session, secret: str, *, now: datetime) -> Bearer | None:
-    """Return whoever brings a token; None when it is none of ours, is over, or its owner may not come in."""
+    """Return the actor of a token; None when it is unknown or has ended, or its owner is disabled."""
     if not credentials.is_api_token(secret):
         return None
     found = store.token_by_digest(session, credentials.digest_of(secret))
@@ -119,7 +119,7 @@ def _actor(row: ApiToken, owner: Account | None) -> Actor:
     if owner is not None:  # who loses a role takes it from their tokens too
         scopes &= permissions_of(Role(owner.role))
     name = f"token:{row.name}#{row.id[-_NAME_TAIL:]}"
-    return Actor(name, scopes | OF_EVERYBODY, Via.TOKEN, owner.name if owner else "", row.id)
+    return Actor(name, scopes | OF_EVERY_CALLER, Via.TOKEN, owner.name if owner else "", row.id)
 
 
 def _require_not_outliving(session: Session, new: NewToken, actor: Actor) -> None:

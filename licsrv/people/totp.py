@@ -48,7 +48,7 @@ def accepted_step(secret: bytes, code: str, *, last_step: int, now: datetime) ->
         return None
     current = step_at(now)
     found = None
-    for step in range(current - _STEPS_OFF, current + _STEPS_OFF + 1):  # all of them, so that time tells nothing
+    for step in range(current - _STEPS_OFF, current + _STEPS_OFF + 1):  # all of them: the time must reveal nothing
         is_equal = hmac.compare_digest(code_of(secret, step).encode(), code.encode())
         if is_equal and step > last_step and found is None:
             found = step

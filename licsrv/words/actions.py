@@ -19,7 +19,7 @@ class ActionWords:
         name: What its button says.
         does: What it will change.
         reasons: Templates for the reason.
-        also: Whatever else it says, by a name that its module knows.
+        also: Its other sentences, by a name that its module knows.
     """
 
     name: Sentence

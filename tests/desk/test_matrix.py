@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from licsrv.desk.api import admin_operations
 from licsrv.desk.operations import AdminOperation
-from licsrv.people.roles import GRANTABLE, GRANTED, OF_EVERY_PERSON, OF_EVERYBODY, Permission, Role
+from licsrv.people.roles import GRANTABLE, GRANTED, OF_EVERY_CALLER, OF_EVERY_PERSON, Permission, Role
 from tests.staff import House
 
 OPERATIONS = admin_operations()
@@ -203,7 +203,7 @@ async def test_a_scope_opens_its_own_operations_and_no_other(house: House, scope
     for operation in OPERATIONS:
         answer = await program.call(operation.method, path_of(operation), {})
 
-        judge(answer, operation, is_allowed=operation.permission in {scope} | OF_EVERYBODY)
+        judge(answer, operation, is_allowed=operation.permission in {scope} | OF_EVERY_CALLER)
 
 
 @pytest.mark.parametrize("role", Role)

@@ -13,7 +13,7 @@ from licsrv.errors import ForbiddenError, InvalidRequestError
 from licsrv.people import credentials, lockout_rules, passwords, totp
 from licsrv.people.actors import Actor, Step, Via, at_the_terminal
 from licsrv.people.lockout_rules import ADDRESS, NAME, Failures
-from licsrv.people.roles import GRANTABLE, GRANTED, OF_EVERY_PERSON, OF_EVERYBODY, Permission, Role, permissions_of
+from licsrv.people.roles import GRANTABLE, GRANTED, OF_EVERY_CALLER, OF_EVERY_PERSON, Permission, Role, permissions_of
 from licsrv.platform import addresses, paging
 from tests.conftest import NOW
 
@@ -80,7 +80,7 @@ def test_the_terminal_may_everything() -> None:
     actor = at_the_terminal("staff:root")
 
     assert actor.permissions == set(Permission)
-    assert actor.permissions > OF_EVERYBODY
+    assert actor.permissions > OF_EVERY_CALLER
 
 
 # one-time passwords

@@ -42,5 +42,5 @@ for (const table of document.querySelectorAll(".scroll > table")) {
 // Where the menu is wider than the screen, the page that is shown is in sight.
 const here = document.querySelector(".menu [aria-current]");
 if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
-// The newest days stand at the right end of a picture.
+// The newest days are at the right end of a picture.
 for (const picture of document.querySelectorAll(".picture")) picture.scrollLeft = picture.scrollWidth;

@@ -1,4 +1,4 @@
-"""``/admin/api/bulk``: make a job, give it a list, start it, decide about somebody else's, and take its result."""
+"""``/admin/api/bulk``: create a job, give it a list, start it, decide about another person's, and take its result."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class BulkAnswer(Body):
     lines: int
     licenses: int = Field(description="how many licenses the list names")
     needs_approval: bool = Field(
-        description="whether a second person has to agree to so many, with those that its maker began alone in a day"
+        description="whether a second person has to approve so many, with those that its maker started alone in a day"
     )
     started_at: datetime | None
     decided_by: str | None = Field(description="who approved or rejected it")
     decided_at: datetime | None
-    decision: str = Field(description="what they said to it")
+    decision: str = Field(description="the reason they gave")
     ended_at: datetime | None
-    done: int = Field(description="lines that are behind it")
+    done: int = Field(description="lines that were processed")
     changed: int
     planned: dict[str, int] = Field(description=f"by {', '.join(Outcome)}")
     outcomes: dict[str, int]
@@ -130,7 +130,7 @@ def operations() -> Sequence[AdminOperation]:
         AdminOperation("POST", _PATH, "Prepare a bulk job", start_bulk, make, NewBulk, BulkAnswer),
         AdminOperation("GET", job, "Show a bulk job and its progress", read, show, None, BulkAnswer, missing),
         AdminOperation(
-            "PUT", f"{job}/list", "Upload a bulk job's list (text or CSV) and try it dry", start_bulk, upload,
+            "PUT", f"{job}/list", "Upload a bulk job's list (text or CSV) with a dry run", start_bulk, upload,
             result=BulkAnswer, refusals=of_list, takes=intake.TYPES,
         ),
         AdminOperation(
@@ -146,11 +146,11 @@ def operations() -> Sequence[AdminOperation]:
             conflict,
         ),
         AdminOperation(
-            "POST", f"{job}/approve", "Approve somebody else's bulk job", approve_bulk, _decide(jobs.approve), Reasoned,
-            BulkAnswer, conflict,
+            "POST", f"{job}/approve", "Approve another person's bulk job", approve_bulk, _decide(jobs.approve),
+            Reasoned, BulkAnswer, conflict,
         ),
         AdminOperation(
-            "POST", f"{job}/reject", "Reject somebody else's bulk job", approve_bulk, _decide(jobs.reject), Reasoned,
+            "POST", f"{job}/reject", "Reject another person's bulk job", approve_bulk, _decide(jobs.reject), Reasoned,
             BulkAnswer, conflict,
         ),
         AdminOperation(
@@ -191,7 +191,7 @@ async def show(call: Call) -> BulkAnswer:
 async def upload(call: Call) -> BulkAnswer:
     """Answer ``PUT /admin/api/bulk/{id}/list``; the same list again has the same effect."""
     intake.require_list(call.request.headers.get("content-type", ""))
-    await call.read(lambda session: known(session, _id(call)))  # nobody sends 16 MiB in vain
+    await call.read(lambda session: known(session, _id(call)))  # before 16 MiB are sent in vain
     raw = await intake.body_of(call.request.stream())
     await intake.take_in(call, _id(call), raw, actor=call.actor, clock=call.desk.clock)
     return await show(call)

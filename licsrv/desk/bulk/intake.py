@@ -1,6 +1,6 @@
 """Taking in a list: its body is read up to a limit, its lines are looked up and kept a few hundred at a time.
 
-An upload that breaks off leaves a draft; the next one begins anew.
+An upload that breaks off leaves a draft; the next one starts again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def require_list(content_type: str) -> None:
 
 
 async def body_of(stream: AsyncIterator[bytes]) -> bytes:
-    """Read a list's bytes as they come; a longer one is read on for a while and thrown away, so that its sender hears.
+    """Read a list's bytes as they come; of a longer one read on for a while, so that its sender gets the refusal.
 
     Raises:
         BodyTooLargeError: It is longer than 16 MiB.
@@ -69,12 +69,12 @@ async def body_of(stream: AsyncIterator[bytes]) -> bytes:
 
 
 async def take_in(storage: Storage, job_id: str, raw: bytes, *, actor: Actor, clock: Clock) -> Check:
-    """Give a job its list, in place of the one it has, and try it dry.
+    """Give a job its list, in place of the one it has, with its dry run.
 
     Raises:
         InvalidRequestError: The list is empty, too long, or cannot be read; the job keeps the list it had.
         ConflictError: The job was started, or another list of it is being uploaded.
-        ForbiddenError: It is somebody else's.
+        ForbiddenError: It belongs to another person.
     """
     groups = await asyncio.to_thread(_groups_of, raw)
     now = clock.now()

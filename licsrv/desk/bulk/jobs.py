@@ -1,7 +1,7 @@
-"""Use cases of people: a job is made, gets its list, is started, approved, turned down or stopped.
+"""Use cases of people: a job is created, gets its list, is started, approved, rejected or stopped.
 
 A list and its dry run are one thing: each line is looked up when it is uploaded, and what would become of it is kept
-with it. Whoever approves sees that, and it cannot change any more.
+with it. The approver sees that, and it cannot change afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STAFF = "staff:"
 
 
 def person_behind(actor: Actor) -> str:
-    """Return whom an actor stands for, so that nobody agrees with themselves by way of a token or the terminal."""
+    """Return the person behind an actor, so nobody approves their own job through a token or the terminal."""
     return (actor.account or actor.name.removeprefix(_STAFF)).casefold()
 
 
@@ -56,11 +56,11 @@ def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datet
 
 
 def begin_list(session: Session, job_id: str, *, actor: Actor, now: datetime) -> Check:
-    """Forget the list that a job has, because a new one comes; return the dry run of that.
+    """Delete the list of a job before a new one; return the dry run of the new one.
 
     Raises:
         ConflictError: The job was started.
-        ForbiddenError: It is somebody else's.
+        ForbiddenError: It belongs to another person.
     """
     job = _own(session, job_id, actor)
     _require(job, JobState.DRAFT, JobState.CHECKED)
@@ -151,11 +151,11 @@ def finish_list(session: Session, check: Check, *, now: datetime) -> BulkJob:
 def start(
     session: Session, job_id: str, *, actor: Actor, approval_above: int, cause: Cause, now: datetime
 ) -> BulkJob:  # fmt: skip
-    """Let a job begin, or ask for a second person where it is large; again changes nothing.
+    """Start a job, or request approval where it is large; again changes nothing.
 
     Raises:
-        ConflictError: It has no list, or is over.
-        ForbiddenError: It is somebody else's, or the actor may not do this any more.
+        ConflictError: It has no list, or is closed.
+        ForbiddenError: It belongs to another person, or the actor may no longer do this.
     """
     store.lock_checked(
         session, person_behind(actor)
@@ -173,14 +173,14 @@ def start(
 
 
 def needs_approval(session: Session, job: BulkJob, *, above: int, now: datetime) -> bool:
-    """Say whether a job has, or had, to wait for a second person's word."""
+    """Whether a job needs, or needed, the approval of a second person."""
     at = job.started_at or now
     before = store.started_alone(session, job, since=at - rules.COUNTED, until=at)
     return rules.needs_approval(job.licenses, before=before, above=above)
 
 
 def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
-    """Agree to a job that somebody else made; it begins.
+    """Approve another person's job; it starts.
 
     Raises:
         ConflictError: It does not wait for this.
@@ -194,7 +194,7 @@ def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: d
 
 
 def reject(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
-    """Turn a job down that somebody else made; nothing of it happens.
+    """Reject another person's job; none of it is carried out.
 
     Raises:
         ConflictError: It does not wait for this.
@@ -207,11 +207,11 @@ def reject(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: da
 
 
 def stop(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
-    """End a job; what was carried out stays so, and whoever works on it notices after its group. Again: no change.
+    """Stop a job; changes that were made remain, and its runner notices after the current group. Again: no change.
 
     Raises:
-        ConflictError: It is over already.
-        ForbiddenError: It is somebody else's, and the actor may not approve bulk work either.
+        ConflictError: It is already closed.
+        ForbiddenError: It belongs to another person, and the actor may not approve bulk jobs.
     """
     job = _job(session, job_id)
     if job.state == JobState.STOPPED:

@@ -1,4 +1,4 @@
-"""Reading the list of licenses that somebody uploads: text or CSV, whatever a spreadsheet made of it. Pure.
+"""Reading an uploaded list of licenses: text or CSV, as spreadsheets write it. Pure.
 
 A line names a license by its code or its id, in the first column, or in the one whose heading says so. What the other
 columns hold is not looked at. Which licenses these are is not known here.
@@ -36,7 +36,7 @@ class Entry:
 
     Args:
         line: Its number in the file, from 1.
-        given: What stood there, fit to be stored and shown.
+        given: What the line said, fit to be stored and shown.
         name: The code or id; empty where it can be neither.
     """
 
@@ -87,7 +87,7 @@ def _text(raw: bytes) -> io.TextIOWrapper:
 
 
 def _delimiter(text: io.TextIOWrapper) -> str:
-    """Return whatever stands most often between the cells of the first line."""
+    """Return what separates the cells of the first line most often."""
     first = text.readline(4096)
     text.seek(0)
     return max(_DELIMITERS, key=first.count)

@@ -1,4 +1,4 @@
-"""The runner: one in each process; whichever is free works on the next job that was started.
+"""The runner: one in each process; a free one takes the next job that was started.
 
 A job is worked on by one process at a time; the lease in the database decides. Each group is a use case of its own
 through the writer, so heartbeats and callbacks get their turn between two groups.
@@ -42,7 +42,7 @@ class BulkRunner:
         self._task: asyncio.Task[None] | None = None
 
     async def tick(self) -> None:
-        """Go on with a job that nobody works on, in the background; safe on every replica."""
+        """Continue a job without a runner, in the background; safe on every replica."""
         if self._task is not None and not self._task.done():
             return
         if await asyncio.to_thread(self._is_due):
@@ -54,7 +54,7 @@ class BulkRunner:
             await self._task
 
     async def close(self) -> None:
-        """Stop working and give the job back, so that another replica goes on at once."""
+        """Stop and give the job back, so that another replica can continue at once."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -74,7 +74,7 @@ class BulkRunner:
             _log.exception("bulk work failed; going on later")
 
     async def work(self, progress: Callable[[Progress], None] | None = None) -> str | None:
-        """Work on the oldest free job until it is over or somebody else's; return its id, None when there was none.
+        """Carry out the oldest free job until it ends or another replica has it; return its id, or None.
 
         Args:
             progress: Called after each group.
@@ -93,7 +93,7 @@ class BulkRunner:
         return job_id
 
     async def _claim(self) -> str | None:
-        """Take a job; one that is taken while we are told to stop is given back at once."""
+        """Claim a job; one that is claimed while this process stops is given back at once."""
         owner, now = self._owner, self._clock.now()
         claim = asyncio.ensure_future(self._writer.run(lambda session: execution.claim(session, owner=owner, now=now)))
         try:

@@ -17,7 +17,7 @@ from licsrv.platform.db import execute, is_member, table_of
 from licsrv.platform.paging import Window
 
 _jobs, _rows, _licenses = table_of(BulkJob).c, table_of(BulkRow).c, table_of(License).c
-_ANEW = {"populate_existing": True}
+_FRESH = {"populate_existing": True}
 _FACTS = (
     _licenses.id, _licenses.code, _licenses.activated_at, _licenses.provisional_until, _licenses.refused_reason,
     _licenses.expires_at, _licenses.grace_until, _licenses.frozen_at, _licenses.revoked_at, _licenses.revoked_reason,
@@ -65,7 +65,7 @@ def job(session: Session, job_id: str) -> BulkJob | None:
 def job_for_update(session: Session, job_id: str) -> BulkJob | None:
     """Return a job, locked until the end of the transaction."""
     query = select(BulkJob).where(col(BulkJob.id) == job_id).with_for_update()
-    return session.scalars(query.execution_options(**_ANEW)).one_or_none()
+    return session.scalars(query.execution_options(**_FRESH)).one_or_none()
 
 
 def jobs(session: Session, window: Window, *, state: JobState | None = None) -> Sequence[BulkJob]:
@@ -97,7 +97,7 @@ def started_alone(session: Session, job: BulkJob, *, since: datetime, until: dat
 
 
 def free_job(session: Session, owner: str, now: datetime) -> str | None:
-    """Return the oldest running job that nobody else works on."""
+    """Return the oldest running job that no other replica has."""
     is_free = or_(col(BulkJob.owner).is_(None), col(BulkJob.owner) == owner, col(BulkJob.lease_until) <= now)
     query = select(col(BulkJob.id)).where(
         col(BulkJob.state) == str(JobState.RUNNING), col(BulkJob.ended_at).is_(None), is_free
@@ -124,8 +124,8 @@ def next_rows(session: Session, job_id: str, after: int, limit: int) -> Sequence
 def settle(session: Session, job_id: str, numbers: Sequence[int], outcome: Outcome, why: str, *, now: datetime) -> None:
     """Note that the same became of rows, with one statement for all."""
     bounds = {"first": min(numbers), "last": max(numbers)}
-    told = {"became": str(outcome), "because": why, "at": now}
-    execute(session, _SETTLE, {"of_job": job_id, "numbers": list(numbers), **bounds, **told})
+    values = {"became": str(outcome), "because": why, "at": now}
+    execute(session, _SETTLE, {"of_job": job_id, "numbers": list(numbers), **bounds, **values})
 
 
 def rows(session: Session, job_id: str, window: Window, outcomes: Sequence[Outcome] = ()) -> Sequence[BulkRow]:

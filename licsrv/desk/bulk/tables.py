@@ -14,7 +14,7 @@ class BulkJob(SQLModel, table=True):
     """One action on a list of licenses.
 
     ``cursor`` is the number of the last row that was carried out; ``owner`` works on it until ``lease_until``.
-    ``maker`` is the person behind ``created_by``, whatever credential they used: they cannot approve it.
+    ``maker`` is the person behind ``created_by``, with any credential: they cannot approve it.
     """
 
     __tablename__ = "bulk_jobs"
@@ -47,7 +47,7 @@ class BulkJob(SQLModel, table=True):
 
 
 class BulkRow(SQLModel, table=True):
-    """One row of a job's list: what stood there, which license it is, what was planned and what became of it."""
+    """One row of a job's list: what the line said, which license it is, what was planned and what became of it."""
 
     __tablename__ = "bulk_rows"
     __table_args__ = ({"sqlite_with_rowid": False},)
