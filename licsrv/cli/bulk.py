@@ -86,7 +86,7 @@ def prepare(
         actor, now = _actor(staff_name), place.clock.now()
         end = until.end(place.settings.day_zone) if until is not None else None
         task = rules.task_of(action, end, now=now)
-        document = asyncio.run(_prepared(place, task, file, actor, reason, now))
+        document = asyncio.run(_prepared(place, task, file, actor=actor, reason=reason, now=now))
     _show(document, as_json=as_json)
 
 
@@ -179,19 +179,19 @@ def start(job_id: JobId, yes: Yes = False, staff_name: Staff = None, as_json: As
 @app.command()
 def approve(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Approve another person's job; it starts."""
-    _decide("approve", job_id, reason, staff_name, as_json=as_json)
+    _decide("approve", job_id, reason, staff_name=staff_name, as_json=as_json)
 
 
 @app.command()
 def reject(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Reject another person's job; none of it is carried out."""
-    _decide("reject", job_id, reason, staff_name, as_json=as_json)
+    _decide("reject", job_id, reason, staff_name=staff_name, as_json=as_json)
 
 
 @app.command()
 def stop(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Stop a job; changes that were made remain."""
-    _decide("stop", job_id, reason, staff_name, as_json=as_json)
+    _decide("stop", job_id, reason, staff_name=staff_name, as_json=as_json)
 
 
 def _decide(word: str, job_id: str, reason: str, staff_name: str | None, *, as_json: bool) -> None:

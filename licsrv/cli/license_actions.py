@@ -45,7 +45,7 @@ def grace(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Let a license be used after its end, at most 90 days from now; a freeze still counts."""
-    _act("extend_grace", code, {"until": until}, reason, staff_name, yes=yes, as_json=as_json)
+    _act("extend_grace", code, {"until": until}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 def maintenance(
@@ -53,7 +53,7 @@ def maintenance(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Set the last publication date that a license covers; `--until none` leaves it to its product."""
-    _act("set_maintenance", code, {"until": until}, reason, staff_name, yes=yes, as_json=as_json)
+    _act("set_maintenance", code, {"until": until}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 def note(
@@ -65,7 +65,7 @@ def note(
     """Add a note to a license's timeline; the license stays as it is."""
     if len(text) > 2000:
         raise typer.BadParameter("At most 2000 characters.")
-    _act("add_note", code, {"text": text}, "", staff_name, yes=True, as_json=as_json)
+    _act("add_note", code, {"text": text}, reason="", staff_name=staff_name, yes=True, as_json=as_json)
 
 
 def reissue(
@@ -77,7 +77,7 @@ def reissue(
     as_json: AsJson = False,
 ) -> None:
     """Reissue a license: the copies on its devices go onto the revocation list, and the devices ask for new ones."""
-    _act("reissue", code, {"device_id": device}, reason, staff_name, yes=yes, as_json=as_json)
+    _act("reissue", code, {"device_id": device}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 def _end(text: str, zone: tzinfo) -> datetime | None:
@@ -98,10 +98,10 @@ def confirmed(
         **{"device_id": None, "until": None, "text": None, "state": None, **arguments}
     )
     with place.reading() as session:
-        preview = service.preview(session, code, action, request, view=view)
+        preview = service.preview(session, code, action, request=request, view=view)
     staff.confirm(f"{terminal.printable(preview.says.en)} Do it?", yes=yes)
     request = request.model_copy(update={"state": preview.state})
-    return lambda session, cause: service.do(session, code, action, request, cause=cause, view=view)
+    return lambda session, cause: service.do(session, code, action, request=request, cause=cause, view=view)
 
 
 def _act(
@@ -120,7 +120,7 @@ def _act(
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
-        meant = confirmed(place, name, code, arguments, yes=yes)
+        meant = confirmed(place, name, code, arguments=arguments, yes=yes)
         with place.writing() as session:
             done = meant(session, cause)
     if as_json:

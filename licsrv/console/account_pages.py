@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import RefusalError
 from licsrv.people.roles import Role
 
@@ -16,16 +16,16 @@ _PAGE = "/admin/accounts"
 _SAID = {"disable": "account-disabled", "enable": "account-enabled", "end-sessions": "sessions-ended"}
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     one = f"{_PAGE}/{{name}}"
     return (
-        Page("GET", _PAGE, listed),
-        Page("POST", _PAGE, add),
-        Page("GET", one, show),
-        Page("POST", one, change),
-        Page("POST", f"{one}/reset-password", reset_password),
-        Page("POST", f"{one}/{{action}}", act),
+        ConsolePage("GET", _PAGE, listed),
+        ConsolePage("POST", _PAGE, add),
+        ConsolePage("GET", one, show),
+        ConsolePage("POST", one, change),
+        ConsolePage("POST", f"{one}/reset-password", reset_password),
+        ConsolePage("POST", f"{one}/{{action}}", act),
     )
 
 

@@ -8,16 +8,16 @@ from typing import Any
 from starlette.responses import Response
 
 from licsrv.console import license_pages
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import ConflictError, NotFoundError, RefusalError
 
 _PAGE = "/admin/licenses/{license}"
 _API = "/admin/api/licenses/{license}/actions"
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
-    return (Page("POST", f"{_PAGE}/ask", ask), Page("POST", f"{_PAGE}/do", do))
+    return (ConsolePage("POST", f"{_PAGE}/ask", ask), ConsolePage("POST", f"{_PAGE}/do", do))
 
 
 async def ask(visit: Visit) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.desk.bulk.rules import FOR_LISTS
 from licsrv.errors import NotFoundError, RefusalError
 
@@ -17,14 +17,14 @@ _DECISIONS = frozenset({"start", "approve", "reject", "stop"})
 _MOST_LIST = 32 * 1024 * 1024
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        Page("GET", _PAGE, listed),
-        Page("POST", _PAGE, make, most=_MOST_LIST),
-        Page("GET", f"{_PAGE}/{{id}}", show),
-        Page("POST", f"{_PAGE}/{{id}}/list", upload, most=_MOST_LIST),
-        Page("POST", f"{_PAGE}/{{id}}/{{decision}}", decide),
+        ConsolePage("GET", _PAGE, listed),
+        ConsolePage("POST", _PAGE, make, most=_MOST_LIST),
+        ConsolePage("GET", f"{_PAGE}/{{id}}", show),
+        ConsolePage("POST", f"{_PAGE}/{{id}}/list", upload, most=_MOST_LIST),
+        ConsolePage("POST", f"{_PAGE}/{{id}}/{{decision}}", decide),
     )
 
 

@@ -18,7 +18,7 @@ from starlette.routing import Route, compile_path
 from licsrv.console import languages, rendering, targets
 from licsrv.console.api import Api, Ask
 from licsrv.console.forms import read_form
-from licsrv.console.visits import LANGUAGE_COOKIE, PAGE_HEADERS, Page, Visit
+from licsrv.console.visits import LANGUAGE_COOKIE, PAGE_HEADERS, ConsolePage, Visit
 from licsrv.errors import NotFoundError, RefusalError, UnauthenticatedError
 from licsrv.people.accounts import Language
 from licsrv.platform.openapi import Operation
@@ -38,7 +38,7 @@ class Console:
         day_zone: Where a typed day begins and ends.
     """
 
-    def __init__(self, operations: Iterable[Operation], pages: Iterable[Page], *, day_zone: tzinfo) -> None:
+    def __init__(self, operations: Iterable[Operation], pages: Iterable[ConsolePage], *, day_zone: tzinfo) -> None:
         self._api = Api(operations)
         self._pages = list(pages)
         self._lookable = [compile_path(page.path)[0] for page in self._pages if page.method == "GET"]
@@ -47,11 +47,11 @@ class Console:
 
     def routes(self) -> list[Route]:
         """Return one route for each address; any other address under ``/admin`` gets a page that explains."""
-        by_path: dict[str, dict[str, Page]] = {}
+        by_path: dict[str, dict[str, ConsolePage]] = {}
         for page in self._pages:
             by_path.setdefault(page.path, {})[page.method] = page
         routes = [Route(path, self._endpoint(path, methods), methods=[*methods]) for path, methods in by_path.items()]
-        lost = Page("GET", "/admin/{rest:path}", _lost, is_open=True)
+        lost = ConsolePage("GET", "/admin/{rest:path}", _lost, is_open=True)
         return [
             Route("/admin/static/{name}", _static, methods=["GET"]),
             *routes,
@@ -59,7 +59,7 @@ class Console:
             Route(lost.path, self._endpoint(lost.path, {"GET": lost}), methods=["GET"]),
         ]
 
-    def _endpoint(self, path: str, methods: Mapping[str, Page]) -> Any:
+    def _endpoint(self, path: str, methods: Mapping[str, ConsolePage]) -> Any:
         async def endpoint(request: Request) -> Response:
             request.scope["matched_path"] = path
             if request.url.path.startswith("/admin/api/"):  # a program's mistake is answered as programs read it
@@ -68,7 +68,7 @@ class Console:
 
         return endpoint
 
-    async def _serve(self, page: Page, request: Request) -> Response:
+    async def _serve(self, page: ConsolePage, request: Request) -> Response:
         language, here = _language_before(request), self._here(request)  # 1
         visit = Visit(request, self._api, self._render, language=language, here=here, day_zone=self._day_zone)
         try:

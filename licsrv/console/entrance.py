@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from licsrv.console import languages, targets
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import RefusalError
 from licsrv.people.accounts import Language
 
 _SESSION, _SETUP = "/admin/api/session", "/admin/api/setup"
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        Page("GET", "/admin/setup", show_setup, is_open=True),
-        Page("POST", "/admin/setup", set_up, is_open=True),
-        Page("GET", targets.SIGN_IN, show_sign_in, is_open=True),
-        Page("POST", targets.SIGN_IN, sign_in, is_open=True),
-        Page("POST", "/admin/sign-out", sign_out, is_open=True),
-        Page("POST", "/admin/language", choose_language, is_open=True),
+        ConsolePage("GET", "/admin/setup", show_setup, is_open=True),
+        ConsolePage("POST", "/admin/setup", set_up, is_open=True),
+        ConsolePage("GET", targets.SIGN_IN, show_sign_in, is_open=True),
+        ConsolePage("POST", targets.SIGN_IN, sign_in, is_open=True),
+        ConsolePage("POST", "/admin/sign-out", sign_out, is_open=True),
+        ConsolePage("POST", "/admin/language", choose_language, is_open=True),
     )
 
 

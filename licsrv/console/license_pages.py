@@ -13,7 +13,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from licsrv.console import pictures, reconciliation_pages
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import RefusalError
 
 _API = "/admin/api/licenses/{license}"
@@ -21,14 +21,14 @@ _PAGE = "/admin/licenses/{license}"
 _MATCH = f"{_API}/match"
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        Page("GET", _PAGE, show),
-        Page("POST", f"{_PAGE}/compare", compare),
-        Page("POST", f"{_PAGE}/differences/{{id}}/{{decision}}", settle),
-        Page("POST", f"{_PAGE}/match", match),
-        Page("POST", f"{_PAGE}/file", download),
+        ConsolePage("GET", _PAGE, show),
+        ConsolePage("POST", f"{_PAGE}/compare", compare),
+        ConsolePage("POST", f"{_PAGE}/differences/{{id}}/{{decision}}", settle),
+        ConsolePage("POST", f"{_PAGE}/match", match),
+        ConsolePage("POST", f"{_PAGE}/file", download),
     )
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, PageHandler, Visit
+from licsrv.console.visits import ConsolePage, PageHandler, Visit
 from licsrv.errors import NotFoundError, RefusalError
 
 _OUTBOX = "/admin/api/outbox"
@@ -18,13 +18,13 @@ _RELEASE_DECISIONS = {"rollout": "release-rolled-out", "withdraw": "release-with
 _FILTERS = ("after", "state", "license", "code", "failed", "subject", "action", "product_id")
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        Page("GET", "/admin/outbox", outbox),
-        Page("POST", "/admin/outbox/{id}/{decision}", decide),
-        Page("POST", "/admin/releases/{decision}", decide_release),
-        *(Page("GET", f"/admin/{name}", _lister(name)) for name in ("callbacks", "audit", "releases", "keys")),
+        ConsolePage("GET", "/admin/outbox", outbox),
+        ConsolePage("POST", "/admin/outbox/{id}/{decision}", decide),
+        ConsolePage("POST", "/admin/releases/{decision}", decide_release),
+        *(ConsolePage("GET", f"/admin/{name}", _lister(name)) for name in ("callbacks", "audit", "releases", "keys")),
     )
 
 

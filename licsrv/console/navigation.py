@@ -20,17 +20,17 @@ class Entry:
 
 
 MENU = (
-    Entry("Today", "/admin", Permission.READ_LICENSES, "/admin/api/desk"),
-    Entry("Outbox", "/admin/outbox", Permission.READ_OUTBOX, "/admin/api/outbox"),
-    Entry("Callbacks", "/admin/callbacks", Permission.READ_OUTBOX, "/admin/api/callbacks"),
-    Entry("Reconciliation", "/admin/reconciliation", Permission.READ_LICENSES, "/admin/api/reconciliation"),
-    Entry("Bulk", "/admin/bulk", Permission.START_BULK, "/admin/api/bulk"),
-    Entry("Reports", "/admin/reports", Permission.READ_REPORTS, "/admin/api/reports"),
-    Entry("Releases", "/admin/releases", Permission.READ_LICENSES, "/admin/api/releases"),
-    Entry("Keys", "/admin/keys", Permission.READ_KEYS, "/admin/api/keys"),
-    Entry("Audit", "/admin/audit", Permission.READ_AUDIT, "/admin/api/audit"),
-    Entry("Accounts", "/admin/accounts", Permission.MANAGE_ACCOUNTS, "/admin/api/accounts"),
-    Entry("API tokens", "/admin/tokens", Permission.MANAGE_TOKENS, "/admin/api/tokens"),
+    Entry("Today", "/admin", Permission.READ_LICENSES, operation="/admin/api/desk"),
+    Entry("Outbox", "/admin/outbox", Permission.READ_OUTBOX, operation="/admin/api/outbox"),
+    Entry("Callbacks", "/admin/callbacks", Permission.READ_OUTBOX, operation="/admin/api/callbacks"),
+    Entry("Reconciliation", "/admin/reconciliation", Permission.READ_LICENSES, operation="/admin/api/reconciliation"),
+    Entry("Bulk", "/admin/bulk", Permission.START_BULK, operation="/admin/api/bulk"),
+    Entry("Reports", "/admin/reports", Permission.READ_REPORTS, operation="/admin/api/reports"),
+    Entry("Releases", "/admin/releases", Permission.READ_LICENSES, operation="/admin/api/releases"),
+    Entry("Keys", "/admin/keys", Permission.READ_KEYS, operation="/admin/api/keys"),
+    Entry("Audit", "/admin/audit", Permission.READ_AUDIT, operation="/admin/api/audit"),
+    Entry("Accounts", "/admin/accounts", Permission.MANAGE_ACCOUNTS, operation="/admin/api/accounts"),
+    Entry("API tokens", "/admin/tokens", Permission.MANAGE_TOKENS, operation="/admin/api/tokens"),
 )
 
 

@@ -8,24 +8,24 @@ from starlette.responses import Response
 
 from licsrv.console import targets
 from licsrv.console.pictures import qr_code
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import RefusalError
 
 _SESSION, _SESSIONS = "/admin/api/session", "/admin/api/sessions"
 _OWN = "/admin/account"
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module; those that finish an account are open before it is finished."""
     return (
-        Page("GET", f"{_OWN}/finish", finish, is_open=True),
-        Page("POST", f"{_OWN}/password", change_password, is_open=True),
-        Page("POST", f"{_OWN}/second-factor", propose_factor, is_open=True),
-        Page("POST", f"{_OWN}/second-factor/confirm", confirm_factor, is_open=True),
-        Page("GET", _OWN, show_own),
-        Page("POST", f"{_OWN}/profile", change_profile),
-        Page("POST", f"{_OWN}/recovery-codes", make_recovery_codes),
-        Page("POST", f"{_OWN}/sessions/{{id}}/end", end_session),
+        ConsolePage("GET", f"{_OWN}/finish", finish, is_open=True),
+        ConsolePage("POST", f"{_OWN}/password", change_password, is_open=True),
+        ConsolePage("POST", f"{_OWN}/second-factor", propose_factor, is_open=True),
+        ConsolePage("POST", f"{_OWN}/second-factor/confirm", confirm_factor, is_open=True),
+        ConsolePage("GET", _OWN, show_own),
+        ConsolePage("POST", f"{_OWN}/profile", change_profile),
+        ConsolePage("POST", f"{_OWN}/recovery-codes", make_recovery_codes),
+        ConsolePage("POST", f"{_OWN}/sessions/{{id}}/end", end_session),
     )
 
 
@@ -70,7 +70,7 @@ async def confirm_factor(visit: Visit) -> Response:
     try:
         answer = await visit.act("PUT", f"{_SESSION}/second-factor", {"code": visit.typed("code")})
     except RefusalError as refusal:
-        return _show_secret(visit, visit.typed("secret"), visit.typed("address"), refusal)
+        return _show_secret(visit, visit.typed("secret"), visit.typed("address"), refusal=refusal)
     return visit.show("recovery_codes.html", codes=answer["recovery_codes"], is_new=bool(visit.who["steps_due"]))
 
 

@@ -18,10 +18,10 @@ from licsrv.console import (
     today_pages,
     token_pages,
 )
-from licsrv.console.visits import Page
+from licsrv.console.visits import ConsolePage
 
 
-def all_pages() -> Sequence[Page]:
+def all_pages() -> Sequence[ConsolePage]:
     """Return every page."""
     return (
         *entrance.pages(),

@@ -25,17 +25,17 @@ def year_of_use(first: date, last: date, devices: Mapping[date, int]) -> Markup:
     monday = first - timedelta(days=first.weekday())
     most = max(devices.values(), default=0)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    squares = Markup("").join(_square(day, monday, devices.get(day, 0), most) for day in days)
+    squares = Markup("").join(_square(day, monday, devices.get(day, 0), most=most) for day in days)
     months = Markup("").join(_month(day, monday) for day in days if day.day == 1)
     width = ((last - monday).days // 7 + 1) * _STEP
-    return _svg("year", width, _LABELS + 7 * _STEP, months + squares)
+    return _svg("year", width, _LABELS + 7 * _STEP, content=months + squares)
 
 
 def bars(values: Sequence[tuple[str, int]]) -> Markup:
     """Return a row of bars, each with its meaning as its title."""
     most = max((value for _, value in values), default=0) or 1
-    drawn = Markup("").join(_bar(number, name, value, most) for number, (name, value) in enumerate(values))
-    return _svg("bars", max(len(values), 1) * (_BAR + _BAR_GAP), _CHART, drawn)
+    drawn = Markup("").join(_bar(number, name, value, most=most) for number, (name, value) in enumerate(values))
+    return _svg("bars", max(len(values), 1) * (_BAR + _BAR_GAP), _CHART, content=drawn)
 
 
 def level_of(value: int, most: int) -> int:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.desk.reconciliation.answers import State
 from licsrv.errors import NotFoundError, RefusalError
 from licsrv.marketplace.reconciliation.rules import Kind
@@ -20,13 +20,13 @@ _DECISIONS = {"repair": "difference-repaired", "dismiss": "difference-dismissed"
 _FILTERS = ("kind", "license", "state", "after")
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        Page("GET", _PAGE, show),
-        Page("POST", f"{_PAGE}/repair", repair_many),
-        Page("POST", f"{_PAGE}/{{decision}}", decide_run),
-        Page("POST", f"{_PAGE}/differences/{{id}}/{{decision}}", decide),
+        ConsolePage("GET", _PAGE, show),
+        ConsolePage("POST", f"{_PAGE}/repair", repair_many),
+        ConsolePage("POST", f"{_PAGE}/{{decision}}", decide_run),
+        ConsolePage("POST", f"{_PAGE}/differences/{{id}}/{{decision}}", decide),
     )
 
 

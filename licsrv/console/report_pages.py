@@ -9,16 +9,16 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from licsrv.console import pictures
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import InvalidRequestError
 
 _API = "/admin/api/reports"
 _ASKED = ("from", "to", "by", "product", "customer")
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
-    return (Page("GET", "/admin/reports", first), Page("GET", "/admin/reports/{name}", show))
+    return (ConsolePage("GET", "/admin/reports", first), ConsolePage("GET", "/admin/reports/{name}", show))
 
 
 async def first(visit: Visit) -> Response:

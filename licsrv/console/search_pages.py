@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import InvalidRequestError
 
 _API = "/admin/api/search"
 _MOST = 256 * 1024
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
-    return (Page("GET", "/admin/search", ask), Page("POST", "/admin/search", search, most=_MOST))
+    return (ConsolePage("GET", "/admin/search", ask), ConsolePage("POST", "/admin/search", search, most=_MOST))
 
 
 async def ask(visit: Visit) -> Response:

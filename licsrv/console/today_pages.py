@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.people.roles import Permission
 
 _API = "/admin/api/desk"
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
-    return (Page("GET", "/admin", home),)
+    return (ConsolePage("GET", "/admin", home),)
 
 
 async def home(visit: Visit) -> Response:

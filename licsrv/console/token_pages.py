@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from licsrv.console.visits import Page, Visit
+from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import RefusalError
 from licsrv.people.roles import GRANTABLE
 
@@ -14,12 +14,12 @@ _API = "/admin/api/tokens"
 _PAGE = "/admin/tokens"
 
 
-def pages() -> Sequence[Page]:
+def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        Page("GET", _PAGE, listed),
-        Page("POST", _PAGE, make),
-        Page("POST", f"{_PAGE}/{{id}}/revoke", revoke),
+        ConsolePage("GET", _PAGE, listed),
+        ConsolePage("POST", _PAGE, make),
+        ConsolePage("POST", f"{_PAGE}/{{id}}/revoke", revoke),
     )
 
 

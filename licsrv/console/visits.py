@@ -107,7 +107,7 @@ class Visit:
         Raises:
             RefusalError: What it refuses.
         """
-        answer = await self.api.call(self.request, Ask("GET", path, at, query))
+        answer = await self.api.call(self.request, Ask("GET", path, at, query=query))
         return answer.content
 
     async def act(
@@ -131,7 +131,8 @@ class Visit:
         """
         key = self.exactly(KEY_FIELD) if key is None else key
         answer: Answer = await self.api.call(
-            self.request, Ask(method, path, at, None, body, text, self.exactly(CSRF_FIELD), key)
+            self.request,
+            Ask(method, path, at, query=None, body=body, text=text, csrf=self.exactly(CSRF_FIELD), key=key),
         )
         self.cookies += answer.cookies
         return answer.content
@@ -142,7 +143,7 @@ class Visit:
         Raises:
             RefusalError: What it refuses.
         """
-        ask = Ask(method, path, at, None, body, csrf=self.exactly(CSRF_FIELD))
+        ask = Ask(method, path, at, query=None, body=body, csrf=self.exactly(CSRF_FIELD))
         return (await self.api.call(self.request, ask)).response
 
     def say(self, sentence: str, **values: object) -> str:
@@ -189,7 +190,7 @@ PageHandler = Callable[[Visit], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
-class Page:
+class ConsolePage:
     """One method of one address of the console.
 
     Args:

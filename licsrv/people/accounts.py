@@ -122,9 +122,9 @@ def add(session: Session, new: NewAccount, password: Password, *, actor: Actor, 
         created_at=now,
         created_by=cause.actor,
     )
-    if not add_missing(session, Account, "name", [row.model_dump()]):
+    if not add_missing(session, Account, "name", rows=[row.model_dump()]):
         raise ConflictError(f"There is an account {new.name} already.", action="Choose another name, or enable it.")
-    _note(session, Action.ACCOUNT_ADDED, new.name, {"role": str(new.role)}, cause, now)
+    _note(session, Action.ACCOUNT_ADDED, new.name, detail={"role": str(new.role)}, cause=cause, now=now)
     return named(session, new.name)
 
 
@@ -148,7 +148,7 @@ def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: 
         setattr(account, member, difference["after"])
     if differences:
         session.add(account)
-        _note(session, Action.ACCOUNT_CHANGED, name, differences, cause, now)
+        _note(session, Action.ACCOUNT_CHANGED, name, detail=differences, cause=cause, now=now)
     return account
 
 
@@ -169,7 +169,7 @@ def disable(session: Session, name: str, *, actor: Actor, cause: Cause, now: dat
     account.disabled_at = now
     session.add(account)
     sessions.end_all(session, name, cause=cause, now=now)
-    _note(session, Action.ACCOUNT_DISABLED, name, {}, cause, now)
+    _note(session, Action.ACCOUNT_DISABLED, name, detail={}, cause=cause, now=now)
     return True
 
 
@@ -186,7 +186,7 @@ def enable(session: Session, name: str, *, lockout_key: str, actor: Actor, cause
     was_disabled = account.disabled_at is not None
     account.disabled_at = None
     session.add(account)
-    _note(session, Action.ACCOUNT_ENABLED, name, {"was_disabled": was_disabled}, cause, now)
+    _note(session, Action.ACCOUNT_ENABLED, name, detail={"was_disabled": was_disabled}, cause=cause, now=now)
     return was_disabled
 
 
@@ -222,7 +222,7 @@ def reset_password(
     session.add(account)
     store.forget_failures(session, lockout_key)
     sessions.end_all(session, name, cause=cause, now=now)
-    _note(session, Action.PASSWORD_RESET, name, {"second_factor": second_factor}, cause, now)
+    _note(session, Action.PASSWORD_RESET, name, detail={"second_factor": second_factor}, cause=cause, now=now)
     return account
 
 

@@ -22,9 +22,9 @@ class Limit:
     forgotten_after: timedelta
 
 
-NAME = Limit(5, timedelta(seconds=30), timedelta(minutes=15), timedelta(hours=24))
+NAME = Limit(5, timedelta(seconds=30), timedelta(minutes=15), forgotten_after=timedelta(hours=24))
 # Offices share an address, so its limit is higher; it still stops name guessing.
-ADDRESS = Limit(20, timedelta(minutes=1), timedelta(hours=1), timedelta(hours=24))
+ADDRESS = Limit(20, timedelta(minutes=1), timedelta(hours=1), forgotten_after=timedelta(hours=24))
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def change_password(
     subject = accounts.subject_of(account.name)
     audit.record(session, Action.PASSWORD_CHANGED, subject=subject, cause=cause, now=now)
     sessions.end_all(session, account.name, cause=cause, now=now, but=actor.credential)
-    return sessions.renew(session, actor.credential, account, browser, settings=settings, now=now)
+    return sessions.renew(session, actor.credential, account, browser=browser, settings=settings, now=now)
 
 
 def confirm_factor(
@@ -66,4 +66,4 @@ def confirm_factor(
     account = accounts.locked(session, actor.account)
     codes = second_factor.confirm(session, account, code, keys=keys, cause=cause, now=now)
     sessions.end_all(session, account.name, cause=cause, now=now, but=actor.credential)
-    return codes, sessions.renew(session, actor.credential, account, browser, settings=settings, now=now)
+    return codes, sessions.renew(session, actor.credential, account, browser=browser, settings=settings, now=now)

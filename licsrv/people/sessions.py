@@ -59,7 +59,14 @@ class Known:
     def actor(self) -> Actor:
         """Return who acts; until their account is finished they may do nothing but finish it."""
         permissions = OF_EVERY_PERSON if self.steps_due else permissions_of(self.role)
-        return Actor(f"staff:{self.account}", permissions, Via.SESSION, self.account, self.id, self.steps_due)
+        return Actor(
+            f"staff:{self.account}",
+            permissions,
+            Via.SESSION,
+            account=self.account,
+            credential=self.id,
+            steps_due=self.steps_due,
+        )
 
 
 def steps_due(account: Account, *, totp_required: bool) -> tuple[Step, ...]:
@@ -85,7 +92,7 @@ def open_session(
     )
     session.add(row)
     session.flush()
-    return Opened(row.id, token, account.name, row.expires_at)
+    return Opened(row.id, token, account.name, expires_at=row.expires_at)
 
 
 def recognise(session: Session, token: str, *, settings: AccessSettings, now: datetime) -> Known | None:
@@ -99,9 +106,15 @@ def recognise(session: Session, token: str, *, settings: AccessSettings, now: da
         return None
     due = steps_due(account, totp_required=settings.totp_required)
     return Known(
-        row.id, account.name, account.display_name, Role(account.role), account.language, due, row.seen_at,
-        row.expires_at,
-    )  # fmt: skip
+        row.id,
+        account.name,
+        account.display_name,
+        role=Role(account.role),
+        language=account.language,
+        steps_due=due,
+        seen_at=row.seen_at,
+        expires_at=row.expires_at,
+    )
 
 
 def renew(
@@ -117,7 +130,7 @@ def renew(
     session.add(row)
     session.delete(before)
     session.flush()
-    return Opened(opened.id, opened.token, opened.account, before.expires_at)
+    return Opened(opened.id, opened.token, opened.account, expires_at=before.expires_at)
 
 
 def end(session: Session, account: str, session_id: str, *, cause: Cause, now: datetime) -> None:

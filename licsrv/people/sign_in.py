@@ -105,7 +105,7 @@ async def prove_password(access: Access, account: str, password: str, *, browser
         if is_right:
             lockout.forgive(session, keys, now=now)
         else:
-            _note_failure(session, account, "password", keys, browser, cause, now)
+            _note_failure(session, account, "password", keys=keys, browser=browser, cause=cause, now=now)
 
     await access.writer.run(use_case)
     if not is_right:
@@ -156,7 +156,15 @@ def _finish(
             wrong = "code"
     if account is None or wrong is not None:
         stranger = Cause("anonymous", attempt.request_id)
-        _note_failure(session, account.name if account else None, wrong, keys, attempt.browser, stranger, now)
+        _note_failure(
+            session,
+            account.name if account else None,
+            wrong,
+            keys=keys,
+            browser=attempt.browser,
+            cause=stranger,
+            now=now,
+        )
         return None
 
     lockout.forgive(session, keys, now=now)

@@ -56,7 +56,7 @@ def enabled_names_for_update(session: Session, role: str) -> Sequence[str]:
 def replace_recovery_codes(session: Session, account: str, digests: Iterable[str]) -> None:
     """Let these be the only recovery codes of an account."""
     session.execute(delete(RecoveryCode).where(col(RecoveryCode.account) == account))
-    add_missing(session, RecoveryCode, "digest", [{"account": account, "digest": digest} for digest in digests])
+    add_missing(session, RecoveryCode, "digest", rows=[{"account": account, "digest": digest} for digest in digests])
 
 
 def use_recovery_code(session: Session, account: str, digest: str) -> bool:
@@ -167,7 +167,7 @@ def failures_for_update(session: Session, keys: Iterable[str], *, now: datetime)
     """
     ordered = sorted(set(keys))
     for key in ordered:
-        add_missing(session, SignInFailures, "key", [{"key": key, "failures": 0, "last_at": now}])
+        add_missing(session, SignInFailures, "key", rows=[{"key": key, "failures": 0, "last_at": now}])
     query = (
         select(SignInFailures)
         .where(col(SignInFailures.key).in_(ordered))

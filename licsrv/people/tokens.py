@@ -106,7 +106,7 @@ def recognise(session: Session, secret: str, *, now: datetime) -> Bearer | None:
     row, owner = found
     if row.revoked_at is not None or row.expires_at <= now or (owner is not None and owner.disabled_at is not None):
         return None
-    return Bearer(row.id, _actor(row, owner), row.expires_at, row.last_used_at)
+    return Bearer(row.id, _actor(row, owner), row.expires_at, last_used_at=row.last_used_at)
 
 
 def subject_of(row: ApiToken) -> str:
@@ -119,7 +119,7 @@ def _actor(row: ApiToken, owner: Account | None) -> Actor:
     if owner is not None:  # who loses a role takes it from their tokens too
         scopes &= permissions_of(Role(owner.role))
     name = f"token:{row.name}#{row.id[-_NAME_TAIL:]}"
-    return Actor(name, scopes | OF_EVERY_CALLER, Via.TOKEN, owner.name if owner else "", row.id)
+    return Actor(name, scopes | OF_EVERY_CALLER, Via.TOKEN, account=owner.name if owner else "", credential=row.id)
 
 
 def _require_not_outliving(session: Session, new: NewToken, actor: Actor) -> None:

@@ -41,7 +41,7 @@ ACTIONS: Mapping[str, ActionWords] = {
             both("The code was shared in public.", "授权码被公开分享。"),
             both("The license agreement was breached.", "违反许可协议。"),
         ),
-        {"already": both("It was revoked on {at}.", "已于 {at} 撤销。")},
+        also={"already": both("It was revoked on {at}.", "已于 {at} 撤销。")},
     ),
     "reinstate": ActionWords(
         both("Reinstate", "恢复"),
@@ -53,7 +53,7 @@ ACTIONS: Mapping[str, ActionWords] = {
             both("It was revoked by mistake.", "误撤销。"),
             both("The matter was settled with the customer.", "问题已与客户解决。"),
         ),
-        {"already": both("It is not revoked.", "未被撤销。")},
+        also={"already": both("It is not revoked.", "未被撤销。")},
     ),
     "release_place": ActionWords(
         both("Release its place", "释放名额"),
@@ -67,7 +67,7 @@ ACTIONS: Mapping[str, ActionWords] = {
             both("The machine is broken or lost.", "设备损坏或丢失。"),
             both("Its user has left the company.", "员工已离职。"),
         ),
-        {"already": both("{device} holds no place.", "设备 {device} 未占用名额。")},
+        also={"already": both("{device} holds no place.", "设备 {device} 未占用名额。")},
     ),
     "extend_grace": ActionWords(
         both("Extend the grace", "延长宽限期"),
@@ -79,7 +79,7 @@ ACTIONS: Mapping[str, ActionWords] = {
             both("The renewal is on its way.", "续费订单处理中。"),
             both("The marketplace is out of order.", "云商店故障。"),
         ),
-        {
+        also={
             "ends": both("Take the grace of {code} away.", "取消 {code} 的宽限期。"),
             "already": both("Its grace already ends then.", "宽限期已是该时间。"),
             "none": both("It has no grace.", "没有宽限期。"),
@@ -93,7 +93,7 @@ ACTIONS: Mapping[str, ActionWords] = {
             "{code} 可使用 {until} 之前发布的版本。",
         ),
         (both("Maintenance was bought.", "已购买维护服务。"), both("As the contract says.", "合同约定。")),
-        {
+        also={
             "product": both(
                 "Leave the end of the maintenance of {code} to its product.", "{code} 的维护截止日期改由产品决定。"
             ),
@@ -112,7 +112,7 @@ ACTIONS: Mapping[str, ActionWords] = {
             both("The license file leaked.", "许可证文件外泄。"),
             both("The license on the device is damaged.", "许可证损坏。"),
         ),
-        {"one": both("device {device}", "设备 {device} ")},
+        also={"one": both("device {device}", "设备 {device} ")},
     ),
     "add_note": ActionWords(
         both("Add a note", "添加备注"),

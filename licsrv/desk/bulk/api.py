@@ -32,6 +32,8 @@ from licsrv.platform.fields import Body
 from licsrv.platform.paging import Window
 
 _PATH = "/admin/api/bulk"
+_JOB = f"{_PATH}/{{id}}"
+_START, _APPROVE = Permission.START_BULK, Permission.APPROVE_BULK
 _HEADINGS = ("line", "given", "license_id", "code", "planned", "planned_why", "outcome", "why", "done_at")
 _LONGEST_NUMBER = 6
 Word = TypeVar("Word", bound=StrEnum)
@@ -120,42 +122,37 @@ class BulkRowList(Body):
 
 def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
-    job, start_bulk, approve_bulk = f"{_PATH}/{{id}}", Permission.START_BULK, Permission.APPROVE_BULK
-    read = Permission.READ_LICENSES
-    missing, conflict = (NotFoundError,), (NotFoundError, ConflictError)
-    of_list = (*conflict, BodyTooLargeError, UnsupportedMediaTypeError)
-    listing = (*paging.PARAMETERS, "state")
+    missing = (NotFoundError,)
+    reads = partial(AdminOperation, "GET", permission=Permission.READ_LICENSES)
+    decides = partial(AdminOperation, "POST", body=Reasoned, result=BulkAnswer, refusals=(*missing, ConflictError))
+    rows_query, jobs_query = (*paging.PARAMETERS, "outcome"), (*paging.PARAMETERS, "state")
     return (
-        AdminOperation("GET", _PATH, "List bulk jobs", read, listed, result=BulkList, query=listing),
-        AdminOperation("POST", _PATH, "Prepare a bulk job", start_bulk, make, NewBulk, BulkAnswer),
-        AdminOperation("GET", job, "Show a bulk job and its progress", read, show, None, BulkAnswer, missing),
+        reads(_PATH, "List bulk jobs", handler=listed, result=BulkList, query=jobs_query),
         AdminOperation(
-            "PUT", f"{job}/list", "Upload a bulk job's list (text or CSV) with a dry run", start_bulk, upload,
-            result=BulkAnswer, refusals=of_list, takes=intake.TYPES,
+            "POST", _PATH, "Prepare a bulk job", permission=_START, handler=make, body=NewBulk, result=BulkAnswer
         ),
+        reads(_JOB, "Show a bulk job and its progress", handler=show, result=BulkAnswer, refusals=missing),
         AdminOperation(
-            "GET", f"{job}/rows", "List what a bulk job does to each line", read, rows, None, BulkRowList, missing,
-            (*paging.PARAMETERS, "outcome"),
+            "PUT", f"{_JOB}/list", "Upload a bulk job's list (text or CSV) with a dry run", permission=_START,
+            handler=upload, result=BulkAnswer, takes=intake.TYPES,
+            refusals=(*missing, ConflictError, BodyTooLargeError, UnsupportedMediaTypeError),
         ),
-        AdminOperation(
-            "GET", f"{job}/result", "Download a bulk job's result", read, result, refusals=missing, query=("format",),
+        reads(
+            f"{_JOB}/rows", "List what a bulk job does to each line", handler=rows, result=BulkRowList,
+            refusals=missing, query=rows_query,
+        ),
+        reads(
+            f"{_JOB}/result", "Download a bulk job's result", handler=result, refusals=missing, query=("format",),
             media_type="text/csv", also=(sheets.TYPES[Format.XLSX],),
         ),
-        AdminOperation(
-            "POST", f"{job}/start", "Start a bulk job, or ask for approval", start_bulk, start, Reasoned, BulkAnswer,
-            conflict,
+        decides(f"{_JOB}/start", "Start a bulk job, or ask for approval", permission=_START, handler=start),
+        decides(
+            f"{_JOB}/approve", "Approve another person's bulk job", permission=_APPROVE, handler=_decide(jobs.approve)
         ),
-        AdminOperation(
-            "POST", f"{job}/approve", "Approve another person's bulk job", approve_bulk, _decide(jobs.approve),
-            Reasoned, BulkAnswer, conflict,
+        decides(
+            f"{_JOB}/reject", "Reject another person's bulk job", permission=_APPROVE, handler=_decide(jobs.reject)
         ),
-        AdminOperation(
-            "POST", f"{job}/reject", "Reject another person's bulk job", approve_bulk, _decide(jobs.reject), Reasoned,
-            BulkAnswer, conflict,
-        ),
-        AdminOperation(
-            "POST", f"{job}/stop", "Stop a bulk job", start_bulk, _decide(jobs.stop), Reasoned, BulkAnswer, conflict
-        ),
+        decides(f"{_JOB}/stop", "Stop a bulk job", permission=_START, handler=_decide(jobs.stop)),
     )  # fmt: skip
 
 
@@ -204,7 +201,7 @@ async def rows(call: Call) -> BulkRowList:
 
     def use_case(session: Session) -> BulkRowList:
         job = known(session, _id(call))
-        found = store.rows(session, job.id, window, (word,) if word is not None else ())
+        found = store.rows(session, job.id, window, outcomes=(word,) if word is not None else ())
         page = paging.page_of(found, window, keys=lambda row: (str(row.number),), item=row_answer)
         return BulkRowList(items=page.items, next=page.next)
 

@@ -68,7 +68,7 @@ def carry_out(session: Session, job_id: str, *, owner: str, most: int = GROUP, n
     job = _mine(session, job_id, owner)
     if job is None:
         return None
-    rows = store.next_rows(session, job.id, job.cursor, most)
+    rows = store.next_rows(session, job.id, job.cursor, limit=most)
     if not rows:
         return _finish(session, job, now)
 
@@ -85,7 +85,7 @@ def carry_out(session: Session, job_id: str, *, owner: str, most: int = GROUP, n
 def skip(session: Session, job_id: str, *, owner: str, now: datetime) -> Progress | None:
     """Record that the next row failed, and move past it."""
     job = _mine(session, job_id, owner)
-    rows = store.next_rows(session, job.id, job.cursor, 1) if job is not None else []
+    rows = store.next_rows(session, job.id, job.cursor, limit=1) if job is not None else []
     if job is None or not rows:
         return None
     verdict = Verdict(Outcome.FAILED, "An internal error occurred; see the log.")
@@ -118,7 +118,7 @@ def _note(session: Session, job: BulkJob, verdicts: Mapping[int, Verdict], *, no
         became = Verdict(Outcome.CHANGED) if verdict.outcome is Outcome.CHANGE else verdict
         alike.setdefault(became, []).append(number)
     for became, numbers in alike.items():
-        store.settle(session, job.id, numbers, became.outcome, became.why, now=now)
+        store.settle(session, job.id, numbers, outcome=became.outcome, why=became.why, now=now)
     job.cursor = max(verdicts)
     job.changed += sum(verdict.outcome is Outcome.CHANGE for verdict in verdicts.values())
     job.lease_until = now + LEASE

@@ -168,7 +168,7 @@ def start(
     waits = needs_approval(session, job, above=approval_above, now=now)
     job.state = JobState.WAITING if waits else JobState.RUNNING
     job.started_at = None if waits else now
-    _note(session, job, Action.BULK_REQUESTED if waits else Action.BULK_STARTED, cause, now)
+    _note(session, job, Action.BULK_REQUESTED if waits else Action.BULK_STARTED, cause=cause, now=now)
     return job
 
 
@@ -186,10 +186,10 @@ def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: d
         ConflictError: It does not wait for this.
         ForbiddenError: The actor made it, is no person, or may not do it to a single license.
     """
-    job = _decided(session, job_id, actor, cause, now)
+    job = _decided(session, job_id, actor, cause=cause, now=now)
     actor.require(task_of(job).action.permission)
     job.state, job.started_at = JobState.RUNNING, now
-    _note(session, job, Action.BULK_APPROVED, cause, now)
+    _note(session, job, Action.BULK_APPROVED, cause=cause, now=now)
     return job
 
 
@@ -200,9 +200,9 @@ def reject(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: da
         ConflictError: It does not wait for this.
         ForbiddenError: The actor made it (they can stop it), or is no person.
     """
-    job = _decided(session, job_id, actor, cause, now)
+    job = _decided(session, job_id, actor, cause=cause, now=now)
     job.state, job.ended_at = JobState.REJECTED, now
-    _note(session, job, Action.BULK_REJECTED, cause, now)
+    _note(session, job, Action.BULK_REJECTED, cause=cause, now=now)
     return job
 
 
@@ -222,7 +222,7 @@ def stop(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: date
         raise ConflictError("The job is already closed.", state=job.state)
     job.state, job.ended_at, job.owner, job.lease_until = JobState.STOPPED, now, None, None
     job.decision = cause.reason
-    _note(session, job, Action.BULK_STOPPED, cause, now)
+    _note(session, job, Action.BULK_STOPPED, cause=cause, now=now)
     return job
 
 

@@ -57,7 +57,7 @@ def preview(session: Session, name: str, action: StaffAction, request: PreviewRe
         action=action.name,
         is_possible=not isinstance(decision, Refused),
         changes=isinstance(decision, Change),
-        says=_says(action, license, given, decision, now=view.now),
+        says=_says(action, license, given, decision=decision, now=view.now),
         can_be_undone=action.can_be_undone,
         state=state_of(license),
         reasons=list(action.words.reasons),
@@ -85,10 +85,10 @@ def do(
     decision = action.decide(license, given, now=view.now)
     if isinstance(decision, Refused):
         raise decision.refusal
-    says = _says(action, license, given, decision, now=view.now)
+    says = _says(action, license, given, decision=decision, now=view.now)
     undo = action.undo(license, now=view.now)
 
-    changed = isinstance(decision, Change) and _apply(session, action, license, given, cause=cause, now=view.now)
+    changed = isinstance(decision, Change) and _apply(session, action, license, given=given, cause=cause, now=view.now)
     return ActionAnswer(
         action=action.name,
         changed=changed,
