@@ -73,7 +73,7 @@ async def test_the_first_operator_comes_in_by_the_set_up_link(house: House, site
     browser.type("input[name=display_name]", "安小姐")
     browser.type("input[name=password]", STRONG)
     browser.type("input[name=again]", STRONG)
-    browser.click("main button", "Make the account")
+    browser.click("main button", "Create the account")
     browser.type("input[name=password]", STRONG)
     browser.click("main button", "Show the code to scan")
     assert browser.run("document.querySelector('.qr svg').getBoundingClientRect().width") > 150
