@@ -44,8 +44,7 @@ TEXTS: Mapping[str, str] = {
     "Sign in, or send an API token as Authorization: Bearer lsat_….": "请登录。",
     "Sign in.": "请登录。",
     "This set-up link is no longer valid.": "此设置链接已失效。",
-    "Start the server again, or run `licsrv init`: it prints a new one while there is no account.":
-        "请重新启动服务器，或运行 `licsrv init`：没有账号时会打印新的链接。",
+    "Run `licsrv accounts link`: it prints a new one while there is no account.": "请运行 `licsrv accounts link`：没有账号时会打印新的链接。",
     "Name, password or code is wrong.": "用户名、密码或验证码错误。",
     "Try again; each code of the authenticator app counts once.": "请重试；每个验证码只能使用一次。",
     "Use a new key for each new call.": "请刷新页面后重试。",
@@ -150,10 +149,11 @@ TEXTS: Mapping[str, str] = {
     "{header} has 1 to 128 printable ASCII characters without blanks.":
         "{header} 须为 1 至 128 个可打印的 ASCII 字符，不含空格。",
     "`licsrv licenses list TEXT` finds it by its beginning.": "请用开头的字符搜索。",
-    "state is one of {states}.": "状态只能是：{states}。",
+    "{name} is one of {words}.": "{name} 只能是：{words}。",
     "{name} has characters that cannot be stored.": "{name} 含有无法保存的字符。",
     "after_seq is the number of an entry.": "after_seq 须为审计条目的序号。",
-    "action is one of {actions}.": "操作只能是：{actions}。",
+    "There is no callback {id}.": "没有回调 {id}。",
+    "See `licsrv callbacks list`.": "请运行 `licsrv callbacks list` 查看。",
     "Name either ids or a kind, which after may go on with.": "请指明 ID 或类型。",
     "product names a product, by its id or its name.": "请用 ID 或名称指明产品。",
     "There is no such report; there are {reports}.": "没有这个报表；现有：{reports}。",
