@@ -112,4 +112,4 @@ def test_an_unexpected_failure_is_logged_beside_the_answer_and_tells_no_values(
 
     assert [(job["state"], job["outcomes"]) for job in ran.document["jobs"]] == [("FINISHED", {"FAILED": 1})]
     assert "a row of bulk work failed and is left out" in ran.err
-    assert ("ValueError" in ran.err, "locals" in ran.err) == (True, False)
+    assert ("KeyError" in ran.err, "locals" in ran.err) == (True, False)

@@ -21,7 +21,7 @@ def retry(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool
         NotFoundError: There is none.
         ConflictError: It has arrived.
     """
-    row = known(session, row_id)
+    row = _row(session, row_id)
     if row.state == State.DELIVERED:
         raise ConflictError(f"Delivery {row_id} has arrived; there is nothing to retry. Nothing was changed.")
     if _is_held(row, now):
@@ -38,7 +38,7 @@ def drop(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool:
         NotFoundError: There is none.
         ConflictError: It has arrived, or is under way at this moment.
     """
-    row = known(session, row_id)
+    row = _row(session, row_id)
     if row.state == State.DROPPED:
         return False
     if row.state == State.DELIVERED:
@@ -50,12 +50,7 @@ def drop(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool:
     return True
 
 
-def known(session: Session, row_id: int) -> OutboxRow:
-    """Return a delivery.
-
-    Raises:
-        NotFoundError: There is no such delivery.
-    """
+def _row(session: Session, row_id: int) -> OutboxRow:
     row = store.row_by_id(session, row_id)
     if row is None:
         raise unknown(row_id)

@@ -72,7 +72,10 @@ def delivery(session: Session, row_id: int) -> Delivery:
     Raises:
         NotFoundError: There is no such delivery.
     """
-    return shown(session, [actions.known(session, row_id)])[0]
+    row = store.delivery(session, row_id)
+    if row is None:
+        raise actions.unknown(row_id)
+    return shown(session, [row])[0]
 
 
 def shown(session: Session, rows: Sequence[OutboxRow]) -> list[Delivery]:

@@ -35,6 +35,11 @@ def _in_states(states: Sequence[State], license_id: str | None) -> Any:
     return query if license_id is None else query.where(col(OutboxRow.ordering_key) == license_id)
 
 
+def delivery(session: Session, row_id: int) -> OutboxRow | None:
+    """Return one delivery, without a lock."""
+    return session.get(OutboxRow, row_id)
+
+
 def parked_ids(session: Session) -> Sequence[int]:
     """Return the ids of everything that is parked."""
     query = select(col(OutboxRow.id)).where(col(OutboxRow.state) == str(State.PARKED)).order_by(col(OutboxRow.id))
