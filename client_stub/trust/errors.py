@@ -18,7 +18,6 @@
     ├── ForeignLeaseError        FOREIGN_LEASE         a lease of another license
     ├── ForeignResetError        FOREIGN_RESET         a clock reset of another license
     ├── UsedResetError           USED_RESET            a clock reset that was used, or is older than what is known
-    ├── AlteredFileError         ALTERED_FILE          a license file that mail or an editor has rewritten
     ├── NonceMismatchError       NONCE_MISMATCH        the answer to another question, or to an old one
     └── LeaseEndedError          LEASE_ENDED           not renewed in time
 
