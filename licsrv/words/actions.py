@@ -1,6 +1,6 @@
-"""What each staff action is called, what it says before it is done, and reasons to choose from. Pure.
+"""What each staff action says, and what the audit calls everything that was done. Pure.
 
-The order is the one in which pages offer the actions.
+The order of the actions is the one in which pages offer them.
 """
 
 from __future__ import annotations
@@ -128,3 +128,65 @@ NO_CHANGE = both("No change needed for {code}. {why}", "{code} 无需更改：{w
 NOTHING_DONE = both("No change needed.", "无需更改。")
 IMPOSSIBLE = both("{why}", "不可执行：{why}")
 RELEASED = both("The license is released; nothing brings it back.", "许可证已退还，无法恢复。")
+
+AUDITED: Mapping[str, Sentence] = {
+    "LICENSE_ADDED": both("License added by hand", "手工添加许可证"),
+    "LICENSE_ACTIVATED": both("License activated", "许可证已激活"),
+    "LICENSE_RESERVED": both("License created, not confirmed yet", "许可证已创建，等待确认"),
+    "LICENSE_PROVISIONAL": both("Provisional until the marketplace confirms", "临时使用，等待云商店确认"),
+    "LICENSE_REFUSED": both("Not confirmed by the marketplace", "云商店未确认"),
+    "LICENSE_CHANGED": both("License changed", "许可证内容变更"),
+    "LICENSE_FROZEN": both("Frozen", "已冻结"),
+    "LICENSE_UNFROZEN": both("Unfrozen", "已解冻"),
+    "LICENSE_RELEASED": both("Released to the marketplace", "已退还云商店"),
+    "LICENSE_REVOKED": both("Revoked", "已撤销"),
+    "LICENSE_REINSTATED": both("Reinstated", "已恢复"),
+    "LICENSE_ISSUED": both("Issued to a known device", "向已知设备签发许可证"),
+    "LICENSE_REISSUED": both("Reissue requested", "要求重新签发"),
+    "LICENSE_DOWNLOADED": both("License file downloaded", "下载许可证文件"),
+    "GRACE_CHANGED": both("Grace changed", "宽限期变更"),
+    "MAINTENANCE_CHANGED": both("End of maintenance changed", "维护截止日期变更"),
+    "NOTE_ADDED": both("Note added", "添加备注"),
+    "DEVICE_ACTIVATED": both("New device activated", "新设备激活"),
+    "DEVICE_RETURNED": both("Device took its place again", "设备重新占用名额"),
+    "DEVICE_RELEASED": both("Place of a device released", "设备名额已释放"),
+    "REVOCATIONS_MOVED": both("Revocation list moved", "撤销清单已迁移"),
+    "PRODUCT_CHANGED": both("Product changed", "产品变更"),
+    "RELEASE_PUBLISHED": both("Version published", "版本已发布"),
+    "RELEASE_CHANGED": both("Share of a version changed", "版本灰度变更"),
+    "RELEASE_WITHDRAWN": both("Version withdrawn", "版本已撤回"),
+    "DELIVERY_PARKED": both("Delivery refused and parked", "上报被拒，已搁置"),
+    "DELIVERY_RETRIED": both("Delivery retried", "重新上报"),
+    "DELIVERY_DROPPED": both("Delivery given up", "放弃上报"),
+    "MARKETPLACE_PAUSED": both("Calls to the marketplace paused", "暂停调用云商店"),
+    "MARKETPLACE_RESUMED": both("Calls to the marketplace resumed", "恢复调用云商店"),
+    "RECONCILIATION_STARTED": both("Reconciliation started", "对账已开始"),
+    "RECONCILIATION_STOPPED": both("Reconciliation stopped", "对账已停止"),
+    "DIFFERENCE_REPAIRED": both("Difference from the marketplace repaired", "与云商店的差异已修复"),
+    "DIFFERENCE_DISMISSED": both("Difference from the marketplace dismissed", "与云商店的差异已忽略"),
+    "BULK_REQUESTED": both("Approval of a bulk job requested", "批量操作提交审批"),
+    "BULK_STARTED": both("Bulk job started", "批量操作已开始"),
+    "BULK_APPROVED": both("Bulk job approved", "批量操作已批准"),
+    "BULK_REJECTED": both("Bulk job rejected", "批量操作已驳回"),
+    "BULK_STOPPED": both("Bulk job stopped", "批量操作已停止"),
+    "BULK_FINISHED": both("Bulk job finished", "批量操作已完成"),
+    "KEY_MADE": both("Signing key created", "签名密钥已创建"),
+    "KEY_RETIRED": both("Signing key retired", "签名密钥已停用"),
+    "SETUP_LINK_MADE": both("Set-up link created", "初始设置链接已创建"),
+    "ACCOUNT_ADDED": both("Account added", "账号已添加"),
+    "ACCOUNT_CHANGED": both("Account changed", "账号已修改"),
+    "ACCOUNT_DISABLED": both("Account disabled", "账号已停用"),
+    "ACCOUNT_ENABLED": both("Account enabled", "账号已启用"),
+    "PASSWORD_CHANGED": both("Password changed", "密码已修改"),
+    "PASSWORD_RESET": both("Temporary password given", "密码已重置"),
+    "SECOND_FACTOR_SET": both("Second factor set up", "两步验证已设置"),
+    "RECOVERY_CODES_MADE": both("Recovery codes created", "恢复码已生成"),
+    "RECOVERY_CODE_USED": both("Recovery code used", "恢复码已使用"),
+    "SIGNED_IN": both("Signed in", "登录"),
+    "SIGNED_OUT": both("Signed out", "退出"),
+    "SIGN_IN_FAILED": both("Sign-in failed", "登录失败"),
+    "SIGN_IN_LOCKED": both("Sign-in locked", "登录已锁定"),
+    "SESSIONS_ENDED": both("Sessions ended", "会话已结束"),
+    "TOKEN_MADE": both("API token created", "API 令牌已创建"),
+    "TOKEN_REVOKED": both("API token revoked", "API 令牌已撤销"),
+}
