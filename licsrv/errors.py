@@ -13,6 +13,7 @@
     ├── MarketplaceError                  a call to the marketplace's open API that did not succeed
     │   ├── MarketplaceRefusedError       ... it answered with a refusal
     │   ├── MarketplaceUnansweredError    ... no host answered in time, or the answer was not readable
+    │   │   └── MarketplaceUnreadableError ... it answered, and what was asked cannot be read in the answer
     │   ├── MarketplaceAuthenticationError ... it does not accept the key pair, or has locked it
     │   └── MarketplacePausedError        ... it was not made: calls are paused after authentication failures
     │       └── MarketplaceBusyError      ... it was not made: too many calls are under way
@@ -127,6 +128,18 @@ class MarketplaceUnansweredError(MarketplaceError):
     def __init__(self, message: str, *, error_code: str = "", is_outage: bool = True) -> None:
         super().__init__(message, error_code=error_code)
         self.is_outage = is_outage
+
+
+class MarketplaceUnreadableError(MarketplaceUnansweredError):
+    """The marketplace answered, and a member that decides cannot be read: it counts as no answer, with an alarm.
+
+    Args:
+        members: The members, in the marketplace's spelling.
+    """
+
+    def __init__(self, message: str, *, members: tuple[str, ...]) -> None:
+        super().__init__(message, is_outage=False)
+        self.members = members
 
 
 class MarketplaceAuthenticationError(MarketplaceError):

@@ -126,6 +126,12 @@ def set_product(
     no_features: Annotated[bool, typer.Option("--no-features", help="Take every feature away.")] = False,
     second_signature: SecondSignature = None,
     deliver_as: DeliverAs = None,
+    one_off: Annotated[
+        bool | None,
+        typer.Option(
+            "--one-off/--no-one-off", help="Whether it is sold once, so that its licenses may be without an end."
+        ),
+    ] = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -137,6 +143,7 @@ def set_product(
         "amount_is_places": amount_is_places,
         "second_signature": second_signature,
         "deliver_as": deliver_as,
+        "one_off": one_off,
     }
     wanted = {key: value for key, value in wanted.items() if value is not None}
     if device_limit or no_device_limit:

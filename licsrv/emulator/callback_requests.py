@@ -87,9 +87,12 @@ def _token_query(
     return {name: value for name, value in ({"authToken": token} | query).items() if name not in left_out}
 
 
-def with_query(url: str, query: Mapping[str, str]) -> str:
-    """Add parameters to a URL that may have some already."""
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
+def with_query(url: str, query: Mapping[str, str], *, raw: str = "") -> str:
+    """Add parameters to a URL that may have some already; the one called ``raw`` is not percent-encoded."""
+    if not query:
+        return url
+    written = "&".join(f"{raw}={value}" if name == raw else urlencode({name: value}) for name, value in query.items())
+    return f"{url}{'&' if '?' in url else '?'}{written}"
 
 
 def _milliseconds(moment: datetime) -> str:

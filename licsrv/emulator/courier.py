@@ -260,11 +260,17 @@ class Courier:
         limit = self._settings().callback_time_limit.total_seconds()
         try:
             async with asyncio.timeout(limit):
-                return await self._fetch(message, with_query(message.url, query))
+                return await self._fetch(message, self._url(message, query))
         except TimeoutError:
             return Answer(failure=f"no answer within {limit:g} s")
         except Exception as error:  # an in-process merchant can raise anything; the marketplace only sees a failed call
             return Answer(failure=f"{type(error).__name__}: {error}"[:300])
+
+    def _url(self, message: Message, query: Mapping[str, str]) -> str:
+        slash = "/" if self._take(FaultKind.TRAILING_SLASH, message) else ""
+        raw = "authToken" if self._take(FaultKind.RAW_PLUS, message) else ""
+        base, question, rest = message.url.partition("?")
+        return with_query(f"{base}{slash}{question}{rest}", query, raw=raw)
 
     async def _fetch(self, message: Message, url: str) -> Answer:
         method = "POST" if message.parameters is None else "GET"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
+from licsrv.emulator import rewriting
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.open_api_codes import UNAUTHORIZED_NAME, CommerceCode, OpenApiCode
 
@@ -42,6 +43,12 @@ class FaultKind(StrEnum):
     DOUBLE = "double"
     REORDER = "reorder"
     WRONG_SIGNATURE = "wrong_signature"
+    MEMBERS = "members"
+    DATE_FORM = "date_form"
+    CHARGING_MODE = "charging_mode"
+    CODE_PREFIX = "code_prefix"
+    TRAILING_SLASH = "trailing_slash"
+    RAW_PLUS = "raw_plus"
 
 
 @dataclass
@@ -204,6 +211,12 @@ def _text(default: str) -> Rule:
     return check
 
 
+def _members(value: object) -> str:
+    text = _text("{}")(value)
+    rewriting.replacing(str(text))
+    return str(text)
+
+
 def _nothing(value: object) -> None:
     if value is not None and value is not True:
         raise ControlError("this fault takes no value")
@@ -222,6 +235,12 @@ RULES: dict[tuple[Side, FaultKind], Rule] = {
     (Side.OPEN_API, FaultKind.REFUSE_SIGNATURE): _nothing,
     (Side.OPEN_API, FaultKind.CLOCK_SKEW_SECONDS): _number(-_SKEW_LIMIT, _SKEW_LIMIT),
     (Side.OPEN_API, FaultKind.ERROR_CODE): _word(*_ERROR_CODES, UNAUTHORIZED_NAME),
+    (Side.OPEN_API, FaultKind.MEMBERS): _members,
+    (Side.OPEN_API, FaultKind.DATE_FORM): _word(*rewriting.DATE_FORMS),
+    (Side.OPEN_API, FaultKind.CHARGING_MODE): _text("SUBSCRIPTION"),
+    (Side.OPEN_API, FaultKind.CODE_PREFIX): _word("MKT.", "MKT. ", "CBC."),
+    (Side.CALLBACKS, FaultKind.TRAILING_SLASH): _nothing,
+    (Side.CALLBACKS, FaultKind.RAW_PLUS): _nothing,
     (Side.CALLBACKS, FaultKind.LATE_SECONDS): _number(0, 86_400),
     (Side.CALLBACKS, FaultKind.DOUBLE): _word("fresh", "identical"),
     (Side.CALLBACKS, FaultKind.REORDER): _integer(0, 1000, 2),

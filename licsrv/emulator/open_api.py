@@ -7,8 +7,9 @@ something else.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from licsrv.emulator import rewriting
 from licsrv.emulator.aksk import SignedRequest, parse_authorization
 from licsrv.emulator.deliveries import shown
 from licsrv.emulator.errors import GatewayRefusedError, OpenApiRefusedError
@@ -126,6 +128,7 @@ class OpenApiEndpoint:
         return wording.status, wording.message
 
     def _spoil_answer(self, reply: Reply) -> Reply:
+        reply = self._rewrite(reply)
         if lost := self._take(FaultKind.LOSE_ANSWER):
             outcome = f"{reply.outcome}, answer lost (fault)"
             return Reply(200, b"", outcome, closes=True) if lost.text == "close" else html_reply(502, outcome)
@@ -133,8 +136,24 @@ class OpenApiEndpoint:
             return Reply(200, garbage.text.encode(), f"{reply.outcome}, answer garbled (fault)")
         return reply
 
+    def _rewrite(self, reply: Reply) -> Reply:
+        """Write the answer in another form than documented, where a fault asks for one."""
+        content = reply.content
+        for kind, change in _CHANGES.items():
+            if fault := self._take(kind):
+                content = rewriting.rewritten(content, change(fault.text))
+        return replace(reply, content=content)
+
     def _take(self, kind: FaultKind) -> Fault | None:
         return self._emulator.faults.take(Side.OPEN_API, kind, self._operation.name)
+
+
+_CHANGES: dict[FaultKind, Callable[[str], rewriting.Change]] = {
+    FaultKind.MEMBERS: rewriting.replacing,
+    FaultKind.DATE_FORM: rewriting.dated,
+    FaultKind.CHARGING_MODE: lambda mode: rewriting.replacing(json.dumps({"chargingMode": mode})),
+    FaultKind.CODE_PREFIX: rewriting.prefixed,
+}
 
 
 class UnknownPath:

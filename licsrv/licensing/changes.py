@@ -184,6 +184,8 @@ def change_amount(session: Session, license: License, amount: int, *, cause: Cau
     if license.released_at is not None or license.amount == amount:
         return False
     detail = {"amount": {"before": license.amount, "after": amount}}
+    if license.amount is not None and amount < license.amount and license.places_taken:
+        license.lowered_at = now
     license.amount = amount
     license.facts_changed_at = now
     session.add(license)

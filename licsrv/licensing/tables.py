@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, false
+from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 from licsrv.platform.db import Folded
 
 _NOT_RELEASED = Column("released_at").is_(None)
+_IS_ENDLESS = text("expires_at IS NULL AND released_at IS NULL")
+_IS_LOWERED = Column("lowered_at").is_not(None)
 _IS_FROZEN = Column("frozen_at").is_not(None)
 
 
@@ -17,7 +19,8 @@ class Product(SQLModel, table=True):
     """What the vendor says of a product as the marketplace (or the vendor) numbers it.
 
     ``second_signature`` asks for an ML-DSA-65 signature in its license files; ``deliver_as`` says in which form a
-    license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits.
+    license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits. ``one_off``:
+    sold once, so that its licenses may be without an end.
     """
 
     __tablename__ = "products"
@@ -29,6 +32,7 @@ class Product(SQLModel, table=True):
     features: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     second_signature: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     deliver_as: str = Field(default="auto", max_length=8, sa_column_kwargs={"server_default": "auto"})
+    one_off: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class License(SQLModel, table=True):
@@ -36,12 +40,15 @@ class License(SQLModel, table=True):
 
     ``freeze_stated_at`` and ``expiry_stated_at`` hold the moment at which the authority (not we) stated the fact, so
     that a late message cannot undo a newer one; ``facts_changed_at`` is our own clock at the last such change.
-    ``grace_until`` is the vendor's word: until then it may be used although it has expired.
+    ``grace_until`` is the vendor's word: until then it may be used although it has expired. ``lowered_at``: when its
+    amount last became smaller than the devices in use.
     """
 
     __tablename__ = "licenses"
     __table_args__ = (
         Index("ix_licenses_ending", "expires_at", sqlite_where=_NOT_RELEASED, postgresql_where=_NOT_RELEASED),
+        Index("ix_licenses_endless", "product_id", sqlite_where=_IS_ENDLESS, postgresql_where=_IS_ENDLESS),
+        Index("ix_licenses_lowered", "lowered_at", sqlite_where=_IS_LOWERED, postgresql_where=_IS_LOWERED),
         Index("ix_licenses_frozen", "frozen_at", sqlite_where=_IS_FROZEN, postgresql_where=_IS_FROZEN),
     )
 
@@ -53,6 +60,7 @@ class License(SQLModel, table=True):
     order_line_id: str = Field(default="", max_length=64)
     customer: str = Field(default="", max_length=200)
     amount: int | None = None
+    lowered_at: datetime | None = None
     device_limit: int | None = None
     places_taken: int = 0
     is_test: bool = False

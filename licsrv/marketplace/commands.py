@@ -32,6 +32,13 @@ class ResultCode(StrEnum):
     FINGERPRINT_REQUIRED = "000903"
 
 
+RENEWAL, RENEWAL_CHANGE, CONVERSION = "RENEWAL", "RENEWAL_CHANGE", "TRIAL_TO_FORMAL"
+UNDONE = "UNSUBSCRIBE_RENEWAL_PERIOD"
+"""The scene that takes a renewal back. It names the order of that renewal, or an order of its own: pages disagree
+(online-license-and-sdk.md §3.3, corrections A5)."""
+RENEWALS = frozenset({RENEWAL, RENEWAL_CHANGE})
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeExpiry:
     """Set the license's last moment; absolute, so doing it twice is doing it once. It may move to an earlier one.

@@ -15,10 +15,18 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from licsrv.audit import Action, Cause, record
-from licsrv.errors import KeyringError, MarketplaceError, MarketplacePausedError, MarketplaceRefusedError
+from licsrv.errors import (
+    KeyringError,
+    MarketplaceError,
+    MarketplacePausedError,
+    MarketplaceRefusedError,
+    MarketplaceUnreadableError,
+)
 from licsrv.licensing import changes, store
+from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.licenses import applications, codes, instances
 from licsrv.marketplace.licenses.applications import Issuer
+from licsrv.marketplace.licenses.ends import Unstated
 from licsrv.marketplace.licenses.introduction import activate_or_adopt, refusal_of
 from licsrv.marketplace.open_api.code_answers import Usage
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
@@ -90,14 +98,27 @@ class Deliveries:
             order = await self.api.query_order(message.order_id, message.order_line_id, time_limit=self.time_limit)
         except MarketplaceRefusedError as error:
             return self._refused_order(message, error)
+        except MarketplaceUnreadableError as error:
+            return self._unreadable_order(message, error)
 
-        def effect(session: Session) -> None:
+        def effect(session: Session) -> Again | None:
             now = self.clock.now()
             license = instances.take_order_over(session, message.code, order, asked_at=asked_at, cause=_CAUSE, now=now)
+            if isinstance(license, Unstated):
+                return Again(license.reason)
             if license is not None and license.activated_at is not None:
                 applications.issue_waiting(session, license, self.issuer, cause=_CAUSE, now=now)
+            return None
 
         return Delivered(effect)
+
+    def _unreadable_order(self, message: QueryOrder, error: MarketplaceUnreadableError) -> Verdict:
+        subject, members = message.code or message.order_id, error.members
+
+        def effect(session: Session) -> None:
+            marketplace.note_reading(session, subject, members, now=self.clock.now())
+
+        return Again(_reason(error), effect)
 
     def _refused_order(self, message: QueryOrder, error: MarketplaceRefusedError) -> Verdict:
         """Note on the license that the marketplace does not know its order; a repeated newInstance asks again."""
@@ -124,8 +145,9 @@ class Deliveries:
         except MarketplaceRefusedError as error:
             return self._refused_activation(message, error)
 
-        def effect(session: Session) -> None:
-            codes.take_over(session, message.code, found, cause=_CAUSE, now=self.clock.now())
+        def effect(session: Session) -> Again | None:
+            taken = codes.take_over(session, message.code, found, cause=_CAUSE, now=self.clock.now())
+            return Again(taken.reason) if isinstance(taken, Unstated) else None
 
         return Delivered(effect)
 

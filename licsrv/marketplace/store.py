@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts
 from licsrv.licensing.tables import Device, DevicePart, License
+from licsrv.marketplace.commands import UNDONE
 from licsrv.marketplace.provisional import Granted
 from licsrv.marketplace.tables import (
     Application,
@@ -25,6 +26,7 @@ from licsrv.marketplace.tables import (
     MarketplaceView,
     OrderRecord,
     ProvisionalGrant,
+    UnreadAnswer,
 )
 from licsrv.platform.db import add_missing, execute, table_of
 
@@ -32,11 +34,12 @@ _RECEIPT = select(table_of(CallbackReceipt).c.message).where(
     table_of(CallbackReceipt).c.digest == bindparam("of_digest")
 )
 _orders = table_of(LicenseOrder).c
-_HAS_ORDER = select(_orders.license_id).where(
+_records = table_of(OrderRecord).c
+_NAMED = select(table_of(LicenseOrder)).where(
     _orders.license_id == bindparam("of_license"),
     _orders.order_id == bindparam("of_order"),
     _orders.order_line_id == bindparam("of_line"),
-    _orders.scene == bindparam("of_scene"),
+    _orders.scene.in_(bindparam("of_scenes", expanding=True)),
 )
 _LOG = insert(table_of(CallbackRecord))
 
@@ -65,17 +68,36 @@ def log_callback(session: Session, row: Mapping[str, Any]) -> None:
 
 
 def add_order(
-    session: Session, license_id: str, order_id: str, order_line_id: str, scene: str, *, now: datetime
+    session: Session,
+    license_id: str,
+    *,
+    order_id: str,
+    scene: str,
+    now: datetime,
+    order_line_id: str = "",
+    ends_at: datetime | None = None,
 ) -> None:
-    """Note an order of a license; noting it again changes nothing."""
-    row = {"license_id": license_id, "order_id": order_id, "order_line_id": order_line_id, "scene": scene, "at": now}
-    add_missing(session, LicenseOrder, "license_id", [row])
+    """Note an order of a license, and the end that it states; noting it again changes nothing."""
+    key = {"license_id": license_id, "order_id": order_id, "order_line_id": order_line_id, "scene": scene}
+    add_missing(session, LicenseOrder, "license_id", [{**key, "at": now, "ends_at": ends_at}])
 
 
-def has_order(session: Session, license_id: str, order_id: str, order_line_id: str, scene: str) -> bool:
-    """Whether an order line was named for a license in this scene."""
-    key = {"of_license": license_id, "of_order": order_id, "of_line": order_line_id, "of_scene": scene}
-    return execute(session, _HAS_ORDER, key).first() is not None
+def named_in(session: Session, license_id: str, scenes: Collection[str], *, order: tuple[str, str]) -> Any:
+    """Return the row of an order line that was named for a license in one of these scenes, or None."""
+    key = {"of_license": license_id, "of_order": order[0], "of_line": order[1], "of_scenes": sorted(scenes)}
+    return execute(session, _NAMED, key).first()
+
+
+def last_undone_at(session: Session, license_id: str) -> datetime | None:
+    """Return when the latest order that took a renewal back was placed; None where there is none.
+
+    Until the marketplace has said when, the moment counts at which its callback came.
+    """
+    placed_at = func.coalesce(_records.placed_at, _orders.at)
+    same_line = and_(_records.order_id == _orders.order_id, _records.order_line_id == _orders.order_line_id)
+    query = select(placed_at).outerjoin_from(table_of(LicenseOrder), table_of(OrderRecord), same_line)
+    moments = session.scalars(query.where(_orders.license_id == license_id, _orders.scene == UNDONE)).all()
+    return max(moments, default=None)
 
 
 def has_scene(session: Session, license_id: str, scenes: Collection[str]) -> bool:
@@ -149,6 +171,19 @@ def save_view(session: Session, view: MarketplaceView) -> None:
 def view(session: Session, license_id: str) -> MarketplaceView | None:
     """Return what the marketplace said of a license when it was last asked."""
     return session.get(MarketplaceView, license_id)
+
+
+def note_reading(session: Session, subject: str, unread: Collection[str], *, now: datetime) -> None:
+    """Keep which members of the last answer about a license or an order could not be read; none ends the alarm."""
+    if unread:
+        session.merge(UnreadAnswer(subject=subject, members=", ".join(sorted(unread))[:100], seen_at=now))
+    else:
+        session.execute(delete(UnreadAnswer).where(col(UnreadAnswer.subject) == subject))
+
+
+def unread_answers(session: Session, limit: int) -> Sequence[UnreadAnswer]:
+    """Return the answers that could not be read, the newest first."""
+    return session.scalars(select(UnreadAnswer).order_by(col(UnreadAnswer.seen_at).desc()).limit(limit)).all()
 
 
 def callbacks(session: Session, *, code: str | None = None, limit: int = 50) -> Sequence[CallbackRecord]:

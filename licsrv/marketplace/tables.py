@@ -51,7 +51,10 @@ class CallbackRecord(SQLModel, table=True):
 
 
 class LicenseOrder(SQLModel, table=True):
-    """An order that touched a license: the first purchase and every renewal have an order of their own."""
+    """An order that touched a license: the first purchase and every renewal have an order of their own.
+
+    ``ends_at`` is the end that its callback stated.
+    """
 
     __tablename__ = "license_orders"
     __table_args__ = (
@@ -65,6 +68,7 @@ class LicenseOrder(SQLModel, table=True):
     order_line_id: str = Field(primary_key=True, max_length=64)
     scene: str = Field(primary_key=True, max_length=64)
     at: datetime
+    ends_at: datetime | None = None
 
 
 class Instance(SQLModel, table=True):
@@ -123,6 +127,20 @@ class MarketplaceView(SQLModel, table=True):
     expires_at: datetime | None = None
     asked_at: datetime
     answer: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class UnreadAnswer(SQLModel, table=True):
+    """An answer about a license or an order that could not be read; gone when a later one can.
+
+    ``subject`` is the license's code, or the order's number where there is no license; ``members`` are those members
+    that could not be read.
+    """
+
+    __tablename__ = "marketplace_unread_answers"
+
+    subject: str = Field(primary_key=True, max_length=64)
+    members: str = Field(max_length=100)
+    seen_at: datetime
 
 
 class Gate(SQLModel, table=True):

@@ -25,11 +25,15 @@ class State(StrEnum):
     DROPPED = "DROPPED"
 
 
+Effect = Callable[[Session], "Again | None"]
+"""Writes what the answer means; returns ``Again`` where the answer cannot be used yet."""
+
+
 @dataclass(frozen=True)
 class Delivered:
     """Delivered. ``effect`` writes what the answer means, in the transaction that settles the row."""
 
-    effect: Callable[[Session], None] | None = None
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,15 @@ class Refused:
     """Refused for good: parked with the reason. ``effect`` as in :class:`Delivered`."""
 
     reason: str
-    effect: Callable[[Session], None] | None = None
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)
 class Again:
-    """Not delivered; try again after the usual delay."""
+    """Not delivered; try again after the usual delay. ``effect`` as in :class:`Delivered`, and answers None."""
 
     reason: str
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)

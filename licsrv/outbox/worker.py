@@ -243,13 +243,12 @@ class Worker:
         """Write the outcome of a try, in one transaction with the effect of the answer."""
         if not store.still_mine(session, claimed, self._owner):
             return "lost"  # our lease ended and another worker has the row: its outcome counts
+        verdict = _with_effect(session, verdict)
         match verdict:
-            case Delivered(effect):
-                _apply(effect, session)
+            case Delivered():
                 store.settle(session, claimed.id, state=State.DELIVERED, error=None, now=now)
                 return State.DELIVERED.lower()
-            case Refused(reason, effect):
-                _apply(effect, session)
+            case Refused(reason):
                 return self._park(session, claimed, reason, now=now)
             case Again(reason) if rules.is_given_up(claimed.attempts, self._max_attempts):
                 return self._park(session, claimed, f"given up: {reason}", now=now)
@@ -274,9 +273,10 @@ def _read(kind: type[Message], claimed: Claimed) -> Message | Refused:
         return Refused(str(error))
 
 
-def _apply(effect: Callable[[Session], None] | None, session: Session) -> None:
-    if effect is not None:
-        effect(session)
+def _with_effect(session: Session, verdict: Verdict) -> Verdict:
+    """Write what the answer means; return the verdict, or the one that the effect answers instead."""
+    effect = None if isinstance(verdict, Postponed) else verdict.effect
+    return verdict if effect is None else effect(session) or verdict
 
 
 def _left_to_its_lease(claimed: Claimed) -> str:

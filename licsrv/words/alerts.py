@@ -27,4 +27,19 @@ PARKED = Noun(
 PROBES_FAILED = Noun(
     "1 probe of the marketplace failed.", "{count} probes of the marketplace failed.", "{count} 个探测失败。"
 )
+UNREAD_ANSWERS = Noun(
+    "1 answer of the marketplace about {names} cannot be read.",
+    "{count} answers of the marketplace cannot be read, the newest about {names}.",
+    "云商店有 {count} 条答复无法读取，最近的涉及 {names}。",
+)
+ENDLESS = Noun(
+    "1 license has no end, and its product is not marked as sold once.",
+    "{count} licenses have no end, and their products are not marked as sold once.",
+    "{count} 个许可证没有到期时间，而其产品未标记为一次性售卖。",
+)
+OVERFULL = Noun(
+    "1 license has more devices in use than places.",
+    "{count} licenses have more devices in use than places.",
+    "{count} 个许可证的在用设备多于名额。",
+)
 CALLBACKS_FAILED = Noun("1 callback failed.", "{count} callbacks failed.", "{count} 个回调失败。")

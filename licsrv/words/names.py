@@ -162,6 +162,8 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "callbacks": both("Callbacks", "回调"),
         "probes": both("Probes", "探测"),
         "reconciliation": both("Reconciliation", "对账"),
+        "ends": both("Ends", "到期时间"),
+        "places": both("Places", "名额"),
     },
     "key_state": {
         "signing": both("signing", "使用中"),

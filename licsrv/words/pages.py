@@ -107,6 +107,7 @@ PAGES: Mapping[str, str] = {
     "Found by": "匹配",
     "From": "从",
     "Frozen by the marketplace": "被云商店冻结",
+    "More devices than places": "在用设备多于名额",
     "Give it to {name}. It is shown only once and must be changed at the first sign-in.": "请转交给 {name}。它只显示这一次，首次登录时必须修改。",
     "Give up": "放弃",
     "Given": "原文",

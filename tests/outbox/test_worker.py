@@ -458,3 +458,19 @@ def rows_as_text(database: Database) -> list[tuple[str, str | None]]:
     with transaction(database) as session:
         found = session.execute(text("SELECT state, last_error FROM outbox ORDER BY id")).all()
     return [(state, error) for state, error in found]
+
+
+@pytest.mark.parametrize("verdict", [Delivered, lambda effect: Refused("no", effect)], ids=["delivered", "refused"])
+async def test_an_answer_that_cannot_be_used_yet_is_asked_for_again(
+    database: Database, writer: Writer, clock: StandingClock, verdict: Callable[[Any], Verdict]
+) -> None:
+    put(database, ("query", "k"))
+
+    await deliver(writer, clock, verdict(lambda _: Again("no end")), verdict(lambda _: None))
+    found = row(database)
+    assert (found.state, found.attempts, found.last_error) == ("WAITING", 1, "no end")
+
+    clock.advance(seconds=2)
+    await deliver(writer, clock, Again("no answer", mark("noted")))
+    found, trace = rows(database)
+    assert (found.state, found.attempts, found.last_error, trace.ordering_key) == ("WAITING", 2, "no answer", "noted")

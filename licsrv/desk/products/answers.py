@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import Field
 from sqlmodel import Session
 
 from licsrv.desk.products import store
@@ -21,6 +22,7 @@ class ProductShown(Body):
     features: list[str]
     second_signature: bool
     deliver_as: str
+    one_off: bool = Field(description="sold once: its licenses may be without an end")
 
 
 class Products(Body):

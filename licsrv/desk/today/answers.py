@@ -32,6 +32,8 @@ from licsrv.words import alerts as words
 from licsrv.words.sentences import Sentence, moment, same, span
 
 MOST = 50
+_NAMED = 3
+_LOOKED_AT = 500
 SOON = timedelta(days=30)
 RECENT = timedelta(days=1)
 STILL = timedelta(minutes=15)
@@ -81,6 +83,11 @@ class BoardAnswer(Body):
     ending: list[LicenseLine]
     refused: list[RefusedShown]
     frozen: list[LicenseLine]
+    overfull: list[LicenseLine] = Field(description="more devices in use than places: what was bought was lowered")
+    unread_answers: list[str] = Field(
+        description="licenses or orders about which the marketplace's answer is unreadable"
+    )
+    endless: int = Field(description="sold by the marketplace without an end, of products not marked as sold once")
     outbox: OutboxShown
     callbacks: list[Callback] = Field(description="signed ones that were refused and did not succeed since; a day's")
     unsigned_callbacks: int = Field(description="with a wrong signature, a day's")
@@ -114,6 +121,9 @@ def board(
         ending=_ending(session, view),
         refused=_refused(session, now, zone),
         frozen=showing.license_lines(session, store.frozen(session, MOST), view),
+        overfull=_overfull(session, view),
+        unread_answers=[row.subject for row in marketplace.unread_answers(session, MOST)],
+        endless=store.count_endless(session),
         outbox=_outbox(session, now),
         callbacks=[callbacks.shown(row) for row in failed],
         unsigned_callbacks=store.count_unsigned(session, now - RECENT),
@@ -129,6 +139,12 @@ def board(
 def _ending(session: Session, view: View) -> list[LicenseLine]:
     rows = store.ending(session, after=view.now, before=view.now + SOON, limit=MOST)
     return showing.license_lines(session, rows, view)
+
+
+def _overfull(session: Session, view: View) -> list[LicenseLine]:
+    """Return licenses whose amount was lowered below the devices in use; those keep working until staff decides."""
+    lines = showing.license_lines(session, store.lowered(session, _LOOKED_AT), view)
+    return [line for line in lines if line.places_taken > line.places][:MOST]
 
 
 def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown]:
@@ -174,6 +190,7 @@ def _alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
     yield from _clock_alerts(shown)
     yield from _outbox_alerts(shown, now)
     yield from _callback_alerts(shown)
+    yield from _license_alerts(shown)
     if count := sum(shown.open_differences.values()):
         yield Alert(area="reconciliation", says=words.DIFFERENCES(count))
 
@@ -199,6 +216,15 @@ def _outbox_alerts(shown: BoardAnswer, now: datetime) -> Iterator[Alert]:
         yield Alert(area="outbox", says=words.WAITING(shown.outbox.waiting, span=span(now - oldest)))
     if shown.outbox.parked:
         yield Alert(area="outbox", says=words.PARKED(shown.outbox.parked))
+
+
+def _license_alerts(shown: BoardAnswer) -> Iterator[Alert]:
+    if unread := shown.unread_answers:
+        yield Alert(area="ends", says=words.UNREAD_ANSWERS(len(unread), names=same(", ".join(unread[:_NAMED]))))
+    if shown.endless:
+        yield Alert(area="ends", says=words.ENDLESS(shown.endless))
+    if shown.overfull:
+        yield Alert(area="places", says=words.OVERFULL(len(shown.overfull)))
 
 
 def _callback_alerts(shown: BoardAnswer) -> Iterator[Alert]:

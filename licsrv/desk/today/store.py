@@ -11,7 +11,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing.tables import License, RefusedDevice
+from licsrv.licensing import origins
+from licsrv.licensing.tables import License, Product, RefusedDevice
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
@@ -35,6 +36,30 @@ def frozen(session: Session, limit: int) -> Sequence[License]:
     """Return frozen licenses that are not over, the last frozen first."""
     query = select(License).where(col(License.frozen_at).is_not(None), col(License.released_at).is_(None))
     return session.scalars(query.order_by(col(License.frozen_at).desc()).limit(limit)).all()
+
+
+def lowered(session: Session, limit: int) -> Sequence[License]:
+    """Return licenses whose amount was lowered while devices used them, the last lowered first."""
+    query = select(License).where(col(License.lowered_at).is_not(None), col(License.released_at).is_(None))
+    return session.scalars(query.order_by(col(License.lowered_at).desc()).limit(limit)).all()
+
+
+def count_endless(session: Session) -> int:
+    """Count live licenses of the marketplace without an end whose products are not marked as sold once."""
+    query = (
+        select(func.count())
+        .select_from(License)
+        .outerjoin(Product, col(Product.product_id) == col(License.product_id))
+        .where(
+            col(License.expires_at).is_(None),
+            col(License.released_at).is_(None),
+            col(License.revoked_at).is_(None),
+            col(License.activated_at).is_not(None),
+            col(License.source) != origins.MANUAL,
+            col(Product.one_off).is_not(True),
+        )
+    )
+    return session.scalar(query) or 0
 
 
 def refused_since(session: Session, since: datetime, limit: int) -> Sequence[RefusedDevice]:

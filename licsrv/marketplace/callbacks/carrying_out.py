@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 from sqlmodel import Session
 
@@ -23,6 +23,10 @@ from licsrv.licensing import store as licenses
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store
 from licsrv.marketplace.commands import (
+    CONVERSION,
+    RENEWAL,
+    RENEWALS,
+    UNDONE,
     ApplyForLicense,
     ChangeExpiry,
     ChangeOrder,
@@ -48,9 +52,7 @@ from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryLicense, QueryOrder
 
 # A renewal only extends; every other scene (an unknown one, too) states the end.
-_RENEWAL = "RENEWAL"
-_CONVERSION = "TRIAL_TO_FORMAL"
-_AFTER_CONVERSION = frozenset({_CONVERSION, _RENEWAL, "RENEWAL_CHANGE"})
+_AFTER_CONVERSION = frozenset({CONVERSION, *RENEWALS})
 _UPGRADE, _EXPIRY, _RELEASE = "UPGRADE", "EXPIRY", "RELEASE"
 
 
@@ -130,14 +132,24 @@ def _change_license(
 
 def _ask_afterwards(session: Session, license: License, command: LicenseCommand, *, now: datetime) -> None:
     """Ask the marketplace for its own word: about the code, or about the order that changed an instance."""
-    by = asked_by(license.source)
-    if by is AskedBy.CODE:
-        outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
-    elif by is AskedBy.ORDER and isinstance(command, ChangeExpiry | ChangeOrder):
+    if _concerns_order(command, session, license):
         order = QueryOrder(
             license.id, code=license.code, order_id=command.order_id, order_line_id=command.order_line_id
         )
         outbox.enqueue(session, order, now=now)
+    if asked_by(license.source) is AskedBy.CODE:  # last: its word on the code settles what the order left open
+        outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
+
+
+def _concerns_order(
+    command: LicenseCommand, session: Session, license: License
+) -> TypeGuard[ChangeExpiry | ChangeOrder]:
+    """Whether the order that a message names has to be asked about."""
+    if isinstance(command, ChangeOrder):
+        return asked_by(license.source) is AskedBy.ORDER
+    if isinstance(command, ChangeExpiry):
+        return asked_by(license.source) is AskedBy.ORDER or is_undecided(session, license, command)
+    return False
 
 
 def _receipt_digest(message: Message) -> str | None:
@@ -168,14 +180,15 @@ def _apply(
             # Not what was asked for means late, by a clock that may be ours: the marketplace is asked.
             return changed or (license.frozen_at is not None) is not frozen
         case ChangeOrder(order_id=order_id, order_line_id=line_id):
-            store.add_order(session, license.id, order_id, line_id, _UPGRADE, now=now)
+            store.add_order(session, license.id, order_id=order_id, order_line_id=line_id, scene=_UPGRADE, now=now)
             return True
         case ExpireLicense(order_id=order_id):
-            store.add_order(session, license.id, order_id, "", _EXPIRY, now=now)
+            store.add_order(session, license.id, order_id=order_id, scene=_EXPIRY, now=now)
             return _expire(session, license, stated_at=stated_at, cause=cause, now=now)
         case ReleaseLicense(order_id=order_id, order_line_id=line_id):
             if order_id:
-                store.add_order(session, license.id, order_id, line_id or "", _RELEASE, now=now)
+                line_id = line_id or ""
+                store.add_order(session, license.id, order_id=order_id, order_line_id=line_id, scene=_RELEASE, now=now)
             return changes.release(session, license, cause=cause, now=now)
     assert_never(command)
 
@@ -184,9 +197,20 @@ def _change_expiry(
     session: Session, license: License, command: ChangeExpiry, *, stated_at: datetime, cause: Cause, now: datetime
 ) -> bool:
     may_shorten = _may_shorten(session, license, command)
-    store.add_order(session, license.id, command.order_id, command.order_line_id, command.scene, now=now)
-    if not may_shorten and _is_undone(session, license, command):
+    is_late = is_undecided(session, license, command)
+    store.add_order(
+        session,
+        license.id,
+        order_id=command.order_id,
+        order_line_id=command.order_line_id,
+        scene=command.scene,
+        ends_at=command.expires_at,
+        now=now,
+    )
+    if command.scene in RENEWALS and instances.is_undone(session, license.id, command.order_id, command.order_line_id):
         return False
+    if is_late:
+        return True
     changed = changes.change_expiry(
         session, license, command.expires_at, stated_at=stated_at, may_shorten=may_shorten, cause=cause, now=now
     )
@@ -202,14 +226,18 @@ def _may_shorten(session: Session, license: License, command: ChangeExpiry) -> b
     A conversion of a trial is absolute, once: repeated, or after a renewal, which only a converted license has, it
     comes late.
     """
-    if command.scene == _RENEWAL:
+    if command.scene == RENEWAL:
         return False
-    return command.scene != _CONVERSION or not store.has_scene(session, license.id, _AFTER_CONVERSION)
+    return command.scene != CONVERSION or not store.has_scene(session, license.id, _AFTER_CONVERSION)
 
 
-def _is_undone(session: Session, license: License, renewal: ChangeExpiry) -> bool:
-    """Whether a renewal was taken back before it arrived."""
-    return store.has_order(session, license.id, renewal.order_id, renewal.order_line_id, instances.UNDONE)
+def is_undecided(session: Session, license: License, command: ChangeExpiry) -> bool:
+    """Whether only the orders' own times can tell if a renewal holds, because a renewal was taken back before it came.
+
+    The message that took it back may name an order of its own, so this may be that very renewal, delivered late. It
+    is applied when the answer about its order says that it was placed afterwards.
+    """
+    return command.scene in RENEWALS and store.has_scene(session, license.id, {UNDONE})
 
 
 def _expire(session: Session, license: License, *, stated_at: datetime, cause: Cause, now: datetime) -> bool:

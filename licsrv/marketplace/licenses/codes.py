@@ -12,6 +12,8 @@ from licsrv.licensing import changes, store
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store as marketplace
+from licsrv.marketplace.licenses import ends
+from licsrv.marketplace.licenses.ends import Unstated
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState, ReportedStatus
 from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.marketplace.tables import MarketplaceView
@@ -21,8 +23,18 @@ from licsrv.marketplace.tables import MarketplaceView
 ALIVE_WITHOUT_EXPIRY = timedelta(days=2)
 
 
-def take_over(session: Session, code: str, found: Activation | CodeState, *, cause: Cause, now: datetime) -> License:
-    """Make a license of what activating (or querying an activated code) told; the second time changes nothing."""
+def take_over(
+    session: Session, code: str, found: Activation | CodeState, *, cause: Cause, now: datetime
+) -> License | Unstated:
+    """Make a license of what the marketplace says of an activated code; the second time changes nothing.
+
+    An answer that does not say when the license ends makes none: see :mod:`licsrv.marketplace.licenses.ends`.
+    """
+    unstated = _unstated_end(session, code, found)
+    unread = {*found.unread, unstated.member} if unstated is not None else found.unread
+    marketplace.note_reading(session, code, unread, now=now)
+    if unstated is not None:
+        return unstated
     purchase = Purchase(
         code=code,
         source=AUTHORIZATION_CODE.source,
@@ -35,8 +47,19 @@ def take_over(session: Session, code: str, found: Activation | CodeState, *, cau
     if found.status is ReportedStatus.RELEASED:
         changes.release(session, license, cause=cause, now=now)
     if found.order_id:
-        marketplace.add_order(session, license.id, found.order_id, "", "NEW", now=now)
+        marketplace.add_order(session, license.id, order_id=found.order_id, scene="NEW", now=now)
     return license
+
+
+def _unstated_end(session: Session, code: str, found: Activation | CodeState) -> Unstated | None:
+    """Return why the end of a license that is not confirmed yet is not known; None where it is."""
+    if found.expires_at is not None or found.status in {ReportedStatus.RELEASED, ReportedStatus.EXPIRED}:
+        return None
+    known = store.license_by_code(session, code)
+    if known is not None and known.activated_at is not None:
+        return None
+    product = store.product(session, found.product_id or "")
+    return ends.without_end(product, member="expire_time", is_given="expire_time" in found.unread)
 
 
 def apply_state(
@@ -50,6 +73,7 @@ def apply_state(
     if license is None:
         return
     _keep(session, license, state, asked_at)
+    marketplace.note_reading(session, license.code, state.unread, now=now)
     if asked_at < license.facts_changed_at:
         return
     cause = Cause("marketplace")

@@ -21,16 +21,24 @@ from licsrv.licensing.devices import Terms
 from licsrv.licensing.places import Bought, limit
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store
-from licsrv.marketplace.commands import CheckChange, OpenedInstance, OpenInstance, OpenLicense, Outcome, ResultCode
+from licsrv.marketplace.commands import (
+    RENEWALS,
+    UNDONE,
+    CheckChange,
+    OpenedInstance,
+    OpenInstance,
+    OpenLicense,
+    Outcome,
+    ResultCode,
+)
+from licsrv.marketplace.licenses import ends
+from licsrv.marketplace.licenses.ends import Unstated
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
 from licsrv.marketplace.origins import LICENSE_V1, ONLINE_LICENSE, AskedBy, MarketplaceOrigin
 from licsrv.marketplace.tables import Instance, OrderRecord
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryOrder
 from licsrv.platform.ids import new_id
-
-UNDONE = "UNSUBSCRIBE_RENEWAL_PERIOD"
-"""The scene that takes a renewal back; it names the order of that renewal (§3.3, the reading of the License page)."""
 
 # The marketplace gives an order up after two or three hours of 000004 and pays it back (§4.2): an instance whose order
 # we could not learn by then is called open, because the open API, not the instance, is what is late.
@@ -81,7 +89,14 @@ def _instance(
         if store.add_instance(session, code, command.order_id, command.order_line_id, now=now):
             purchase = Purchase(code, origin.source, order_id=command.order_id, order_line_id=command.order_line_id)
             license = changes.reserve(session, purchase, cause=cause, now=now)
-            store.add_order(session, license.id, command.order_id, command.order_line_id, OrderType.NEW, now=now)
+            store.add_order(
+                session,
+                license.id,
+                order_id=command.order_id,
+                order_line_id=command.order_line_id,
+                scene=OrderType.NEW,
+                now=now,
+            )
             if origin.asked_by is AskedBy.ORDER:
                 _ask_order(session, license, now=now)
         found = store.instance_of_order(session, command.order_id, command.order_line_id)
@@ -151,28 +166,42 @@ def _ask_order(session: Session, license: License, *, now: datetime) -> None:
 
 def take_order_over(
     session: Session, code: str, order: Order, *, asked_at: datetime, cause: Cause, now: datetime
-) -> License | None:
+) -> License | Unstated | None:
     """Make a license what its order says; return it, or None where no license has this code.
+
+    An order without an end confirms no license whose product is not marked as sold once; an end that a callback has
+    stated stays.
 
     The first order confirms it. A later one changes product and amount, and may extend: when it ends is stated exactly
     by refreshInstance, which also alone shortens (an unsubscribed renewal). The order of a renewal that was taken back
     still says what was bought then; that holds no more.
     """
     _keep(session, order, asked_at)
+    store.note_reading(session, code or order.order_id, order.unread, now=now)
     license = licenses.license_for_update(session, code) if code else None
-    if license is None or store.has_order(session, license.id, order.order_id, order.order_line_id, UNDONE):
+    if license is None or is_undone(session, license.id, order.order_id, order.order_line_id):
         return license
     if license.activated_at is None and order.type in _FIRST | _CHANGING:
+        unstated = _unstated_end(session, license, order)
+        if unstated is not None:
+            store.note_reading(session, code, {*order.unread, unstated.member}, now=now)
+            return unstated
         return changes.confirm(session, _purchase(license, order), cause=cause, now=now)
     if order.type in _CHANGING:
         _change(session, license, order, asked_at=asked_at, cause=cause, now=now)
     return license
 
 
+def _unstated_end(session: Session, license: License, order: Order) -> Unstated | None:
+    if order.expires_at is not None or license.expires_at is not None:
+        return None
+    product = licenses.product(session, order.product_id or license.product_id)
+    return ends.without_end(product, member="expireTime", is_given=False)
+
+
 def _purchase(license: License, order: Order) -> Purchase:
-    # A refreshInstance that came before the order's answer has stated a later end already.
-    known = license.expires_at
-    later = max(order.expires_at, known) if order.expires_at is not None and known is not None else order.expires_at
+    # A refreshInstance that came before the order's answer has stated an end already.
+    later = max((end for end in (order.expires_at, license.expires_at) if end is not None), default=None)
     return Purchase(
         code=license.code,
         source=license.source,
@@ -193,12 +222,29 @@ def _change(
         changes.change_product(session, license, order.product_id, cause=cause, now=now)
     if order.amount is not None and is_latest:
         changes.change_amount(session, license, order.amount, cause=cause, now=now)
-    if order.expires_at is not None:
+    ends_at = _renewed_until(session, license, order)
+    if ends_at is not None:
         # Callbacks carry the time of the marketplace's clock, which may go before ours; this answer is newer than them.
         stated_at = max(asked_at, license.expiry_stated_at or asked_at)
-        changes.change_expiry(
-            session, license, order.expires_at, stated_at=stated_at, may_shorten=False, cause=cause, now=now
-        )
+        changes.change_expiry(session, license, ends_at, stated_at=stated_at, may_shorten=False, cause=cause, now=now)
+
+
+def is_undone(session: Session, license_id: str, order_id: str, order_line_id: str) -> bool:
+    """Whether an order was taken back by a message that names this very order."""
+    return store.named_in(session, license_id, {UNDONE}, order=(order_id, order_line_id)) is not None
+
+
+def _renewed_until(session: Session, license: License, order: Order) -> datetime | None:
+    """Return until when an order extends a license; None where a renewal was taken back after it was placed.
+
+    The orders' own times decide, not the order in which messages came. The end that the order's callback stated counts
+    before the one that the order's answer gives: it is exact.
+    """
+    undone_at = store.last_undone_at(session, license.id)
+    if undone_at is not None and (order.placed_at is None or order.placed_at <= undone_at):
+        return None
+    named = store.named_in(session, license.id, RENEWALS, order=(order.order_id, order.order_line_id))
+    return named.ends_at if named is not None and named.ends_at is not None else order.expires_at
 
 
 def _is_older(order: Order, latest_placed_at: datetime | None) -> bool:

@@ -34,6 +34,7 @@ from licsrv.licensing.fingerprints import HashedParts
 from licsrv.marketplace import provisional
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.licenses import codes
+from licsrv.marketplace.licenses.ends import Unstated
 from licsrv.marketplace.open_api import codes as open_api_codes
 from licsrv.marketplace.open_api.code_answers import Activation, CodeState
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
@@ -152,7 +153,30 @@ class MarketplaceAuthority:
             await self._provide(code, applicant, cause)
             return
         now = self._clock.now()
-        await self._writer.run(lambda session: codes.take_over(session, code, found, cause=cause, now=now))
+        if not await self._writer.run(lambda session: self._take_over(session, code, found, cause=cause, now=now)):
+            raise MarketplaceUnavailableError(
+                "The marketplace does not say when this license ends.",
+                action="Ask the vendor's support.",
+                retry_after=_RETRY_AFTER,
+            )
+
+    def _take_over(
+        self, session: Session, code: str, found: Activation | CodeState, *, cause: Cause, now: datetime
+    ) -> bool:
+        """Make a license of the answer, a provisional one where its end is not known; whether there is one."""
+        taken = codes.take_over(session, code, found, cause=cause, now=now)
+        if not isinstance(taken, Unstated):
+            return True
+        _log.error("the marketplace's answer does not say when a license ends", reason=taken.reason)
+        span = self._settings.provisional_span
+        if not span or store.license_for_update(session, code) is not None:
+            return False
+        license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
+        license.product_id, license.order_id = found.product_id or "", found.order_id or ""
+        license.amount = found.amount
+        session.add(license)
+        outbox.enqueue(session, ActivateLicense(license.id, code=code), now=now)
+        return True
 
     async def _activate_or_adopt(self, code: str) -> Activation | CodeState:
         return await activate_or_adopt(self._api, code, self._settings.time_limit)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from licsrv.marketplace import compact_time
+from licsrv.marketplace.open_api import amounts
 from licsrv.platform.strict_json import MalformedJsonError, loads_object, strings_in
 
 MAX_CODES = 100
@@ -26,7 +27,6 @@ _INFO = "license_code_info"
 _FAILURES_PREFIX = "check_fail_"  # GAP: the page cuts the member's name off after this
 _WORD = re.compile(r"""[^\s,;:'"\[\]{}]+""")
 _LONGEST_PRODUCT, _LONGEST_ORDER = 128, 64
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 class ReportedStatus(StrEnum):
@@ -42,7 +42,7 @@ class ReportedStatus(StrEnum):
 class Activation:
     """A code was activated. ``expires_at`` is an estimate; the query's is authoritative (§2.2).
 
-    ``raw`` is ``license_code_info`` as it came.
+    ``raw`` is ``license_code_info`` as it came; ``unread`` names members that were given and cannot be read.
     """
 
     status: ReportedStatus
@@ -51,11 +51,15 @@ class Activation:
     order_id: str | None
     amount: int | None
     raw: str
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CodeState:
-    """The authoritative state of a code; ``raw`` is the whole ``data`` of the answer (§2.3)."""
+    """The authoritative state of a code; ``raw`` is the whole ``data`` of the answer (§2.3).
+
+    ``unread`` names members that were given and cannot be read.
+    """
 
     status: ReportedStatus
     expires_at: datetime | None
@@ -64,6 +68,7 @@ class CodeState:
     order_id: str | None
     amount: int | None
     raw: dict[str, object] = field(hash=False)
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,9 @@ def activation(data: object) -> Activation:
         expires_at=_moment(info, "expire_time"),
         product_id=_id(info, "product_id", _LONGEST_PRODUCT),
         order_id=_id(info, "order_id", _LONGEST_ORDER),
-        amount=_amount(info),
+        amount=amounts.read(info.get("amount")),
         raw=given if isinstance(given, str) else _rendered(given),
+        unread=_unread(info),
     )
 
 
@@ -114,8 +120,9 @@ def code_state(data: object) -> CodeState:
         activated_at=_moment(info, "activate_time"),
         product_id=_id(info, "product_id", _LONGEST_PRODUCT),
         order_id=_id(info, "order_id", _LONGEST_ORDER),
-        amount=_amount(info),
+        amount=amounts.read(info.get("amount")),
         raw=raw,
+        unread=_unread(info),
     )
 
 
@@ -177,6 +184,8 @@ def _moment(info: Mapping[str, object], name: str) -> datetime | None:
 def _text(info: Mapping[str, object], name: str) -> str | None:
     """Take a string, or a whole number as its digits; blank is absent."""
     value = info.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() or None if isinstance(value, str) else None
@@ -188,6 +197,6 @@ def _id(info: Mapping[str, object], name: str, longest: int) -> str | None:
     return text if text is None or (len(text) <= longest and text.isprintable()) else None
 
 
-def _amount(info: Mapping[str, object]) -> int | None:
-    digits = _text(info, "amount")  # a number in the example, but so are strings elsewhere
-    return int(digits) if digits is not None and _WHOLE_NUMBER.fullmatch(digits) else None
+def _unread(info: Mapping[str, object]) -> tuple[str, ...]:
+    read = {"expire_time": _moment(info, "expire_time"), "amount": amounts.read(info.get("amount"))}
+    return tuple(name for name, value in read.items() if value is None and amounts.is_given(info.get(name)))

@@ -22,6 +22,7 @@ from licsrv.licensing import store as licenses
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.licenses import codes
+from licsrv.marketplace.open_api import amounts
 from licsrv.marketplace.open_api.code_answers import CodeState, ReportedStatus
 from licsrv.marketplace.origins import AskedBy, asked_by
 from licsrv.marketplace.reconciliation import rules
@@ -209,8 +210,9 @@ def _take_code_over(
 
 
 def _take_amount_over(session: Session, license: License, word: Word, cause: Cause, now: datetime) -> None:
-    if word.amount is not None and rules.is_amount(word.amount):
-        changes.change_amount(session, license, word.amount, cause=cause, now=now)
+    amount = amounts.read(word.amount)
+    if amount is not None:
+        changes.change_amount(session, license, amount, cause=cause, now=now)
 
 
 def _raw(session: Session, license: License) -> dict[str, object]:

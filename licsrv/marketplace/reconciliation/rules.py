@@ -15,7 +15,8 @@ from typing import Protocol
 
 from licsrv.licensing import lifecycle
 from licsrv.licensing.lifecycle import Status
-from licsrv.marketplace.open_api import codes
+from licsrv.marketplace.commands import RENEWALS, UNDONE
+from licsrv.marketplace.open_api import amounts, codes
 from licsrv.marketplace.open_api.code_answers import CodeState, ReportedStatus
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
 
@@ -26,7 +27,6 @@ WORKED_OUT = timedelta(days=2)
 
 NOT_ACTIVATED, NOT_RECEIVED = "NOT_ACTIVATED", "NOT_RECEIVED"
 _SAME_SECOND = timedelta(seconds=1)
-_MOST = 10**9  # more than any column of ours holds is no amount
 _LONGEST_PRODUCT = 128
 _NO_STATUS = frozenset({"", "UNKNOWN"})  # an order states none; a new word says nothing that we understand
 _REFUSED_STATES = {
@@ -143,13 +143,8 @@ def _stated(ours: Ours, word: Word, now: datetime) -> Iterator[Kind]:
         yield Kind.EXPIRY
     if word.product_id and len(word.product_id) <= _LONGEST_PRODUCT:
         yield Kind.PRODUCT
-    if word.amount is not None and is_amount(word.amount):
+    if amounts.read(word.amount) is not None:
         yield Kind.AMOUNT
-
-
-def is_amount(number: int) -> bool:
-    """Whether a number can be how much was bought."""
-    return 0 < number < _MOST
 
 
 def _unread(ours: Ours, word: Word, now: datetime) -> list[Found]:
@@ -261,8 +256,10 @@ def end(moment: datetime | None) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment is not None else "never"
 
 
-def word_of_code(state: CodeState) -> Word:
-    """Read the answer about a code."""
+def word_of_code(state: CodeState) -> Said:
+    """Read the answer about a code; one whose end cannot be read is none."""
+    if "expire_time" in state.unread:
+        return Silent("the answer states an end that cannot be read")
     return Word(str(state.status), state.expires_at, state.product_id, state.amount)
 
 
@@ -297,17 +294,36 @@ class OrderFacts(Protocol):
         """What it was named for."""
 
 
-def current_order(orders: Collection[OrderFacts], *, ended_by: Collection[str]) -> tuple[str, str] | None:
-    """Return the order and the line that a license stands under, of its orders from the oldest on.
+def current_order(
+    orders: Collection[OrderFacts],
+    *,
+    ended_by: Collection[str],
+    placed: Mapping[tuple[str, str], datetime] | None = None,
+) -> tuple[str, str] | None:
+    """Return the order and the line that a license is under, of its orders from the oldest on.
 
-    It is the last that was named; a renewal that was taken back and an order that ends the license are none.
+    It is the last that was named; a renewal that was taken back and an order that ends the license are none. A message
+    that takes a renewal back may name an order of its own: renewals that were placed before it hold no more.
 
     Args:
         ended_by: The scenes in which an order is named that holds no more.
+        placed: When orders were placed, where that is known.
     """
     over = {(order.order_id, order.order_line_id) for order in orders if order.scene in ended_by}
+    over |= set(_taken_back(orders, placed or {}))
     holding = [(order.order_id, order.order_line_id) for order in orders]
     return next((order for order in reversed(holding) if order not in over), None)
+
+
+def _taken_back(
+    orders: Collection[OrderFacts], placed: Mapping[tuple[str, str], datetime]
+) -> Iterator[tuple[str, str]]:
+    undoing = [placed.get((order.order_id, order.order_line_id)) for order in orders if order.scene == UNDONE]
+    undone_at = max((moment for moment in undoing if moment is not None), default=None)
+    for order in orders:
+        key = (order.order_id, order.order_line_id)
+        if undone_at is not None and order.scene in RENEWALS and key in placed and placed[key] <= undone_at:
+            yield key
 
 
 def as_document(word: Word) -> dict[str, object]:

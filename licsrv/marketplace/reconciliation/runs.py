@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.marketplace.licenses import instances
+from licsrv.marketplace.commands import UNDONE
 from licsrv.marketplace.origins import AskedBy, asked_by
 from licsrv.marketplace.reconciliation import rules, store
 from licsrv.marketplace.reconciliation.rules import Comparison, Found, Ours, Said, Word
@@ -29,7 +29,7 @@ PAGE = 50
 PATIENCE = timedelta(hours=12)
 """A run whose questions nobody has answered for so long is given up."""
 KEPT = timedelta(days=400)
-_ENDED_BY_SCENES = frozenset({"EXPIRY", "RELEASE", instances.UNDONE})
+_ENDED_BY_SCENES = frozenset({"EXPIRY", "RELEASE", UNDONE})
 _WITHOUT_VALUES = frozenset({rules.Kind.UNKNOWN, rules.Kind.UNANSWERED})
 _NOTE, _EXPLAINED = 500, 255
 
@@ -145,16 +145,22 @@ def questions(session: Session, rows: Sequence[Any]) -> list[Question]:
     """Return the question about each of these licenses."""
     online = [row.id for row in rows if asked_by(row.source) is AskedBy.ORDER]
     orders = store.orders_of(session, online) if online else {}
+    placed = store.placed_at_of(session, online) if online else {}
     return [
-        Question(row.id, row.code, _order(row, orders.get(row.id, ())), is_online=asked_by(row.source) is AskedBy.ORDER)
+        Question(
+            row.id,
+            row.code,
+            _order(row, orders.get(row.id, ()), placed),
+            is_online=asked_by(row.source) is AskedBy.ORDER,
+        )
         for row in rows
     ]
 
 
-def _order(row: Any, orders: Collection[Any]) -> tuple[str, str] | None:
+def _order(row: Any, orders: Collection[Any], placed: Mapping[tuple[str, str], datetime]) -> tuple[str, str] | None:
     if asked_by(row.source) is AskedBy.CODE:
         return None
-    known = rules.current_order(orders, ended_by=_ENDED_BY_SCENES)
+    known = rules.current_order(orders, ended_by=_ENDED_BY_SCENES, placed=placed)
     return known or ((row.order_id, row.order_line_id) if row.order_id else None)
 
 

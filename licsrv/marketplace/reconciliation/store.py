@@ -14,7 +14,7 @@ from licsrv.licensing.tables import License
 from licsrv.marketplace import origins
 from licsrv.marketplace.reconciliation.rules import Kind
 from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
-from licsrv.marketplace.tables import LicenseOrder, MarketplaceView
+from licsrv.marketplace.tables import LicenseOrder, MarketplaceView, OrderRecord
 from licsrv.platform.db import add_missing, execute, table_of
 
 RUNNING = "RUNNING"
@@ -64,6 +64,22 @@ def orders_of(session: Session, license_ids: Sequence[str]) -> Mapping[str, Sequ
     for order in session.scalars(query.order_by(col(LicenseOrder.at), col(LicenseOrder.order_id))):
         found[order.license_id].append(order)
     return found
+
+
+def placed_at_of(session: Session, license_ids: Sequence[str]) -> Mapping[tuple[str, str], datetime]:
+    """Return when the orders of licenses were placed, of those that the marketplace has been asked about."""
+    query = (
+        select(col(OrderRecord.order_id), col(OrderRecord.order_line_id), col(OrderRecord.placed_at))
+        .join(
+            LicenseOrder,
+            and_(
+                col(LicenseOrder.order_id) == col(OrderRecord.order_id),
+                col(LicenseOrder.order_line_id) == col(OrderRecord.order_line_id),
+            ),
+        )
+        .where(col(LicenseOrder.license_id).in_(license_ids), col(OrderRecord.placed_at).is_not(None))
+    )
+    return {(order_id, line_id): placed_at for order_id, line_id, placed_at in session.execute(query)}
 
 
 def save_views(session: Session, views: Sequence[Mapping[str, Any]]) -> None:

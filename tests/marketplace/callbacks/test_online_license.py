@@ -29,6 +29,7 @@ from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, send
+from tests.tables import each
 
 PREFIX = "/api/mkp-openapi-public/global/v1"
 ENDS = datetime(2027, 2, 28, 23, 59, 59, tzinfo=UTC)
@@ -229,8 +230,13 @@ async def test_an_open_api_that_does_not_answer_does_not_cost_the_order(
 @pytest.mark.parametrize(
     ("line", "ends"),
     [
-        ({"chargingMode": "ONE_TIME", "expireTime": "20270228235959"}, None),
-        ({"chargingMode": "ON_DEMAND"}, None),
+        ({"chargingMode": "ONE_TIME"}, ENDS),
+        ({"chargingMode": "ON_DEMAND_PKG"}, ENDS),
+        ({"chargingMode": "period", "expireTime": None}, NOW.replace(year=2027)),
+        ({"chargingMode": "SUBSCRIPTION"}, ENDS),
+        ({"chargingMode": None, "expireTime": 20270228235959}, ENDS),
+        ({"chargingMode": 3, "periodType": None, "periodNumber": None}, ENDS),
+        ({"chargingMode": "ON_DEMAND_PKG", "expireTime": ""}, NOW.replace(year=2027)),
         ({"expireTime": "20270228235959123"}, ENDS),
         ({"expireTime": None}, NOW.replace(year=2027)),
         ({"expireTime": None, "periodType": "month", "periodNumber": 3}, NOW.replace(month=6)),
@@ -253,6 +259,18 @@ async def test_the_orders_period_says_when_the_license_ends(
         {"expireTime": None, "periodType": "eon"},
         {"expireTime": "soon", "periodNumber": 0},
         {"orderLineId": "another"},
+        {"expireTime": "soon"},
+        {"expireTime": "2027-02-28 23:59:59"},
+        {"expireTime": 1803859199000},
+        {"expireTime": [], "chargingMode": "ONE_TIME"},
+        {"expireTime": "soon", "chargingMode": "ONE_TIME", "periodType": None, "periodNumber": None},
+        {"expireTime": None, "chargingMode": "SUBSCRIPTION"},
+        {"expireTime": None, "chargingMode": None},
+        {"expireTime": None, "chargingMode": 1},
+        {"expireTime": None, "chargingMode": "ONE_TIME", "periodType": "eon"},
+        {"expireTime": None, "chargingMode": "ON_DEMAND", "periodType": None, "periodNumber": None},
+        {"expireTime": None, "chargingMode": "ON_DEMAND_PKG", "periodType": None, "periodNumber": None},
+        {"expireTime": None, "chargingMode": "ONE_TIME", "periodType": None, "periodNumber": None},
     ],
 )
 async def test_an_order_that_cannot_be_understood_opens_nothing(
@@ -701,3 +719,195 @@ async def test_a_license_that_ends_with_the_last_of_all_years_is_issued(
         headers={"Authorization": f"Bearer {string}"},
     )
     assert (beat.json()["status"], beat.json()["expires_at"]) == ("ACTIVE", "9999-12-31T23:59:59Z")
+
+
+def unread(runtime: Runtime) -> dict[str, str]:
+    with reading(runtime.database) as session:
+        return {row.subject: row.members for row in store.unread_answers(session, 50)}
+
+
+ONCE: dict[str, Any] = {"chargingMode": "ONE_TIME", "expireTime": None, "periodType": None, "periodNumber": None}
+
+
+def mark_once(runtime: Runtime, *, one_off: bool = True) -> None:
+    with transaction(runtime.database) as session:
+        session.merge(Product(product_id="OFFI-ONLINE", name="CAD", one_off=one_off))
+
+
+async def test_only_a_one_off_order_of_a_product_marked_so_makes_a_license_without_an_end(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop, clock: StandingClock
+) -> None:
+    code = await opened(client, runtime, shop, **ONCE)
+    assert license_of(runtime, code).activated_at is None
+    assert unread(runtime) == {code: "expireTime"}
+    [waiting] = [row for row in outbox_rows(runtime) if row.settled_at is None]
+    assert "--one-off" in str(waiting.last_error)
+
+    mark_once(runtime)
+    clock.advance(minutes=1)
+    await runtime.worker.drain()
+
+    license = license_of(runtime, code)
+    assert (license.activated_at, license.expires_at) == (clock.now(), None)
+    assert unread(runtime) == {}
+
+
+async def test_an_unreadable_end_is_no_end_also_where_the_product_is_marked(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop, clock: StandingClock
+) -> None:
+    mark_once(runtime)
+    for number, row in enumerate(each(["soon", "2027-02-28T23:59:59Z", 1803859199000, [], True, "20270230000000"])):
+        with row as end:
+            order = f"CS{number}"
+            shop.sell(order, **(ONCE | {"expireTime": end}))
+            code = str((await told(client, opening(order, f"b-{number}"), clock.now()))["instanceId"])
+            await runtime.worker.drain()
+            assert license_of(runtime, code).activated_at is None
+            assert unread(runtime)[code] == "expireTime"
+
+            shop.sell(order)
+            clock.advance(minutes=1)
+            await runtime.worker.drain()
+            assert license_of(runtime, code).expires_at == ENDS
+            assert code not in unread(runtime)
+
+
+async def test_an_end_that_was_stated_is_not_wiped_by_an_order_without_one(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    mark_once(runtime)
+    shop.sell(**ONCE)
+    code = str((await told(client, opening()))["instanceId"])
+    refresh = about_instance(
+        code, "refreshInstance", scene="TRIAL_TO_FORMAL", orderId="CS1", orderLineId="CS1-000001",
+        expireTime="20270228235959",
+    )  # fmt: skip
+    await told(client, refresh)
+    await runtime.worker.drain()
+
+    license = license_of(runtime, code)
+    assert license.activated_at is not None
+    assert license.expires_at == ENDS
+
+
+async def test_a_further_order_that_cannot_be_read_leaves_the_license_and_raises_an_alarm(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    code = await opened(client, runtime, shop)
+    shop.sell("CS2", kind="CHANGE", amount=-1, chargingMode="SUBSCRIPTION", expireTime=None)
+    message = about_instance(code, "upgradeInstance", orderId="CS2", orderLineId="CS2-000001")
+    assert (await told(client, message))["resultCode"] == "000000"
+    await runtime.worker.drain()
+
+    license = license_of(runtime, code)
+    assert (license.expires_at, license.amount) == (ENDS, 2)
+    assert unread(runtime) == {code: "chargingMode"}
+
+
+@pytest.mark.parametrize("amount", [-1, 0, 10**9, 10**15, 2.5, "2,0", True, [2]])
+async def test_an_amount_that_makes_no_sense_is_not_stored(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop, amount: object
+) -> None:
+    code = await opened(client, runtime, shop, amount=amount)
+
+    license = license_of(runtime, code)
+    assert (license.amount, license.activated_at) == (None, NOW)
+    assert unread(runtime) == {code: "linearValue"}
+
+
+def outbox_rows(runtime: Runtime) -> list[OutboxRow]:
+    with reading(runtime.database) as session:
+        return list(session.exec(select(OutboxRow)).all())
+
+
+class Renewals:
+    """Renewals and their refunds; each order has a time of its own, whenever its message comes."""
+
+    def __init__(self, client: httpx2.AsyncClient, runtime: Runtime, shop: Shop, code: str) -> None:
+        self.client, self.runtime, self.shop, self.code = client, runtime, shop, code
+        self.sent = 0
+
+    def place(self, order: str, kind: str, at: str, end: str) -> None:
+        self.shop.sell(order, kind=kind, expireTime=end)
+        self.shop.orders[order]["createTime"] = at
+
+    async def send(self, order: str, scene: str, end: str) -> None:
+        self.sent += 1
+        message = about_instance(
+            self.code, "refreshInstance", scene=scene, orderId=order, orderLineId=f"{order}-000001", expireTime=end
+        )
+        assert (await told(self.client, message, NOW + timedelta(seconds=self.sent)))["resultCode"] == "000000"
+
+    @property
+    def end(self) -> datetime | None:
+        return license_of(self.runtime, self.code).expires_at
+
+
+FIRST, YEAR_LATER = "20270228235959", "20280228235959"
+UNDO = "UNSUBSCRIBE_RENEWAL_PERIOD"
+
+
+@pytest.mark.parametrize("scene", ["RENEWAL", "RENEWAL_CHANGE"])
+@pytest.mark.parametrize("answers", ["between", "at the end", "the refund's answer last"])
+async def test_a_late_renewal_that_was_refunded_under_an_order_of_its_own_gives_no_year(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop, clock: StandingClock, answers: str, scene: str
+) -> None:
+    renewals = Renewals(client, runtime, shop, await opened(client, runtime, shop))
+    renewals.place("R", "RENEW" if scene == "RENEWAL" else "CHANGE", "20260301060000", YEAR_LATER)
+    renewals.place("U", "UNSUBSCRIBE", "20260301070000", FIRST)
+    held = shop.orders.pop("U") if answers == "the refund's answer last" else None
+
+    await renewals.send("U", UNDO, FIRST)
+    if answers == "between":
+        await runtime.worker.drain()
+    await renewals.send("R", scene, YEAR_LATER)
+    await runtime.worker.drain()
+    if held is not None:
+        shop.orders["U"] = held
+        clock.advance(minutes=10)
+        await runtime.worker.drain()
+
+    assert renewals.end == ENDS
+
+
+async def test_a_renewal_after_a_refund_holds_whatever_came_first(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    renewals = Renewals(client, runtime, shop, await opened(client, runtime, shop))
+    renewals.place("R1", "RENEW", "20260301060000", YEAR_LATER)
+    renewals.place("U", "UNSUBSCRIBE", "20260301070000", FIRST)
+    renewals.place("R2", "RENEW", "20260301080000", "20280301000000")
+
+    await renewals.send("U", UNDO, FIRST)
+    await renewals.send("R2", "RENEWAL", YEAR_LATER)
+    await renewals.send("R1", "RENEWAL", YEAR_LATER)
+    await runtime.worker.drain()
+
+    assert renewals.end == ENDS.replace(year=2028), "as its callback stated, not as its order's answer has it"
+
+
+async def test_a_renewal_is_taken_back_by_its_own_order_too(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    renewals = Renewals(client, runtime, shop, await opened(client, runtime, shop))
+    renewals.place("R", "RENEW", "20260301060000", YEAR_LATER)
+
+    await renewals.send("R", UNDO, FIRST)
+    await renewals.send("R", "RENEWAL", YEAR_LATER)
+    await runtime.worker.drain()
+
+    assert renewals.end == ENDS
+
+
+async def test_a_renewal_whose_order_does_not_say_when_it_was_placed_waits_for_a_person(
+    client: httpx2.AsyncClient, runtime: Runtime, shop: Shop
+) -> None:
+    renewals = Renewals(client, runtime, shop, await opened(client, runtime, shop))
+    renewals.place("R", "RENEW", "not a time", YEAR_LATER)
+    renewals.place("U", "UNSUBSCRIBE", "20260301070000", FIRST)
+
+    await renewals.send("U", UNDO, FIRST)
+    await renewals.send("R", "RENEWAL", YEAR_LATER)
+    await runtime.worker.drain()
+
+    assert renewals.end == ENDS

@@ -72,7 +72,14 @@ def test_a_new_word_for_the_status_is_kept_and_unknown(word: object, status: str
         ("20230726121646", EXPIRES_AT),
         ("20230726121646123", EXPIRES_AT),
         (20230726121646, EXPIRES_AT),
+        (20230726121646.0, EXPIRES_AT),
         (" 20230726121646", EXPIRES_AT),
+        ("20230726121646\r\n", EXPIRES_AT),
+        ("   ", None),
+        ("2023-07-26 12:16:46", None),
+        ("1690373806000", None),
+        (1690373806.5, None),
+        ("never", None),
         ("2023072612164", None),
         ("20230229121646", None),
         ("2023-07-26T12:16:46Z", None),
@@ -87,6 +94,9 @@ def test_an_odd_time_is_none_and_kept_raw(time: object, moment: datetime | None)
     state = code_state({"expire_time": time, "activate_time": time})
 
     assert (state.expires_at, state.activated_at) == (moment, moment)
+    is_blank = time is None or (isinstance(time, str) and not time.strip())
+    assert state.unread == (("expire_time",) if moment is None and not is_blank else ())
+    assert activation({"license_code_info": {"expire_time": time}}).unread == state.unread
     assert state.raw["expire_time"] == time
 
 
@@ -95,9 +105,19 @@ def test_an_odd_time_is_none_and_kept_raw(time: object, moment: datetime | None)
     [
         (2, 2),
         ("2", 2),
-        (0, 0),
-        ("-1", -1),
-        (2.0, None),
+        (" 2 ", 2),
+        (2.0, 2),
+        (999_999_999, 999_999_999),
+        (999_999_999.0, 999_999_999),
+        (0, None),
+        (-1, None),
+        ("-1", None),
+        (-1.0, None),
+        (2.5, None),
+        (10**9, None),
+        (10**15, None),
+        ("1" + "0" * 15, None),
+        (1e300, None),
         ("2.0", None),
         ("２", None),
         (True, None),
@@ -106,7 +126,10 @@ def test_an_odd_time_is_none_and_kept_raw(time: object, moment: datetime | None)
     ],
 )
 def test_the_amount_is_a_whole_number_or_none(amount: object, number: int | None) -> None:
-    assert code_state({"amount": amount}).amount == number
+    state = code_state({"amount": amount})
+
+    assert state.amount == number
+    assert state.unread == (("amount",) if number is None and amount not in ("", None) else ())
 
 
 def test_a_query_looks_into_nested_information_too() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licsrv.marketplace.licenses import codes
+from licsrv.marketplace.open_api import amounts
 from licsrv.marketplace.open_api.code_answers import CodeState, ReportedStatus
 from licsrv.marketplace.open_api.order_answers import order
 from licsrv.marketplace.reconciliation import rules
@@ -240,7 +241,7 @@ def taken_over(known: Ours, word: Word, *, alive_unfreezes: bool, now: datetime)
         expires_at=expires_at,
         frozen_at=None if unfrozen else known.frozen_at,
         product_id=word.product_id or known.product_id,
-        amount=word.amount if word.amount is not None and rules.is_amount(word.amount) else known.amount,
+        amount=word.amount if amounts.read(word.amount) is not None else known.amount,
     )
 
 

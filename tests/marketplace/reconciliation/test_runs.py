@@ -193,7 +193,14 @@ async def test_a_license_that_changed_after_it_was_asked_about_is_left_to_the_ne
 def order_of(runtime: Runtime, number: int, order_id: str, scene: str, *, day: int) -> None:
     with transaction(runtime.database) as session:
         at = NOW - timedelta(days=30 - day)
-        marketplace.add_order(session, license_of(runtime, number).id, order_id, f"{order_id}-000001", scene, now=at)
+        marketplace.add_order(
+            session,
+            license_of(runtime, number).id,
+            order_id=order_id,
+            order_line_id=f"{order_id}-000001",
+            scene=scene,
+            now=at,
+        )
 
 
 async def test_an_online_license_is_compared_with_its_current_order(

@@ -58,17 +58,24 @@ def answer(result: Outcome | CallbackError) -> dict[str, object]:
 
 
 def _open(body: Body, timezone: tzinfo) -> OpenLicense:
-    """§7.1 getLicense. Who the buyer is there, the SKU and the period are checked and not kept."""
+    """§7.1 getLicense. Who the buyer is there, the SKU and the period are checked and not kept.
+
+    ``expireTime`` is sent for products that are sold by period, and only for them: absent, it means a license that was
+    bought once, unless a period stands next to it.
+    """
     fields.required_text(body, "customerId", max_length=_LONGEST_CUSTOMER_ID)
     fields.optional_id(body, "skuCode")
-    fields.optional_text(body, "periodType", max_length=_LONGEST_PERIOD)
+    period = fields.optional_text(body, "periodType", max_length=_LONGEST_PERIOD)
+    expires_at = fields.optional_moment(body, "expireTime", timezone=timezone)
+    if period is not None and expires_at is None:
+        raise fields.refusal("expireTime is missing for a license that is bought by period.")
     return OpenLicense(
         order_id=fields.required_id(body, "orderId"),
         business_id=fields.required_id(body, "businessId"),
         product_id=fields.required_id(body, "productId"),
         customer=fields.optional_id(body, "customerName") or "",
         amount=fields.optional_count(body, "amount") or None,
-        expires_at=fields.optional_moment(body, "expireTime", timezone=timezone),
+        expires_at=expires_at,
     )
 
 
