@@ -43,7 +43,7 @@ VOCABULARIES: dict[str, Iterable[str]] = {
     "part": Part,
     "part_verdict": Agreement,
     "action": actions.ACTIONS,
-    "message": {one.KIND for one in messages.Message.__subclasses__()},
+    "message": {one.KIND for one in messages.Message.__subclasses__() if one.__module__ == messages.__name__},
     "message_state": MessageState,
     "job_state": JobState,
     "outcome": Outcome,

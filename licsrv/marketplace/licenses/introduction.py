@@ -171,10 +171,14 @@ class MarketplaceAuthority:
         span = self._settings.provisional_span
         if not span or store.license_for_update(session, code) is not None:
             return False
-        license = changes.add_provisional(session, code, until=now + span, cause=cause, now=now)
-        license.product_id, license.order_id = found.product_id or "", found.order_id or ""
-        license.amount = found.amount
-        session.add(license)
+        purchase = Purchase(
+            code,
+            AUTHORIZATION_CODE.source,
+            product_id=found.product_id or "",
+            order_id=found.order_id or "",
+            amount=found.amount,
+        )
+        license = changes.add_provisional(session, purchase, until=now + span, cause=cause, now=now)
         outbox.enqueue(session, ActivateLicense(license.id, code=code), now=now)
         return True
 

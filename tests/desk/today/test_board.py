@@ -178,3 +178,60 @@ async def test_a_device_that_works_costs_the_list_nothing(desk: Desk) -> None:
     await desk.beat(await desk.string(desk.buy()), DEVICE)
 
     assert (await desk.get("/desk"))["refused"] == []
+
+
+async def test_answers_that_cannot_be_read_and_licenses_without_an_end_are_alarms(desk: Desk) -> None:
+    from licsrv.audit import Cause
+    from licsrv.licensing import changes
+    from licsrv.licensing.changes import Purchase
+    from licsrv.licensing.tables import Product
+    from licsrv.marketplace import store
+
+    with transaction(desk.house.runtime.database) as session:
+        session.add(Product(product_id="ONCE", name="sold once", one_off=True))
+        for number, (source, product, ends) in enumerate(
+            [
+                ("marketplace", "RENTED", None), ("online", "", None), ("marketplace", "ONCE", None),
+                ("marketplace", "RENTED", NOW), ("manual", "RENTED", None),
+            ]
+        ):  # fmt: skip
+            purchase = Purchase(f"PL{number}", source, product_id=product, expires_at=ends)
+            changes.add(session, purchase, cause=Cause("test"), now=NOW)
+        store.note_reading(session, "PL7", ["expire_time"], now=NOW)
+        store.note_reading(session, "PL8", ["amount"], now=NOW)
+        store.note_reading(session, "PL8", [], now=NOW)
+
+    board = await desk.get("/desk")
+
+    assert (board["unread_answers"], board["endless"]) == (["PL7"], 2)
+    assert [alert["says"]["en"] for alert in board["alerts"] if alert["area"] == "ends"] == [
+        "1 answer of the marketplace about PL7 cannot be read.",
+        "2 licenses have no end, and their products are not marked as sold once.",
+    ]
+
+
+async def test_a_license_whose_places_were_lowered_below_its_devices_is_listed_until_they_fit(desk: Desk) -> None:
+    from licsrv.audit import Cause
+    from licsrv.licensing import changes, store
+
+    code = desk.buy(amount=2)
+    await desk.string(code)
+    await desk.string(code, OTHER_DEVICE)
+
+    def lower(amount: int) -> None:
+        with transaction(desk.house.runtime.database) as session:
+            license = store.license_for_update(session, code)
+            assert license is not None
+            changes.change_amount(session, license, amount, cause=Cause("marketplace"), now=NOW)
+
+    lower(1)
+    board = await desk.get("/desk")
+    assert [(row["code"], row["places_taken"], row["places"]) for row in board["overfull"]] == [(code, 2, 1)]
+    assert [alert["says"]["en"] for alert in board["alerts"] if alert["area"] == "places"] == [
+        "1 license has more devices in use than places."
+    ]
+
+    lower(2)
+    board = await desk.get("/desk")
+    assert board["overfull"] == []
+    assert "places" not in {alert["area"] for alert in board["alerts"]}
