@@ -128,7 +128,7 @@ def next_delay(check_in: CheckIn, failures: int, uniform: Uniform) -> timedelta:
         return _delay_to_next(check_in.lease, uniform)
     else:
         bounds = SHORTEST_DELAY, LONGEST_BACK_OFF
-    return _back_off(failures, bounds, check_in.retry_after, uniform)
+    return _back_off(failures, bounds, retry_after=check_in.retry_after, uniform=uniform)
 
 
 def _delay_to_next(lease: Lease, uniform: Uniform) -> timedelta:

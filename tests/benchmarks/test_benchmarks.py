@@ -42,7 +42,12 @@ TARGETS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+# The others start a dozen processes each.
+EVERY_DAY = {heartbeat.NAME, startup.NAME, releases.NAME}
+NAMES = [name if name in EVERY_DAY else pytest.param(name, marks=pytest.mark.soak) for name in BENCHMARKS]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_benchmark_is_carried_out_and_judges_all_its_targets(name: str, tmp_path: Path) -> None:
     measure: Callable[[Path], list[Figure]] = TINY[name]
     cores = os.sched_getaffinity(0)

@@ -45,6 +45,7 @@ def test_the_demo_plays_the_whole_story_and_leaves_nothing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_says_so_and_ends_its_processes(number: signal.Signals, tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_killed_between_newinstance_and_the_orders_answer(town: Town) -> None:
     assert town.instance()["problems"] == []
 
 
+@pytest.mark.soak
 def test_killed_between_issuing_and_the_upload(town: Town) -> None:
     with town.serving() as server:
         town.control("POST", "/online/orders", {"order_id": ORDER, "expire_time": END})
