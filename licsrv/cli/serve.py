@@ -31,36 +31,39 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Instead of LICSRV_PORT.")] = None,
 ) -> None:
     """Serve until stopped; what was accepted by then is finished. SIGHUP reloads keys and log level."""
-    import uvicorn
-
     from licsrv.platform import config, descriptors, listener, logs
 
     settings = config.load()
     logs.configure(settings.log_level, settings.log_format)
     host, port = host or settings.host, settings.port if port is None else port
-    taken = listener.listen(host, port)
     descriptors.raise_limit()
-    prepare(settings)
-    _greet(settings, host, taken.getsockname()[1])
-    # uvicorn raises the signal once more after its graceful end; without a handler the process would die of it.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    _run(
-        uvicorn.Config(
-            "licsrv.cli.serve:application",
-            factory=True,
-            http=listener.GuardedProtocol,
-            ws="none",
-            workers=settings.workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=settings.trusted_proxies,
-            limit_concurrency=listener.most_connections(),
-            timeout_graceful_shutdown=_STOP_SECONDS,
-            timeout_keep_alive=30,
-        ),
-        taken,
+    with listener.listen(host, port) as taken:
+        prepare(settings)
+        _greet(settings, host, taken.getsockname()[1])
+        # uvicorn raises the signal once more after its graceful end; without a handler the process would die of it.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        _run(_configuration(settings), taken)
+
+
+def _configuration(settings: Settings) -> uvicorn.Config:
+    import uvicorn
+
+    from licsrv.platform import listener
+
+    return uvicorn.Config(
+        "licsrv.cli.serve:application",
+        factory=True,
+        http=listener.GuardedProtocol,
+        ws="none",
+        workers=settings.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        limit_concurrency=listener.most_connections(),
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_keep_alive=30,
     )
 
 
