@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
@@ -55,7 +55,7 @@ from licsrv.people import store as admin_store
 from licsrv.platform import days, descriptors, logs, openapi, scheduler
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
-from licsrv.platform.db import Database, Hook, open_database, reading
+from licsrv.platform.db import SLICE, Database, Hook, open_database, reading
 from licsrv.platform.documentation import Documentation
 from licsrv.platform.fields import Body
 from licsrv.platform.health import Finding, HealthRoutes
@@ -71,7 +71,10 @@ from licsrv.releases.routes import ReleaseRoutes
 _log = logs.logger(__name__)
 _KEPT_DAYS = 400
 _UNSIGNED_KEPT = 10_000
+_SETTLED_KEPT = timedelta(days=30)
+_FIRST_PRUNE = timedelta(minutes=10)
 _STOP_SECONDS = 10.0
+_OTHER_CALLS = 16  # first activations and comparisons, next to the outbox
 _OLDEST_GOOD = timedelta(hours=6)
 _FAILURES_KEPT = timedelta(days=2)
 # License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
@@ -172,9 +175,15 @@ def build_runtime(
     passphrase = settings.keys_passphrase.get_secret_value() if settings.keys_passphrase else None
     keyring = KeyringReader(KeyFolder(settings.keys_dir, passphrase=passphrase))
     writer = Writer(database, metrics=metrics)
-    http = httpx2.AsyncClient(transport=transport, trust_env=True, limits=httpx2.Limits(max_connections=16))
+    limits = httpx2.Limits(max_connections=settings.outbox_concurrency + _OTHER_CALLS)
+    http = httpx2.AsyncClient(transport=transport, trust_env=True, limits=limits)
     api = GuardedOpenApi(
-        _open_api(settings, http, clock), writer, access_key=settings.marketplace_ak, clock=clock, metrics=metrics
+        _open_api(settings, http, clock),
+        writer,
+        access_key=settings.marketplace_ak,
+        clock=clock,
+        metrics=metrics,
+        most_calls=settings.outbox_concurrency,
     )
     worker = _worker(settings, writer, api, Issuer(license_terms(settings), keyring), clock, metrics)
     writer.add_hooks(transaction_hooks(worker))
@@ -207,6 +216,7 @@ def _worker(
         metrics=metrics,
         owner=secrets.token_hex(8),
         lease=limit * 4 + timedelta(seconds=10),
+        concurrency=settings.outbox_concurrency,
         max_attempts=settings.outbox_max_attempts,
     )
 
@@ -393,6 +403,7 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(_prune, runtime)),
+        Job("prune days", timedelta(days=1), partial(_prune_days, runtime), first=_FIRST_PRUNE),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
         Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
     )
@@ -420,30 +431,54 @@ def _depth(runtime: Runtime) -> outbox_store.Depth:
 
 
 async def _prune(runtime: Runtime) -> None:
+    """Delete what is old, slice by slice: each is a transaction of its own, between those of callers."""
     now = runtime.clock.now()
-    kept = timedelta(days=runtime.settings.callback_log_days)
-    first_day = days.day_of(now - timedelta(days=_KEPT_DAYS), runtime.settings.marketplace_timezone)
-
-    def use_case(session: Session) -> None:
-        marketplace_store.prune(
-            session,
+    for use_case in (
+        partial(
+            marketplace_store.prune,
             nonces_before=now - _NONCES_KEPT,
-            signed_before=now - kept,
+            signed_before=now - timedelta(days=runtime.settings.callback_log_days),
             unsigned_kept=_UNSIGNED_KEPT,
             granted_before=now - _GRANTS_KEPT,
-        )
-        outbox_store.prune(session, before=now - timedelta(days=30))
-        heartbeat_store.prune(session, before=first_day)
-        licensing_store.prune_refusals(session, before=first_day)
-        admin_store.prune(
-            session,
+        ),
+        partial(outbox_store.prune, before=now - _SETTLED_KEPT),
+        partial(licensing_store.prune_refusals, before=_first_day_kept(runtime)),
+    ):
+        while await runtime.writer.run(use_case) >= SLICE:
+            pass
+    await runtime.writer.run(
+        partial(
+            admin_store.prune,
             answers_before=now - idempotency.KEPT,
             seen_before=now - runtime.settings.session_idle,
             failed_before=now - _FAILURES_KEPT,
             now=now,
         )
+    )
 
-    await runtime.writer.run(use_case)
+
+async def _prune_days(runtime: Runtime) -> None:
+    """Delete old days of devices and licenses, a few at a time along their keys; the looks keep no writer waiting."""
+    before = _first_day_kept(runtime)
+    for look, forget in (
+        (heartbeat_store.devices_with_old_days, heartbeat_store.delete_device_days),
+        (heartbeat_store.licenses_with_old_days, heartbeat_store.delete_license_days),
+    ):
+        after: str | None = ""
+        while after is not None:
+            found = await asyncio.to_thread(_look, runtime.database, partial(look, after=after, before=before))
+            if found.ids:
+                await runtime.writer.run(partial(forget, ids=found.ids, before=before))
+            after = found.after
+
+
+def _look(database: Database, look: Callable[[Session], heartbeat_store.OldDays]) -> heartbeat_store.OldDays:
+    with reading(database) as session:
+        return look(session)
+
+
+def _first_day_kept(runtime: Runtime) -> date:
+    return days.day_of(runtime.clock.now() - timedelta(days=_KEPT_DAYS), runtime.settings.marketplace_timezone)
 
 
 def _missing_keys(runtime: Runtime, keyring: Keyring) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -13,10 +14,10 @@ from sqlmodel import Session, col
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.tables import Device, IssuedLicense, License
-from licsrv.platform.db import Unread, add_missing, execute, is_member, moment, table_of
+from licsrv.platform.db import SLICE, Unread, add_missing, execute, is_member, moment, table_of
 
 _licenses, _devices = table_of(License).c, table_of(Device).c
-_issued, _check_ins = table_of(IssuedLicense).c, table_of(CheckIn).c
+_issued, _check_ins, _license_days = table_of(IssuedLicense).c, table_of(CheckIn).c, table_of(LicenseDay).c
 
 
 class Presented(NamedTuple):
@@ -101,6 +102,13 @@ _SEEN_AGAIN = (
     )
 )
 
+_DELETE_CHECK_INS = delete(table_of(CheckIn)).where(
+    is_member(_check_ins.device_id, "ids"), _check_ins.day < bindparam("before")
+)
+_DELETE_LICENSE_DAYS = delete(table_of(LicenseDay)).where(
+    is_member(_license_days.license_id, "ids"), _license_days.day < bindparam("before")
+)
+
 
 def presented(session: Session, digests: Sequence[str], day: date) -> dict[str, Presented]:
     """Return, by digest, what stands behind license strings."""
@@ -142,7 +150,41 @@ def last_contacts_of(session: Session, device_ids: Sequence[str]) -> dict[str, C
     return {row.device_id: row for row in session.scalars(select(CheckIn).join(last, same))}
 
 
-def prune(session: Session, *, before: date) -> None:
-    """Forget days before a date."""
-    session.execute(delete(CheckIn).where(col(CheckIn.day) < before))
-    session.execute(delete(LicenseDay).where(col(LicenseDay.day) < before))
+@dataclass(frozen=True)
+class OldDays:
+    """What a look found: who has days to delete, and where the next look goes on; None at the end."""
+
+    ids: Sequence[str]
+    after: str | None
+
+
+def devices_with_old_days(session: Session, *, after: str, before: date) -> OldDays:
+    """Look at the next devices: one seek for each in the key of the days, however many days there are."""
+    return _with_old_days(session, _devices.id, _check_ins.device_id, _check_ins.day, after, before)
+
+
+def licenses_with_old_days(session: Session, *, after: str, before: date) -> OldDays:
+    """Look at the next licenses, as :func:`devices_with_old_days`."""
+    return _with_old_days(session, _licenses.id, _license_days.license_id, _license_days.day, after, before)
+
+
+def _with_old_days(session: Session, of: Any, key: Any, day: Any, after: str, before: date) -> OldDays:
+    old = select(func.count()).where(key == of, day < before).scalar_subquery()
+    looked = session.execute(select(of, old.label("old")).where(of > after).order_by(of).limit(SLICE)).all()
+    ids, rows = [], 0
+    for found, count in looked:
+        ids += [found] if count else []
+        rows += count
+        if rows >= SLICE:  # the rest at the next look: few rows in each transaction
+            return OldDays(ids, found)
+    return OldDays(ids, looked[-1][0] if len(looked) == SLICE else None)
+
+
+def delete_device_days(session: Session, ids: Sequence[str], *, before: date) -> None:
+    """Delete the days of these devices before a date."""
+    execute(session, _DELETE_CHECK_INS, {"ids": json.dumps(ids), "before": before})
+
+
+def delete_license_days(session: Session, ids: Sequence[str], *, before: date) -> None:
+    """Delete the days of these licenses before a date."""
+    execute(session, _DELETE_LICENSE_DAYS, {"ids": json.dumps(ids), "before": before})

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.places import KnownDevice
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product, RefusedDevice
-from licsrv.platform.db import add_missing, execute, is_member, table_of
+from licsrv.platform.db import add_missing, delete_slice, execute, is_member, table_of
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
@@ -248,6 +248,7 @@ def refusals_of_day(session: Session, license_id: str, day: date) -> int:
     return session.scalar(query) or 0
 
 
-def prune_refusals(session: Session, *, before: date) -> None:
-    """Forget days before a date."""
-    session.execute(delete(RefusedDevice).where(col(RefusedDevice.day) < before))
+def prune_refusals(session: Session, *, before: date) -> int:
+    """Delete some refusals of days (UTC) before a date; return how many."""
+    midnight = datetime.combine(before, time(), UTC)
+    return delete_slice(session, RefusedDevice, col(RefusedDevice.last_at) < midnight)

@@ -20,6 +20,7 @@ from licsrv.errors import (
     MarketplaceError,
     MarketplacePausedError,
     MarketplaceRefusedError,
+    MarketplaceUnansweredError,
     MarketplaceUnreadableError,
 )
 from licsrv.licensing import changes, store
@@ -196,7 +197,11 @@ def _verdict(error: MarketplaceError) -> Verdict:
     """Return what an error means for a message: later, never, or after the usual delay."""
     if isinstance(error, MarketplacePausedError):
         return Postponed(_reason(error), error.until)
-    return Refused(_reason(error)) if isinstance(error, MarketplaceRefusedError) else Again(_reason(error))
+    if isinstance(error, MarketplaceRefusedError):
+        return Refused(_reason(error))
+    # An answer that cannot be read is one: the next message may be answered better.
+    is_silence = isinstance(error, MarketplaceUnansweredError) and not isinstance(error, MarketplaceUnreadableError)
+    return Again(_reason(error), is_silence=is_silence)
 
 
 def _reason(error: MarketplaceError) -> str:

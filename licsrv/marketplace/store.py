@@ -28,7 +28,8 @@ from licsrv.marketplace.tables import (
     ProvisionalGrant,
     UnreadAnswer,
 )
-from licsrv.platform.db import add_missing, execute, table_of
+from licsrv.platform.db import add_missing, delete_slice, execute, table_of
+from licsrv.platform.ids import first_id
 
 _RECEIPT = select(table_of(CallbackReceipt).c.message).where(
     table_of(CallbackReceipt).c.digest == bindparam("of_digest")
@@ -220,17 +221,22 @@ def end_call(session: Session, call_id: str) -> None:
 
 def prune(
     session: Session, *, nonces_before: datetime, signed_before: datetime, unsigned_kept: int, granted_before: datetime
-) -> None:
-    """Delete old nonces, receipts, callbacks and grants; of unsigned callbacks, open to everyone, keep the newest."""
-    session.execute(delete(ProvisionalGrant).where(col(ProvisionalGrant.granted_at) < granted_before))
-    session.execute(delete(CallbackNonce).where(col(CallbackNonce.seen_at) < nonces_before))
-    session.execute(delete(CallbackReceipt).where(col(CallbackReceipt.answered_at) < signed_before))
-    session.execute(delete(CallbackRecord).where(col(CallbackRecord.received_at) < signed_before))
+) -> int:
+    """Delete some old nonces, receipts, callbacks and grants; of unsigned callbacks, open to everyone, keep the newest.
+
+    Returns:
+        The most that were deleted of one kind; :data:`licsrv.platform.db.SLICE` when there may be more.
+    """
     unsigned = col(CallbackRecord.is_signed).is_(False)
     newest = select(col(CallbackRecord.id)).where(unsigned).order_by(col(CallbackRecord.id).desc())
-    last_kept = session.scalar(newest.offset(unsigned_kept).limit(1))
-    if last_kept is not None:
-        session.execute(delete(CallbackRecord).where(unsigned, col(CallbackRecord.id) <= last_kept))
+    last_kept = session.scalar(newest.offset(unsigned_kept).limit(1)) or ""
+    return max(
+        delete_slice(session, ProvisionalGrant, col(ProvisionalGrant.granted_at) < granted_before),
+        delete_slice(session, CallbackNonce, col(CallbackNonce.seen_at) < nonces_before),
+        delete_slice(session, CallbackReceipt, col(CallbackReceipt.answered_at) < signed_before),
+        delete_slice(session, CallbackRecord, col(CallbackRecord.id) < first_id(signed_before)),
+        delete_slice(session, CallbackRecord, and_(unsigned, col(CallbackRecord.id) <= last_kept)),
+    )
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class CallbackReceipt(SQLModel, table=True):
 
     digest: str = Field(primary_key=True, max_length=64)
     message: str = Field(max_length=255)
-    answered_at: datetime
+    answered_at: datetime = Field(index=True)
 
 
 class CallbackRecord(SQLModel, table=True):

@@ -52,7 +52,7 @@ ROOMS = (
     support_tables,
 )
 METADATA = SQLModel.metadata
-HEAD = "0010"
+HEAD = "0011"
 _LOCK = 0x11C5
 _WAIT_SECONDS = 1.0
 _SLOW_BYTES_PER_SECOND = 20_000_000
@@ -106,7 +106,11 @@ def _upgrade(database: Database) -> bool:
                 connection.commit()
                 return True
         with database.write.connect() as lock, database.write.connect() as connection:
-            return _upgrade_postgresql(lock, connection)
+            try:
+                return _upgrade_postgresql(lock, connection)
+            finally:  # with their other limits they must not go back to the pool
+                connection.invalidate()
+                lock.invalidate()
 
 
 def _upgrade_postgresql(lock: Connection, connection: Connection) -> bool:
@@ -118,7 +122,8 @@ def _upgrade_postgresql(lock: Connection, connection: Connection) -> bool:
 
     set_limits(lock, idle_in_transaction_session_timeout=0)
     set_limits(connection, statement_timeout=0, idle_in_transaction_session_timeout=0, enable_seqscan="on")
-    if not lock.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}).scalar():
+    # As plain text: what has parameters keeps its snapshot until the transaction ends.
+    if not lock.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_LOCK})").scalar():
         raise StorageBusyError("Another process is changing the database.")
     is_behind = _revision(connection) != HEAD
     connection.rollback()

@@ -46,10 +46,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Again:
-    """Not delivered; try again after the usual delay. ``effect`` as in :class:`Delivered`, and answers None."""
+    """Not delivered; try again after the usual delay. ``effect`` as in :class:`Delivered`, and answers None.
+
+    ``is_silence`` says that the receiver gave no answer at all.
+    """
 
     reason: str
     effect: Effect | None = None
+    is_silence: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Text, and_, cast, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import Text, and_, cast, exists, func, insert, or_, select, true, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from licsrv.outbox.messages import Message
 from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.tables import OutboxRow
-from licsrv.platform.db import after_commit, execute, table_of
+from licsrv.platform.db import after_commit, delete_slice, execute, table_of
 
 _ENQUEUED = "licsrv.outbox.enqueued"
 _ENQUEUE = insert(table_of(OutboxRow))
+_LOOKS = (200,) * 5
 
 
 _outbox = table_of(OutboxRow).c
@@ -83,7 +84,7 @@ def wake_after_commit(session: Session, wake: Callable[[], None]) -> None:
 def claim_due(
     session: Session, kind: str, *, together: bool, owner: str, lease: timedelta, limit: int, now: datetime
 ) -> list[Claimed]:
-    """Take due rows of a kind, oldest first; no other worker gets them until ``now + lease``.
+    """Take due rows of a kind, the longest due first; no other worker gets them until ``now + lease``.
 
     A row behind another row of its ordering key waits until that one is settled. Where rows of the kind are delivered
     ``together`` in one call, rows directly behind each other may be taken at once.
@@ -93,21 +94,37 @@ def claim_due(
     delivered ``together``, so the order must not matter for such a kind.
 
     A moment further ahead than any row is postponed comes from a wrong clock and counts as past.
+
+    The price is that of the rows taken, however many wait: rows that are behind others are put aside when they are
+    found, and come back when the row before them is settled.
     """
-    query = _due(kind, together, lease, now).limit(limit).with_for_update(skip_locked=True, of=OutboxRow)
-    ids = session.scalars(query).all()
+    ids: list[int] = []
+    for is_due in (_outbox.due_at <= now, _outbox.due_at > now + LONGEST_WAIT):
+        query = _due(kind, is_due, together=together, lease=lease, now=now)
+        ids += _take(session, query, limit - len(ids), aside=now + LONGEST_WAIT / 2)
     if not ids:
         return []
-    session.execute(
-        update(OutboxRow)
-        .where(col(OutboxRow.id).in_(ids))
-        .values(claimed_by=owner, claimed_until=now + lease, attempts=OutboxRow.attempts + 1)
-        .execution_options(synchronize_session=False)
-    )
+    _update_many(session, ids, claimed_by=owner, claimed_until=now + lease, attempts=OutboxRow.attempts + 1)
     return [Claimed(**row) for row in session.execute(_CLAIMED.where(_outbox.id.in_(ids))).mappings()]
 
 
-def _due(kind: str, together: bool, lease: timedelta, now: datetime) -> Any:
+def _take(session: Session, query: Any, limit: int, *, aside: datetime) -> list[int]:
+    """Return up to ``limit`` rows that are not behind others; put those that are aside until then."""
+    for look in (limit, *_LOOKS):
+        if not limit:
+            break
+        found = session.execute(query.limit(look)).all()
+        free = [row.id for row in found if not row.is_behind]
+        behind = [row.id for row in found if row.is_behind]
+        if not behind or len(free) >= limit:
+            return free[:limit]
+        _update_many(session, behind, due_at=aside)
+        if len(found) < look:
+            return free
+    return []
+
+
+def _due(kind: str, is_due: Any, *, together: bool, lease: timedelta, now: datetime) -> Any:
     earlier = aliased(OutboxRow)
     is_behind = exists().where(
         col(earlier.ordering_key) == col(OutboxRow.ordering_key),
@@ -116,15 +133,15 @@ def _due(kind: str, together: bool, lease: timedelta, now: datetime) -> Any:
         or_(col(earlier.kind) != kind, ~_is_due(earlier, now), ~_is_free(earlier, lease, now)) if together else true(),
     )
     return (
-        select(col(OutboxRow.id))
+        select(col(OutboxRow.id), is_behind.label("is_behind"))
         .where(
             col(OutboxRow.settled_at).is_(None),
             col(OutboxRow.kind) == kind,
-            _is_due(OutboxRow, now),
+            is_due,
             _is_free(OutboxRow, lease, now),
-            ~is_behind,
         )
-        .order_by(col(OutboxRow.id))
+        .order_by(col(OutboxRow.due_at), col(OutboxRow.id))
+        .with_for_update(skip_locked=True, of=OutboxRow)
     )
 
 
@@ -152,9 +169,19 @@ def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
     return session.execute(query.with_for_update()).first() is not None
 
 
-def settle(session: Session, row_id: int, *, state: State, error: str | None, now: datetime) -> None:
-    """Close a row."""
+def settle(session: Session, row_id: int, *, state: State, error: str | None, now: datetime) -> bool:
+    """Close a row, and let the rows behind it come back; return whether there were any."""
+    key = select(_outbox.ordering_key).where(_outbox.id == row_id).scalar_subquery()
+    behind = update(OutboxRow).where(
+        col(OutboxRow.ordering_key) == key,
+        col(OutboxRow.settled_at).is_(None),
+        col(OutboxRow.id) > row_id,
+        col(OutboxRow.attempts) == 0,  # those put aside, not those that were tried and wait for their moment
+        col(OutboxRow.due_at) > now,
+    )
+    woken = session.execute(behind.values(due_at=now).execution_options(synchronize_session=False))
     _update(session, row_id, state=str(state), settled_at=now, last_error=error, claimed_by=None, claimed_until=None)
+    return bool(woken.rowcount)  # type: ignore[attr-defined]
 
 
 def put_back(session: Session, row_id: int, *, due_at: datetime, error: str, counted: bool) -> None:
@@ -170,7 +197,11 @@ def reopen(session: Session, row_id: int, *, now: datetime) -> None:
 
 
 def _update(session: Session, row_id: int, **values: Any) -> None:
-    statement = update(OutboxRow).where(col(OutboxRow.id) == row_id).values(**values)
+    _update_many(session, [row_id], **values)
+
+
+def _update_many(session: Session, row_ids: Sequence[int], **values: Any) -> None:
+    statement = update(OutboxRow).where(col(OutboxRow.id).in_(row_ids)).values(**values)
     session.execute(statement.execution_options(synchronize_session=False))
 
 
@@ -208,7 +239,13 @@ def depth(session: Session) -> Depth:
     return Depth(waiting, parked, oldest)
 
 
-def prune(session: Session, *, before: datetime) -> None:
-    """Delete delivered and dropped rows settled before a moment; parked ones stay until a person decides."""
+def prune(session: Session, *, before: datetime) -> int:
+    """Delete some delivered and dropped rows settled before a moment; parked ones stay until a person decides.
+
+    Returns:
+        How many were deleted; :data:`licsrv.platform.db.SLICE` when there may be more.
+    """
     done = (str(State.DELIVERED), str(State.DROPPED))
-    session.execute(delete(OutboxRow).where(and_(col(OutboxRow.state).in_(done), col(OutboxRow.settled_at) < before)))
+    return sum(
+        delete_slice(session, OutboxRow, and_(_outbox.state == state, _outbox.settled_at < before)) for state in done
+    )

@@ -29,7 +29,8 @@ class OutboxRow(SQLModel, table=True):
     last_error: str | None = Field(default=None, sa_column=Column(Text))
 
     __table_args__ = (
-        Index("ix_outbox_due", "kind", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("ix_outbox_claim", "kind", "due_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("ix_outbox_waiting", "created_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_outbox_order", "ordering_key", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("ix_outbox_settled", "state", "settled_at"),
         Index("ix_outbox_key", "ordering_key", "id"),

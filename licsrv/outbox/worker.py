@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sqlmodel import Session
@@ -18,17 +20,18 @@ from sqlmodel import Session
 from licsrv.errors import StorageBusyError, StorageError, UnreadableMessageError
 from licsrv.outbox import rules, store
 from licsrv.outbox.messages import Message
+from licsrv.outbox.pace import Pace
 from licsrv.outbox.rules import Again, Delivered, Postponed, Refused, State, Verdict
 from licsrv.outbox.store import Claimed
 from licsrv.platform import logs
 from licsrv.platform.clock import Clock
+from licsrv.platform.db import after_commit
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.writer import Writer
 
 Kind = TypeVar("Kind", bound=Message)
 _log = logs.logger(__name__)
 _IDLE_SECONDS = 2.0
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MARGIN = 0.8  # a delivery is stopped at this share of its lease, so that two workers never deliver one row
 
 
@@ -66,7 +69,7 @@ class Worker:
         on_parked: Called in the transaction that parks a row.
         owner: Names this worker among all replicas; unique for each start.
         lease: How long a claimed row is ours.
-        concurrency: Calls under way at once.
+        concurrency: The most calls under way at once; see :mod:`licsrv.outbox.pace`.
         max_attempts: Tries before a row is parked.
     """
 
@@ -92,14 +95,18 @@ class Worker:
         self._lease = lease
         self._concurrency = concurrency
         self._max_attempts = max_attempts
-        self._closed_until: dict[str, datetime] = {}
+        self._paces = {deliverer.message.KIND: Pace(concurrency) for deliverer in deliverers}
+        self._under_way: Counter[str] = Counter()
+        self._hungry = set(self._paces)  # kinds that may have more due rows than were claimed
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = -1
+        self._is_everything_due = True
 
     def wake(self) -> None:
-        """Look for work now instead of at the next turn; safe from any thread."""
+        """Look for work of every kind now instead of at the next turn; safe from any thread."""
+        self._is_everything_due = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._woken.set)
 
@@ -118,7 +125,7 @@ class Worker:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._woken.wait()
             except TimeoutError:
-                continue
+                self._is_everything_due = True
 
     async def drain(self) -> int:
         """Deliver until nothing is due, and return how many calls were made; for tests and the command line."""
@@ -126,6 +133,7 @@ class Worker:
         while started := await self._start_due():
             calls += started
             await self.finish()
+            self._is_everything_due = True
         return calls
 
     async def finish(self, seconds: float | None = None) -> None:
@@ -134,24 +142,24 @@ class Worker:
             await asyncio.wait(self._tasks, timeout=seconds)
 
     async def _start_due(self) -> int:
-        started = 0
-        for deliverer in self._in_turn():
-            free = self._concurrency - len(self._tasks)
-            if free <= 0:
-                break
-            if self._is_closed(deliverer.message.KIND):
-                continue
-            for group in await self._claim(deliverer, free):
-                task = asyncio.create_task(self._deliver(deliverer, group))
-                self._tasks.add(task)
-                task.add_done_callback(self._done)
-                started += 1
-        return started
+        if self._is_everything_due:
+            self._is_everything_due, self._hungry = False, set(self._paces)
+        return sum([await self._start(deliverer) for deliverer in self._in_turn()])
 
-    def _is_closed(self, kind: str) -> bool:
-        """Whether the kind waits; a moment too far ahead comes from a wrong clock and does not count."""
-        now = self._clock.now()
-        return now < self._closed_until.get(kind, _LONG_AGO) <= now + rules.LONGEST_WAIT
+    async def _start(self, deliverer: Deliverer[Any]) -> int:
+        """Start as many calls of a kind as its pace and the common limit allow."""
+        kind = deliverer.message.KIND
+        room = self._paces[kind].room(self._under_way[kind], now=self._clock.now())
+        free = min(room, self._concurrency - len(self._tasks))
+        if kind not in self._hungry or free <= 0:
+            return 0
+        groups = await self._claim(deliverer, free)
+        for group in groups:
+            task = asyncio.create_task(self._deliver(deliverer, group))
+            self._tasks.add(task)
+            self._under_way[kind] += 1
+            task.add_done_callback(partial(self._done, kind))
+        return len(groups)
 
     def _in_turn(self) -> Sequence[Deliverer[Any]]:
         """Return the deliverers, each time another one first: many rows of one kind must not delay the others."""
@@ -159,8 +167,9 @@ class Worker:
         first = self._turn % len(self._deliverers) if self._deliverers else 0
         return self._deliverers[first:] + self._deliverers[:first]
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, kind: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._under_way[kind] -= 1
         self._woken.set()
 
     async def _claim(self, deliverer: Deliverer[Any], free: int) -> list[Sequence[Claimed]]:
@@ -173,6 +182,8 @@ class Worker:
             )
 
         claimed = await self._writer.run(claim)
+        if len(claimed) < limit:
+            self._hungry.discard(kind)
         return [claimed[start : start + batch] for start in range(0, len(claimed), batch)]
 
     async def _deliver(self, deliverer: Deliverer[Any], group: Sequence[Claimed]) -> None:
@@ -182,7 +193,7 @@ class Worker:
         if readable:
             verdicts = await self._verdicts(deliverer, [message for _, message in readable])
             pairs += [(claimed, verdict) for (claimed, _), verdict in zip(readable, verdicts, strict=True)]
-        self._note_closed(deliverer.message.KIND, [verdict for _, verdict in pairs])
+        self._note_pace(deliverer.message.KIND, [verdict for _, verdict in pairs])
         await self._settle(pairs)
 
     async def _verdicts(self, deliverer: Deliverer[Any], messages: Sequence[Message]) -> Sequence[Verdict]:
@@ -192,16 +203,21 @@ class Worker:
                 verdicts = await deliverer.deliver(messages)
             return [verdict for _, verdict in zip(messages, verdicts, strict=True)]
         except TimeoutError:
-            return [Again("the delivery took too long")] * len(messages)
+            return [Again("the delivery took too long", is_silence=True)] * len(messages)
         except Exception as error:
             _log.exception("deliverer failed", kind=deliverer.message.KIND)
             return [Again(f"internal error ({type(error).__name__})")] * len(messages)
 
-    def _note_closed(self, kind: str, verdicts: Sequence[Verdict]) -> None:
-        """Pause a kind while no call of it may be made, so that thousands of rows do not learn it one by one."""
+    def _note_pace(self, kind: str, verdicts: Sequence[Verdict]) -> None:
+        """Let the kind go faster, slower or wait, so that thousands of rows do not learn it one by one."""
+        pace = self._paces[kind]
         closed = [verdict.until for verdict in verdicts if isinstance(verdict, Postponed)]
         if closed:
-            self._closed_until[kind] = max(closed)
+            pace.close(max(closed))
+        elif any(isinstance(verdict, Again) and verdict.is_silence for verdict in verdicts):
+            pace.silent(now=self._clock.now())
+        else:
+            pace.answered()
 
     async def _settle(self, pairs: Sequence[tuple[Claimed, Verdict]]) -> None:
         """Write the outcome of one call's rows in one transaction; where a row's effect fails, each in its own."""
@@ -246,7 +262,7 @@ class Worker:
         verdict = _with_effect(session, verdict)
         match verdict:
             case Delivered():
-                store.settle(session, claimed.id, state=State.DELIVERED, error=None, now=now)
+                self._settled(session, claimed, State.DELIVERED, None, now=now)
                 return State.DELIVERED.lower()
             case Refused(reason):
                 return self._park(session, claimed, reason, now=now)
@@ -261,8 +277,13 @@ class Worker:
     def _park(self, session: Session, claimed: Claimed, reason: str, *, now: datetime) -> str:
         _log.error("delivery parked", kind=claimed.kind, row=claimed.id, reason=reason)
         self._on_parked(session, Parked(claimed.id, claimed.kind, claimed.ordering_key, reason))
-        store.settle(session, claimed.id, state=State.PARKED, error=reason, now=now)
+        self._settled(session, claimed, State.PARKED, reason, now=now)
         return State.PARKED.lower()
+
+    def _settled(self, session: Session, claimed: Claimed, state: State, error: str | None, *, now: datetime) -> None:
+        """Close a row; look at once for the rows that were behind it."""
+        if store.settle(session, claimed.id, state=state, error=error, now=now):
+            after_commit(session, self.wake)
 
 
 def _read(kind: type[Message], claimed: Claimed) -> Message | Refused:

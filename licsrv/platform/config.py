@@ -122,6 +122,9 @@ class Settings(BaseModel):
     unknown_codes_per_minute: int = Field(
         60, ge=1, le=100_000, description="codes we do not know that one address may try in a minute"
     )
+    outbox_concurrency: int = Field(
+        64, ge=1, le=500, description="most calls to the marketplace at once; begins with 4 and grows with its answers"
+    )
     outbox_max_attempts: int = Field(120, ge=1, le=10_000, description="tries before a delivery is parked")
     reconcile_at: Hour = Field(
         2,

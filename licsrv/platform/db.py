@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Engine, Table, Text, and_, bindparam, event, literal
+from sqlalchemy import Boolean, Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -46,6 +46,7 @@ _SQLITE_PRAGMAS = (
     "foreign_keys=ON",
     "cache_size=-32768",
 )
+SLICE = 500
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -225,6 +226,17 @@ def add_missing(session: Session, model: type[SQLModel], column: str, rows: Sequ
         return set()
     statement = insert_missing(model, column, session.get_bind().dialect.name)
     return set(execute(session, statement, [dict(row) for row in rows]).scalars())
+
+
+def delete_slice(session: Session, model: type[SQLModel], condition: Any) -> int:
+    """Delete at most :data:`SLICE` rows and return how many; an index should answer the condition.
+
+    Who deletes more does it slice by slice, each in a transaction of its own, so that other writers wait for one slice.
+    """
+    key = list(table_of(model).primary_key.columns)
+    found = select(*key).where(condition).limit(SLICE)
+    deleted = delete(table_of(model)).where((tuple_(*key) if len(key) > 1 else key[0]).in_(found))
+    return int(execute(session, deleted).rowcount)
 
 
 def noted(session: Session, name: str) -> list[Any]:

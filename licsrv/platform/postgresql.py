@@ -107,11 +107,10 @@ def is_pooled(connection: Connection) -> bool:
 
 
 def set_limits(connection: Connection, **limits: object) -> None:
-    """Give a connection other limits (in milliseconds, 0 is none) until it is closed; it does not go back to the pool.
+    """Give a connection other limits (in milliseconds, 0 is none).
 
-    Call it outside a transaction.
+    Call it outside a transaction, and invalidate the connection at the end: it must not go back to the pool.
     """
-    connection.detach()
     settings = {**connection.info[_OURS], **{name: limits[name] for name in limits if name in connection.info[_OURS]}}
     if connection.info[_IS_POOLED]:
         connection.info[_IN_EACH] = _statement("SET LOCAL", settings)

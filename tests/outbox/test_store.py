@@ -10,7 +10,8 @@ import pytest
 from licsrv.outbox import store
 from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.store import Claimed
-from licsrv.platform.db import Database, reading, transaction
+from licsrv.outbox.tables import OutboxRow
+from licsrv.platform.db import Database, open_database, reading, table_of, transaction
 from tests.conftest import NOW
 from tests.outbox.conftest import LEASE, Query, claim, keys, numbers, put, row, rows
 
@@ -288,3 +289,69 @@ def test_the_worker_is_woken_after_a_commit_that_enqueued(database: Database) ->
     with transaction(database, [hook]):
         pass
     assert woken == [1], "nothing was enqueued"
+
+
+def many(database: Database, count: int, *, per_key: int, due: timedelta = timedelta()) -> None:
+    """Write rows as a long outage leaves them: several for each license."""
+    table = table_of(OutboxRow)
+    values = {"kind": "query", "payload": {"number": 0}, "state": "WAITING", "attempts": 0, "due_at": NOW + due}
+    made = [{**values, "ordering_key": f"k{number // per_key}", "created_at": NOW} for number in range(count)]
+    with transaction(database) as session:
+        session.execute(table.insert(), made)
+
+
+def steps_of_a_claim(database: Database) -> int:
+    """Count what SQLite does for one claim, in steps of its machine: no clock is asked."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with transaction(database) as session:
+        raw = session.connection().connection.dbapi_connection
+        assert raw is not None
+        raw.set_progress_handler(count, 100)  # type: ignore[attr-defined]
+        store.claim_due(session, "query", together=False, owner="me", lease=LEASE, limit=4, now=NOW)
+        raw.set_progress_handler(None, 0)  # type: ignore[attr-defined]
+        session.rollback()
+    return steps
+
+
+@pytest.mark.parametrize("per_key", [1, 4])
+@pytest.mark.parametrize("due", [timedelta(), timedelta(minutes=5)], ids=["due", "not yet due"])
+def test_a_claim_costs_the_same_however_many_rows_wait(sqlite_url: str, per_key: int, due: timedelta) -> None:
+    database = open_database(sqlite_url)
+    many(database, 2_000, per_key=per_key, due=due)
+    few = steps_of_a_claim(database)
+    many(database, 40_000, per_key=per_key, due=due)
+
+    assert steps_of_a_claim(database) <= few * 2 + 50
+    database.dispose()
+
+
+def test_rows_put_aside_come_back_one_after_the_other(database: Database) -> None:
+    many(database, 60, per_key=20)
+    order: list[int] = []
+    while claimed := claim(database, "query", limit=50):
+        order += [found.id for found in claimed]
+        for found in claimed:
+            settle(database, found)
+
+    assert len(order) == len(set(order)) == 60
+    for first in range(0, 60, 20):
+        key = sorted(order)[first : first + 20]
+        assert [row_id for row_id in order if row_id in key] == key, "in the order of their ids"
+
+
+def test_a_row_behind_one_that_was_dropped_or_parked_comes_back(database: Database) -> None:
+    for state in (State.DROPPED, State.PARKED):
+        put(database, ("query", state), ("query", state))
+        [first] = claim(database, "query")
+        assert claim(database, "query") == []
+
+        settle(database, first, state)
+
+        [second] = claim(database, "query")
+        settle(database, second)

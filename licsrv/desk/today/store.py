@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from datetime import date, datetime
 
@@ -16,9 +15,9 @@ from licsrv.licensing.tables import License, Product, RefusedDevice
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
+from licsrv.platform.ids import first_id
 
 _SUCCESS = "000000"
-_ID_BYTES = 8
 
 
 def ending(session: Session, *, after: datetime, before: datetime, limit: int) -> Sequence[License]:
@@ -79,7 +78,7 @@ def standing_still(session: Session, *, before: datetime, limit: int) -> Sequenc
     parked = select(OutboxRow).where(col(OutboxRow.state) == str(State.PARKED))
     rows = list(session.scalars(parked.order_by(col(OutboxRow.settled_at).desc()).limit(limit)))
     waiting = select(OutboxRow).where(col(OutboxRow.settled_at).is_(None), col(OutboxRow.created_at) < before)
-    return [*rows, *session.scalars(waiting.order_by(col(OutboxRow.id)).limit(limit))]
+    return [*rows, *session.scalars(waiting.order_by(col(OutboxRow.created_at), col(OutboxRow.id)).limit(limit))]
 
 
 def failed_callbacks(session: Session, since: datetime, limit: int) -> Sequence[CallbackRecord]:
@@ -107,9 +106,3 @@ def count_unsigned(session: Session, since: datetime) -> int:
         col(CallbackRecord.is_signed).is_(False), col(CallbackRecord.id) > first_id(since)
     )
     return session.scalar(query) or 0
-
-
-def first_id(at: datetime) -> str:
-    """Return an id before all that were made from a moment on; see :func:`licsrv.platform.ids.new_id`."""
-    raw = int(at.timestamp() * 1000).to_bytes(6, "big") + bytes(_ID_BYTES)
-    return base64.b32hexencode(raw).decode("ascii").rstrip("=").lower()

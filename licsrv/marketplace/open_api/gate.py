@@ -43,9 +43,12 @@ class Closed:
     reason: str
 
 
-def room(failures: int) -> int:
-    """Return how many calls may be under way: five together can fail at once, and after a failure one is enough."""
-    return 1 if failures else MOST_FAILURES
+def room(failures: int, most: int = MOST_FAILURES) -> int:
+    """Return how many calls may be under way: after a failure one is enough.
+
+    Five together can fail at once. ``most`` is more while the key pair is proven (docs/adr/0011).
+    """
+    return 1 if failures else most
 
 
 def pause(failures: int, *, locked: bool) -> timedelta:
@@ -53,7 +56,9 @@ def pause(failures: int, *, locked: bool) -> timedelta:
     return LOCK_TIME if locked else _PAUSES[min(failures, len(_PAUSES)) - 1]
 
 
-def enter(session: Session, key_pair: str, *, span: timedelta, now: datetime) -> Entered | Closed:
+def enter(
+    session: Session, key_pair: str, *, span: timedelta, now: datetime, most: int = MOST_FAILURES
+) -> Entered | Closed:
     """Ask to make a call that takes at most ``span``.
 
     What lies further ahead than a pause or a call can last was written while the clock was wrong, and is over.
@@ -61,7 +66,7 @@ def enter(session: Session, key_pair: str, *, span: timedelta, now: datetime) ->
     gate = store.gate_for_update(session, key_pair)
     if gate.paused_until is not None and now < gate.paused_until <= now + 2 * LOCK_TIME:
         return Closed(gate.paused_until, True, gate.reason)
-    if store.calls_under_way(session, key_pair, now=now, latest=now + _LONGEST_CALL) >= room(gate.failures):
+    if store.calls_under_way(session, key_pair, now=now, latest=now + _LONGEST_CALL) >= room(gate.failures, most):
         return Closed(now + _MOMENT, False, "as many calls as are safe are under way")
 
     call = CallUnderWay(id=new_id(now), key_pair=key_pair, ends_at=now + span)

@@ -1,11 +1,12 @@
-"""The open API behind its gate: the only way in which the rest of the house calls the marketplace."""
+"""The open API behind its gate: the only way in which other rooms call the marketplace."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from licsrv.errors import MarketplaceAuthenticationError, MarketplaceBusyError, MarketplacePausedError
@@ -25,6 +26,7 @@ _log = logs.logger(__name__)
 _MARGIN = timedelta(seconds=5)
 _STEP_SECONDS = 0.05
 _UNCONFIGURED = timedelta(minutes=5)
+_PROVEN_FOR = timedelta(minutes=1)
 
 
 class GuardedOpenApi:
@@ -32,13 +34,25 @@ class GuardedOpenApi:
 
     Args:
         access_key: The AK; only a digest of it is written anywhere.
+        most_calls: Calls under way at once, over all replicas, while the key pair is proven by answers.
     """
 
-    def __init__(self, api: OpenApi, writer: Writer, *, access_key: str, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        api: OpenApi,
+        writer: Writer,
+        *,
+        access_key: str,
+        clock: Clock,
+        metrics: Metrics,
+        most_calls: int = gate.MOST_FAILURES,
+    ) -> None:
         self._api = api
         self._writer = writer
         self._clock = clock
         self._metrics = metrics
+        self._most_calls = most_calls
+        self._proven_at: datetime | None = None
         self.is_configured = bool(access_key)
         self.key_pair = key_pair_id(access_key)
 
@@ -106,14 +120,20 @@ class GuardedOpenApi:
         deadline = loop.time() + time_limit.total_seconds()
         while True:
             now = self._clock.now()
-            span = time_limit + _MARGIN
-            answer = await self._writer.run(lambda session: gate.enter(session, self.key_pair, span=span, now=now))  # noqa: B023 - run before the next turn
+            answer = await self._writer.run(
+                partial(gate.enter, key_pair=self.key_pair, span=time_limit + _MARGIN, now=now, most=self._most(now))
+            )
             if isinstance(answer, Entered):
                 self._metrics.marketplace_paused.set(0)
                 return answer
             if answer.is_paused or loop.time() >= deadline:
                 raise self._closed(answer)
             await asyncio.sleep(_STEP_SECONDS)
+
+    def _most(self, now: datetime) -> int:
+        """Return how many calls may be under way: more than are safe to fail only just after one succeeded."""
+        is_proven = self._proven_at is not None and timedelta() <= now - self._proven_at <= _PROVEN_FOR
+        return max(self._most_calls, gate.MOST_FAILURES) if is_proven else gate.MOST_FAILURES
 
     def _closed(self, answer: Closed) -> MarketplacePausedError:
         self._metrics.marketplace_paused.set(1 if answer.is_paused else 0)
@@ -122,7 +142,10 @@ class GuardedOpenApi:
 
     async def _leave(self, entered: Entered, error: BaseException | None) -> None:
         now = self._clock.now()
+        if error is None:
+            self._proven_at = now
         if isinstance(error, MarketplaceAuthenticationError):
+            self._proven_at = None
             self._metrics.marketplace_paused.set(1)
             _log.error("marketplace refuses our key pair; calls are paused", error=error.message)
         await self._writer.run(lambda session: gate.leave(session, self.key_pair, entered, error, now=now))
