@@ -171,21 +171,33 @@ def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
 
 def settle(session: Session, row_id: int, *, state: State, error: str | None, now: datetime) -> bool:
     """Close a row, and let the rows behind it come back; return whether there were any."""
-    key = select(_outbox.ordering_key).where(_outbox.id == row_id).scalar_subquery()
+    woken = _bring_back(session, row_id, at=now)
+    _update(session, row_id, state=str(state), settled_at=now, last_error=error, claimed_by=None, claimed_until=None)
+    return woken
+
+
+def _bring_back(session: Session, row_id: int, *, at: datetime, kind: Any = None) -> bool:
+    """Make the rows behind one due at a moment: those put aside, not those that were tried and wait for their own."""
+    of_row = select(_outbox.ordering_key).where(_outbox.id == row_id).scalar_subquery()
     behind = update(OutboxRow).where(
-        col(OutboxRow.ordering_key) == key,
+        col(OutboxRow.ordering_key) == of_row,
         col(OutboxRow.settled_at).is_(None),
         col(OutboxRow.id) > row_id,
-        col(OutboxRow.attempts) == 0,  # those put aside, not those that were tried and wait for their moment
-        col(OutboxRow.due_at) > now,
+        col(OutboxRow.attempts) == 0,
+        col(OutboxRow.due_at) > at,
+        true() if kind is None else col(OutboxRow.kind) == kind,
     )
-    woken = session.execute(behind.values(due_at=now).execution_options(synchronize_session=False))
-    _update(session, row_id, state=str(state), settled_at=now, last_error=error, claimed_by=None, claimed_until=None)
-    return bool(woken.rowcount)  # type: ignore[attr-defined]
+    found = session.execute(behind.values(due_at=at).execution_options(synchronize_session=False))
+    return bool(found.rowcount)  # type: ignore[attr-defined]
 
 
 def put_back(session: Session, row_id: int, *, due_at: datetime, error: str, counted: bool) -> None:
-    """Give a row back to be tried again at ``due_at``; ``counted`` says whether this was a try."""
+    """Give a row back to be tried again at ``due_at``; ``counted`` says whether this was a try.
+
+    Rows of its kind behind it are due with it, as some kinds are delivered together.
+    """
+    same_kind = select(_outbox.kind).where(_outbox.id == row_id).scalar_subquery()
+    _bring_back(session, row_id, at=due_at, kind=same_kind)
     attempts = OutboxRow.attempts if counted else OutboxRow.attempts - 1
     _update(session, row_id, due_at=due_at, last_error=error, claimed_by=None, claimed_until=None, attempts=attempts)
 
