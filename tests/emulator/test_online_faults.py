@@ -10,6 +10,7 @@ import pytest
 
 from tests.emulator.conftest import START
 from tests.emulator.online import OnlineMerchant, Shop, form
+from tests.tables import each
 
 CALLBACKS: dict[str, Any] = {"side": "callbacks"}
 OPEN_API: dict[str, Any] = {"side": "open_api", "times": 1}
@@ -172,3 +173,55 @@ async def test_a_held_application_can_arrive_after_its_time_out(shop: Shop, onli
 
     assert online_merchant.received[-1]["eventId"] == event
     assert (await shop.upload_string(event, "late"))["error_code"] == "91381034"
+
+
+async def test_an_order_is_answered_in_another_form_than_documented(shop: Shop) -> None:
+    await shop.buy(order_id="CS1", period_type="month", period_number=1)
+
+    async def line(kind: str, value: object) -> dict[str, Any]:
+        await shop.post("/faults", OPEN_API | {"kind": kind, "value": value})
+        found: dict[str, Any] = (await shop.query("CS1")).json()["orderInfo"]["orderLine"][0]
+        return found
+
+    documented = (await shop.query("CS1")).json()["orderInfo"]["orderLine"][0]
+    forms: list[tuple[str, object, dict[str, Any]]] = [
+        ("charging_mode", "SUBSCRIPTION", {"chargingMode": "SUBSCRIPTION"}),
+        ("date_form", "iso", {"expireTime": "2026-02-02T03:04:05Z"}),
+        ("date_form", "spaced", {"expireTime": "2026-02-02 03:04:05"}),
+        ("date_form", "epoch_ms", {"expireTime": 1770001445000}),
+        ("date_form", "blank", {"expireTime": ""}),
+        ("date_form", "null", {"expireTime": None}),
+        ("members", '{"periodNumber": -1}', {"periodNumber": -1}),
+    ]
+    for row in each(forms):
+        with row as (kind, value, changed):
+            assert await line(kind, value) == documented | changed
+    assert "expireTime" not in await line("date_form", "absent")
+    renamed = await line("members", '{"expireTime": "(named endTime)", "periodType": "(absent)"}')
+    assert (renamed["endTime"], "expireTime" in renamed, "periodType" in renamed) == ("20260202030405", False, False)
+
+
+@pytest.mark.parametrize("prefix", ["MKT.", "MKT. ", "CBC."])
+async def test_codes_come_with_another_prefix(shop: Shop, prefix: str) -> None:
+    await shop.post("/faults", OPEN_API | {"kind": "code_prefix", "value": prefix})
+
+    assert (await shop.query("CS-NOBODY")).json()["resultCode"].startswith(prefix)
+
+
+@pytest.mark.parametrize("value", ["", "[]", "not json", 7])
+async def test_members_must_be_a_json_object(shop: Shop, value: object) -> None:
+    answer = await shop.http.post("/control/faults", json=OPEN_API | {"kind": "members", "value": value})
+
+    assert answer.status_code == 400
+
+
+async def test_a_merchant_that_refuses_a_change_is_sold_none(shop: Shop, online_merchant: OnlineMerchant) -> None:
+    instance = (await shop.buy(order_id="CS1", linear_value=3))["instance_id"]
+    online_merchant.answers["changeInstanceCheck"] = [{"resultCode": "000002", "resultMsg": "in use"}]
+
+    refused = await shop.http.post(f"/control/online/instances/{instance}/change", json={"linear_value": 1})
+
+    assert refused.status_code == 409
+    assert [message["activity"] for message in online_merchant.received[1:]] == ["changeInstanceCheck"]
+    sold = (await shop.query("CS1")).json()["orderInfo"]["orderLine"][0]
+    assert sold["productInfo"][0]["linearValue"] == 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from licsrv.emulator.callback_signature import canonical_body, sign
+from licsrv.emulator.online_license.orders import Item
 from tests.emulator.online import DEVICE, OnlineMerchant, Shop
 
 KEY = "demo-callback-access-key"
@@ -223,6 +225,8 @@ async def test_a_life_sends_the_documented_bodies(shop: Shop, online_merchant: O
     common = {"instanceId": instance, "testFlag": "0"}
     refresh = common | {"activity": "refreshInstance"}
 
+    changed = replace(Item(), product_id="P2", linear_value=5).product_info()
+
     def order(number: int) -> dict[str, str]:
         return {"orderId": f"CS{number}", "orderLineId": f"CS{number}-000001"}
 
@@ -230,6 +234,7 @@ async def test_a_life_sends_the_documented_bodies(shop: Shop, online_merchant: O
         refresh | order(1) | {"scene": "TRIAL_TO_FORMAL", "productId": "P2", "expireTime": "20260202030405"},
         refresh | order(2) | {"scene": "RENEWAL", "expireTime": "20260302030405"},
         refresh | order(2) | {"scene": "UNSUBSCRIBE_RENEWAL_PERIOD", "expireTime": "20260202030405"},
+        {"activity": "changeInstanceCheck", "instanceId": instance, "productInfo": changed},
         refresh | order(4) | {"scene": "RENEWAL_CHANGE", "expireTime": "20260302030405"},
         common | order(5) | {"activity": "upgradeInstance"},
         common | {"activity": "updateInstanceStatus", "status": "FREEZE"},

@@ -24,6 +24,7 @@ SCENES = {
     "updateInstanceStatus:UNFREEZE",
     "releaseInstance",
     "upgradeInstance",
+    "changeInstanceCheck",
     "getLicenseAsync",
     "orderNotify",
     "refreshLicenseCode",

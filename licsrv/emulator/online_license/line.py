@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from licsrv.emulator.clock import MovableClock
-from licsrv.emulator.deliveries import Delivery
+from licsrv.emulator.deliveries import SUCCESS_CODE, Delivery, DeliveryState
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.online_license import messages
 from licsrv.emulator.online_license.applications import LicenseApplication, LicenseApplications, Wish
@@ -114,10 +114,14 @@ class OnlineLicenses:
     async def renew_changed(self, name: str, change: Change) -> Delivery:
         """Renew and change what was bought at once, the scene ``RENEWAL_CHANGE`` of SaaS 2.0.
 
+        The merchant is asked before with ``changeInstanceCheck``, once; a refusal ends the sale. GAP: what no answer
+        means; the sale goes on.
+
         Raises:
-            ControlError: No such instance (404); released, or without an end (409).
+            ControlError: No such instance (404); released, without an end, or refused by the merchant (409).
         """
         instance = self._unreleased(name)
+        await self._check_change(instance, change.applied_to(instance.item))
         start = max(instance.expires_at or self._clock.now(), self._clock.now())
         return self._extend(instance, change, start, order_type=OrderType.CHANGE, scene=Scene.RENEWAL_CHANGE)
 
@@ -229,6 +233,16 @@ class OnlineLicenses:
         instance = self.book.get(name)
         instance.require_unreleased()
         return instance
+
+    async def _check_change(self, instance: Instance, item: Item) -> None:
+        body = messages.change_instance_check(instance.require_id(), item)
+        asked = self._correspondence.post(body, tries=1)
+        if asked.state is DeliveryState.HELD:
+            return
+        await asked.tried.wait()
+        refusal = next((one.result_code for one in asked.attempts if one.result_code not in {"", SUCCESS_CODE}), None)
+        if refusal is not None:
+            raise ControlError(f"the merchant refuses the change ({refusal})", status=409)
 
     def _extend(
         self, instance: Instance, change: Change, start: datetime, order_type: OrderType, scene: Scene

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from licsrv.emulator.moments import compact, compact_milliseconds, spaced
-from licsrv.emulator.online_license.orders import Order
+from licsrv.emulator.online_license.orders import Item, Order
 
 Body = dict[str, object]
 
@@ -67,6 +67,11 @@ def release_instance(instance_id: str, order: Order | None) -> Body:
     return {"activity": "releaseInstance", "instanceId": instance_id} | (_line_of(order) if order else {}) | _NORMAL
 
 
+def change_instance_check(instance_id: str, item: Item) -> Body:
+    """Ask whether an instance can be changed to an item, before a renewal with change (corrections B1)."""
+    return {"activity": "changeInstanceCheck", "instanceId": instance_id, "productInfo": item.product_info()}
+
+
 def upgrade_instance(instance_id: str, order: Order) -> Body:
     """Report that a further order changed what was bought (SaaS 2.0)."""
     return {"activity": "upgradeInstance", "instanceId": instance_id} | _line_of(order) | _NORMAL
@@ -111,6 +116,7 @@ def debug_cases(order: Callable[[str], Order]) -> dict[str, Body]:
         "updateInstanceStatus:UNFREEZE": update_instance_status(SAMPLE_INSTANCE, frozen=False),
         "releaseInstance": release_instance(SAMPLE_INSTANCE, gone),
         "upgradeInstance": upgrade_instance(SAMPLE_INSTANCE, order("MOCKMONTYCHANGE")),
+        "changeInstanceCheck": change_instance_check(SAMPLE_INSTANCE, new.item),
         "getLicenseAsync": get_license_async(
             SAMPLE_INSTANCE,
             "evt-debug",
