@@ -84,3 +84,23 @@ def test_the_wrapper_reads_settings_without_running_them(value: str, tmp_path: P
 
     assert done.stderr == b""
     assert done.stdout.decode() == f"{value}|licenses|a b"
+
+
+def test_the_proxy_bounds_callers_and_keeps_browsers_on_https() -> None:
+    proxy = text(DEPLOY / "nginx.conf.example")
+    needed = (
+        "Strict-Transport-Security",
+        "limit_req zone=",
+        "limit_conn ",
+        "client_header_timeout",
+        "client_body_timeout",
+    )
+
+    assert [words for words in needed if words not in proxy] == []
+
+
+def test_the_unit_leaves_no_core_and_reloads() -> None:
+    unit = text(DEPLOY / "licsrv.service")
+
+    assert "\nLimitCORE=0\n" in unit
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit
