@@ -13,9 +13,10 @@ from sqlmodel import select
 from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
-from licsrv.licensing.changes import MARKETPLACE, Purchase
+from licsrv.licensing.changes import Purchase
 from licsrv.licensing.tables import License
 from licsrv.marketplace.callbacks.routes import _parameters
+from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.marketplace.tables import CallbackRecord, LicenseOrder
 from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW
@@ -36,7 +37,7 @@ def database_url(database_url: str) -> str:
 
 def sold(runtime: Runtime, code: str, **facts: Any) -> str:
     with transaction(runtime.database) as session:
-        found = Purchase(code, MARKETPLACE, **({"product_id": "OFFI1", "expires_at": END} | facts))
+        found = Purchase(code, AUTHORIZATION_CODE.source, **({"product_id": "OFFI1", "expires_at": END} | facts))
         return changes.add(session, found, cause=Cause("test"), now=NOW - timedelta(days=1)).id
 
 
