@@ -46,7 +46,7 @@ class Closed:
 def room(failures: int, most: int = MOST_FAILURES) -> int:
     """Return how many calls may be under way: after a failure one is enough.
 
-    Five together can fail at once. ``most`` is more while the key pair is proven (docs/adr/0014).
+    Five together can fail at once. ``most`` is more while the key pair is proven (docs/adr/0016).
     """
     return 1 if failures else most
 
