@@ -130,6 +130,7 @@ class Worker:
     async def drain(self) -> int:
         """Deliver until nothing is due, and return how many calls were made; for tests and the command line."""
         calls = 0
+        self._is_everything_due = True  # time may have passed since the last look
         while started := await self._start_due():
             calls += started
             await self.finish()

@@ -474,3 +474,16 @@ async def test_an_answer_that_cannot_be_used_yet_is_asked_for_again(
     await deliver(writer, clock, Again("no answer", mark("noted")))
     found, trace = rows(database)
     assert (found.state, found.attempts, found.last_error, trace.ordering_key) == ("WAITING", 2, "no answer", "noted")
+
+
+async def test_one_worker_that_is_drained_again_finds_what_has_become_due(
+    database: Database, writer: Writer, clock: StandingClock
+) -> None:
+    put(database, ("query", "k"))
+    worker = worker_of(writer, {"query": Receiver(Again("no end"), Delivered())}, clock)
+
+    assert await worker.drain() == 1
+    clock.advance(minutes=1)
+
+    assert await worker.drain() == 1
+    assert row(database).state == "DELIVERED"
