@@ -159,11 +159,11 @@ def test_a_value_cannot_break_the_text() -> None:
     for row in each(
         [
             ("  brd|9,a ", "BRD_9_A"),
-            ("tab\there4", "TAB_HERE4"),
-            ("Größe 7", "GR__E 7"),
+            ("tab\there", "TAB_HERE"),
+            ("Größe", "GR__E"),
             ("\x1b[31m", "_[31M"),
-            ("a714" * 17, "A714" * 16),
-            (" " * 70 + "a7", "A7"),
+            ("a" * 65, "A" * 64),
+            (" " * 70 + "a", "A"),
         ]
     ):
         with row as (raw, kept):
@@ -175,7 +175,7 @@ def test_the_text_stays_below_1024_characters() -> None:
     adapters = tuple(Adapter(str(n), f"00{number.randrange(2**40):010x}", Bus.BUILT_IN) for n in range(200))
     disks = tuple(Disk(str(n), f"{n}" + "é" * 500, Bus.BUILT_IN) for n in range(200))
 
-    text = select(Inventory(adapters, disks, "b714" * 9000, "c5a3" * 9000)).text
+    text = select(Inventory(adapters, disks, "b" * 9000, "c" * 9000)).text
 
     assert len(text.encode()) < 1024
     assert len(devices.parse(text).values) == 4
