@@ -104,7 +104,7 @@ def parse(text: str) -> DeviceInfo:
     named = {part: _normal_values(part, raw) for part, raw in zip(Part, raw_parts, strict=True)}
     shared = {part: tuple(value for value in values if is_shared(part, value)) for part, values in named.items()}
     telling = {part: _telling(part, values) for part, values in named.items()}
-    return DeviceInfo(_filled(telling), _filled(shared))
+    return DeviceInfo({part: values for part, values in telling.items() if values}, shared)
 
 
 def normal_value(part: Part, raw: str) -> str:
@@ -142,10 +142,6 @@ def _normal_values(part: Part, raw: str) -> tuple[str, ...]:
     raw_values = raw.split(",") if part in _MULTI_VALUED else [raw]
     values = dict.fromkeys(normal_value(part, value) for value in raw_values)
     return tuple(value for value in values if value)
-
-
-def _filled(values: Mapping[Part, tuple[str, ...]]) -> Mapping[Part, tuple[str, ...]]:
-    return {part: found for part, found in values.items() if found}
 
 
 def _telling(part: Part, values: tuple[str, ...]) -> tuple[str, ...]:

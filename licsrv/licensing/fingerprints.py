@@ -121,7 +121,7 @@ def parse(text: str) -> DeviceFacts:
     if not values:
         raise _invalid("device_info has nothing in it that identifies a device.")
     shared = {part: tuple(one for one in found if is_shared(part, one)) for part, found in named.items()}
-    return DeviceFacts(values, {part: found for part, found in shared.items() if found})
+    return DeviceFacts(values, shared)
 
 
 def binding(facts: DeviceFacts) -> DeviceFacts:
@@ -294,16 +294,6 @@ def telling(known: HashedParts, given: HashedParts) -> HashedParts:
     if not shared:
         return known
     return {part: left for part, values in known.items() if (left := [one for one in values if one not in shared])}
-
-
-def tells_nothing(known: HashedParts, given: HashedParts) -> bool:
-    """Whether all that a device was registered with, but for its CPU, turned out to be what many machines have.
-
-    False where the CPU is another one.
-    """
-    left = telling(known, given)
-    cpu = left.get(Part.CPU.value)
-    return set(left) <= {Part.CPU.value} and (not cpu or not set(cpu).isdisjoint(given.get(Part.CPU.value, ())))
 
 
 def _needed(known: HashedParts) -> int:
