@@ -98,7 +98,7 @@ class Deliveries:
         try:
             order = await self.api.query_order(message.order_id, message.order_line_id, time_limit=self.time_limit)
         except MarketplaceRefusedError as error:
-            return self._refused_order(message, error)
+            return Delivered() if message.is_optional else self._refused_order(message, error)
         except MarketplaceUnreadableError as error:
             return self._unreadable_order(message, error)
 
@@ -119,7 +119,8 @@ class Deliveries:
         def effect(session: Session) -> None:
             marketplace.note_reading(session, subject, members, now=self.clock.now())
 
-        return Again(_reason(error), effect)
+        # An order that no license here waits for is noted once and not asked about again.
+        return Again(_reason(error), effect) if message.code else Delivered(effect)
 
     def _refused_order(self, message: QueryOrder, error: MarketplaceRefusedError) -> Verdict:
         """Note on the license that the marketplace does not know its order; a repeated newInstance asks again."""

@@ -35,7 +35,7 @@ class Message:
 
     def payload(self) -> dict[str, object]:
         """Return what is stored, as JSON values; the ordering key has a column of its own."""
-        members: dict[str, object] = _adapter(type(self)).dump_python(self, mode="json")
+        members: dict[str, object] = _adapter(type(self)).dump_python(self, mode="json", exclude_defaults=True)
         del members["license_id"]
         return members
 
@@ -101,7 +101,8 @@ class QueryOrder(Message):
     """Ask what was bought with an order line.
 
     ``license_id`` is empty where the order alone is known; then its messages are ordered by the order. ``code`` names
-    the license that the answer changes, and is empty where there is none.
+    the license that the answer changes, and is empty where there is none. ``is_optional``: a refusal settles it,
+    because another question settles the license.
     """
 
     KIND = "query_order"
@@ -109,6 +110,7 @@ class QueryOrder(Message):
     code: str = field(kw_only=True)
     order_id: str = field(kw_only=True)
     order_line_id: str = field(kw_only=True)
+    is_optional: bool = field(default=False, kw_only=True)
 
     @property
     def ordering_key(self) -> str:

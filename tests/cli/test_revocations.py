@@ -38,7 +38,8 @@ def test_what_a_device_gave_back_is_told_with_its_license(house: FurnishedHouse,
     licsrv("devices", "release", house.codes.used, device, "--reason", "Lost.", "--yes")
 
     ran = licsrv("revocations", "show", house.codes.used)
-    assert " of its strings and files is: issued to devices that gave their place back." in ran.out
+    assert " of its strings and files " in ran.out
+    assert ": issued to devices that gave their place back." in ran.out
 
 
 def test_the_list_is_carried_to_a_site_without_network(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:

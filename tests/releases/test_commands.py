@@ -86,7 +86,7 @@ def test_a_version_is_withdrawn_once_and_stays_listed(licsrv: Run) -> None:
     ran = licsrv(*withdraw)
 
     assert (ran.exit_code, ran.out) == (0, "OFFI1 1.0 stable linux: withdrawn.\n")
-    assert licsrv(*withdraw).out == "It is so already. Nothing was changed.\n"
+    assert licsrv(*withdraw).out == "No change needed.\n"
     assert licsrv(*withdraw, "--json").document == {"releases": []}
     [release] = licsrv("releases", "list", "--json").document["releases"]
     assert (release["state"], release["withdrawn_by"]) == ("withdrawn", "staff:ann")
@@ -103,7 +103,7 @@ def test_a_version_is_rolled_out_further(licsrv: Run) -> None:
 
     assert (ran.exit_code, ran.out) == (0, "OFFI1 1.0 stable linux: now offered to 50 % of the devices.\n")
     again = licsrv("releases", "rollout", "OFFI1", "1.0", "--percent", 50)
-    assert again.out == "It is so already. Nothing was changed.\n"
+    assert again.out == "No change needed.\n"
     licsrv("releases", "rollout", "OFFI1", "1.0", "--percent", 100, "--reason", "Nobody complained.")
     reasons = [entry["reason"] for entry in licsrv("audit", "list", "--of", "OFFI1", "--json").document["entries"]]
     assert reasons == ["Nobody complained.", "", ""]
@@ -118,7 +118,7 @@ def test_rules_are_shown_and_set(licsrv: Run) -> None:
         "The rules of OFFI1 are set:", "version_scheme      pep440 -> semver", "maintenance_months  none -> 12",
     ]  # fmt: skip
     assert "12 months from activation" in licsrv("releases", "rules", "OFFI1").out
-    assert "Nothing was changed" in licsrv("releases", "rules", "OFFI1", "--versions", "semver").out
+    assert "No change needed" in licsrv("releases", "rules", "OFFI1", "--versions", "semver").out
 
     document = licsrv("releases", "rules", "OFFI1", "--no-maintenance-months", "--json").document
 

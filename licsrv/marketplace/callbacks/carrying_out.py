@@ -134,7 +134,11 @@ def _ask_afterwards(session: Session, license: License, command: LicenseCommand,
     """Ask the marketplace for its own word: about the code, or about the order that changed an instance."""
     if _concerns_order(command, session, license):
         order = QueryOrder(
-            license.id, code=license.code, order_id=command.order_id, order_line_id=command.order_line_id
+            license.id,
+            code=license.code,
+            order_id=command.order_id,
+            order_line_id=command.order_line_id,
+            is_optional=asked_by(license.source) is AskedBy.CODE,
         )
         outbox.enqueue(session, order, now=now)
     if asked_by(license.source) is AskedBy.CODE:  # last: its word on the code settles what the order left open

@@ -159,7 +159,7 @@ async def test_the_console_rolls_out_and_withdraws_and_says_what_that_changes(ho
     withdrawn = await ann.send("/admin/releases/withdraw", on="/admin/releases", **one, **WHY)
     after = (await ann.see("/admin/releases")).text
 
-    assert "Version 2.0 (stable, linux) is offered to 5 % of the devices now." in shown
+    assert "Version 2.0 (stable, linux) is offered to 5 % of the devices." in shown
     assert "that cannot be undone" in shown
     assert "/admin/releases/" not in of_bob
     assert [answer.status_code for answer in (unexplained, no_share, rolled, withdrawn)] == [422, 422, 303, 303]
