@@ -160,11 +160,11 @@ async def test_the_console_rolls_out_and_withdraws_and_says_what_that_changes(ho
     after = (await ann.see("/admin/releases")).text
 
     assert "Version 2.0 (stable, linux) is offered to 5 % of the devices." in shown
-    assert "that cannot be undone" in shown
+    assert "This cannot be undone." in shown
     assert "/admin/releases/" not in of_bob
     assert [answer.status_code for answer in (unexplained, no_share, rolled, withdrawn)] == [422, 422, 303, 303]
     assert "is offered to that share of the devices from now on" in said
-    assert ("is offered to 50 % of the devices now" in said, "The version was withdrawn" in after) == (True, True)
+    assert ("is offered to 50 % of the devices." in said, "The version was withdrawn" in after) == (True, True)
     assert WHY["reason"] in after
     states = {(row["platform"], row["state"], row["rollout_percent"]) for row in (await listed(house))["items"]}
     assert states == {("linux", "withdrawn", 50), ("windows", "published", 5)}
