@@ -153,9 +153,12 @@ class Workstation:
         Raises:
             UnexpectedError: No lease came.
         """
+        before = self._invoker.lease
         if not self._invoker.check_in_now():
             raise UnexpectedError(f"{self.name} has no license to check in with.")
         self._wait(self._verdicts, "the end of a check-in")
+        while self._invoker.lease is before and self._invoker.last_problem is None:  # a verdict of before came first
+            self._wait(self._verdicts, "the end of a check-in")
         lease = self._invoker.lease
         if self._invoker.last_problem is not None or lease is None:
             raise UnexpectedError(f"{self.name} got no lease: {self._invoker.last_problem}")
