@@ -170,16 +170,28 @@ class Deliveries:
             result = await self.api.report_usage(_usages(messages), time_limit=self.time_limit)
         except MarketplaceRefusedError as error:
             if len(messages) == 1:
-                return [_verdict(error)]
+                return [_refused_usage(messages[0], _reason(error))]
             middle = len(messages) // 2
             return [*await self._report_usage(messages[:middle]), *await self._report_usage(messages[middle:])]
         except MarketplaceError as error:
             return [_verdict(error)] * len(messages)
         failed = frozenset(result.failed_codes)
-        return [_REFUSED_USAGE if message.code in failed else Delivered() for message in messages]
+        return [
+            _refused_usage(message, _FAILED_CHECK) if message.code in failed else Delivered() for message in messages
+        ]
 
 
-_REFUSED_USAGE = Refused("the marketplace names this code among those that failed its check")
+_FAILED_CHECK = "the marketplace names this code among those that failed its check"
+
+
+def _refused_usage(message: ReportUsage, reason: str) -> Verdict:
+    """Park a use that the marketplace refuses, unless the license was released after it: then nothing is left to do."""
+
+    def effect(session: Session) -> Delivered | None:
+        license = store.license_by_code(session, message.code)
+        return Delivered() if license is not None and license.released_at is not None else None
+
+    return Refused(reason, effect)
 
 
 def _one(deliver: Callable[[Kind], Awaitable[Verdict]]) -> Callable[[Sequence[Kind]], Awaitable[Sequence[Verdict]]]:

@@ -25,8 +25,8 @@ class State(StrEnum):
     DROPPED = "DROPPED"
 
 
-Effect = Callable[[Session], "Again | None"]
-"""Writes what the answer means; returns ``Again`` where the answer cannot be used yet."""
+Effect = Callable[[Session], "Delivered | Again | None"]
+"""Writes what the answer means; returns another verdict where our own rows say more than the answer."""
 
 
 @dataclass(frozen=True)

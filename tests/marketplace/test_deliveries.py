@@ -13,8 +13,10 @@ from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing.tables import License
 from licsrv.marketplace.tables import MarketplaceView
+from licsrv.outbox import store as outbox
+from licsrv.outbox.messages import ReportUsage
 from licsrv.outbox.tables import OutboxRow
-from licsrv.platform.db import reading
+from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, StandingClock
 from tests.marketplace.sending import send, status
 
@@ -68,6 +70,29 @@ async def test_a_hundred_devices_of_a_code_are_one_usage_call(
     calls = [request for request in emulator.requests.all() if "usage" in request.path]
     assert len(calls) == 2
     assert [len(day.ids) for day in emulator.codes.get(code).usage.values()] == [120]
+
+
+async def test_a_refused_use_of_a_license_released_since_needs_nothing_more(
+    client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator, code: str, clock: StandingClock
+) -> None:
+    """The marketplace names the code among those that failed its check, and no person could change that."""
+    await beat(client, await license_of(client, code))
+    await emulator.codes.release(code)
+
+    await runtime.worker.drain()
+
+    assert {(row.kind, row.state) for row in rows(runtime, OutboxRow)} >= {("report_usage", "DELIVERED")}
+    assert "PARKED" not in {row.state for row in rows(runtime, OutboxRow)}
+
+
+async def test_any_other_refused_use_is_parked(runtime: Runtime, emulator: Emulator, clock: StandingClock) -> None:
+    message = ReportUsage("lic-1", code="PL-UNKNOWN", client_id="dev-1", day=clock.now().date())
+    with transaction(runtime.database) as session:
+        outbox.enqueue(session, message, now=clock.now())
+
+    await runtime.worker.drain()
+
+    assert [(row.kind, row.state) for row in rows(runtime, OutboxRow)] == [("report_usage", "PARKED")]
 
 
 async def test_what_the_marketplace_says_counts(

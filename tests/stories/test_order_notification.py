@@ -61,7 +61,12 @@ LIFE = (
     Chapter("notified", order_and_notify, look, (FIRST, [])),
     Chapter("opened", open_instance, look, (FIRST, [(1, FIRST_END)])),
     Chapter("changed", change_and_notify, look, (ALL, [(5, SECOND_END)])),
-    Chapter("simulated", notify_simulated_orders, look_at_ids, ({*ALL, *MOCK_ORDERS} - {"MOCKONDEMAND", "MOCKONDEMANDPKG"}, 1)),
+    Chapter(
+        "simulated",
+        notify_simulated_orders,
+        look_at_ids,
+        ({*ALL, *MOCK_ORDERS} - {"MOCKONDEMAND", "MOCKONDEMANDPKG"}, 1),
+    ),
 )
 
 
