@@ -35,7 +35,7 @@ class Message:
 
     def payload(self) -> dict[str, object]:
         """Return what is stored, as JSON values; the ordering key has a column of its own."""
-        members: dict[str, object] = _adapter(type(self)).dump_python(self, mode="json", exclude_defaults=True)
+        members: dict[str, object] = _adapter(type(self)).dump_python(self, mode="json")
         del members["license_id"]
         return members
 
@@ -116,6 +116,10 @@ class QueryOrder(Message):
     def ordering_key(self) -> str:
         """The license, or the order where no license is known."""
         return self.license_id or self.order_id
+
+    def payload(self) -> dict[str, object]:
+        """Return what is stored; ``is_optional`` only where it is true, which the version before does not know."""
+        return {name: value for name, value in super().payload().items() if name != "is_optional" or value}
 
     @classmethod
     def read(cls, ordering_key: str, payload: str) -> Self:

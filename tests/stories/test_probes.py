@@ -19,7 +19,7 @@ from tests.stories.world import Fault, World
 
 END = datetime(2027, 3, 1, tzinfo=UTC)
 HALF_A_DAY = timedelta(hours=12)
-SCENES = 15
+SCENES = 16
 TABLES = (License, Device, IssuedLicense, Instance, OrderRecord, Application, OutboxRow, AuditEntry)
 
 
