@@ -191,11 +191,13 @@ class Courier:
     async def _deliver(self, delivery: Delivery) -> None:
         late = self._take(FaultKind.LATE_SECONDS, delivery.message)
         if late is not None:
+            delivery.answered_or_late.set()
             await self._pause(delivery, timedelta(seconds=late.number))
         last_try = delivery.tries + delivery.message.tries
         while delivery.concluded is None:
             delivery.state = await self._try(delivery, last_try)
             delivery.tried.set()
+            delivery.answered_or_late.set()
             if delivery.watch:
                 delivery.watch(delivery)
             if delivery.state is not DeliveryState.FAILED:

@@ -160,6 +160,9 @@ class Delivery:
     tried: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set after the first try, whatever its end."""
 
+    answered_or_late: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set after the first try, or at once when the fault ``late`` puts that off: who asks a question waits for this."""
+
     watch: Callable[[Delivery], None] | None = field(default=None, repr=False)
     """Called after every try, when the state is known."""
 

@@ -176,7 +176,7 @@ class World:
     def _is_well(self, delivery: Delivery) -> bool:
         """Say whether a callback ended as it should: delivered, or a question that is asked once only."""
         is_refused = delivery.state is DeliveryState.REFUSED and self.fault.may_refuse_applications
-        is_question = delivery.message.activity == "queryInstance"
+        is_question = delivery.message.activity in {"queryInstance", "changeInstanceCheck"}
         return delivery.state is DeliveryState.DELIVERED or is_refused or is_question
 
     async def ask(self, code: str, device_info: str) -> httpx2.Response:
