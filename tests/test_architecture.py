@@ -113,9 +113,6 @@ SQL_HOMES = {
     "licsrv/cli/backup.py",
     "licsrv/cli/doctor/database_check.py",
 }
-SQL_ELSEWHERE = {  # on their way into a store; the list may only shrink
-    "licsrv/cli/workplace.py",
-}
 STATEMENTS = {"select", "insert", "update", "delete", "text"}
 RUNS = {"exec", "execute", "scalar", "scalars"}
 
@@ -242,8 +239,7 @@ def sql_of(module: Module) -> Iterator[str]:
 
 
 def may_write_sql(module: Module) -> bool:
-    known = module.where in SQL_HOMES | SQL_ELSEWHERE
-    return known or module.path.name in {"store.py", "tables.py"} or "migrations" in module.parts
+    return module.where in SQL_HOMES or module.path.name in {"store.py", "tables.py"} or "migrations" in module.parts
 
 
 def test_sql_is_written_in_stores_only() -> None:

@@ -130,20 +130,19 @@ class _Storage:
 def list_jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
     """List bulk jobs, newest first."""
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.bulk import store
+    from licsrv.desk.bulk import answers
     from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        found = store.jobs(session, Window(limit))[:limit]
-        documents = [job.model_dump(mode="json", exclude={"owner", "lease_until", "upload"}) for job in found]
-        rows = [
-            [job.id, job.action, job.state, job.total, job.cursor, job.changed, moments.short(job.created_at),
-             job.created_by, job.reason]
-            for job in found
-        ]  # fmt: skip
+        found = answers.jobs(session, Window(limit)).items
     if as_json:
-        terminal.show_document({"jobs": documents})
+        terminal.show_document({"jobs": found})
         return
+    rows = [
+        [job.id, job.action, job.state, job.lines, job.done, job.changed, moments.short(job.created_at),
+         job.created_by, job.reason]
+        for job in found
+    ]  # fmt: skip
     terminal.show_table(_JOBS, rows)
     if not rows:
         terminal.warn("There is no bulk job: `licsrv bulk prepare revoke LIST --reason TEXT`.")
@@ -255,11 +254,11 @@ def result(
     """Write what became of each line to a file in which no cell is a formula."""
     from licsrv.cli import reports
     from licsrv.cli.workplace import open_workplace
-    from licsrv.desk.bulk import api
+    from licsrv.desk.bulk import answers
 
     with open_workplace() as place:
         known = str(_document(place, job_id)["id"])
-        reports.write_file(place, file, lambda session: api.sheet(session, known))
+        reports.write_file(place, file, lambda session: answers.sheet(session, known))
     reports.told_of(file, as_json=as_json)
 
 
@@ -270,11 +269,14 @@ def _actor(name: str | None) -> Actor:
 
 
 def _document(place: Workplace, job_id: str) -> dict[str, Any]:
-    from licsrv.desk.bulk import api
+    from licsrv.desk.bulk import answers
 
     with place.reading() as session:
-        found = api.answer(
-            session, api.known(session, job_id.strip()), above=place.settings.bulk_approval_above, now=place.clock.now()
+        found = answers.answer(
+            session,
+            answers.known(session, job_id.strip()),
+            above=place.settings.bulk_approval_above,
+            now=place.clock.now(),
         )
     return found.model_dump(mode="json")
 

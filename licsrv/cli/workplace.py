@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
 from sqlalchemy.engine import URL
 from sqlmodel import Session
 
@@ -172,7 +171,7 @@ def open_reachable(settings: Settings) -> Iterator[tuple[Database, str | None]]:
     database = _open(settings)
     try:
         with _failure_told(settings):
-            step = _step(database)
+            step = migrations.known_revision(database)
         yield database, step
     finally:
         database.dispose()
@@ -202,13 +201,6 @@ def sqlite_path(settings: Settings) -> Path | None:
 def place_of(settings: Settings) -> str:
     """Return where the database is, without a password."""
     return database_address.shown(_url(settings))
-
-
-def _step(database: Database) -> str | None:
-    with database.read.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 @contextmanager

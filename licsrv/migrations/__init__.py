@@ -62,10 +62,19 @@ _FOLDER = Path(__file__).parent
 def revision(database: Database) -> str | None:
     """Return the database's step; None when it is empty or cannot be reached."""
     try:
-        with database.read.connect() as connection:
-            return _revision(connection)
+        return known_revision(database)
     except SQLAlchemyError:
         return None
+
+
+def known_revision(database: Database) -> str | None:
+    """Return the database's step; None when it is empty.
+
+    Raises:
+        SQLAlchemyError: It cannot be reached.
+    """
+    with database.read.connect() as connection:
+        return _revision(connection)
 
 
 def _revision(connection: Connection) -> str | None:

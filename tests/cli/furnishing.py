@@ -110,10 +110,11 @@ async def furnish(url: str, keys_dir: Path) -> Furnished:
 
         parked = codes.buy(product_id="OFFI2", amount=1, days=30, received=True).code
         await home.beat(await home.string(parked))
-        await codes.release(parked)
-        await home.emulator.settle()
+        home.emulator.set_fault("open_api", "error_code", "92020002", path="usage", times=1)
         home.clock.advance(hours=1)
         await home.runtime.worker.drain()
+        await codes.release(parked)
+        await home.emulator.settle()
         license_string = await home.string(used)
         home.clock.advance(days=1)
         await home.beat(license_string)

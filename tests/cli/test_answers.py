@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from licsrv import app as application
 from licsrv.audit import Cause
-from licsrv.desk.bulk.api import BulkAnswer
+from licsrv.desk.bulk.answers import BulkAnswer
 from licsrv.desk.deliveries.answers import DecidedAnswer
 from licsrv.desk.keys.answers import Key
 from licsrv.desk.licenses.actions.answers import ActionAnswer
@@ -67,13 +67,16 @@ def ask(licsrv: Run, sqlite_house: FurnishedHouse) -> Iterator[Ask]:
 
 
 @pytest.fixture
-def lived_in(licsrv: Run, sqlite_house: FurnishedHouse) -> FurnishedHouse:
+def lived_in(licsrv: Run, sqlite_house: FurnishedHouse, tmp_path: Path) -> FurnishedHouse:
     """A house in which every list has a row."""
     licsrv("products", "set", "OFFI1", "--name", "CAD", "--feature", "3d")
     licsrv("releases", "publish", *PUBLISHED, "--sha256", SHA)
     licsrv("accounts", "add", "bob", "--role", "viewer")
     licsrv("keys", "new", "license")
     licsrv("licenses", "grace", sqlite_house.codes.used, "--until", "none", "--reason", "over", "--yes")
+    codes = tmp_path / "listed.txt"
+    codes.write_text(sqlite_house.codes.used)
+    licsrv("bulk", "prepare", "revoke", codes, "--reason", "not paid")
     now, license_id = Clock().now(), sqlite_house.license(sqlite_house.codes.used).id
     with sqlite_house.writing() as session:
         run, _ = runs.start(session, cause=Cause("staff:bob"), now=now)

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from licsrv.cli.doctor import marketplace_check
+from licsrv.app import Runtime
+from licsrv.cli.doctor import key_pair_check, marketplace_check
 from licsrv.cli.doctor.diagnosis import Diagnosis, Level
+from licsrv.emulator.emulator import Emulator
 from tests.cli.conftest import FurnishedHouse, Run
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -155,3 +157,55 @@ def test_the_command_asks_every_host_unless_it_is_offline(
 
     assert "marketplace" not in {check["area"] for check in offline.document["checks"]}
     assert (online.exit_code, online.document["result"], len(server.asked)) == (1, "problem", 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "level", "words"),
+    [
+        (None, Level.OK, "The marketplace accepts the key pair."),
+        (("refuse_signature", True), Level.PROBLEM, "The marketplace refuses the key pair: "),
+        (("lock_key_pair", True), Level.PROBLEM, "The marketplace refuses the key pair: "),
+        (("status", 502), Level.PROBLEM, "The signed call got no usable answer: "),
+    ],
+)
+async def test_a_signed_call_says_whether_the_key_pair_is_good(
+    runtime: Runtime, emulator: Emulator, fault: tuple[str, object] | None, level: Level, words: str
+) -> None:
+    if fault is not None:
+        emulator.set_fault("open_api", *fault)
+
+    found = await key_pair_check.ask(runtime.api)
+
+    assert (found.level, found.detail[: len(words)]) == (level, words)
+
+
+async def test_a_refused_key_pair_is_not_tried_again_before_its_time(runtime: Runtime, emulator: Emulator) -> None:
+    emulator.set_fault("open_api", "refuse_signature", True)
+    await key_pair_check.ask(runtime.api)
+    emulator.clear_faults()
+    asked = len(emulator.requests.all())
+
+    again = await key_pair_check.ask(runtime.api)
+
+    assert (again.level, again.detail[:27]) == (Level.WARNING, "The key pair was not tried:")
+    assert len(emulator.requests.all()) == asked
+
+
+def test_without_a_key_pair_none_is_tried(
+    sqlite_house: FurnishedHouse, environment: pytest.MonkeyPatch, licsrv: Run
+) -> None:
+    environment.setenv("LICSRV_MARKETPLACE_URLS", "http://127.0.0.1:1")
+    environment.setenv("LICSRV_ALLOW_INSECURE_MARKETPLACE", "1")
+
+    environment.delenv("LICSRV_MARKETPLACE_AK", raising=False)
+    environment.delenv("LICSRV_MARKETPLACE_SK", raising=False)
+    without = licsrv("doctor", "--signed", "--json").document["checks"][-1]
+    environment.setenv("LICSRV_MARKETPLACE_AK", "AK")
+    environment.setenv("LICSRV_MARKETPLACE_SK", "SK")
+    tried = licsrv("doctor", "--signed", "--json").document["checks"][-1]
+
+    assert without["detail"] == "No key pair is configured, so none was tried."
+    assert (tried["level"], tried["area"]) == ("problem", "marketplace")
+    assert tried["detail"].startswith("The signed call got no usable answer: ")
+    assert not tried["detail"].endswith("..")
+    assert licsrv("doctor", "--signed", "--offline").exit_code == 2

@@ -20,12 +20,17 @@ _COLUMNS = (Column("Area"), Column("State", styled=True), Column("Found, and wha
 
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Leave the network out.")] = False,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Also try the marketplace's key pair; a refusal counts towards its lock.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at settings, keys, database, audit, outbox and marketplace; exit code 1 when there is a problem."""
     from licsrv.cli.doctor.diagnosis import Level, worst
 
-    found = examine(offline=offline)
+    if offline and signed:
+        raise typer.BadParameter("--signed asks the marketplace; leave --offline out.")
+    found = examine(offline=offline, signed=signed)
     result = worst(found)
     if as_json:
         terminal.show_document({"result": str(result), "checks": [diagnosis.document() for diagnosis in found]})
@@ -35,9 +40,9 @@ def doctor(
         raise typer.Exit(1)
 
 
-def examine(*, offline: bool) -> list[Diagnosis]:
+def examine(*, offline: bool, signed: bool = False) -> list[Diagnosis]:
     """Make every check; with wrong settings only those of the settings, because the others stand on them."""
-    from licsrv.cli.doctor import database_check, keys_check, marketplace_check, settings_check
+    from licsrv.cli.doctor import database_check, key_pair_check, keys_check, marketplace_check, settings_check
     from licsrv.platform.clock import Clock
 
     settings, found = settings_check.read()
@@ -49,6 +54,8 @@ def examine(*, offline: bool) -> list[Diagnosis]:
     found += database_check.check(settings, now=clock.now())
     if not offline:
         found += marketplace_check.check(settings.marketplace_urls, clock=clock.now)
+    if signed:
+        found.append(key_pair_check.check(settings, clock=clock))
     return found
 
 

@@ -1,7 +1,7 @@
 """Can the marketplace be reached, is its certificate good, and do its clock and ours agree?
 
 Each host is asked for its root without a key pair: that proves the way, and can never count as a failed
-authentication, five of which lock the pair (protocol/authorization-code.md §3.2).
+authentication, five of which lock the pair (protocol/authorization-code.md §3.2); key_pair_check tries the pair.
 """
 
 from __future__ import annotations
