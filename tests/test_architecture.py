@@ -29,7 +29,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "__main__",
     ),
     "licsrv.licensing": (
-        "fingerprints signing tables origins",
+        "fingerprints signing tables origins spellings",
         "keyring lifecycle",
         "places",
         "store",
@@ -84,7 +84,8 @@ PURE = {
     "platform/paging", "platform/strict_json", "platform/moments",
     "audit/entries", "outbox/rules",
     "platform/days", "licensing/signing", "licensing/places", "marketplace/origins",
-    "licensing/fingerprints", "licensing/lifecycle", "licensing/issuing/files", "licensing/issuing/strings",
+    "licensing/fingerprints", "licensing/lifecycle", "licensing/spellings",
+    "licensing/issuing/files", "licensing/issuing/strings",
     "licensing/revocation/lists",
     "heartbeats/rules", "releases/manifests", "releases/publication", "releases/rules", "releases/versions",
     "marketplace/commands", "marketplace/compact_time", "marketplace/open_api/aksk", "marketplace/open_api/codes",

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from client_stub.machine.store import default_path
+from client_stub.trust import typed_codes
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.verdict import REMIND_WITHIN
 
@@ -31,7 +32,7 @@ class Configuration:
     Attributes:
         server_url: The license server: ``https://…``; ``http://`` to this very computer only. A path in front of
             ``/v1`` is kept. May be empty with ``iscdesk_url``; then there are no check-ins.
-        code: The authorization code (``PL…``) or the ``instanceId``.
+        code: The authorization code (``PL…``) or the ``instanceId``, as typed or pasted; ``typed_codes`` cleans it.
         keys: The vendor's public keys, built into the program.
         issuer: The only issuer whose licenses are believed; None believes any holder of a pinned key.
         product: The only product whose licenses are believed; None leaves it open, for trying things out.
@@ -82,6 +83,7 @@ class Configuration:
     available_as_boolean: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "code", typed_codes.clean(self.code))
         if self.server_url or not self.iscdesk_url:
             check_server_url(self.server_url)
         if self.iscdesk_url:

@@ -10,16 +10,24 @@ from licsrv.licensing.tables import License
 
 
 def license_of(session: Session, name: str) -> License:
-    """Return the license of an id or a code.
+    """Return the license of an id, or of a code however it is spelled.
 
     Raises:
         LicenseNotFoundError: There is no such license.
     """
     name = name.strip()
-    license = None if "\x00" in name else store.license_by_code(session, name) or session.get(License, name)
+    license = None
+    if "\x00" not in name:
+        license = (
+            store.license_by_code(session, name) or store.license_typed(session, name) or session.get(License, name)
+        )
     if license is None:
+        like = store.code_meant(session, name).look_alike
         raise LicenseNotFoundError(
-            f"No license has the code or id {name!r}.", action="`licsrv licenses list TEXT` finds it by its beginning."
+            f"No license has the code or id {name!r}. Did you mean {like}?"
+            if like is not None
+            else f"No license has the code or id {name!r}.",
+            action="`licsrv licenses list TEXT` finds it by its beginning.",
         )
     return license
 

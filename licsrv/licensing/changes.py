@@ -7,7 +7,7 @@ Each use case that finds the license as it should be already changes nothing, no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -15,7 +15,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, InvalidRequestError, RefusalError
-from licsrv.licensing import lifecycle, store
+from licsrv.licensing import lifecycle, spellings, store
 from licsrv.licensing.lifecycle import LicenseFacts, Status
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
@@ -66,14 +66,18 @@ def confirm(session: Session, purchase: Purchase, *, cause: Cause, now: datetime
 
 
 def add(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) -> License:
-    """Add a license that was sold elsewhere; it is active at once.
+    """Add a license that was sold elsewhere; it is active at once. Its code is kept in plain characters.
 
     Raises:
-        ConflictError: The code exists already.
+        ConflictError: The code exists already, or differs in case, dashes or blanks alone.
+        InvalidRequestError: The code has no visible character.
     """
-    if store.license_by_code(session, purchase.code) is not None:
+    code = spellings.clean(purchase.code)
+    if not code:
+        raise InvalidRequestError("The code has no visible character.", field="code")
+    if store.license_typed(session, code) is not None:
         raise ConflictError("A license with this code exists already.")
-    license = _new(purchase, now)
+    license = _new(replace(purchase, code=code), now)
     license.activated_at = now
     license.expires_at = purchase.expires_at
 

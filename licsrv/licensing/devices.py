@@ -24,6 +24,7 @@ from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
+from licsrv.licensing.store import ProductRow
 from licsrv.licensing.tables import Device, IssuedLicense
 from licsrv.platform.ids import new_id
 
@@ -163,9 +164,7 @@ def _activate(
     cause: Cause,
     now: datetime,
 ) -> LicenseForDevice:
-    license, product = store.license_for_activation(session, request.code)
-    if license is None:
-        raise unknown_code()
+    license, product = _license_typed(session, request.code)
     facts = fingerprints.parse(request.device_info)
     parts = fingerprints.hash_parts(facts, key=keyring.device_key)
     candidates = store.devices_like(session, license.id, parts)
@@ -202,7 +201,7 @@ def note_refusal(
     session: Session, request: Activation, facts: DeviceFacts, code: str, *, device_key: bytes, now: datetime
 ) -> None:
     """Count that a device was refused, where the license is one that we know: support is asked about it."""
-    license = store.license_by_code(session, request.code)
+    license = store.license_typed(session, request.code)
     if license is None:
         return
     parts = fingerprints.hash_parts(facts, key=device_key)
@@ -212,9 +211,14 @@ def note_refusal(
     refused_devices.note(session, Refused(license.id, device, code, request.device_name), now=now)
 
 
-def unknown_code() -> LicenseNotFoundError:
-    """Return the refusal of an unknown code."""
-    return LicenseNotFoundError("No license has this code.", action="Check the code: the purchase shows it.")
+def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None]:
+    """Return the license of a typed code, locked, and its product; a second look-up where it is spelled otherwise."""
+    license, product = store.license_for_activation(session, typed)
+    if license is None and (code := store.code_meant(session, typed).code) is not None:
+        license, product = store.license_for_activation(session, code)
+    if license is None:
+        raise LicenseNotFoundError("No license has this code.", action="Check the code: the purchase shows it.")
+    return license, product
 
 
 def _bound(

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, func, insert, or_, select, update
 from sqlmodel import Session, col
 
+from licsrv.licensing import spellings
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.places import KnownDevice
+from licsrv.licensing.spellings import Meant
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product, RefusedDevice
-from licsrv.platform.db import add_missing, delete_slice, execute, is_member, table_of
+from licsrv.platform.db import LookAlike, add_missing, delete_slice, execute, is_member, table_of
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
@@ -73,6 +75,8 @@ _LOCKED_MANY = (
     .execution_options(**_ANEW)
 )
 _CLAIMS = select(_issued.license_id, _issued.claims).where(is_member(_issued.license_id, "of_licenses"))
+_LOOKS_ALIKE = select(_licenses.code).where(LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text)))
+_MOST_ALIKE = 20
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
 
@@ -107,6 +111,20 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
 def license_by_code(session: Session, code: str) -> License | None:
     """Return the license of a code, without a lock."""
     return session.scalars(select(License).where(col(License.code) == code)).one_or_none()
+
+
+def code_meant(session: Session, typed: str) -> Meant:
+    """Return the code of a license that a typed one means; see :mod:`licsrv.licensing.spellings`."""
+    rows = execute(session, _LOOKS_ALIKE.limit(_MOST_ALIKE), {"typed": spellings.clean(typed)}).scalars()
+    return spellings.read(typed, rows.all())
+
+
+def license_typed(session: Session, typed: str) -> License | None:
+    """Return the license that a typed code means, without a lock."""
+    exact = license_by_code(session, typed)
+    if exact is not None or (code := code_meant(session, typed).code) is None:
+        return exact
+    return license_by_code(session, code)
 
 
 def license_for_update(session: Session, code: str) -> License | None:

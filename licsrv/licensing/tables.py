@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
-from licsrv.platform.db import Folded
+from licsrv.platform.db import Folded, LookAlike
 
 _NOT_RELEASED = Column("released_at").is_(None)
 _IS_ENDLESS = text("expires_at IS NULL AND released_at IS NULL")
@@ -180,7 +180,8 @@ class RevocationHead(SQLModel, table=True):
     changed_at: datetime | None = None
 
 
-# What people type is looked up whatever its case, by its beginning.
+# What people type is looked up whatever its case, by its beginning; a code also however it is spelled.
 Index("ix_licenses_code_folded", Folded(License.__table__.c.code))  # type: ignore[attr-defined]
+Index("ix_licenses_code_look_alike", LookAlike(License.__table__.c.code))  # type: ignore[attr-defined]
 Index("ix_licenses_customer_folded", Folded(License.__table__.c.customer))  # type: ignore[attr-defined]
 Index("ix_devices_name_folded", Folded(Device.__table__.c.name))  # type: ignore[attr-defined]

@@ -181,6 +181,27 @@ def _folded_on_postgresql(element: Folded, compiler: Any, **options: Any) -> str
     return f'(lower({compiler.process(element.clauses, **options)}) COLLATE "C")'
 
 
+class LookAlike(FunctionElement[Any]):
+    """A text as the eye takes it: small letters, no blanks, no dashes, letters that look like digits as digits."""
+
+    name = "look_alike"
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(LookAlike, "sqlite")
+def _look_alike_on_sqlite(element: LookAlike, compiler: Any, **options: Any) -> str:
+    text = f"lower({compiler.process(element.clauses, **options)})"
+    for seen, taken in ((" ", ""), ("-", ""), ("o", "0"), ("i", "1"), ("l", "1")):
+        text = f"replace({text}, '{seen}', '{taken}')"
+    return text
+
+
+@compiles(LookAlike, "postgresql")
+def _look_alike_on_postgresql(element: LookAlike, compiler: Any, **options: Any) -> str:
+    return f"translate(lower({compiler.process(element.clauses, **options)}), 'oil -', '011')"
+
+
 def begins_with(column: Any, text: str) -> Any:
     """Return the condition that a column begins with a text, whatever their case; an index of :class:`Folded` helps."""
     return and_(Folded(column) >= Folded(literal(text)), Folded(column) < Folded(literal(text + _LAST_CHARACTER)))

@@ -82,6 +82,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
     },
     "found_by": {
         "code": both("code", "授权码"),
+        "look_alike": both("a code that looks alike", "字形相近的授权码"),
         "id": both("id", "ID"),
         "order": both("order", "订单"),
         "customer": both("customer", "客户"),

@@ -116,6 +116,9 @@ TEXTS: Mapping[str, str] = {
     "{license} has no device {device}.": "{license} 没有设备 {device}。",
     "See `licsrv devices list {license}`.": "请运行 `licsrv devices list {license}` 查看。",
     "No license has the code or id {name}.": "没有授权码或 ID 为 {name} 的许可证。",
+    "No license has the code or id {name}. Did you mean {code}?":
+        "没有授权码或 ID 为 {name} 的许可证。您要找的是 {code} 吗？",
+    "The code has no visible character.": "授权码没有可见字符。",
     "Only one of {actions} can be done to a list.": "清单只支持以下操作：{actions}。",
     "{action} takes a date: until.": "操作 {action} 需要截止日期。",
     "{action} takes no date.": "操作 {action} 不需要截止日期。",

@@ -126,6 +126,16 @@ def test_an_unknown_code_is_refused_in_one_sentence(sqlite_house: FurnishedHouse
     assert ran.err.count("\n") == 1
 
 
+def test_a_code_is_shown_however_it_is_spelled_and_a_look_alike_is_suggested(
+    sqlite_house: FurnishedHouse, licsrv: Run
+) -> None:
+    code = sqlite_house.codes.used
+
+    for typed in (code.lower(), f" {code[:5]} {code[5:]}-", f"\ufeff{code}\u200b"):
+        assert licsrv("licenses", "show", typed, "--json").document["license"]["code"] == code
+    assert f"Did you mean {code}?" in licsrv("licenses", "show", "P1" + code[2:]).err
+
+
 def test_a_code_sold_elsewhere_is_added_and_active(house: FurnishedHouse, licsrv: Run) -> None:
     ran = licsrv(
         "licenses", "add", "BY-HAND", "--product-id", "OFFI1", "--expires", "2999-01-31", "--devices", 3,

@@ -59,7 +59,7 @@ def entries(session: Session, window: Window, *, subject: str | None, action: Ac
 
 
 def _subject(session: Session, name: str) -> str:
-    license = licensing.license_by_code(session, name.strip())
+    license = licensing.license_typed(session, name.strip())
     return license.id if license is not None else name.strip()
 
 

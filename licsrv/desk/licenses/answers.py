@@ -84,7 +84,9 @@ class Hit(Body):
     """A license that was found, by what, and the device that led to it."""
 
     license: LicenseLine
-    found_by: list[str] = Field(description="code, id, order, customer, device_name, device_id, fingerprint, presented")
+    found_by: list[str] = Field(
+        description="code, look_alike, id, order, customer, device_name, device_id, fingerprint, presented"
+    )
     device: DeviceLine | None = None
 
 

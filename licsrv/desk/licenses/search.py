@@ -2,7 +2,7 @@
 
 A license string, a file or a lease is judged; a raw fingerprint is hashed on its way in and neither stored nor logged;
 anything else is looked up as a code, an id, an order, a device, or the beginning of a code, a customer or a device's
-name. Each look-up is bounded and goes by an index.
+name; a code however it is spelled. Each look-up is bounded and goes by an index.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from licsrv.desk.licenses import reading, sentences, showing, store
 from licsrv.desk.licenses.answers import DeviceLine, Hit, Judged, SearchAnswer
 from licsrv.desk.licenses.reading import Presented
 from licsrv.desk.view import View
-from licsrv.licensing import fingerprints, lifecycle
+from licsrv.licensing import fingerprints, lifecycle, spellings
 from licsrv.licensing import store as licensing
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring
@@ -86,7 +86,11 @@ def _by_text(session: Session, text: str, found: _Found) -> None:
     device = session.get(Device, text)
     if device is not None:
         found.add_devices("device_id", showing.device_lines(session, [device]))
-    found.add("code", store.by_code(session, text, limit))
+    meant = licensing.code_meant(session, text)
+    for how, code in (("code", meant.code), ("look_alike", meant.look_alike)):
+        license = licensing.license_by_code(session, code) if code is not None else None
+        found.add(how, [license.id] if license is not None else [])
+    found.add("code", store.by_code(session, spellings.clean(text), limit))
     found.add("order", store.by_order(session, text, limit))
     found.add("customer", store.by_customer(session, text, limit))
     found.add_devices("device_name", showing.device_lines(session, store.by_device_name(session, text, limit)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ from licsrv.errors import (
     RefusalError,
     TooManyRequestsError,
 )
-from licsrv.licensing import changes, fingerprints, lifecycle, store
+from licsrv.licensing import changes, fingerprints, lifecycle, spellings, store
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.marketplace import provisional
@@ -112,25 +112,38 @@ class MarketplaceAuthority:
             MarketplaceUnavailableError: It cannot be asked now, and no provisional license can be given; or too many
                 codes are asked about at once.
         """
-        if self._is_settled(code, now):
+        spelled = self._to_ask(code, now)
+        if not spelled:
             return
-        if not self._api.is_configured:
-            raise _unknown()
-        running = self._under_way.get(code)
+        running = self._under_way.get(spelled[0])
         if running is None:
-            await self._limit(address)
-            running = asyncio.ensure_future(self._ask(code, _Applicant(parts, address), cause))
-            self._under_way[code] = running
-            running.add_done_callback(lambda _: self._under_way.pop(code, None))
-        await asyncio.shield(running)  # one caller that goes away must not take the answer from the others
+            await self._limit(address)  # first: a suggestion is worth a counted try
+            if not self._api.is_configured:
+                raise self._unknown(code)
+            running = asyncio.ensure_future(self._ask(spelled, _Applicant(parts, address), cause))
+            self._under_way[spelled[0]] = running
+            running.add_done_callback(lambda _: self._under_way.pop(spelled[0], None))
+        try:
+            await asyncio.shield(running)  # one caller that goes away must not take the answer from the others
+        except LicenseNotFoundError as refusal:
+            raise self._unknown(code) from refusal
 
-    def _is_settled(self, code: str, now: datetime) -> bool:
-        """Whether there is nothing to ask: it runs provisionally, or is no code of this product line at all."""
+    def _to_ask(self, code: str, now: datetime) -> Sequence[str]:
+        """Return the spellings to ask the marketplace about.
+
+        There are none where the code runs provisionally, or is no code of this product line at all.
+        """
         with reading(self._database) as session:
-            license = store.license_by_code(session, code)
-            if license is not None and asked_by(license.source) is not AskedBy.CODE:
-                lifecycle.require_usable(license, now)
-            return license is not None and lifecycle.is_provisional(license, now)
+            license = store.license_typed(session, code)
+        if license is None:
+            return spellings.asked_as(code)
+        if asked_by(license.source) is not AskedBy.CODE:
+            lifecycle.require_usable(license, now)
+        return () if lifecycle.is_provisional(license, now) else (license.code,)
+
+    def _unknown(self, code: str) -> LicenseNotFoundError:
+        with reading(self._database) as session:
+            return unknown(spellings.hint(store.code_meant(session, code)))
 
     async def _limit(self, address: str) -> None:
         if not await self._limiter.hit(self._rate, "unknown-code", addresses.caller_of(address)):
@@ -140,9 +153,19 @@ class MarketplaceAuthority:
                 retry_after=_RETRY_AFTER,
             )
 
-    async def _ask(self, code: str, applicant: _Applicant, cause: Cause) -> None:
+    async def _ask(self, spelled: Sequence[str], applicant: _Applicant, cause: Cause) -> None:
+        """Ask about the spellings of one code, until the marketplace knows one of them."""
+        for code in spelled[:-1]:
+            try:
+                await self._ask_as(code, applicant, cause)
+            except LicenseNotFoundError:
+                continue
+            return
+        await self._ask_as(spelled[-1], applicant, cause)
+
+    async def _ask_as(self, code: str, applicant: _Applicant, cause: Cause) -> None:
         try:
-            found = await self._activate_or_adopt(code)
+            found = await activate_or_adopt(self._api, code, self._settings.time_limit)
         except MarketplaceRefusedError as error:
             await self._refuse(code, error, cause)
             raise refusal_of(error) from error
@@ -181,9 +204,6 @@ class MarketplaceAuthority:
         license = changes.add_provisional(session, purchase, until=now + span, cause=cause, now=now)
         outbox.enqueue(session, ActivateLicense(license.id, code=code), now=now)
         return True
-
-    async def _activate_or_adopt(self, code: str) -> Activation | CodeState:
-        return await activate_or_adopt(self._api, code, self._settings.time_limit)
 
     async def _refuse(self, code: str, error: MarketplaceRefusedError, cause: Cause) -> None:
         """End a provisional license that turns out to be none; a code that was never stored stays unknown."""
@@ -270,7 +290,7 @@ def refusal_of(error: MarketplaceRefusedError) -> RefusalError:
             "The code has not been received at the marketplace yet.",
             action="Receive it under purchased services in the buyer center, then try again.",
         )
-    return _unknown()
+    return unknown()
 
 
 def _busy() -> MarketplaceUnavailableError:
@@ -285,8 +305,9 @@ def _digest(text: str, *, key: bytes) -> str:
     return hmac.new(key, b"provisional-address:" + text.encode("utf-8"), "sha256").hexdigest()[:32]
 
 
-def _unknown() -> LicenseNotFoundError:
+def unknown(hint: str = "") -> LicenseNotFoundError:
+    """Return the refusal of a code that is not known, with a sentence that helps to correct it."""
     return LicenseNotFoundError(
-        "This code is not known.",
-        action="Check the code: it stands with the purchase at the marketplace. The vendor's support can look it up.",
+        f"This code is not known.{hint}",
+        action="Check the code: the marketplace shows it with the purchase. The vendor's support can look it up.",
     )

@@ -56,6 +56,15 @@ async def test_a_customer_is_found_by_the_beginning_of_the_name_whatever_its_cas
     assert codes(await desk.search("a_me")) == []
 
 
+async def test_a_code_is_found_however_it_is_spelled(desk: Desk) -> None:
+    add_license(desk, "PL-FIRST0", "Acme")
+
+    for typed in ("pl first0", "PLFIRST0", "\ufeffＰＬ\u2014FIRST0\u200b", "pl-fir"):
+        found = await desk.search(typed)
+        assert [hit["found_by"] for hit in found["hits"]] == [["code"]], typed
+    assert [hit["found_by"] for hit in (await desk.search("PL-FIRSTO"))["hits"]] == [["look_alike"]]
+
+
 async def test_naughty_strings_come_back_exactly(desk: Desk) -> None:
     add_license(desk, "N1", NAUGHTY)
 

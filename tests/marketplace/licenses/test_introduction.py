@@ -7,16 +7,22 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+from pydantic import SecretStr
 from sqlmodel import select
 
 from licsrv import audit
 from licsrv.app import Runtime, build_runtime, create_app
+from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
+from licsrv.licensing import changes
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License
 from licsrv.marketplace.tables import Gate
 from licsrv.outbox.tables import OutboxRow
-from licsrv.platform.db import reading
+from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
+from tests.tables import each
 
 
 def ask(code: str, device: str = DEVICE) -> dict[str, Any]:
@@ -193,3 +199,74 @@ async def test_one_address_may_not_try_codes_without_end(
 
     assert [answer.status_code for answer in answers] == [404, 404, 404, 429, 429]
     assert answers[-1].headers["retry-after"] == "60"
+
+
+async def test_a_code_is_activated_however_it_is_typed_and_has_one_license(
+    client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator
+) -> None:
+    spelled = (
+        str.lower, lambda code: f" {code[:4]} {code[4:8]}-{code[8:]} ", lambda code: f"\ufeff{code}\u200b",
+        lambda code: "".join(chr(ord(character) + 0xFEE0) for character in code),
+    )  # fmt: skip
+    for row in each(spelled):
+        with row as spell:
+            code = emulator.codes.buy(product_id="OFFI1", days=30, received=True).code
+
+            first = await string(client, spell(code))
+            again = await string(client, code)
+
+            assert first.status_code == 200, first.text
+            assert again.json()["license_string"] == first.json()["license_string"]
+            assert [license.code for license in rows(runtime, License)].count(code) == 1
+
+
+async def test_an_outage_gives_a_provisional_license_to_the_code_that_is_meant(
+    client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator, clock: StandingClock
+) -> None:
+    code = emulator.codes.buy(product_id="OFFI1", days=30, received=True).code
+    emulator.set_fault("open_api", "status", 503)
+    assert (await string(client, code.lower())).status_code == 200
+
+    emulator.clear_faults()
+    clock.advance(minutes=1)
+    await runtime.worker.drain()
+
+    [license] = rows(runtime, License)
+    assert (license.code, license.provisional_until, license.activated_at) == (code, None, clock.now())
+
+
+async def test_a_known_code_that_is_spelled_otherwise_is_no_try(
+    settings: Any, clock: StandingClock, emulator: Emulator
+) -> None:
+    limited = settings.model_copy(update={"unknown_codes_per_minute": 2})
+    runtime = build_runtime(limited, clock=clock, transport=httpx2.ASGITransport(app=emulator.app))  # type: ignore[attr-defined]
+    transport = httpx2.ASGITransport(app=create_app(runtime))
+    code = emulator.codes.buy(product_id="OFFI1", days=30, received=True).code
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
+        answers = [await string(client, code.lower()) for _ in range(5)]
+        guess = await string(client, "PL-GUESS")  # two spellings are asked about, one try is counted
+        one_too_many = await string(client, "PL-GUESS-2")
+    await runtime.close()
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert (guess.status_code, one_too_many.status_code) == (404, 429)
+
+
+async def test_a_look_alike_is_suggested_and_not_accepted(
+    settings: Any, clock: StandingClock, emulator: Emulator
+) -> None:
+    """Without a marketplace too, a suggestion costs a try."""
+    no_pair = {"marketplace_ak": "", "marketplace_sk": SecretStr("")}
+    alone = settings.model_copy(update={"unknown_codes_per_minute": 2, **no_pair})
+    runtime = build_runtime(alone, clock=clock)
+    with transaction(runtime.database) as session:
+        for code in ("KEY-10", "TWO-01", "TWO-O1"):
+            changes.add(session, Purchase(code, MANUAL), cause=Cause("test"), now=NOW)
+    transport = httpx2.ASGITransport(app=create_app(runtime))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
+        answers = [await string(client, code) for code in ("key-lO", "TWO-OI", "KEY-IO")]
+    await runtime.close()
+
+    assert [answer.json()["code"] for answer in answers] == ["LICENSE_NOT_FOUND"] * 2 + ["TOO_MANY_REQUESTS"]
+    assert "Did you mean KEY-10?" in answers[0].json()["detail"]
+    assert "Did you mean" not in answers[1].json()["detail"]  # two licenses look like it

@@ -1,0 +1,87 @@
+"""Codes as people type them, and which license they mean. Pure.
+
+One rule for every entrance where a code is typed. Messages of the marketplace name codes exactly and do not pass here.
+
+1. A code counts as it was typed, where a license has exactly this code.
+2. Else it is cleaned: compatibility forms (full width) become plain ones (NFKC), invisible characters go, all dashes
+   and blanks are of one kind, and none is left at either end.
+3. Then case, dashes and blanks do not matter, where exactly one license remains.
+4. Look-alikes (O and 0; I, l and 1) are never accepted. Where exactly one license differs in them alone, the refusal
+   names it: this tells a guesser little, because few codes look alike, and the guess counts as a failed try.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs"})
+_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_DASHES = frozenset({"\N{MINUS SIGN}", "\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"})
+
+
+@dataclass(frozen=True)
+class Meant:
+    """The code of a license that a typed one means, or else the only one that looks like it."""
+
+    code: str | None = None
+    look_alike: str | None = None
+
+
+def clean(typed: str) -> str:
+    """Return a typed code in plain characters; its case, and dashes and blanks inside, stay."""
+    visible = (_plain(character) for character in unicodedata.normalize("NFKC", typed))
+    return "".join(visible).strip(" -")
+
+
+def normal(typed: str) -> str:
+    """Return a typed code in the form in which the marketplace shows codes: capitals, no blanks, no dashes."""
+    return _bare(clean(typed)).upper()
+
+
+def asked_as(typed: str) -> Sequence[str]:
+    """Return the codes as which the marketplace is asked about a typed one that no license has, the likeliest first.
+
+    GAP: the protocol does not say which characters a code has; all examples are capitals and digits.
+    """
+    return tuple(dict.fromkeys(code for code in (normal(typed), clean(typed)) if code))
+
+
+def read(typed: str, among: Sequence[str]) -> Meant:
+    """Choose among the codes that look like a typed one."""
+    for same in (_same, clean, _small, _small_and_bare):
+        found = [code for code in among if same(code) == same(typed)]
+        if found:
+            return Meant(code=found[0] if len(found) == 1 else None)
+    return Meant(look_alike=among[0] if len(among) == 1 else None)
+
+
+def hint(meant: Meant) -> str:
+    """Return the sentence that suggests a look-alike; empty where there is none."""
+    return f" Did you mean {meant.look_alike}?" if meant.look_alike is not None else ""
+
+
+def _plain(character: str) -> str:
+    category = unicodedata.category(character)
+    if category.startswith("Z"):
+        return " "
+    if category == "Pd" or character in _DASHES:
+        return "-"
+    return "" if category in _INVISIBLE or character in _SELECTORS else character
+
+
+def _same(code: str) -> str:
+    return code
+
+
+def _bare(code: str) -> str:
+    return code.replace(" ", "").replace("-", "")
+
+
+def _small(code: str) -> str:
+    return clean(code).lower()
+
+
+def _small_and_bare(code: str) -> str:
+    return _bare(_small(code))
