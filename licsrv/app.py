@@ -322,6 +322,7 @@ def build_desk(runtime: Runtime) -> Desk:
             settings.totp_required,
             settings.issuer,
             settings.public_url,
+            settings.step_up,
             settings.bulk_approval_above,
             settings.marketplace_timezone,
         ),

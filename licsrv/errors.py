@@ -21,6 +21,7 @@
         ├── InvalidRequestError           INVALID_REQUEST 422
         ├── UnauthenticatedError          UNAUTHENTICATED 401
         ├── ForbiddenError                FORBIDDEN 403
+        ├── StepUpRequiredError           STEP_UP_REQUIRED 403
         ├── NotFoundError                 NOT_FOUND 404
         ├── MethodNotAllowedError         METHOD_NOT_ALLOWED 405
         ├── BodyTooLargeError             BODY_TOO_LARGE 413
@@ -213,6 +214,12 @@ class ForbiddenError(RefusalError):
     """The credential is known and does not allow this."""
 
     code, status, title = "FORBIDDEN", 403, "Forbidden"
+
+
+class StepUpRequiredError(RefusalError):
+    """The session is good, and what it asks for needs a fresh proof of who is using it."""
+
+    code, status, title = "STEP_UP_REQUIRED", 403, "Proof of identity required"
 
 
 class NotFoundError(RefusalError):

@@ -1,7 +1,8 @@
 """The console's routes: what comes before every page, and how refusals are shown.
 
 1. The language; 2. who it is (pages that are not open send others to the sign-in page, and people who have to finish
-their account to where they do that); 3. the form, where one was sent; 4. the page; 5. refusals as pages that explain.
+their account to where they do that); 3. the form, where one was sent, and the proof of identity in it; 4. the page;
+5. refusals as pages that explain.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Console:
             if request.method == "POST":  # 3
                 body = await read_body(request.receive, limit=page.most)
                 visit.form = read_form(request.headers.get("content-type", ""), body)
+                if (unproved := await _prove(visit)) is not None:
+                    return unproved
             return await page.handler(visit)  # 4
         except Exception as error:  # 5: what is no refusal goes on to the gateway, which logs it
             refusal = as_refusal(error)
@@ -100,6 +103,15 @@ class Console:
         except UnauthenticatedError:
             return None
         return who
+
+
+async def _prove(visit: Visit) -> Response | None:
+    """Pass on the proof of a form; return the page that asks again where it is wrong."""
+    try:
+        await visit.prove()
+    except RefusalError as refusal:
+        return visit.ask_for_proof(refusal)
+    return None
 
 
 def problem(visit: Visit, refusal: RefusalError) -> Response:

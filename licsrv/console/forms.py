@@ -9,7 +9,7 @@ from licsrv.errors import InvalidRequestError, UnsupportedMediaTypeError
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 60
-CSRF_FIELD, KEY_FIELD = "csrf", "key"
+CSRF_FIELD, KEY_FIELD, PROOF_FIELD = "csrf", "key", "proof"
 
 
 def read_form(content_type: str, body: bytes) -> Mapping[str, list[str]]:

@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from licsrv.console import languages
 from licsrv.console.api import Answer, Api, Ask
-from licsrv.console.forms import CSRF_FIELD, KEY_FIELD
-from licsrv.errors import RefusalError
+from licsrv.console.forms import CSRF_FIELD, KEY_FIELD, PROOF_FIELD
+from licsrv.errors import RefusalError, StepUpRequiredError
 from licsrv.people.accounts import Language
 from licsrv.platform import days
 from licsrv.words.pages import on_page
@@ -137,6 +137,24 @@ class Visit:
         self.cookies += answer.cookies
         return answer.content
 
+    async def prove(self) -> None:
+        """Pass on the proof of identity that a form brought with it, where it brought one.
+
+        Raises:
+            RefusalError: It is wrong, or tried too often.
+        """
+        proof = self.exactly(PROOF_FIELD)
+        if proof and self.who is not None:
+            member = "code" if self.who["has_second_factor"] else "password"
+            await self.act("POST", "/admin/api/session/proof", {member: proof}, key="")
+
+    def ask_for_proof(self, refusal: RefusalError) -> Response:
+        """Show the form that asks for a proof and then sends what the person had typed, passwords excepted."""
+        left_out = {CSRF_FIELD, KEY_FIELD, PROOF_FIELD}
+        fields = [(name, value) for name, values in self.form.items() if name not in left_out for value in values]
+        kept = [(name, value) for name, value in fields if name != "password"]
+        return self._page("proof.html", refusal=refusal, kept=kept, has_password=len(kept) < len(fields))
+
     async def fetch(self, method: str, path: str, body: Mapping[str, Any], *, at: Mapping[str, str]) -> Response:
         """Return the file that an operation answers, to be passed on as it is.
 
@@ -153,7 +171,14 @@ class Visit:
     def show(
         self, template: str, *, status: int = 200, refusal: RefusalError | None = None, **values: object
     ) -> Response:
-        """Return a page."""
+        """Return a page, or in its place the one that asks for a proof of identity."""
+        if isinstance(refusal, StepUpRequiredError):
+            return self.ask_for_proof(refusal)
+        return self._page(template, status=status, refusal=refusal, **values)
+
+    def _page(
+        self, template: str, *, status: int = 200, refusal: RefusalError | None = None, **values: object
+    ) -> Response:
         said = self.request.cookies.get(SAID_COOKIE, "")
         if said:
             self.set_cookie(SAID_COOKIE, "", max_age=0)

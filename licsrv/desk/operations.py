@@ -1,8 +1,8 @@
 """What stands before every operation of the desk, in the same order and with no way around it.
 
 1. Who calls (:mod:`licsrv.people.authentication`), CSRF included; 2. not too often; 3. with the one permission that the
-operation names; 4. with a body that fits; 5. not a call that was answered already (:mod:`licsrv.desk.idempotency`).
-Only then the operation itself runs.
+operation names, and a fresh proof of identity where it asks for one; 4. with a body that fits; 5. not a call that was
+answered already (:mod:`licsrv.desk.idempotency`). Only then the operation itself runs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from licsrv.errors import (
     InvalidRequestError,
     RefusalError,
     ServiceUnavailableError,
+    StepUpRequiredError,
     TooManyRequestsError,
     UnauthenticatedError,
 )
@@ -132,6 +133,7 @@ class AdminOperation:
         most: The longest body in bytes.
         takes: Media types of a body that is no JSON; the handler reads it.
         also: Further media types of the 200 answer.
+        needs_proof: Whether a person has to have proved again who they are a short while ago: it gives away access.
     """
 
     method: str
@@ -148,6 +150,7 @@ class AdminOperation:
     most: int = MAX_BODY_BYTES
     takes: Sequence[str] = ()
     also: Sequence[str] = ()
+    needs_proof: bool = False
 
     @property
     def is_unsafe(self) -> bool:
@@ -170,6 +173,7 @@ def guarded(operation: AdminOperation, desk: Desk) -> Operation:
         return await _serve(operation, desk, request)
 
     conflict = (ConflictError,) if operation.is_repeatable else ()
+    proof = (StepUpRequiredError,) if operation.needs_proof else ()
     return Operation(
         operation.method,
         operation.path,
@@ -182,7 +186,7 @@ def guarded(operation: AdminOperation, desk: Desk) -> Operation:
         also=operation.also,
         result=operation.result,
         media_type=operation.media_type,
-        refusals=tuple(dict.fromkeys((*_OF_THE_WAY, *conflict, *operation.refusals))),
+        refusals=tuple(dict.fromkeys((*_OF_THE_WAY, *proof, *conflict, *operation.refusals))),
         security=_security(operation),
         query=operation.query,
         headers=(idempotency.HEADER,) if operation.is_repeatable else (),
@@ -201,6 +205,8 @@ async def _serve(operation: AdminOperation, desk: Desk, request: Request) -> Res
     now = desk.clock.now()
     actor = await _actor(operation, desk, request, now)  # 1, 2
     actor.require(operation.permission)  # 3
+    if operation.needs_proof:
+        actor.require_proof(desk.settings.step_up, now=now)
 
     raw = b""
     arguments: list[Any] = []

@@ -39,6 +39,7 @@ class AccessSettings:
         totp_required: Whether every account needs a second factor.
         issuer: How the authenticator app calls this server.
         public_url: The address under which browsers reach this server; empty where it is the one they name.
+        step_up: For how long a proof of identity counts for what gives away access.
     """
 
     idle: timedelta
@@ -47,6 +48,7 @@ class AccessSettings:
     totp_required: bool
     issuer: str
     public_url: str = ""
+    step_up: timedelta = timedelta(minutes=5)
 
 
 class Access:

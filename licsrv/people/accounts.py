@@ -106,11 +106,12 @@ def add(session: Session, new: NewAccount, password: Password, *, actor: Actor, 
     Raises:
         InvalidRequestError: The name cannot be one.
         ConflictError: There is an account of this name, disabled or not.
-        ForbiddenError: The role may do what the actor may not.
+        ForbiddenError: The role may do what the actor may not, or the actor is a program.
     """
     if not is_name(new.name):
         raise InvalidRequestError("A name has 1 to 60 of a-z, 0-9 and . _ @ -, and begins with a letter or digit.")
     actor.require_all(GRANTED[new.role], f"The role {new.role}")
+    actor.require_person()
     row = Account(
         name=new.name,
         display_name=new.display_name,
@@ -134,7 +135,7 @@ def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: 
     Raises:
         NotFoundError: There is no such account.
         ConflictError: It is the actor's own role, or that of the last operator.
-        ForbiddenError: One of the two roles may do what the actor may not.
+        ForbiddenError: One of the two roles may do what the actor may not, or a program would give it more.
     """
     account = locked(session, name)
     differences = _differences(account, wanted)
@@ -142,7 +143,10 @@ def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: 
         _require_power_over(account, actor)
     if "role" in differences:
         _require_not_oneself(account, actor, "You cannot change your own role.")
-        actor.require_all(GRANTED[Role(str(differences["role"]["after"]))], "That role")
+        before, after = (GRANTED[Role(differences["role"][side])] for side in ("before", "after"))
+        actor.require_all(after, "That role")
+        if not after <= before:
+            actor.require_person()
         _require_another_operator(session, account)
     for member, difference in differences.items():
         setattr(account, member, difference["after"])
@@ -178,12 +182,14 @@ def enable(session: Session, name: str, *, lockout_key: str, actor: Actor, cause
 
     Raises:
         NotFoundError: There is no such account.
-        ForbiddenError: Its role may do what the actor may not.
+        ForbiddenError: Its role may do what the actor may not, or a program would enable it.
     """
     account = locked(session, name)
     _require_power_over(account, actor)
-    store.forget_failures(session, lockout_key)
     was_disabled = account.disabled_at is not None
+    if was_disabled:
+        actor.require_person()
+    store.forget_failures(session, lockout_key)
     account.disabled_at = None
     session.add(account)
     _note(session, Action.ACCOUNT_ENABLED, name, detail={"was_disabled": was_disabled}, cause=cause, now=now)
@@ -209,11 +215,12 @@ def reset_password(
     Raises:
         NotFoundError: There is no such account.
         ConflictError: It is the actor's own.
-        ForbiddenError: Its role may do what the actor may not.
+        ForbiddenError: Its role may do what the actor may not, or the actor is a program.
     """
     account = locked(session, name)
     _require_not_oneself(account, actor, "You cannot reset your own password.")  # it would do without the old one
     _require_power_over(account, actor)
+    actor.require_person()
     account.password, account.password_changed_at = password.phc, now
     account.temporary_until = password.temporary_until
     if second_factor:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from licsrv.audit import Cause
-from licsrv.errors import ForbiddenError
+from licsrv.errors import ForbiddenError, StepUpRequiredError
 from licsrv.people.roles import GRANTABLE, OF_EVERY_PERSON, Permission, Permissions
 
 
@@ -36,6 +37,8 @@ class Actor:
         account: The account that acts, or that the token belongs to; empty at the terminal.
         credential: The id of the session or the token.
         steps_due: What has to be done first; until then a session may only do that.
+        has_factor: Whether the person has a second factor.
+        proved_at: When the person of a session last proved the second factor, or the password where there is none.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Actor:
     account: str = ""
     credential: str = ""
     steps_due: tuple[Step, ...] = ()
+    has_factor: bool = False
+    proved_at: datetime | None = None
 
     @property
     def principal(self) -> str:
@@ -82,6 +87,28 @@ class Actor:
         if missing:
             raise ForbiddenError(f"{what} may do what you may not.", permissions=missing)
 
+    def require_proof(self, within: timedelta, *, now: datetime) -> None:
+        """Refuse a session whose person last proved who they are too long ago; tokens and commands have no factor.
+
+        Raises:
+            StepUpRequiredError: The last proof is older, or there is none.
+        """
+        is_fresh = self.proved_at is not None and abs(now - self.proved_at) < within
+        if self.via is Via.SESSION and not is_fresh:
+            proof = "code" if self.has_factor else "password"
+            raise StepUpRequiredError("Prove again that it is you.", action=_PROVE[proof], proof=proof)
+
+    def require_person(self) -> None:
+        """Refuse to let a token give access that has no end.
+
+        Raises:
+            ForbiddenError: The actor is a program.
+        """
+        if self.via is Via.TOKEN:
+            raise ForbiddenError(
+                "A token cannot give access that outlives it.", action="Let a person do it, in a session of their own."
+            )
+
     def cause(self, request_id: str = "", reason: str = "") -> Cause:
         """Return who did something and why, as the audit records it."""
         return Cause(self.name, request_id, reason)
@@ -90,6 +117,10 @@ class Actor:
 _FIRST = {
     Step.PASSWORD: "Choose a password of your own.",
     Step.SECOND_FACTOR: "Set up your second factor (an authenticator app).",
+}
+_PROVE = {
+    "code": "Enter a new code of your authenticator app, or a recovery code.",
+    "password": "Enter your password.",
 }
 ANONYMOUS = Actor("anonymous", frozenset({Permission.SIGN_IN}), Via.NOBODY)
 

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import InvalidRequestError
-from licsrv.people import accounts, second_factor, sessions
+from licsrv.people import accounts, second_factor, sessions, store
 from licsrv.people.access import AccessSettings
 from licsrv.people.actors import Actor
 from licsrv.people.second_factor import FactorKeys
@@ -66,4 +66,6 @@ def confirm_factor(
     account = accounts.locked(session, actor.account)
     codes = second_factor.confirm(session, account, code, keys=keys, cause=cause, now=now)
     sessions.end_all(session, account.name, cause=cause, now=now, but=actor.credential)
-    return codes, sessions.renew(session, actor.credential, account, browser=browser, settings=settings, now=now)
+    opened = sessions.renew(session, actor.credential, account, browser=browser, settings=settings, now=now)
+    store.prove_session(session, opened.id, now=now)
+    return codes, opened

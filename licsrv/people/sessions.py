@@ -55,6 +55,8 @@ class Known:
     steps_due: tuple[Step, ...]
     seen_at: datetime
     expires_at: datetime
+    has_factor: bool
+    proved_at: datetime | None
 
     def actor(self) -> Actor:
         """Return who acts; until their account is finished they may do nothing but finish it."""
@@ -66,6 +68,8 @@ class Known:
             account=self.account,
             credential=self.id,
             steps_due=self.steps_due,
+            has_factor=self.has_factor,
+            proved_at=self.proved_at,
         )
 
 
@@ -87,6 +91,7 @@ def open_session(
         opened_at=now,
         seen_at=now,
         expires_at=now + settings.longest,
+        proved_at=now,
         address=browser.address[:64],
         client=browser.client[:_LONGEST_CLIENT],
     )
@@ -114,19 +119,21 @@ def recognise(session: Session, token: str, *, settings: AccessSettings, now: da
         steps_due=due,
         seen_at=row.seen_at,
         expires_at=row.expires_at,
+        has_factor=account.totp_sealed is not None,
+        proved_at=row.proved_at,
     )
 
 
 def renew(
     session: Session, known_id: str, account: Account, browser: Browser, *, settings: AccessSettings, now: datetime
 ) -> Opened:
-    """Give a session a new token because its powers changed; the old one is worth nothing from now on."""
+    """Give a session a new token because its powers changed; the old one is invalid from now on."""
     before = session.get(StaffSession, known_id)
     opened = open_session(session, account, browser, settings=settings, now=now)
     if before is None:
         return opened
     row = session.get_one(StaffSession, opened.id)
-    row.opened_at, row.expires_at = before.opened_at, before.expires_at
+    row.opened_at, row.expires_at, row.proved_at = before.opened_at, before.expires_at, before.proved_at
     session.add(row)
     session.delete(before)
     session.flush()

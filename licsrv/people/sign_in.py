@@ -21,6 +21,7 @@ from licsrv.errors import ForbiddenError, UnauthenticatedError
 from licsrv.people import accounts, credentials, lockout, passwords, second_factor, sessions, store
 from licsrv.people.access import Access
 from licsrv.people.accounts import subject_of
+from licsrv.people.actors import Actor
 from licsrv.people.lockout import Keys
 from licsrv.people.second_factor import FactorKeys
 from licsrv.people.sessions import Browser, Opened
@@ -49,6 +50,14 @@ class Attempt:
     request_id: str = ""
     replaced: str = ""
     known: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a person proves again who they are by: a code, or the password where there is no second factor."""
+
+    code: str = ""
+    password: str = ""
 
 
 def factor_keys(access: Access) -> FactorKeys:
@@ -110,6 +119,38 @@ async def prove_password(access: Access, account: str, password: str, *, browser
     await access.writer.run(use_case)
     if not is_right:
         raise ForbiddenError("The password is wrong.")
+
+
+async def step_up(access: Access, actor: Actor, proof: Proof, *, browser: Browser, cause: Cause) -> None:
+    """Let a session count as proved from now on, by its second factor, or by the password where there is none.
+
+    Raises:
+        TooManyRequestsError: It failed too often.
+        ForbiddenError: The proof is wrong.
+    """
+    keys = await count_try(access, actor.account, browser)
+    phc = await access.read(lambda session: _password_of(session, actor.account))
+    is_right = not actor.has_factor and await access.is_password(proof.password, phc)
+    now = access.clock.now()
+
+    def use_case(session: Session) -> bool:
+        account = accounts.locked(session, actor.account)
+        is_proved = is_right
+        if account.totp_sealed is not None:
+            of_factor = factor_keys(access)
+            is_proved = second_factor.is_proved(session, account, proof.code, keys=of_factor, cause=cause, now=now)
+        if is_proved:
+            lockout.forgive(session, keys, now=now)
+            store.prove_session(session, actor.credential, now=now)
+        else:
+            _note_failure(session, actor.account, "proof", keys=keys, browser=browser, cause=cause, now=now)
+        return is_proved
+
+    if not await access.writer.run(use_case):
+        raise ForbiddenError(
+            "The code is wrong." if actor.has_factor else "The password is wrong.",
+            action="Try again; each code of the authenticator app counts once." if actor.has_factor else None,
+        )
 
 
 async def count_try(access: Access, name: str, browser: Browser, *, known: str = "") -> Keys:

@@ -105,6 +105,12 @@ def touch_session(session: Session, session_id: str, *, now: datetime) -> None:
     session.execute(statement.values(seen_at=now).execution_options(synchronize_session=False))
 
 
+def prove_session(session: Session, session_id: str, *, now: datetime) -> None:
+    """Note that the person of a session proved who they are."""
+    statement = update(StaffSession).where(col(StaffSession.id) == session_id)
+    session.execute(statement.values(proved_at=now).execution_options(synchronize_session="fetch"))
+
+
 def end_sessions(session: Session, account: str, *, only: str | None = None, but: str | None = None) -> list[str]:
     """End the sessions of an account (one of them, or all but one) and return their ids."""
     statement = delete(StaffSession).where(col(StaffSession.account) == account)

@@ -47,7 +47,10 @@ class RecoveryCode(SQLModel, table=True):
 
 
 class StaffSession(SQLModel, table=True):
-    """One signed-in browser; its row is gone when it was ended. ``digest`` is the SHA-256 of its cookie's token."""
+    """One signed-in browser; its row is deleted when it ends. ``digest`` is the SHA-256 of its cookie's token.
+
+    ``proved_at`` is when its person last proved the second factor, or the password where the account has none.
+    """
 
     __tablename__ = "staff_sessions"
 
@@ -57,6 +60,7 @@ class StaffSession(SQLModel, table=True):
     opened_at: datetime
     seen_at: datetime = Field(index=True)
     expires_at: datetime
+    proved_at: datetime | None = None
     address: str = Field(default="", max_length=64)
     client: str = Field(default="", max_length=200)
 

@@ -141,6 +141,9 @@ class Settings(BaseModel):
     )
     session_idle_minutes: int = Field(30, ge=1, le=1440, description="a staff session ends after so long without use")
     session_hours: float = Field(12, ge=0.1, le=168, description="a staff session ends after so long in any case")
+    step_up_minutes: float = Field(
+        5, ge=0.5, le=60, description="for how long a proved second factor counts for making accounts, roles and tokens"
+    )
     totp_required: bool = Field(True, description="`0` lets staff sign in without a second factor")
     admin_calls_per_minute: int = Field(
         600, ge=10, le=100_000, description="calls of the support desk's API that one person or token may make"
@@ -218,6 +221,11 @@ class Settings(BaseModel):
     def session_idle(self) -> timedelta:
         """How long a staff session may go unused."""
         return timedelta(minutes=self.session_idle_minutes)
+
+    @property
+    def step_up(self) -> timedelta:
+        """For how long a proof of identity counts for what gives away access."""
+        return timedelta(minutes=self.step_up_minutes)
 
     @property
     def session_span(self) -> timedelta:

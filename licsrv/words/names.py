@@ -198,6 +198,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
     "problem": {  # by the code of a refusal: its headline
         "UNAUTHENTICATED": both("Please sign in", "请登录"),
         "FORBIDDEN": both("You may not do this", "您没有权限"),
+        "STEP_UP_REQUIRED": both("Is it you?", "是您本人吗？"),
         "NOT_FOUND": both("There is nothing here", "这里什么也没有"),
         "LICENSE_NOT_FOUND": both("There is no such license", "没有这个许可证"),
         "METHOD_NOT_ALLOWED": both("This address does not support this", "此地址不支持该操作"),

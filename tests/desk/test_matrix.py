@@ -28,6 +28,7 @@ TABLE = {
         DELETE /session
         DELETE /sessions/{id}
         GET /sessions
+        POST /session/proof
         POST /session/recovery-codes
         POST /session/second-factor
         PUT /session/password

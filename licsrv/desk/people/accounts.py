@@ -52,20 +52,23 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation("GET", _PATH, "List accounts", _MANAGE, listed, result=AccountList, query=paging.PARAMETERS),
         AdminOperation(
-            "POST", _PATH, "Add an account", _MANAGE, add, NewAccountRequest, TemporaryPassword, (ConflictError,)
+            "POST", _PATH, "Add an account", _MANAGE, add, NewAccountRequest, TemporaryPassword, (ConflictError,),
+            needs_proof=True,
         ),
         AdminOperation("GET", _ONE, "Show an account", _MANAGE, show, result=AccountAnswer, refusals=missing),
-        AdminOperation("PUT", _ONE, "Change an account", _MANAGE, change, AccountChange, AccountAnswer, either),
+        AdminOperation(
+            "PUT", _ONE, "Change an account", _MANAGE, change, AccountChange, AccountAnswer, either, needs_proof=True
+        ),
         AdminOperation(
             "POST", f"{_ONE}/disable", "Disable an account", _MANAGE, disable, Reasoned, AccountAnswer, either
         ),
         AdminOperation(
             "POST", f"{_ONE}/enable", "Enable an account and forget its failures", _MANAGE, enable, Reasoned,
-            AccountAnswer, missing,
+            AccountAnswer, missing, needs_proof=True,
         ),
         AdminOperation(
             "POST", f"{_ONE}/reset-password", "Give a temporary password", _MANAGE, reset_password, PasswordReset,
-            TemporaryPassword, either,
+            TemporaryPassword, either, needs_proof=True,
         ),
         AdminOperation(
             "GET", f"{_ONE}/sessions", "List the sessions of an account", _MANAGE, sessions_of, result=SessionList,

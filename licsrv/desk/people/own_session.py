@@ -14,7 +14,7 @@ from licsrv.desk.fields import AccountName, DisplayName, Typed
 from licsrv.desk.operations import AdminOperation, Call, json_response
 from licsrv.desk.people import answers
 from licsrv.desk.people.answers import Ended, SessionList
-from licsrv.errors import ConflictError, NotFoundError
+from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError, StepUpRequiredError
 from licsrv.people import (
     accounts,
     authentication,
@@ -31,7 +31,7 @@ from licsrv.people.accounts import Language, NewAccount, Password
 from licsrv.people.actors import Step, Via
 from licsrv.people.roles import Permission, Role
 from licsrv.people.sessions import Opened
-from licsrv.people.sign_in import Attempt
+from licsrv.people.sign_in import Attempt, Proof
 from licsrv.platform.fields import Body
 
 OWN, ANY, OPEN = Permission.OWN_ACCOUNT, Permission.WHO_AM_I, Permission.SIGN_IN
@@ -69,6 +69,13 @@ class ProvedRequest(Body):
     password: Typed
 
 
+class ProofRequest(Body):
+    """A fresh proof of identity: a code where the account has a second factor, else its password."""
+
+    code: Typed = Field("", description="of the authenticator app, or a recovery code", examples=["123456"])
+    password: Typed = ""
+
+
 class CodeRequest(Body):
     """A code of the authenticator app."""
 
@@ -96,6 +103,8 @@ class WhoAmI(Body):
     csrf_token: str | None = Field(description="to be sent as X-CSRF-Token with unsafe calls of this session")
     expires_at: datetime | None
     idle_seconds: int | None = Field(description="how long the session may go unused")
+    has_second_factor: bool = False
+    proved_until: datetime | None = Field(None, description="until when the session counts as proved")
 
 
 class Secret(Body):
@@ -121,6 +130,7 @@ def operations() -> Sequence[AdminOperation]:
             "POST", "/admin/api/setup", "Make the first account by the set-up link", OPEN, set_up, SetupRequest, WhoAmI,
             (ConflictError,),
         ),
+        AdminOperation("POST", f"{_SESSION}/proof", "Prove again that it is me", OWN, prove, ProofRequest, WhoAmI),
         AdminOperation(
             "PUT", f"{_SESSION}/profile", "Change my name and language", OWN, profile, ProfileRequest, WhoAmI
         ),
@@ -131,6 +141,7 @@ def operations() -> Sequence[AdminOperation]:
         AdminOperation(
             "POST", f"{_SESSION}/second-factor", "Ask for a secret for my authenticator app", OWN, propose_factor,
             ProvedRequest, Secret,
+            (StepUpRequiredError,),
         ),
         AdminOperation(
             "PUT", f"{_SESSION}/second-factor", "Take it into use by its first code", OWN, confirm_factor, CodeRequest,
@@ -138,7 +149,7 @@ def operations() -> Sequence[AdminOperation]:
         ),
         AdminOperation(
             "POST", f"{_SESSION}/recovery-codes", "Make new recovery codes", OWN, recovery_codes, ProvedRequest,
-            RecoveryCodes, (ConflictError,),
+            RecoveryCodes, (ConflictError,), needs_proof=True,
         ),
         AdminOperation("GET", "/admin/api/sessions", "List my sessions", OWN, own_sessions, result=SessionList),
         AdminOperation(
@@ -226,8 +237,19 @@ async def password(call: Call, body: PasswordRequest) -> Response:
     return await _with_cookie(call, await call.change(use_case))
 
 
+async def prove(call: Call, body: ProofRequest) -> WhoAmI:
+    """Answer ``POST /admin/api/session/proof``."""
+    if not (body.code or body.password):
+        raise InvalidRequestError("A proof is a code, or the password where there is no second factor.")
+    proof = Proof(body.code, body.password)
+    await sign_in.step_up(call.desk, call.actor, proof, browser=call.browser, cause=call.cause())
+    return await who_am_i(call)
+
+
 async def propose_factor(call: Call, body: ProvedRequest) -> Secret:
-    """Answer ``POST /admin/api/session/second-factor``."""
+    """Answer ``POST /admin/api/session/second-factor``; a factor in use is replaced by who has it."""
+    if call.actor.has_factor:
+        call.actor.require_proof(call.desk.settings.step_up, now=call.now)
     await _prove(call, body.password)
     secret = second_factor.new_secret()
     keys, issuer = sign_in.factor_keys(call.desk), call.desk.settings.issuer
@@ -321,5 +343,6 @@ async def _who(desk: Desk, token: str, now: datetime) -> WhoAmI:
         name=actor.name, via=actor.via, account=known.account, display_name=known.display_name, role=known.role,
         language=Language(known.language), permissions=sorted(actor.permissions), steps_due=list(actor.steps_due),
         csrf_token=credentials.csrf_token_of(token), expires_at=known.expires_at,
-        idle_seconds=int(desk.settings.idle.total_seconds()),
+        idle_seconds=int(desk.settings.idle.total_seconds()), has_second_factor=known.has_factor,
+        proved_until=known.proved_at + desk.settings.step_up if known.proved_at else None,
     )  # fmt: skip

@@ -33,7 +33,7 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation("GET", _PATH, "List API tokens", _MANAGE, listed, result=TokenList, query=paging.PARAMETERS),
-        AdminOperation("POST", _PATH, "Make an API token", _MANAGE, make, NewTokenRequest, MadeToken),
+        AdminOperation("POST", _PATH, "Make an API token", _MANAGE, make, NewTokenRequest, MadeToken, needs_proof=True),
         AdminOperation(
             "POST", _PATH + "/{id}/revoke", "Revoke an API token", _MANAGE, revoke, Reasoned, TokenAnswer,
             (NotFoundError,),
