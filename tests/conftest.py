@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
+import hypothesis
 import pytest
 import structlog
 
@@ -28,6 +29,8 @@ from tests.postgres_server import PostgresServer, start
 from tests.quick_folder import quick_folder
 
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder(for_programs=True)))
+hypothesis.settings.register_profile("without a clock", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("without a clock")
 # The default format colours every traceback, which takes longer than many a test.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(["event"])])
 

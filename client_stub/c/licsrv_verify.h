@@ -187,8 +187,8 @@ typedef enum licsrv_part {
 /* How this machine compares with the one of the license: MAC, disk, board, CPU. */
 typedef struct licsrv_match {
     licsrv_part parts[4];
-    int agreeing;
-    int required; /* two, or as many as the license knows when it knows fewer */
+    int agreeing; /* weights: MAC, disk and board count 2, the CPU 1 */
+    int required; /* 4, or all that the license knows where that is less; never the CPU alone */
     bool is_same_machine;
 } licsrv_match;
 

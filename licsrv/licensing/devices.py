@@ -17,7 +17,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
 from licsrv.licensing import fingerprints, lifecycle, refused_devices, store
-from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
@@ -172,10 +172,10 @@ def _activate(
     if not candidates and places.is_full:
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
 
-    admission = places.decide(license, candidates, parts, now=now)
+    text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
+    admission = places.decide(license, candidates, parts, text_hash=text_hash, now=now)
 
     bound = _bound(facts, admission, candidates, keyring)
-    text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
     seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
     bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
     device_id = _admit(session, license, admission, seen, bound_parts, now=now)
@@ -229,8 +229,10 @@ def _bound(
     Raises:
         InvalidRequestError: A new device tells nothing by which it could be told from others.
     """
+    if admission.is_bound_anew and set(facts.values) == {Part.CPU}:
+        return facts  # it keeps its place, as weakly as it had it
     for device in candidates:
-        if device.id == admission.device_id:
+        if device.id == admission.device_id and not admission.is_bound_anew:
             return fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
     return fingerprints.binding(facts)
 
@@ -258,6 +260,8 @@ def _admit(
         }
         store.add_device(session, row | dict(seen))
         return device_id
+    if admission.is_bound_anew:
+        store.bind_anew(session, admission.device_id, license.id, parts)
     changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
     if admission.takes_place:
         changes["released_at"] = None

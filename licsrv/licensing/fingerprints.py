@@ -1,8 +1,12 @@
 """Devices as fingerprints: parse, hash, match, explain. Pure.
 
-A fingerprint is ``MAC|disk|board|CPU`` (protocol/online-license-and-sdk.md §1.5). Raw values live in
-:class:`DeviceFacts` only, which nobody stores or prints. The same rules stand in ``client_stub`` a second time on
-purpose: ``tests/vectors/device_match.json`` binds the witnesses, so do not merge them.
+A fingerprint is ``MAC|disk|board|CPU`` (protocol/online-license-and-sdk.md §1.5). Raw values exist in
+:class:`DeviceFacts` only, which is never stored or printed. ``client_stub`` implements the same rules on its own, in
+Python and in C, on purpose: ``tests/vectors/device_match.json`` binds the witnesses, so do not merge them.
+
+Each part has a weight (docs/licenses.md): a MAC, a disk and a board count 2, the CPU 1, and 4 make the same machine. So
+two of MAC, disk and board must agree, and the CPU, which every machine of a model has, never replaces one of them. A
+device that was registered with less has to agree in all of it. See docs/adr/0004-device-facts.md.
 """
 
 from __future__ import annotations
@@ -14,25 +18,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import pairwise
 
 from licsrv.errors import InvalidRequestError
+from licsrv.licensing.shared_values import SHARED_MACS, SHARED_VALUES
 
 MAX_BYTES = 5 * 1024
 MAX_VALUES = 64
-MOST_BOUND = 8
-"""Values of one part that a place is bound to; a text that lists what a crowd of machines has is cut down to a few."""
-NEEDED = 2
+MOST_BOUND = 2
+"""Values of one part that a place is bound to; a text that lists what a crowd of machines has is cut down to two."""
+NEEDED = 4
+"""The weight that makes two devices one."""
+SHARED = "shared"
+"""The member of hashed parts that holds what identifies no machine; see :func:`hash_parts`."""
 
 _MAC_SEPARATORS = str.maketrans("", "", ":-.")
 _MAC = re.compile(r"[0-9A-F]{12}")
-# Values that many machines share because nobody filled them in: matching on them would let strangers in.
-_MEANINGLESS = frozenset(
-    {
-        "", "0", "00000000", "000000000000", "FFFFFFFFFFFF", "NONE", "N/A", "NA", "NULL", "UNKNOWN",
-        "DEFAULT STRING", "TO BE FILLED BY O.E.M.", "NOT SPECIFIED", "NOT APPLICABLE",
-        "SYSTEM SERIAL NUMBER", "BASE BOARD SERIAL NUMBER",
-    }
-)  # fmt: skip
+_SHARED_VALUE = re.compile("|".join(re.escape(value).replace(r"\#", "[0-9]+") for value in SHARED_VALUES))
+_PUNCTUATION = re.compile(r"[ -/:-@\[-`{-~]")
+_DIGITS = re.compile(r"[^0-9]")
+_LONG = 7  # digits: a run of so many that counts up, or repeats one digit, was typed by a person
+_SHORT = 3  # the same where the value is nothing but digits
+_STEPS = {0, 1, 9}
+_GROUP, _LOCAL = 0x01, 0x02
 
 
 class Part(StrEnum):
@@ -45,14 +53,21 @@ class Part(StrEnum):
 
 
 _PARTS = tuple(Part)
+_WEIGHTS = {Part.MAC: 2, Part.DISK: 2, Part.BOARD: 2, Part.CPU: 1}
+_LEAST = 2  # a weight that the CPU alone does not reach
 HashedParts = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """What a device said of itself, in normal form; never printed, never stored."""
+    """What a device said of itself, in normal form; never printed, never stored.
+
+    ``shared`` holds what it said and what identifies no machine: a device that was registered with such a value before
+    the value was known to be shared is compared without it.
+    """
 
     values: Mapping[Part, tuple[str, ...]] = field(repr=False)
+    shared: Mapping[Part, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 class Agreement(StrEnum):
@@ -66,7 +81,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True)
 class Match:
-    """How a device compares with a known one, part by part."""
+    """How a device compares with a known one, part by part. ``agreeing`` and ``needed`` are sums of weights."""
 
     parts: Mapping[Part, Agreement]
     agreeing: int
@@ -86,10 +101,11 @@ def parse(text: str) -> DeviceFacts:
     """Read a fingerprint into its normal form.
 
     Blanks around values are dropped, letters upper-cased, MAC addresses reduced to their 12 digits, and values that
-    identify nothing ("To be filled by O.E.M.") treated as absent.
+    identify no machine ("To be filled by O.E.M.") treated as absent. Of a part's values the first :data:`MAX_VALUES`
+    count.
 
     Raises:
-        InvalidRequestError: Too long, not four parts, too many values, or nothing in it identifies a device.
+        InvalidRequestError: Too long, not four parts, or nothing in it identifies a device.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _invalid(f"device_info is longer than {MAX_BYTES} bytes.")
@@ -98,15 +114,14 @@ def parse(text: str) -> DeviceFacts:
     texts = text.split("|")
     if len(texts) != len(_PARTS):
         raise _invalid("device_info must have four parts joined by '|'.")
-    values = {}
-    for part, raw in zip(_PARTS, texts, strict=True):
-        if found := _values(part, raw):
-            values[part] = found
-            if len(found) > MAX_VALUES:
-                raise _invalid(f"device_info has more than {MAX_VALUES} values in one part.")
+    named = {part: _values(part, raw) for part, raw in zip(_PARTS, texts, strict=True)}
+    telling = {part: [one for one in values if not is_shared(part, one)] for part, values in named.items()}
+    telling[Part.MAC] = _assigned_first(telling[Part.MAC])
+    values = {part: tuple(found[:MAX_VALUES]) for part, found in telling.items() if found}
     if not values:
         raise _invalid("device_info has nothing in it that identifies a device.")
-    return DeviceFacts(values)
+    shared = {part: tuple(one for one in found if is_shared(part, one)) for part, found in named.items()}
+    return DeviceFacts(values, {part: found for part, found in shared.items() if found})
 
 
 def binding(facts: DeviceFacts) -> DeviceFacts:
@@ -120,10 +135,55 @@ def binding(facts: DeviceFacts) -> DeviceFacts:
     return DeviceFacts({part: values[:MOST_BOUND] for part, values in facts.values.items()})
 
 
+def is_shared(part: Part, value: str) -> bool:
+    """Whether a value in normal form identifies no machine, because many have it (docs/licenses.md, rule by rule).
+
+    1. nothing but punctuation, or one repeated character; 2. digits that count up or down, or a run of seven of one
+    digit; 3. no digit at all; 4. "not …" and "… O.E.M."; 5. one of :data:`SHARED_VALUES`; 6. a MAC that is a group
+    address or one of :data:`SHARED_MACS`.
+    """
+    if part is Part.MAC and _MAC.fullmatch(value):
+        return _is_shared_mac(value)
+    bare = _PUNCTUATION.sub("", value)
+    digits = _DIGITS.sub("", bare)
+    return (
+        len(set(bare)) <= 1  # 1
+        or (_is_typed(digits) and len(digits) >= (_SHORT if digits == bare else _LONG))  # 2
+        or not digits  # 3
+        or value.startswith("NOT ")  # 4
+        or "O.E.M" in value
+        or _SHARED_VALUE.fullmatch(value) is not None  # 5
+    )
+
+
+def _is_typed(digits: str) -> bool:
+    """Whether digits count up or down by one (9 is followed by 0), or are all the same."""
+    steps = {(int(after) - int(before)) % 10 for before, after in pairwise(digits)}
+    return len(steps) == 1 and steps <= _STEPS
+
+
+def _is_shared_mac(mac: str) -> bool:
+    is_group = bool(int(mac[:2], 16) & _GROUP)
+    return is_group or len(set(mac)) == 1 or _is_typed_mac(mac) or mac.startswith(SHARED_MACS)
+
+
+def _is_typed_mac(mac: str) -> bool:
+    return mac.isdigit() and _is_typed(mac)
+
+
+def _assigned_first(macs: list[str]) -> list[str]:
+    """Leave out locally administered addresses (made by software), unless there is no other."""
+    return [mac for mac in macs if not _is_local(mac)] or macs
+
+
+def _is_local(mac: str) -> bool:
+    return _MAC.fullmatch(mac) is not None and bool(int(mac[:2], 16) & _LOCAL)
+
+
 def known_facts(facts: DeviceFacts, known: HashedParts, *, key: bytes) -> DeviceFacts:
     """Return of what a device says now only what it was registered with: nothing else is ever signed for it.
 
-    Otherwise who shows two parts of a registered machine beside two of a stranger gets a license for the stranger.
+    Otherwise two parts of a registered machine, shown next to two of a stranger, get a license for the stranger.
     """
     found = {
         part: tuple(value for value in values if _digest(key, f"{part.value}:{value}") in known.get(part.value, ()))
@@ -145,7 +205,7 @@ def _values(part: Part, raw: str) -> tuple[str, ...]:
         normal = [text.strip() for text in raw.upper().split(",")]
     else:
         normal = [raw.strip().upper()]
-    return tuple(dict.fromkeys([value for value in normal if value not in _MEANINGLESS]))
+    return tuple(dict.fromkeys([value for value in normal if value]))
 
 
 def _normal_mac(text: str) -> str:
@@ -156,13 +216,16 @@ def _normal_mac(text: str) -> str:
 def hash_parts(facts: DeviceFacts, *, key: bytes) -> dict[str, list[str]]:
     """Return keyed hashes of all values by part: 128 bits of BLAKE2b (RFC 7693), hex, sorted.
 
-    Without the key (a file beside the signing keys, never in the database) nobody can try out MAC addresses. The form
-    is ours alone: nothing outside this server ever sees it.
+    Without the key (a file next to the signing keys, never in the database) MAC addresses cannot be tried out. The form
+    is ours alone: nothing outside this server ever sees it. The member :data:`SHARED` holds the hashes of what
+    identifies no machine, to compare without it; it is never stored.
     """
-    return {
+    hashed = {
         part.value: sorted([_digest(key, f"{part.value}:{value}") for value in values])
         for part, values in facts.values.items()
     }
+    shared = [_digest(key, f"{part.value}:{value}") for part, values in facts.shared.items() for value in values]
+    return hashed | {SHARED: shared} if shared else hashed
 
 
 def hash_text(text: str, *, key: bytes) -> str:
@@ -204,22 +267,48 @@ def lookup_parts(hashed: HashedParts) -> list[str]:
 def match(known: HashedParts, given: HashedParts) -> Match:
     """Compare a device with a known one.
 
-    Of the parts that the known device has, two must agree; one, where it has only one. Parts with several values
-    agree when the sets share one, so a dock or a USB adapter coming or going changes nothing.
+    The weights of the parts that agree must reach :data:`NEEDED`, or all that the known device has where that is less;
+    a CPU alone never suffices. Parts with several values agree when the sets share one, so a dock or a USB adapter
+    coming or going changes nothing.
     """
+    known = telling(known, given)
     parts = {part: _compare(known.get(str(part), ()), given.get(str(part), ())) for part in Part}
-    agreeing = sum(agreement is Agreement.AGREES for agreement in parts.values())
-    return Match(parts, agreeing, min(NEEDED, len([part for part in Part if known.get(str(part))])))
+    agreeing = sum(_WEIGHTS[part] for part, agreement in parts.items() if agreement is Agreement.AGREES)
+    return Match(parts, agreeing, _needed(known))
 
 
 def is_same_device(known: HashedParts, given: HashedParts) -> bool:
-    """Say whether :func:`match` would find the same device, without the explanation that only a refusal needs."""
+    """Return what :func:`match` would find, without the explanation that only a refusal needs."""
+    known = telling(known, given)
     agreeing = 0
-    for part, values in known.items():
-        others = given.get(part)
-        if others and (values == others or not set(values).isdisjoint(others)):
-            agreeing += 1
-    return agreeing >= min(NEEDED, len(known)) > 0
+    for part, weight in _WEIGHTS.items():
+        values, others = known.get(part), given.get(part)
+        if values and others and (values == others or not set(values).isdisjoint(others)):
+            agreeing += weight
+    return agreeing >= _needed(known)
+
+
+def telling(known: HashedParts, given: HashedParts) -> HashedParts:
+    """Return a known device without what the given one says and identifies no machine."""
+    shared = given.get(SHARED)
+    if not shared:
+        return known
+    return {part: left for part, values in known.items() if (left := [one for one in values if one not in shared])}
+
+
+def tells_nothing(known: HashedParts, given: HashedParts) -> bool:
+    """Whether all that a device was registered with, but for its CPU, turned out to be what many machines have.
+
+    False where the CPU is another one.
+    """
+    left = telling(known, given)
+    cpu = left.get(Part.CPU.value)
+    return set(left) <= {Part.CPU.value} and (not cpu or not set(cpu).isdisjoint(given.get(Part.CPU.value, ())))
+
+
+def _needed(known: HashedParts) -> int:
+    weight = sum(weight for part, weight in _WEIGHTS.items() if known.get(part))
+    return max(min(NEEDED, weight), _LEAST)
 
 
 def _compare(known: list[str] | tuple[()], given: list[str] | tuple[()]) -> Agreement:

@@ -67,11 +67,12 @@ def limit(license: PlaceFacts, product: ProductFacts | None, *, default: int) ->
 
 @dataclass(frozen=True)
 class KnownDevice:
-    """A device of the license, as it was first seen."""
+    """A device of the license, as it was first seen; ``text_hash`` is that of its fingerprint when it last asked."""
 
     id: str
     parts: HashedParts
     has_place: bool
+    text_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ class Admission:
     device_id: str | None
     match: Match | None
     takes_place: bool
+
+    @property
+    def is_bound_anew(self) -> bool:
+        """Whether a known device is recognised although too few of its registered parts agree; see `_is_same`."""
+        return self.device_id is not None and self.match is not None and not self.match.is_same_device
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,13 @@ class HeldPlaces:
         return self.taken >= self.limit
 
     def decide(
-        self, license: SoldLicense, candidates: Sequence[KnownDevice], given: HashedParts, *, now: datetime
+        self,
+        license: SoldLicense,
+        candidates: Sequence[KnownDevice],
+        given: HashedParts,
+        *,
+        text_hash: str = "",
+        now: datetime,
     ) -> Admission:
         """Decide whether a device may use the license.
 
@@ -109,6 +121,7 @@ class HeldPlaces:
             license: The license.
             candidates: Its devices that share a selective part with this one; others cannot be the same machine.
             given: The device's hashed parts.
+            text_hash: The hash of its fingerprint as it was sent.
             now: When it asks.
 
         Raises:
@@ -117,7 +130,7 @@ class HeldPlaces:
         """
         lifecycle.require_usable(license, now)
         compared = [(fingerprints.match(device.parts, given), device) for device in candidates]
-        same = [(found, device) for found, device in compared if found.is_same_device]
+        same = [(found, device) for found, device in compared if _is_same(found, device, given, text_hash)]
         found, device = max(same, key=lambda pair: (pair[1].has_place, pair[0].agreeing), default=(None, None))
         if device is not None and device.has_place:
             return Admission(device.id, found, takes_place=False)
@@ -134,3 +147,17 @@ class HeldPlaces:
             places_taken=self.taken,
             parts=nearest.explain() if nearest is not None else {},
         )
+
+
+def _is_same(found: Match, device: KnownDevice, given: HashedParts, text_hash: str) -> bool:
+    """Whether a device is the known one.
+
+    A place that was taken under an older rule is not lost by a stricter one: the very same fingerprint is the same
+    device, and one whose registered values turned out to be what many machines have is recognised by its CPU, once.
+    Then it is bound to what it names now.
+    """
+    if found.is_same_device:
+        return True
+    return device.has_place and (
+        (bool(text_hash) and device.text_hash == text_hash) or fingerprints.tells_nothing(device.parts, given)
+    )

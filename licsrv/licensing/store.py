@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import Text, bindparam, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from licsrv.licensing import spellings
@@ -36,7 +36,7 @@ _FOR_ACTIVATION = (
     .where(_licenses.code == bindparam("of_code"))
     .with_for_update(of=table_of(License))
 )
-_DEVICE_COLUMNS = (_devices.id, _devices.parts, _devices.released_at)
+_DEVICE_COLUMNS = (_devices.id, _devices.parts, _devices.released_at, _devices.text_hash)
 _DEVICES_LIKE = (
     select(*_DEVICE_COLUMNS)
     .where(
@@ -170,7 +170,7 @@ def devices(session: Session, license_id: str) -> Sequence[Device]:
 def devices_like(session: Session, license_id: str, parts: HashedParts) -> list[KnownDevice]:
     """Return the devices of a license that share a selective part with a given one."""
     rows = execute(session, _DEVICES_LIKE, {"of_license": license_id, "hashes": lookup_parts(parts)}).all()
-    return [KnownDevice(row.id, row.parts, row.released_at is None) for row in rows]
+    return [KnownDevice(row.id, row.parts, row.released_at is None, row.text_hash) for row in rows]
 
 
 def devices_with_place(session: Session, license_id: str, *, limit: int) -> list[KnownDevice]:
@@ -183,11 +183,19 @@ def devices_with_place(session: Session, license_id: str, *, limit: int) -> list
 def add_device(session: Session, device: Mapping[str, Any]) -> None:
     """Write a new device and the parts by which it is found."""
     execute(session, _ADD_DEVICE, dict(device))
-    hashes = dict.fromkeys(selective_parts(device["parts"]))
-    rows = [
-        {"device_id": device["id"], "license_id": device["license_id"], "part_hash": part_hash} for part_hash in hashes
-    ]
-    execute(session, _ADD_PART, rows)
+    execute(session, _ADD_PART, _part_rows(device["id"], device["license_id"], device["parts"]))
+
+
+def bind_anew(session: Session, device_id: str, license_id: str, parts: HashedParts) -> None:
+    """Bind a device to other parts, by which it is found from now on."""
+    update_device(session, device_id, parts=dict(parts))
+    session.execute(delete(DevicePart).where(col(DevicePart.device_id) == device_id))
+    execute(session, _ADD_PART, _part_rows(device_id, license_id, parts))
+
+
+def _part_rows(device_id: str, license_id: str, parts: HashedParts) -> list[dict[str, str]]:
+    hashes = dict.fromkeys(selective_parts(parts))
+    return [{"device_id": device_id, "license_id": license_id, "part_hash": part_hash} for part_hash in hashes]
 
 
 def device_for_update(session: Session, device_id: str) -> Device | None:

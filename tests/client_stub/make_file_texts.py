@@ -118,7 +118,7 @@ def judged_files() -> list[Json]:
         ("after the last moment", "EXPIRED", {"now": END + LEEWAY}),
         ("before the first moment", "NOT_YET", {"now": NOW - LEEWAY - 1}),
         ("another machine", "WRONG_DEVICE", {"device": "11:22:33:44:55:66|X|BRD-9|Y"}),
-        ("two parts exchanged", "OK", {"device": "11:22:33:44:55:66|X|BRD-9|BFEBFBFF00090672"}),
+        ("two parts exchanged", "WRONG_DEVICE", {"device": "11:22:33:44:55:66|X|BRD-9|BFEBFBFF00090672"}),
         ("no device text", "DEVICE_INFO", {"device": DEVICE.replace("|", "")}),
         ("another product", "WRONG_PRODUCT", {"product": "cam"}),
         ("another issuer", "WRONG_ISSUER", {"issuer": "https://other.example"}),

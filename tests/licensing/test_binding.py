@@ -10,10 +10,10 @@ from client_stub.trust import verification
 from client_stub.trust.errors import DeviceMismatchError
 from client_stub.trust.keys import PinnedKeys
 from licsrv.app import Runtime
-from licsrv.licensing import fingerprints
-from licsrv.licensing.fingerprints import MOST_BOUND
+from licsrv.licensing import fingerprints, store
+from licsrv.licensing.fingerprints import MOST_BOUND, Part
 from licsrv.licensing.tables import Device, License
-from licsrv.platform.db import reading
+from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW
 from tests.licensing.test_activation import add_license, ask
 
@@ -92,8 +92,60 @@ async def test_a_cpu_alone_takes_no_place(client: httpx2.AsyncClient, runtime: R
 
 def test_nothing_is_signed_that_was_not_registered() -> None:
     key = b"k" * 32
-    known = fingerprints.hash_parts(fingerprints.parse("AA:BB:CC:00:11:22|D1,D2|B|C"), key=key)
+    known = fingerprints.hash_parts(fingerprints.parse("A8:BB:CC:00:11:22|D1,D2|B1|C1"), key=key)
 
-    found = fingerprints.known_facts(fingerprints.parse("04:7C:16:5E:E3:5D|D2,D3|B|X"), known, key=key)
+    found = fingerprints.known_facts(fingerprints.parse("04:7C:16:5E:E3:5D|D2,D3|B1|X1"), known, key=key)
 
-    assert {str(part): values for part, values in found.values.items()} == {"disk": ("D2",), "board": ("B",)}
+    assert {str(part): values for part, values in found.values.items()} == {"disk": ("D2",), "board": ("B1",)}
+
+
+VIRTUAL = "3C:52:82:11:22:33|QM00001||BFEBFBFF000906EA"
+REPAIRED = "3C:52:82:11:22:33|WD-8|B7|BFEBFBFF000906EA"
+OTHER_VIRTUAL = "3C:52:82:AA:BB:CC|QM00001||BFEBFBFF000906EA"
+
+
+async def test_two_virtual_machines_with_one_default_serial_number_need_two_places(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    text = await license_of(client, VIRTUAL, "string")
+
+    refused = await client.post("/v1/licenses/string", json=ask("C-1", OTHER_VIRTUAL))
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "DEVICE_LIMIT_REACHED")
+    assert not await fits(client, text, OTHER_VIRTUAL, "string")
+    assert await fits(client, text, VIRTUAL, "string")
+
+
+def register_as_before(runtime: Runtime, **parts: tuple[str, ...]) -> None:
+    """Give the license's device the parts that it would have been registered with under the older rule."""
+    facts = fingerprints.DeviceFacts({Part(part): values for part, values in parts.items()})
+    with transaction(runtime.database, ()) as session:
+        device = session.exec(select(Device)).one()
+        hashed = fingerprints.hash_parts(facts, key=runtime.keyring().device_key)
+        store.bind_anew(session, device.id, device.license_id, hashed)
+
+
+@pytest.mark.parametrize(
+    ("registered", "asks"),
+    [
+        ({"mac": ("3C5282112233",), "disk": ("QM00001",), "cpu": ("BFEBFBFF000906EA",)}, VIRTUAL),
+        ({"disk": ("QM00001",), "cpu": ("BFEBFBFF000906EA",)}, VIRTUAL),
+        ({"mac": ("A8BBCC000000",), "disk": ("WD-7",), "board": ("B7",), "cpu": ("BFEBFBFF000906EA",)}, REPAIRED),
+    ],
+    ids=["a shared value is left out", "nothing but the CPU is left", "the very same text"],
+)
+async def test_a_place_taken_under_the_older_rule_is_kept(
+    client: httpx2.AsyncClient, runtime: Runtime, registered: dict[str, tuple[str, ...]], asks: str
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    await license_of(client, asks, "string")
+    register_as_before(runtime, **registered)
+
+    text = await license_of(client, asks, "string")
+
+    assert await fits(client, text, asks, "string")
+    refused = await client.post("/v1/licenses/string", json=ask("C-1", OTHER_VIRTUAL))
+    assert refused.status_code == 409
+    with reading(runtime.database) as session:
+        assert session.exec(select(License)).one().places_taken == 1

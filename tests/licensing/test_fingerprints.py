@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from client_stub.trust import devices as device_rules
+from client_stub.trust import shared_values as client_values
 from licsrv.errors import InvalidRequestError
-from licsrv.licensing import fingerprints
+from licsrv.licensing import fingerprints, shared_values
 from licsrv.licensing.fingerprints import Agreement, Part
 from licsrv.licensing.issuing import strings
 
@@ -35,6 +38,14 @@ def full_text(case: dict[str, Any]) -> str:
 
 def hashed(text: str) -> dict[str, list[str]]:
     return fingerprints.hash_parts(fingerprints.parse(text), key=KEY)
+
+
+def registered(case: dict[str, Any]) -> dict[str, list[str]]:
+    before = case.get("registered_before")
+    if before is None:
+        return hashed(case["registered"])
+    facts = fingerprints.DeviceFacts({Part(part): tuple(values) for part, values in before.items()})
+    return fingerprints.hash_parts(facts, key=KEY)
 
 
 @named("normal_forms")
@@ -75,7 +86,7 @@ def test_a_device_has_one_claim_per_salt(case: dict[str, Any]) -> None:
 @named("pairs")
 def test_two_devices_compare_part_by_part(case: dict[str, Any]) -> None:
     try:
-        known, given_parts = hashed(case["registered"]), hashed(case["presented"])
+        known, given_parts = registered(case), hashed(case["presented"])
     except InvalidRequestError:
         return  # a device without facts gets no license here, so the question does not arise
 
@@ -101,12 +112,12 @@ def test_another_key_gives_other_hashes() -> None:
 
 
 def test_a_device_is_looked_up_by_its_cpu_only_when_it_has_nothing_else() -> None:
-    assert fingerprints.selective_parts(hashed("|||CPU")) == hashed("|||CPU")["cpu"]
-    assert hashed("M|||CPU")["cpu"][0] not in fingerprints.selective_parts(hashed("M|||CPU"))
+    assert fingerprints.selective_parts(hashed("|||CPU-1")) == hashed("|||CPU-1")["cpu"]
+    assert hashed("M1|||CPU-1")["cpu"][0] not in fingerprints.selective_parts(hashed("M1|||CPU-1"))
 
 
 values = st.lists(st.sampled_from(["A1", "B2", "C3", "D4", "E5"]), max_size=3).map(",".join)
-texts = st.tuples(values, values, st.sampled_from(["", "X", "Y"]), st.sampled_from(["", "P", "Q"])).map("|".join)
+texts = st.tuples(values, values, st.sampled_from(["", "X1", "Y2"]), st.sampled_from(["", "P1", "Q2"])).map("|".join)
 
 
 @given(texts, texts)
@@ -128,3 +139,56 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         fingerprints.parse(text)
     except InvalidRequestError:
         return
+
+
+CONSTANTS = st.sampled_from(
+    [
+        "QM00001", "QM00007", "drive-scsi0", "persistent-disk-0", "123456789", "00000000", "None.", "无", "FIRMWARE-7",
+        "WD-0001", "To be filled by O.E.M.", "Not Specified 1", "00:05:9A:3C:7A:00", "XXXX",
+    ]
+)  # fmt: skip
+OWN_MACS = st.integers(0, 2**22 - 1).map(lambda number: f"3C5282{number:06X}")
+
+
+@given(OWN_MACS, OWN_MACS, CONSTANTS, st.sampled_from(["disk", "board"]), st.booleans())
+def test_no_two_machines_that_share_a_cpu_and_one_constant_are_one(
+    mac: str, other: str, constant: str, part: str, with_disks_of_their_own: bool
+) -> None:
+    assume(mac != other)
+
+    def machine(own_mac: str) -> str:
+        own_disk = f"WD-{own_mac}" if with_disks_of_their_own and part == "board" else ""
+        disk, board = (constant, "") if part == "disk" else (own_disk, constant)
+        return f"{own_mac}|{disk}|{board}|BFEBFBFF000906EA"
+
+    one, another = hashed(machine(mac)), hashed(machine(other))
+
+    assert not fingerprints.is_same_device(one, another)
+    assert not fingerprints.match(one, another).is_same_device
+    assert fingerprints.is_same_device(one, one)
+
+
+def test_of_many_addresses_the_first_ones_count() -> None:
+    macs = [f"3C5282{number * 7:06X}" for number in range(180)]
+
+    facts = fingerprints.parse(",".join(macs) + "|WD-0001||")
+
+    assert list(facts.values[Part.MAC]) == macs[: fingerprints.MAX_VALUES]
+    assert len(fingerprints.binding(facts).values[Part.MAC]) == 2
+
+
+@given(st.sampled_from(list(Part)), st.text(alphabet="0123456789ABNOTQM.- ", max_size=12))
+def test_server_and_client_agree_on_what_many_machines_have(part: Part, text: str) -> None:
+    value = device_rules.normal_value(device_rules.Part(part.value), text)
+    assume(value)
+
+    assert fingerprints.is_shared(part, value) is device_rules.is_shared(device_rules.Part(part.value), value)
+
+
+def test_the_witnesses_have_one_list() -> None:
+    header = (Path(__file__).parents[2] / "client_stub/c/src/shared_values.h").read_text("utf-8")
+    of_c = [re.findall(r'^    "([^"]+)",$', table, re.MULTILINE) for table in header.split("[] = {")[1:]]
+
+    assert of_c == [list(shared_values.SHARED_VALUES), list(shared_values.SHARED_MACS)]
+    assert client_values.SHARED_VALUES == shared_values.SHARED_VALUES
+    assert client_values.SHARED_MACS == shared_values.SHARED_MACS

@@ -6,9 +6,12 @@
 #define SALT_BYTES 12
 #define SALT_CHARACTERS 16
 #define HASH_BYTES 6
-#define PARTS_THAT_MUST_AGREE 2
+#define WEIGHT_THAT_SUFFICES 4
+#define MORE_THAN_THE_CPU 2
+#define MOST_MARKED 64
 
 static const char *const MEMBERS[4] = {"m", "d", "b", "c"}; /* in the order of the device text */
+static const int WEIGHTS[4] = {2, 2, 2, 1};
 
 static bool is_list_part(int part) {
     return part < 2; /* MAC and disk may hold several values */
@@ -68,24 +71,49 @@ licsrv_result lsv_hash_value(int part, lsv_span value, lsv_span salt, char hash[
 }
 
 /* The hashes of one part: a list of them, or one, which is its own list. */
-static bool is_bound(const licsrv_license *license, uint32_t bound, const char *hash) {
+static uint32_t first_of(const licsrv_license *license, uint32_t bound) {
     const lsv_node *nodes = license->inside.nodes;
-    uint32_t first = nodes[bound].type == LSV_LIST ? bound + 1 : bound;
-    for (uint32_t node = first; node < nodes[bound].next; node++) {
-        if (memcmp(license->inside.text + nodes[node].start, hash, LSV_HASH_CHARACTERS) == 0) return true;
+    return nodes[bound].type == LSV_LIST ? bound + 1 : bound;
+}
+
+/* The node that holds a hash; 0: none. */
+static uint32_t find_bound(const licsrv_license *license, uint32_t bound, const char *hash) {
+    const lsv_node *nodes = license->inside.nodes;
+    for (uint32_t node = first_of(license, bound); node < nodes[bound].next; node++) {
+        if (memcmp(license->inside.text + nodes[node].start, hash, LSV_HASH_CHARACTERS) == 0) return node;
     }
-    return false;
+    return 0;
+}
+
+/* Whether all that is bound of a part identifies no machine: a license of former times may say such values. */
+static licsrv_result is_all_shared(const licsrv_license *license, int part, uint32_t bound, lsv_span salt, lsv_span raw,
+                                   bool *all) {
+    char normal[LSV_NORMAL_BYTES], hash[LSV_HASH_CHARACTERS + 1];
+    const lsv_node *nodes = license->inside.nodes;
+    uint32_t first = first_of(license, bound), count = 0, node;
+    for (node = first; node < nodes[bound].next; node = nodes[node].next) count++;
+    uint64_t marks = 0;
+    while (raw.data != NULL) {
+        lsv_span value = {normal, lsv_normal_value(part, lsv_next_value(part, &raw), normal)};
+        if (value.length == 0 || !lsv_is_shared(part, value)) continue;
+        LSV_TRY(lsv_hash_value(part, value, salt, hash));
+        node = find_bound(license, bound, hash);
+        if (node != 0 && node - first < MOST_MARKED) marks |= UINT64_C(1) << (node - first);
+    }
+    *all = count <= MOST_MARKED && marks == (count == MOST_MARKED ? UINT64_MAX : (UINT64_C(1) << count) - 1);
+    return LICSRV_OK;
 }
 
 static licsrv_result compare_part(const licsrv_license *license, int part, uint32_t bound, lsv_span salt, lsv_span raw,
                                   licsrv_part *verdict) {
     char normal[LSV_NORMAL_BYTES], hash[LSV_HASH_CHARACTERS + 1];
+    bool local_counts = lsv_local_counts(part, raw);
     *verdict = LICSRV_PART_ABSENT;
     while (bound != 0 && *verdict != LICSRV_PART_MATCHES && raw.data != NULL) {
         size_t length = lsv_normal_value(part, lsv_next_value(part, &raw), normal);
-        if (length == 0) continue;
+        if (!lsv_is_telling(part, (lsv_span){normal, length}, local_counts)) continue;
         LSV_TRY(lsv_hash_value(part, (lsv_span){normal, length}, salt, hash));
-        *verdict = is_bound(license, bound, hash) ? LICSRV_PART_MATCHES : LICSRV_PART_DIFFERS;
+        *verdict = find_bound(license, bound, hash) != 0 ? LICSRV_PART_MATCHES : LICSRV_PART_DIFFERS;
     }
     return LICSRV_OK;
 }
@@ -97,13 +125,19 @@ static licsrv_result compare(const licsrv_license *license, const lsv_span raw[4
     size_t length;
     const lsv_node *encoded = &json.nodes[lsv_json_member(&json, license->inside.device, "s")];
     LSV_DEMAND(lsv_base64url_decode((lsv_span){json.text + encoded->start, encoded->length}, salt, &length));
+    bool is_bound = false;
     for (int part = 0; part < 4; part++) {
         uint32_t bound = lsv_json_member(&json, license->inside.device, MEMBERS[part]);
         lsv_span key = {(const char *)salt, SALT_BYTES};
-        LSV_TRY(compare_part(license, part, bound, key, raw[part], &match->parts[part]));
-        match->agreeing += match->parts[part] == LICSRV_PART_MATCHES;
-        match->required += bound != 0 && match->required < PARTS_THAT_MUST_AGREE;
+        bool is_left_out = bound == 0;
+        if (bound != 0) LSV_TRY(is_all_shared(license, part, bound, key, raw[part], &is_left_out));
+        LSV_TRY(compare_part(license, part, is_left_out ? 0 : bound, key, raw[part], &match->parts[part]));
+        match->agreeing += match->parts[part] == LICSRV_PART_MATCHES ? WEIGHTS[part] : 0;
+        match->required += is_left_out ? 0 : WEIGHTS[part];
+        is_bound = is_bound || bound != 0;
     }
+    if (match->required > WEIGHT_THAT_SUFFICES) match->required = WEIGHT_THAT_SUFFICES;
+    if (is_bound && match->required < MORE_THAN_THE_CPU) match->required = MORE_THAN_THE_CPU;
     match->is_same_machine = match->agreeing >= match->required;
     return match->is_same_machine ? LICSRV_OK : LICSRV_WRONG_DEVICE;
 }

@@ -5,26 +5,6 @@
 
 const char *const LSV_PART_NAMES[4] = {"mac", "disk", "board", "cpu"};
 
-/* What firmware, drivers and operating systems report when they know nothing; one list for all four parts. */
-static const char *const IDENTIFIES_NOTHING[] = {
-    "",
-    "0",
-    "00000000",
-    "000000000000",
-    "FFFFFFFFFFFF",
-    "NONE",
-    "N/A",
-    "NA",
-    "NULL",
-    "UNKNOWN",
-    "DEFAULT STRING",
-    "TO BE FILLED BY O.E.M.",
-    "NOT SPECIFIED",
-    "NOT APPLICABLE",
-    "SYSTEM SERIAL NUMBER",
-    "BASE BOARD SERIAL NUMBER",
-};
-
 bool lsv_split_device(const char *text, lsv_span parts[4]) {
     lsv_span rest = {text, strnlen(text, LICSRV_MAXIMUM_DEVICE_INFO + 1)};
     if (rest.length > LICSRV_MAXIMUM_DEVICE_INFO || !lsv_is_utf8(rest)) return false;
@@ -90,8 +70,5 @@ static size_t without_separators(char *value, size_t length) {
 size_t lsv_normal_value(int part, lsv_span raw, char out[LSV_NORMAL_BYTES]) {
     size_t length = upper_case(strip(raw), out);
     if (part == 0) length = without_separators(out, length);
-    for (size_t index = 0; index < sizeof IDENTIFIES_NOTHING / sizeof *IDENTIFIES_NOTHING; index++) {
-        if (lsv_equals((lsv_span){out, length}, IDENTIFIES_NOTHING[index])) return 0;
-    }
     return length;
 }

@@ -88,9 +88,15 @@ licsrv_result lsv_judge_license(const licsrv_license *license, const licsrv_expe
 
 /* device.c */
 bool lsv_split_device(const char *text, lsv_span parts[4]);
-size_t lsv_normal_value(int part, lsv_span raw, char out[LSV_NORMAL_BYTES]); /* 0: identifies nothing */
+size_t lsv_normal_value(int part, lsv_span raw, char out[LSV_NORMAL_BYTES]); /* 0: there is none */
 lsv_span lsv_next_value(int part, lsv_span *rest);
 extern const char *const LSV_PART_NAMES[4];
+
+/* shared.c: values in normal form */
+bool lsv_is_shared(int part, lsv_span value); /* identifies no machine, because many have it */
+bool lsv_is_local(int part, lsv_span value);  /* a MAC that software made up */
+bool lsv_local_counts(int part, lsv_span raw);
+bool lsv_is_telling(int part, lsv_span value, bool local_counts);
 
 /* binding.c */
 bool lsv_is_binding(const lsv_json *json, uint32_t node);

@@ -80,10 +80,10 @@ void print_revocations(const licsrv_revocations *list) {
 
 static void print_values(int part, lsv_span raw) {
     char normal[LSV_NORMAL_BYTES];
-    bool is_first = true;
+    bool is_first = true, local_counts = lsv_local_counts(part, raw);
     while (raw.data != NULL) {
         size_t length = lsv_normal_value(part, lsv_next_value(part, &raw), normal);
-        if (length == 0) continue;
+        if (!lsv_is_telling(part, (lsv_span){normal, length}, local_counts)) continue;
         if (!is_first) putchar(',');
         is_first = false;
         print_string((lsv_span){normal, length});

@@ -13,7 +13,6 @@ from typing import TextIO
 
 from client_stub.machine.device_facts.selection import DeviceFacts
 from client_stub.machine.device_facts.survey import survey
-from client_stub.trust.devices import PARTS_THAT_MUST_AGREE
 
 _UNKNOWN = "not known"
 
@@ -45,7 +44,7 @@ def explain(facts: DeviceFacts) -> Iterator[str]:
             f"  {found.part}: {found.name or 'one without a name'}, because {found.why}" for found in facts.left_out
         )
     yield from (f"Note: {remark}" for remark in facts.remarks)
-    if facts.known_parts < PARTS_THAT_MUST_AGREE:
+    if not facts.is_enough:
         yield "Note: This is too little to identify this machine among others; inform the vendor's support."
 
 

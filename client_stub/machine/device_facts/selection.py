@@ -21,6 +21,7 @@ MAXIMUM_CHARACTERS = 64
 _DIGITS = re.compile(r"[0-9A-F]{12}")
 _UNUSABLE = re.compile(r"[^ -~]|[|,]")
 _LOCALLY_ADMINISTERED, _GROUP = 0x02, 0x01
+_MADE_UP = "its address was made up by software (locally administered)"
 
 _WHY_NOT = {
     Bus.VIRTUAL: "it is virtual: made by a VPN, a container, a bridge or the like",
@@ -58,15 +59,15 @@ class DeviceFacts:
         return "|".join((",".join(self.macs), ",".join(self.disks), self.board, self.cpu)).upper()
 
     @property
-    def known_parts(self) -> int:
-        """How many of the four parts have a value."""
-        return sum(map(bool, (self.macs, self.disks, self.board, self.cpu)))
+    def is_enough(self) -> bool:
+        """Whether two of MAC, disk and board are known; the CPU tells models apart, not machines."""
+        return sum(map(bool, (self.macs, self.disks, self.board))) > 1
 
 
 def select(found: Inventory) -> DeviceFacts:
     """Keep of an inventory what identifies the machine."""
     left_out: list[LeftOut] = []
-    macs = [_mac(adapter, left_out) for adapter in found.adapters]
+    macs = _macs(found.adapters, left_out)
     disks = [_serial(disk, left_out) for disk in found.disks]
     return DeviceFacts(
         macs=_distinct(macs),
@@ -76,6 +77,17 @@ def select(found: Inventory) -> DeviceFacts:
         left_out=tuple(left_out),
         remarks=found.remarks,
     )
+
+
+def _macs(adapters: Iterable[Adapter], left_out: list[LeftOut]) -> list[str]:
+    """Keep built-in addresses; those that software made up only where there is no other, as in a virtual machine."""
+    macs = [(adapter.name, mac) for adapter in adapters if (mac := _mac(adapter, left_out))]
+    made_up = [(name, mac) for name, mac in macs if int(mac[:2], 16) & _LOCALLY_ADMINISTERED]
+    if len(made_up) < len(macs):
+        # Randomised addresses have this bit too, so a spoofed one is noticed even where the permanent one is hidden.
+        left_out += [LeftOut(Part.MAC, name, _MADE_UP) for name, _ in made_up]
+        macs = [found for found in macs if found not in made_up]
+    return [mac for _, mac in macs]
 
 
 def _mac(adapter: Adapter, left_out: list[LeftOut]) -> str:
@@ -92,11 +104,9 @@ def _why_not_address(digits: str, *, is_ethernet: bool) -> str:
         return "it is no Ethernet or wireless adapter"
     if not _DIGITS.fullmatch(digits):
         return "its permanent address is not known"
-    first = int(digits[:2], 16)
-    if _says_nothing(Part.MAC, digits) or first & _GROUP:
+    if int(digits[:2], 16) & _GROUP:
         return "its address is none that a card can have"
-    # Randomised addresses have this bit too, so a spoofed address is noticed even where the permanent one is hidden.
-    return "its address was made up by software (locally administered)" if first & _LOCALLY_ADMINISTERED else ""
+    return "its address is one that many machines have" if _says_nothing(Part.MAC, digits) else ""
 
 
 def _serial(disk: Disk, left_out: list[LeftOut]) -> str:

@@ -63,7 +63,11 @@ def test_a_device_has_one_claim_per_salt(case: dict[str, Any]) -> None:
 @named("pairs")
 @pytest.mark.parametrize("salt", [bytes(12), bytes(range(12))], ids=["zero salt", "another salt"])
 def test_two_devices_compare_part_by_part(case: dict[str, Any], salt: bytes) -> None:
-    registered = devices.bind(devices.parse(case["registered"]), salt)
+    before = case.get("registered_before")
+    device = devices.parse(case["registered"])
+    if before is not None:
+        device = devices.DeviceInfo({Part(part): tuple(values) for part, values in before.items()})
+    registered = devices.bind(device, salt)
 
     match = registered.compare(devices.parse(case["presented"]))
 

@@ -21,7 +21,8 @@ DEVICE_TEXTS = st.tuples(st.lists(VALUES, max_size=3), st.lists(VALUES, max_size
 def test_every_device_is_the_same_machine_as_itself(text: str) -> None:
     device = devices.parse(text)
 
-    assert devices.bind(device, SALT).compare(device).is_same_machine
+    is_a_model_only = set(device.values) == {Part.CPU}
+    assert devices.bind(device, SALT).compare(device).is_same_machine is not is_a_model_only
 
 
 @given(DEVICE_TEXTS)
@@ -30,7 +31,7 @@ def test_a_normal_form_is_its_own_normal_form(text: str) -> None:
 
     again = devices.parse("|".join(",".join(device.values.get(part, ())) for part in Part))
 
-    assert again == device
+    assert again.values == device.values
 
 
 @given(DEVICE_TEXTS, DEVICE_TEXTS)
@@ -40,7 +41,7 @@ def test_only_parts_with_a_common_value_agree(one: str, other: str) -> None:
     match = devices.bind(registered, SALT).compare(presented)
 
     common = [part for part in Part if set(registered.values.get(part, ())) & set(presented.values.get(part, ()))]
-    assert match.agreeing == len(common)
+    assert match.agreeing == sum(1 if part is Part.CPU else 2 for part in common)
 
 
 @given(st.text())

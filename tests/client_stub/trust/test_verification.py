@@ -109,7 +109,7 @@ def test_another_machine_is_refused_part_by_part(vendor: Vendor, keys: PinnedKey
 def test_a_machine_with_two_parts_exchanged_is_still_the_same(vendor: Vendor, keys: PinnedKeys) -> None:
     text = vendor.license_string()
 
-    read = verify_license(text, keys, device_info="AA:BB:CC:00:11:22|S9|brd-9|cpu-1", now=NOW)
+    read = verify_license(text, keys, device_info="A8:BB:CC:00:11:22|s1|brd-9|cpu-2", now=NOW)
 
     assert read.license_id == "lic_1"
 

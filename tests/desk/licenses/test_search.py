@@ -83,7 +83,7 @@ async def test_a_fingerprint_explains_how_each_device_compares(desk: Desk) -> No
     await desk.string(code)
     mac, disk, _, cpu = DEVICE.split("|")
 
-    found = await desk.search(f"{mac}|{disk}|ANOTHER|{cpu}")
+    found = await desk.search(f"{mac}|{disk}|BOARD-9|{cpu}")
 
     match = found["hits"][0]["device"]["match"]
     assert match["is_same_device"] is True
