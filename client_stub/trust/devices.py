@@ -28,6 +28,7 @@ HASH_BYTES = 6
 _MAC_SEPARATORS = str.maketrans("", "", ":-.")
 _MAC_DIGITS = re.compile(r"[0-9A-F]{12}")
 
+_BLANKS = "".join(letter for letter in map(chr, range(0x10000)) if letter.isspace()) + "\N{ZERO WIDTH NO-BREAK SPACE}"
 _SHARED_VALUE = re.compile("|".join(re.escape(value).replace(r"\#", "[0-9]+") for value in SHARED_VALUES))
 _PUNCTUATION = frozenset(string.punctuation + " ")
 _FEWEST_DIGITS, _FEWEST_AMONG_OTHERS = 3, 7
@@ -108,11 +109,13 @@ def parse(text: str) -> DeviceInfo:
 
 
 def normal_value(part: Part, raw: str) -> str:
-    """Return one value in normal form: no blanks around it, upper case, a MAC without its separators.
+    """Return one value in normal form: nothing blank around it, upper case, a MAC without its separators.
+
+    Line ends and byte order marks are blank, too: a text that was read from a file has them.
 
     A trailing dot is kept: the marketplace's own sample has a disk serial that ends in one.
     """
-    value = raw.strip().upper()
+    value = raw.strip(_BLANKS).upper()
     if part is Part.MAC:
         digits = value.translate(_MAC_SEPARATORS)
         return digits if _MAC_DIGITS.fullmatch(digits) else value
@@ -159,12 +162,12 @@ def _telling(part: Part, values: tuple[str, ...]) -> tuple[str, ...]:
 def is_shared(part: Part, value: str) -> bool:
     """Say whether a value in normal form identifies no machine, because many have it.
 
-    A MAC: a group address, one repeated digit, digits that count, or one that a product gives to every PC. Anything
+    A MAC: a group address, digits or bytes that count or repeat, or one that a product gives to every PC. Anything
     else: nothing but punctuation, one repeated character, no digit at all, digits that count or repeat (three, or seven
     next to other characters), "not …", "… O.E.M.", or a value of the list.
     """
     if part is Part.MAC and _MAC_DIGITS.fullmatch(value):
-        return _has_bit(value, _GROUP_BIT) or _counts_or_repeats(value) or value.startswith(SHARED_MACS)
+        return _has_bit(value, _GROUP_BIT) or _is_typed_mac(value) or value.startswith(SHARED_MACS)
     bare = "".join(character for character in value if character not in _PUNCTUATION)
     digits = "".join(character for character in bare if character in string.digits)
     fewest = _FEWEST_DIGITS if digits == bare else _FEWEST_AMONG_OTHERS
@@ -180,6 +183,11 @@ def is_shared(part: Part, value: str) -> bool:
 
 def _has_bit(value: str, bit: int) -> bool:
     return bool(_MAC_DIGITS.fullmatch(value)) and int(value[1], 16) & bit != 0
+
+
+def _is_typed_mac(mac: str) -> bool:
+    raw = bytes.fromhex(mac)
+    return _counts_or_repeats(mac) or all((raw[at] - raw[at - 1] - raw[1] + raw[0]) % 256 == 0 for at in range(1, 6))
 
 
 def _counts_or_repeats(text: str) -> bool:

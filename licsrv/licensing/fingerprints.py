@@ -25,6 +25,7 @@ from licsrv.licensing.shared_values import SHARED_MACS, SHARED_VALUES
 
 MAX_BYTES = 5 * 1024
 MAX_VALUES = 64
+"""Values of one part that a license names at most; more were registered under no rule."""
 MOST_BOUND = 2
 """Values of one part that a place is bound to; a text that lists what a crowd of machines has is cut down to two."""
 NEEDED = 4
@@ -35,6 +36,7 @@ SHARED = "shared"
 _MAC_SEPARATORS = str.maketrans("", "", ":-.")
 _MAC = re.compile(r"[0-9A-F]{12}")
 _SHARED_VALUE = re.compile("|".join(re.escape(value).replace(r"\#", "[0-9]+") for value in SHARED_VALUES))
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"  # U+3000 is the last one
 _PUNCTUATION = re.compile(r"[ -/:-@\[-`{-~]")
 _DIGITS = re.compile(r"[^0-9]")
 _LONG = 7  # digits: a run of so many that counts up, or repeats one digit, was typed by a person
@@ -100,24 +102,23 @@ class Match:
 def parse(text: str) -> DeviceFacts:
     """Read a fingerprint into its normal form.
 
-    Blanks around values are dropped, letters upper-cased, MAC addresses reduced to their 12 digits, and values that
-    identify no machine ("To be filled by O.E.M.") treated as absent. Of a part's values the first :data:`MAX_VALUES`
-    count.
+    Blanks, line ends and byte order marks around values are dropped, letters upper-cased, MAC addresses reduced to
+    their 12 digits, and values that identify no machine ("To be filled by O.E.M.") treated as absent.
 
     Raises:
         InvalidRequestError: Too long, not four parts, or nothing in it identifies a device.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _invalid(f"device_info is longer than {MAX_BYTES} bytes.")
-    if not text.isprintable():
-        raise _invalid("device_info has characters that cannot be printed.")
     texts = text.split("|")
     if len(texts) != len(_PARTS):
         raise _invalid("device_info must have four parts joined by '|'.")
     named = {part: _values(part, raw) for part, raw in zip(_PARTS, texts, strict=True)}
+    if not all(value.isprintable() for values in named.values() for value in values):
+        raise _invalid("device_info has characters that cannot be printed.")
     telling = {part: [one for one in values if not is_shared(part, one)] for part, values in named.items()}
     telling[Part.MAC] = _assigned_first(telling[Part.MAC])
-    values = {part: tuple(found[:MAX_VALUES]) for part, found in telling.items() if found}
+    values = {part: tuple(found) for part, found in telling.items() if found}
     if not values:
         raise _invalid("device_info has nothing in it that identifies a device.")
     shared = {part: tuple(one for one in found if is_shared(part, one)) for part, found in named.items()}
@@ -125,14 +126,14 @@ def parse(text: str) -> DeviceFacts:
 
 
 def binding(facts: DeviceFacts) -> DeviceFacts:
-    """Return what a new device's place is bound to: the first :data:`MOST_BOUND` values of each part.
+    """Return what a new device's place is bound to: :data:`MOST_BOUND` values of each part, the same in any order.
 
     Raises:
         InvalidRequestError: There is nothing but a CPU id, which every machine of the model has.
     """
     if set(facts.values) == {Part.CPU}:
         raise _invalid("device_info names a CPU only: every machine of that model would be this device.")
-    return DeviceFacts({part: values[:MOST_BOUND] for part, values in facts.values.items()})
+    return DeviceFacts({part: tuple(sorted(values)[:MOST_BOUND]) for part, values in facts.values.items()})
 
 
 def is_shared(part: Part, value: str) -> bool:
@@ -164,11 +165,13 @@ def _is_typed(digits: str) -> bool:
 
 def _is_shared_mac(mac: str) -> bool:
     is_group = bool(int(mac[:2], 16) & _GROUP)
-    return is_group or len(set(mac)) == 1 or _is_typed_mac(mac) or mac.startswith(SHARED_MACS)
+    return is_group or _is_typed_mac(mac) or mac.startswith(SHARED_MACS)
 
 
 def _is_typed_mac(mac: str) -> bool:
-    return mac.isdigit() and _is_typed(mac)
+    """Whether its bytes are one step apart, as in 00:11:22:33:44:55 and 00:00:00:00:00:00, or its digits count."""
+    steps = {(after - before) % 256 for before, after in pairwise(bytes.fromhex(mac))}
+    return len(steps) == 1 or (mac.isdigit() and _is_typed(mac))
 
 
 def _assigned_first(macs: list[str]) -> list[str]:
@@ -202,15 +205,20 @@ def _values(part: Part, raw: str) -> tuple[str, ...]:
     if part is Part.MAC:
         normal = [_normal_mac(text) for text in raw.upper().split(",")]
     elif part is Part.DISK:
-        normal = [text.strip() for text in raw.upper().split(",")]
+        normal = [_trim(text) for text in raw.upper().split(",")]
     else:
-        normal = [raw.strip().upper()]
+        normal = [_trim(raw.upper())]
     return tuple(dict.fromkeys([value for value in normal if value]))
 
 
 def _normal_mac(text: str) -> str:
-    digits = text.strip().translate(_MAC_SEPARATORS)
-    return digits if _MAC.fullmatch(digits) else text.strip()
+    value = _trim(text)
+    digits = value.translate(_MAC_SEPARATORS)
+    return digits if _MAC.fullmatch(digits) else value
+
+
+def _trim(text: str) -> str:
+    return text.strip(_BLANKS)
 
 
 def hash_parts(facts: DeviceFacts, *, key: bytes) -> dict[str, list[str]]:

@@ -65,6 +65,23 @@ async def test_a_list_of_many_machines_is_cut_down(client: httpx2.AsyncClient, r
     assert (answer.status_code, answer.json()["code"]) == (409, "DEVICE_MISMATCH")
 
 
+async def test_a_text_of_180_addresses_is_taken_with_what_a_file_leaves_around_it(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    macs = [f"3C:52:82:00:{number // 256:02X}:{number % 256:02X}" for number in range(3, 183)]
+    machine = f"\ufeff{','.join(macs)}|{'D' * 1700}1|BOARD-0|CPU-1\r\n"
+
+    string = await license_of(client, machine, "string")
+
+    turned = f"{','.join(reversed(macs))}|DISK-NEW-1|BOARD-0|CPU-1\n"
+    assert await fits(client, string, turned, "string")
+    for text in (machine, turned, machine.strip("\ufeff\r\n")):
+        beat = {"nonce": "n", "device_info": text}
+        answer = await client.post("/v1/heartbeats", json=beat, headers={"Authorization": f"Bearer {string.decode()}"})
+        assert answer.status_code == 200, answer.text
+
+
 async def test_a_machine_with_very_many_parts_stays_itself_in_any_order(
     client: httpx2.AsyncClient, runtime: Runtime
 ) -> None:

@@ -17,6 +17,7 @@ from licsrv.errors import InvalidRequestError
 from licsrv.licensing import fingerprints, shared_values
 from licsrv.licensing.fingerprints import Agreement, Part
 from licsrv.licensing.issuing import strings
+from tests.tables import each
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "device_match.json").read_text("utf-8"))
 KEY = b"k" * 32
@@ -168,13 +169,23 @@ def test_no_two_machines_that_share_a_cpu_and_one_constant_are_one(
     assert fingerprints.is_same_device(one, one)
 
 
-def test_of_many_addresses_the_first_ones_count() -> None:
-    macs = [f"3C5282{number * 7:06X}" for number in range(180)]
-
+@given(st.permutations([f"3C5282{number * 7:06X}" for number in range(180)]))
+def test_of_many_addresses_the_same_two_are_bound_whatever_their_order(macs: list[str]) -> None:
     facts = fingerprints.parse(",".join(macs) + "|WD-0001||")
 
-    assert list(facts.values[Part.MAC]) == macs[: fingerprints.MAX_VALUES]
-    assert len(fingerprints.binding(facts).values[Part.MAC]) == 2
+    bound = fingerprints.binding(facts)
+
+    assert list(facts.values[Part.MAC]) == macs
+    assert bound.values == {Part.MAC: ("3C5282000000", "3C5282000007"), Part.DISK: ("WD-0001",)}
+
+
+def test_only_what_is_around_a_value_may_be_unprintable() -> None:
+    assert fingerprints.parse("\ufeff3C5282000007\r\n|\nWD-0001\t||\r\n") == fingerprints.parse(
+        "3C5282000007|WD-0001||"
+    )
+    for text in each(["3C5282000007|WD\n0001||", "3C5282000007|W\ufeffD1||", "3C5282000007|\x07WD1||"]):
+        with text as device_info, pytest.raises(InvalidRequestError):
+            fingerprints.parse(device_info)
 
 
 @given(st.sampled_from(list(Part)), st.text(alphabet="0123456789ABNOTQM.- ", max_size=12))

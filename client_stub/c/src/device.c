@@ -24,13 +24,18 @@ lsv_span lsv_next_value(int part, lsv_span *rest) {
     return value;
 }
 
+/* A byte order mark comes along with texts that were read from a file. */
+static bool is_dropped(uint32_t code_point) {
+    return lsv_is_blank(code_point) || code_point == 0xFEFF;
+}
+
 /* Length without the blanks at both ends; `first` is where it begins. */
 static lsv_span strip(lsv_span raw) {
     lsv_span rest = raw, before = raw;
     const char *first = NULL, *end = raw.data;
     uint32_t code_point;
     while (lsv_utf8_next(&rest, &code_point)) {
-        if (!lsv_is_blank(code_point)) {
+        if (!is_dropped(code_point)) {
             if (first == NULL) first = before.data;
             end = rest.data;
         }

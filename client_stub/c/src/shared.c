@@ -27,9 +27,16 @@ static bool is_mac(lsv_span value) {
     return true;
 }
 
+static int byte_of(lsv_span mac, size_t at) {
+    int byte = 0;
+    for (const char *digit = mac.data + 2 * at; digit < mac.data + 2 * at + 2; digit++) {
+        byte = byte * 16 + (is_digit(*digit) ? *digit - '0' : *digit - 'A' + 10);
+    }
+    return byte;
+}
+
 static bool has_bit(lsv_span mac, int bit) {
-    char digit = mac.data[1];
-    return ((is_digit(digit) ? digit - '0' : digit - 'A' + 10) & bit) != 0;
+    return (byte_of(mac, 0) & bit) != 0;
 }
 
 static bool begins_with(lsv_span value, const char *beginning) {
@@ -72,11 +79,20 @@ static bool fits(lsv_span value, const char *pattern) {
     return value.length == 0;
 }
 
+/* Bytes that are one step apart: 00:11:22:33:44:55. */
+static bool has_even_steps(lsv_span mac) {
+    int step = byte_of(mac, 1) - byte_of(mac, 0);
+    for (size_t at = 2; at < MAC_DIGITS / 2; at++) {
+        if ((byte_of(mac, at) - byte_of(mac, at - 1) - step) % 256 != 0) return false;
+    }
+    return true;
+}
+
 static bool is_shared_mac(lsv_span mac) {
     for (size_t at = 0; at < sizeof LSV_SHARED_MACS / sizeof *LSV_SHARED_MACS; at++) {
         if (begins_with(mac, LSV_SHARED_MACS[at])) return true;
     }
-    return has_bit(mac, GROUP_BIT) || counts_or_repeats(mac);
+    return has_bit(mac, GROUP_BIT) || counts_or_repeats(mac) || has_even_steps(mac);
 }
 
 static bool is_listed(lsv_span value) {
