@@ -8,7 +8,7 @@ from demo.expectations import expect, expect_kind
 from demo.scene import Scene, Step
 
 GUS = "CAD-GUS"
-GUSS_MACHINE = "E4:54:E8:AA:10:01|WD-GUS-0001|BOARD-GUS|BFEBFBFF00090672"
+GUSS_MACHINE = "E4:54:E8:AA:10:01|WD-GUS-0001|BOARD-GUS-1|BFEBFBFF00090672"
 PRODUCT = "OFFI-CAD-SITE"
 
 
@@ -39,7 +39,7 @@ def change_it(scene: Scene) -> str:
     changed.write_bytes(raw.replace(b"CAD for sites", b"CAD for SITES", 1))
     believed, said = scene.stage.verify_offline(changed, GUSS_MACHINE)
     expect(believed, False, "whether the changed file is believed")
-    copied, why = scene.stage.verify_offline(scene.license_file, "02:00:00:00:00:01|OTHER|BOARD-X|CPU-X")
+    copied, why = scene.stage.verify_offline(scene.license_file, "02:00:00:00:00:01|OTHER-1|BOARD-9|CPU-9")
     expect((copied, why["code"]), (False, "DEVICE_MISMATCH"), "whether the file is believed on another machine")
     scene.say(
         f"With one word of its head changed, the file is refused ({said['code']}). So is a copy on another machine:"

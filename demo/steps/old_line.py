@@ -11,7 +11,7 @@ from demo.marketplace import last_answer, moment
 from demo.scene import Scene, Step, when
 
 HANA = "CAD-HANA"
-HANAS_MACHINE = "3C:52:82:00:77:10|WD-HANA-0001|BOARD-HANA|178BFBFF00870F10"
+HANAS_MACHINE = "3C:52:82:00:77:10|WD-HANA-0001|BOARD-HANA-1|178BFBFF00870F10"
 
 
 def buy(scene: Scene) -> str:

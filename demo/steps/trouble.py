@@ -11,7 +11,7 @@ from demo.scene import Scene, Step, when
 from demo.steps.purchase import ADA, BEN
 
 DORA = "CAD-DORA"
-DORAS_MACHINE = "3C:EC:EF:44:10:9A|S4EVNX0R|BOARD-DORA|BFEBFBFF000906EA"
+DORAS_MACHINE = "3C:EC:EF:44:10:9A|S4EVNX0R|BOARD-DORA-1|BFEBFBFF000906EA"
 REASON = "Your payment of 14 May was returned by the bank; call +49 30 1234567."
 
 

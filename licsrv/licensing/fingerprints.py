@@ -189,7 +189,7 @@ def known_facts(facts: DeviceFacts, known: HashedParts, *, key: bytes) -> Device
     Otherwise two parts of a registered machine, shown next to two of a stranger, get a license for the stranger.
     """
     found = {
-        part: tuple(value for value in values if _digest(key, f"{part.value}:{value}") in known.get(part.value, ()))
+        part: tuple(sorted(one for one in values if _digest(key, f"{part.value}:{one}") in known.get(part.value, ())))
         for part, values in facts.values.items()
     }
     return DeviceFacts({part: values for part, values in found.items() if values})

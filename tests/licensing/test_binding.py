@@ -76,6 +76,7 @@ async def test_a_text_of_180_addresses_is_taken_with_what_a_file_leaves_around_i
 
     turned = f"{','.join(reversed(macs))}|DISK-NEW-1|BOARD-0|CPU-1\n"
     assert await fits(client, string, turned, "string")
+    assert await license_of(client, turned.replace("DISK-NEW-1", f"{'D' * 1700}1"), "string") == string
     for text in (machine, turned, machine.strip("\ufeff\r\n")):
         beat = {"nonce": "n", "device_info": text}
         answer = await client.post("/v1/heartbeats", json=beat, headers={"Authorization": f"Bearer {string.decode()}"})
