@@ -14,7 +14,7 @@ from __future__ import annotations
 SHARED_VALUES = (
     "QM#",  # QEMU: default serial numbers of IDE, SATA and SCSI disks, hw/ide/qdev.c
     "DRIVE-IDE#", "DRIVE-IDE#-#-#", "DRIVE-SATA#", "DRIVE-SATA#-#-#", "DRIVE-SCSI#", "DRIVE-SCSI#-#-#-#",
-    "DRIVE-VIRTIO#", "DRIVE-VIRTIO-DISK#",  # QEMU and Proxmox VE: the drive's id stands in for its serial number
+    "DRIVE-VIRTIO#", "DRIVE-VIRTIO-DISK#",  # QEMU and Proxmox VE: the drive's id as its serial number
     "PERSISTENT-DISK-#", "GOOGLE-PERSISTENT-DISK-#", "LOCAL-SSD-#", "NVME-LOCAL-SSD-#",  # Google Compute Engine
     "QEMU_HARDDISK_QM#",  # udev: model and default serial number in one
     "TYPE# - BOARD SERIAL NUMBER", "TYPE# - BOARD ASSET TAG", "TYPE#BOARDSERIALNUMBER",  # AMI, SMBIOS samples
