@@ -56,7 +56,8 @@ typedef enum licsrv_result {
     LICSRV_NEEDS_FULL = 13,   /* a change of another revocation list than the held one: get the full list */
     LICSRV_MEMORY = 14,       /* the workspace is too small */
     LICSRV_ARGUMENT = 15,     /* the program called wrongly: a null, a damaged pinned key, a moment out of range */
-    LICSRV_UNAVAILABLE = 16   /* libcrypto has no Ed25519, SHA-256 or, with second keys, ML-DSA-65: too old, or a policy */
+    LICSRV_UNAVAILABLE = 16,  /* libcrypto has no Ed25519, SHA-256 or, with second keys, ML-DSA-65: too old, or a policy */
+    LICSRV_UNREADABLE = 17    /* a license file whose text was changed on its way, as by mail: have it sent zipped */
 } licsrv_result;
 
 #define LICSRV_KEY_ID_CHARACTERS 16
@@ -68,6 +69,7 @@ typedef enum licsrv_result {
 #define LICSRV_MAXIMUM_LIST 16777216     /* characters of a revocation list; 100,000 entries are about 933,000 */
 #define LICSRV_MAXIMUM_DEVICE_INFO 5120  /* bytes of a device text */
 #define LICSRV_LEEWAY 300                /* seconds that clocks may differ */
+#define LICSRV_GRACE 604800              /* seconds by which a lease may move the end of a license */
 #define LICSRV_NEVER INT64_MAX           /* the end of what never ends */
 
 /* Memory for one call. What a result points to lives in it: keep it as long as the result, then free it. */
@@ -197,7 +199,8 @@ typedef struct licsrv_match {
  * begin (now >= nbf - LICSRV_LEEWAY), end (now < exp + LICSRV_LEEWAY).
  *
  * `license` is filled in when the signature is good, so also with WRONG_DEVICE, NOT_YET, EXPIRED and the like: a program
- * can name the license that has ended. It is all zero with INVALID, MEMORY, ARGUMENT and UNAVAILABLE.
+ * can name the license that has ended. It is all zero with INVALID, UNREADABLE, MEMORY, ARGUMENT and
+ * UNAVAILABLE.
  */
 licsrv_result licsrv_verify_string(const char *text, size_t length, const licsrv_expected *expected,
                                    licsrv_workspace workspace, licsrv_license *license);
@@ -215,6 +218,12 @@ licsrv_result licsrv_verify_lease(const char *text, size_t length, const licsrv_
                                   const licsrv_license *license, const char *nonce, licsrv_workspace workspace,
                                   licsrv_lease *lease);
 
+/*
+ * Return when a license ends: by a verified lease of it that is not older, if there is one (else NULL), but at most
+ * LICSRV_GRACE after its own end. Beyond that only a license counts: a stolen lease key must not be worth more.
+ */
+int64_t licsrv_license_end(const licsrv_license *license, const licsrv_lease *lease);
+
 /* Believe a revocation list. Of `expected` only keys and issuer count: a list has no end. */
 licsrv_result licsrv_verify_revocations(const char *text, size_t length, const licsrv_expected *expected,
                                         licsrv_workspace workspace, licsrv_revocations *list);
@@ -227,7 +236,10 @@ licsrv_result licsrv_verify_revocations(const char *text, size_t length, const l
 licsrv_result licsrv_apply_revocations(const licsrv_revocations *held, const licsrv_revocations *update,
                                        licsrv_workspace workspace, licsrv_revocations *updated);
 
-/* Look a license up by its license_id and its string_id: LICSRV_OK, or LICSRV_REVOKED when either is in a full list. */
+/*
+ * Look a license up by its license_id and its string_id: LICSRV_REVOKED when either is in a full list, unless the
+ * license is younger than the list; else LICSRV_OK. No lease lifts a listed revocation.
+ */
 licsrv_result licsrv_check_revocation(const licsrv_revocations *list, const licsrv_license *license);
 
 /* Compare this machine with the one of the license: LICSRV_OK, LICSRV_WRONG_DEVICE or LICSRV_DEVICE_INFO. */

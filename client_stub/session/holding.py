@@ -87,7 +87,7 @@ def is_outdated(holding: Holding, now: datetime) -> bool:
     refresh_after = holding.record.refresh_after
     if refresh_after is not None and now.timestamp() >= refresh_after:
         return True
-    return any(verdicts.license_end(license, holding.lease) != license.expires_at for license in holding.licenses)
+    return any(verdicts.stated_end(license, holding.lease) != license.expires_at for license in holding.licenses)
 
 
 def is_same_license(one: License | None, other: License | None) -> bool:

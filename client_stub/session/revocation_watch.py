@@ -109,9 +109,9 @@ class RevocationWatch:
             _LOG.warning("the revocation list that was carried here is not used: %s", problem.code)
         return problem
 
-    def refresh_when_due(self, transport: Transport, monotonic: float) -> None:
-        """Refresh, unless that was done in the last hour; ``monotonic`` is in seconds."""
-        if monotonic - self._asked >= _ASK_EVERY:
+    def refresh_when_due(self, transport: Transport, monotonic: float, *, is_urgent: bool = False) -> None:
+        """Refresh, unless that was done in the last hour and is not urgent; ``monotonic`` is in seconds."""
+        if is_urgent or monotonic - self._asked >= _ASK_EVERY:
             self._asked = monotonic
             self.refresh(transport)
 

@@ -37,7 +37,7 @@ from client_stub.session.sleeping import SleepWatch
 from client_stub.session.transport import IssuedString, Transport
 from client_stub.trust import clock_memory, clock_resets, verification
 from client_stub.trust import verdict as verdicts
-from client_stub.trust.claims import Lease, License
+from client_stub.trust.claims import Lease, LeaseStatus, License
 from client_stub.trust.errors import (
     ForeignLeaseError,
     InvalidDeviceInfoError,
@@ -188,8 +188,11 @@ class LicenseSession:
         """Answer a request that ISCDesk did not take with what is stored, or lies at ``target`` already."""
         if kind is LicenseType.LICENSE_TYPE_STRING:
             return self.settle(problem)
-        if self._machine is not None:
-            self._adopt_carried(self._machine, target)
+        try:
+            if self._machine is not None:
+                self._adopt_carried(self._machine, target)
+        except VerificationError as error:
+            return self._disbelieve(error)
         outcome = self.settle(problem)
         return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
 
@@ -237,12 +240,14 @@ class LicenseSession:
             self._add_string()
         elif is_outdated(holding, self.now()):
             self._refresh(holding)
+        stated_before = self._stated_end()
         check_in = self.check_in()
         if _is_unknown_string(check_in.problem) and self._renew_string():
             check_in = self.check_in()
         if check_in.lease is not None:
-            self._revocations.refresh_when_due(self._transport, self._clock.monotonic())
-            self._note_list()
+            self._refresh_list(check_in.lease)
+            if self._is_contradicted(check_in.lease) or self._stated_end() != stated_before:
+                self._refresh_texts()
         return replace(check_in, is_denied=not self.verdict().is_allowed)
 
     def check_in(self) -> CheckIn:
@@ -312,13 +317,16 @@ class LicenseSession:
             return self._disbelieve(error)
 
         if not self.verdict().is_allowed:
-            self.check_in()  # a wrong clock makes a fresh license look bad; a heartbeat brings the true time
+            lease = self.check_in().lease  # a wrong clock makes a fresh license look bad; the lease has the true time
+            if lease is not None and self._is_contradicted(lease):
+                self._refresh_list(lease)
         return self.settle(None)
 
     def _obtain_file(self, machine: Machine, target: Path) -> None:
         try:
             raw = self._transport.request_license_file(machine.info, _nonce(), target.name)
-        except UnansweredError:
+        except UnansweredError as error:
+            self._retry_after = error.retry_after
             self._adopt_carried(machine, target)
             raise
         self._adopt_file(machine, raw)
@@ -377,12 +385,18 @@ class LicenseSession:
             self._save(replaces=True)
 
     def _adopt_carried(self, machine: Machine, target: Path) -> None:
-        """Take up a file that was put at ``target`` by hand, unless a younger one is held."""
+        """Take up a file that was put at ``target`` by hand, unless a younger one is held.
+
+        Raises:
+            VerificationError: It is not believed, and there is no other license.
+        """
         try:
             raw = license_folder.read(target)
             believed = self._admission.file(raw, machine)
         except (OSError, VerificationError) as error:
             _LOG.info("no license file to take up: %s", getattr(error, "code", type(error).__name__))
+            if isinstance(error, VerificationError) and self._holding is None:
+                raise
             return
         held = self._holding
         if held is None or held.file is None or believed.issued_at > held.file.issued_at:
@@ -491,6 +505,25 @@ class LicenseSession:
             self._holding, self._last_problem, self._refused_device = None, problem, machine.info
         return problem
 
+    def _stated_end(self) -> datetime | None:
+        holding = self._holding
+        return verdicts.stated_end(holding.license, holding.lease) if holding is not None else None
+
+    def _is_contradicted(self, lease: Lease) -> bool:
+        """Whether the list revokes what the lease calls active. The list counts; a newer text may settle it."""
+        return lease.status is LeaseStatus.ACTIVE and self.verdict().reason is Reason.REVOKED
+
+    def _refresh_list(self, lease: Lease) -> None:
+        is_urgent = self._is_contradicted(lease)
+        self._revocations.refresh_when_due(self._transport, self._clock.monotonic(), is_urgent=is_urgent)
+        self._note_list()
+
+    def _refresh_texts(self) -> None:
+        """Get the license itself when a lease says more than it: only a license moves its end or lifts a revocation."""
+        holding = self._holding
+        if holding is not None:
+            self._refresh(holding)
+
     def _refresh(self, holding: Holding) -> None:
         """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks again."""
         try:
@@ -555,7 +588,7 @@ class LicenseSession:
 
     def _note_time(self, holding: Holding, now: datetime) -> None:
         """Remember a reading of the own clock, unless it lies beyond the license's end and so proves nothing."""
-        end = verdicts.license_end(holding.license, holding.lease)
+        end = verdicts.license_end(holding.license, holding.lease, grace=self._configuration.first_grace)
         if end is not None and now >= end:
             return
         monotonic = self._clock.monotonic()

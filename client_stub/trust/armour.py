@@ -17,12 +17,13 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from client_stub.trust.errors import MalformedError
+from client_stub.trust.errors import MalformedError, UnreadableFileError
 
 MAXIMUM_BYTES = 64 * 1024
 LINE_CHARACTERS = 64
 _BEGIN = b"-----BEGIN LICENSE-----"
 _END = b"-----END LICENSE-----"
+_MARK = b"BEGIN LICENSE"
 _STRING, _STRING_DOTS = b"eyJ", 2  # how every signed string begins, and what separates its parts
 
 
@@ -37,16 +38,28 @@ class ArmouredText:
 def open_armour(raw: bytes) -> ArmouredText:
     """Take the text of a license file apart.
 
+    A text that fails but has a BEGIN mark, in UTF-16 as well, was a license file before it was changed on its way.
+
     1. At most 64 KiB; looked at before anything else, so that garbage costs nothing.
     2. UTF-8 with LF line ends; the last line ends too.
     3. Comment lines, then the BEGIN line, at least one line of base64, and the END line as the very last.
     4. Lines of 64 characters, and the one canonical base64 of their bytes.
 
     Raises:
+        UnreadableFileError: A step after the first fails, and there is a BEGIN mark.
         MalformedError: The first step that fails; never another exception, whatever the bytes are.
     """
     if len(raw) > MAXIMUM_BYTES:  # 1
         raise MalformedError(f"The file is larger than {MAXIMUM_BYTES} bytes.")
+    try:
+        return _open(raw)
+    except MalformedError as error:
+        if _MARK in raw.replace(b"\0", b""):
+            raise UnreadableFileError(f"The license file was changed on its way here. {error}") from error
+        raise
+
+
+def _open(raw: bytes) -> ArmouredText:
     if raw.startswith(_STRING) and raw.count(b".") == _STRING_DOTS:
         raise MalformedError("This is a license string or a lease, not a license file.")
     lines = _lines(raw)  # 2

@@ -4,6 +4,7 @@
 
     VerificationError
     ├── MalformedError           MALFORMED             not a token or file in its one spelling, or no JSON inside
+    │   └── UnreadableFileError  UNREADABLE            a license file that was changed on its way, as by a mail program
     ├── WrongTypeError           WRONG_TYPE            a lease for a license, another algorithm, a header to spare
     ├── UnknownKeyError          UNKNOWN_KEY           signed with a key that is not pinned in the program
     ├── WrongKeyPurposeError     WRONG_KEY_PURPOSE     signed with a pinned key that is meant for something else
@@ -45,6 +46,13 @@ class MalformedError(VerificationError):
     """The text is not a token or a license file: wrong shape, wrong alphabet, or not plain JSON inside."""
 
     code = "MALFORMED"
+
+
+class UnreadableFileError(MalformedError):
+    """A license file whose text was changed on its way: other line ends, another encoding, text around it, or a cut."""
+
+    code = "UNREADABLE"
+    action = "Have the license file sent again inside a ZIP archive; mail programs change the text of plain files."
 
 
 class WrongTypeError(VerificationError):

@@ -23,7 +23,14 @@ from dataclasses import dataclass
 
 from client_stub.trust import base64url, tokens
 from client_stub.trust.armour import open_armour
-from client_stub.trust.errors import BadClaimsError, BadSignatureError, MalformedError, UnknownKeyError, WrongTypeError
+from client_stub.trust.errors import (
+    BadClaimsError,
+    BadSignatureError,
+    MalformedError,
+    UnknownKeyError,
+    UnreadableFileError,
+    WrongTypeError,
+)
 from client_stub.trust.keys import KEY_ID_CHARACTERS, Algorithm, KeyPurpose, PinnedKeys
 from client_stub.trust.tokens import Token
 
@@ -53,7 +60,8 @@ def open_file(raw: bytes, keys: PinnedKeys, *, require_both: bool = False) -> To
     4. The first header's ``second`` is the digest of the second signature and its header; both are there or neither.
     5. Every signature of an algorithm that a license key is pinned for is good; at least one is.
     6. With ``require_both``, both are.
-    7. The claims are one JSON object, and their ``txt`` is the digest of the comment.
+    7. The claims are one JSON object, and their ``txt`` is the digest of the comment. Another comment over a good
+       signature is a file that was changed on its way: mail programs write characters outside ASCII in their own way.
 
     Raises:
         VerificationError: The first step that fails; never another exception, whatever the bytes are.
@@ -135,7 +143,7 @@ def _check_both(signatures: Sequence[_Signature], verified: Sequence[str]) -> No
 def _check_comment(claims: Mapping[str, object], comment: bytes) -> None:
     digest = base64url.encode(hashlib.sha256(comment).digest())
     bound = claims.get("txt")
-    if not isinstance(bound, str):
+    if not isinstance(bound, str) or not bound:
         raise BadClaimsError("The claim txt is missing or is not a text.")
     if not hmac.compare_digest(bound.encode(), digest.encode()):
-        raise BadSignatureError("The comment above the license was changed after it was signed.")
+        raise UnreadableFileError("The comment above the license was changed after it was signed.")

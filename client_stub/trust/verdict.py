@@ -9,10 +9,11 @@ First match wins:
    confirmed the time, ``now`` is the server's, so this cannot happen.) Where nothing ends, a clock that is behind gains
    nothing, so this rule does not apply. ``clock_memory`` says which moments count as seen.
 3. The newest lease does not say ACTIVE -> DENIED with its status and its reason. A refusal does not lapse with the
-   lease: only a newer lease lifts it. Then the revocation list: a license that it names -> DENIED, REVOKED, unless a
-   lease that says ACTIVE, or the license itself, is younger than the list (it was reinstated).
-4. The license has not begun, or has ended. The newest signed word counts: a lease that is younger than the string
-   may have moved the end.
+   lease: only a newer lease lifts it. Then the revocation list: a license that it names -> DENIED, REVOKED, unless the
+   license is younger than the list. A lease does not lift it; a newer list or license does.
+4. The license has not begun, or has ended. A lease that is younger than the license may move the end: to an earlier
+   moment, or to a later one within the first grace. Beyond that only a new license counts, because a stolen lease key
+   must not be worth more than one grace.
 5. The lease has ended; or there was none yet, and the first grace is over -> DENIED, LEASE_ENDED. When it ended while
    the computer slept, the program may work for some minutes more, until the server was asked.
 6. The check-in is overdue -> ALLOWED_OFFLINE, until the lease ends.
@@ -31,7 +32,7 @@ server), rule 5 does not apply and the license alone decides.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from client_stub.trust.claims import Lease, LeaseStatus, License
@@ -48,6 +49,7 @@ CLOCK_TOLERANCE = timedelta(days=1)
 """A second operating system, a wrong time zone or daylight saving shift a clock by hours."""
 REMIND_WITHIN = timedelta(days=30)
 _DAY = timedelta(days=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 FIRST_CHECK_IN_WITHIN = timedelta(days=1)
 OVERDUE_AFTER = 1.25
 """Share of the heartbeat interval after which a check-in is overdue; above the jitter of the heartbeat loop."""
@@ -111,7 +113,7 @@ class Evidence:
 
     Attributes:
         obtained_at: When the server handed the string to this machine.
-        first_grace: How long it works without a lease.
+        first_grace: How long it works without a lease; also how far a lease may move its end.
         highest_seen_at: The latest moment that was ever seen, on our clock or in something signed.
         listed_at: When the revocation list that names the license was issued; None when none names it.
         needs_contact: False where the license works without ever hearing from a server.
@@ -164,7 +166,7 @@ def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
         _clock_refusal(license, evidence, now)  # 2
         or _lease_refusal(lease)  # 3
         or _list_refusal(license, evidence)  # 3
-        or _span_refusal(license, lease, now)  # 4
+        or _span_refusal(license, evidence, now)  # 4
         or _contact_refusal(license, evidence, now)  # 5
     )
     if refusal:
@@ -172,11 +174,23 @@ def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
     return _permission(license, evidence, now)  # 6, 7
 
 
-def license_end(license: License, lease: Lease | None) -> datetime | None:
+def stated_end(license: License, lease: Lease | None) -> datetime | None:
     """Return when the license ends by the newest signed word, or None when it never does."""
     if lease is not None and lease.issued_at >= license.issued_at:
         return lease.license_expires_at
     return license.expires_at
+
+
+def license_end(license: License, lease: Lease | None, *, grace: timedelta) -> datetime | None:
+    """Return when the license ends, or None when it never does: a lease moves the end by ``grace`` at most."""
+    stated = stated_end(license, lease)
+    if license.expires_at is None or (stated or _LAST) - license.expires_at <= grace:
+        return stated
+    return license.expires_at + grace
+
+
+def _end(license: License, evidence: Evidence) -> datetime | None:
+    return license_end(license, evidence.lease, grace=evidence.first_grace)
 
 
 def contact_end(license: License, evidence: Evidence) -> datetime | None:
@@ -191,7 +205,7 @@ def contact_end(license: License, evidence: Evidence) -> datetime | None:
 
 
 def _clock_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
-    if license_end(license, evidence.lease) is None and contact_end(license, evidence) is None:
+    if _end(license, evidence) is None and contact_end(license, evidence) is None:
         return None
     if now + CLOCK_TOLERANCE >= evidence.highest_seen_at:
         return None
@@ -212,19 +226,17 @@ def _lease_refusal(lease: Lease | None) -> Verdict | None:
 def _list_refusal(license: License, evidence: Evidence) -> Verdict | None:
     if evidence.listed_at is None:
         return None
-    lease = evidence.lease  # says ACTIVE, or step 3 had refused already
-    newest = max(license.issued_at, lease.issued_at) if lease is not None else license.issued_at
-    if newest > evidence.listed_at:
+    if license.issued_at > evidence.listed_at:
         return None
     sentence, action = _REFUSALS[LeaseStatus.REVOKED]
     return denied(Reason.REVOKED, sentence, action)
 
 
-def _span_refusal(license: License, lease: Lease | None, now: datetime) -> Verdict | None:
+def _span_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
     if now + LEEWAY < license.not_before:
         sentence = "The license begins later than this computer's clock says."
         return denied(Reason.NOT_YET_VALID, sentence, NotYetValidError.action)
-    end = license_end(license, lease)
+    end = _end(license, evidence)
     if end is not None and now - LEEWAY >= end:
         return denied(Reason.EXPIRED, "The license has expired.", ExpiredError.action)
     return None
@@ -238,9 +250,10 @@ def _contact_refusal(license: License, evidence: Evidence, now: datetime) -> Ver
 
 
 def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
-    ends = [contact_end(license, evidence), license_end(license, evidence.lease)]
-    until = min((end for end in ends if end is not None), default=None)
-    days_left, notice = _reminder(license_end(license, evidence.lease), evidence.remind_within, now)
+    end = _end(license, evidence)
+    ends = [contact_end(license, evidence), end]
+    until = min((moment for moment in ends if moment is not None), default=None)
+    days_left, notice = _reminder(end, evidence.remind_within, now)
     overdue_at = _overdue_at(license, evidence)
     if overdue_at is None or now < overdue_at:
         permission, sentence, action = Permission.ALLOWED, "The license is valid.", ""

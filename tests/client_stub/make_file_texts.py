@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import quopri
 from collections.abc import Iterable
 
 from tests.client_stub.make_text_signer import (
@@ -175,7 +176,28 @@ def damaged_files() -> list[Json]:
         "a character of the armour missing": head + BEGIN + first[1:] + "\n" + rest,
         "half of it": good[: len(good) // 2],
     }
-    return [*(case(f"damaged: {name}", text, "INVALID") for name, text in texts.items()), *long_files()]
+    rows = [case(f"damaged: {name}", text, damage_of(name)) for name, text in (texts | mailed_files(good)).items()]
+    return [*rows, *long_files()]
+
+
+def damage_of(name: str) -> str:
+    """Say what becomes of a damaged text: one that has a BEGIN mark was a license file, changed on its way."""
+    return "INVALID" if name in {"nothing", "no BEGIN", "base64 by mail", "the last line too long"} else "UNREADABLE"
+
+
+def mailed_files(good: str) -> dict[str, str | bytes]:
+    """What mail programs and editors make of a file."""
+    return {
+        "a footer": f"{good}\n--\nSent from my phone\n",
+        "quoted": "".join(f"> {line}\n" for line in good.splitlines()),
+        "quoted-printable": quopri.encodestring(good.encode()),
+        "UTF-16 without a BOM": good.encode("utf-16-le"),
+        "UTF-16, the high byte first": good.encode("utf-16-be"),
+        "GBK": good.encode("gbk"),
+        "a page": f"<html><pre>{good}</pre></html>",
+        "blanks at the ends of lines": good.replace("\n", " \n"),
+        "base64 by mail": base64.encodebytes(good.encode()),
+    }
 
 
 def bad_comments() -> list[Json]:
@@ -191,7 +213,7 @@ def bad_comments() -> list[Json]:
         "a BOM": b"\xef\xbb\xbf# x\n",
     }
     signed = {name: license_file(file_claims(txt=digest(raw)), "").encode() for name, raw in comments.items()}
-    return [case(f"signed comments: {name}", comments[name] + text, "INVALID") for name, text in signed.items()]
+    return [case(f"signed comments: {name}", comments[name] + text, "UNREADABLE") for name, text in signed.items()]
 
 
 def long_files() -> list[Json]:
@@ -254,14 +276,15 @@ def forged_files() -> list[Json]:
         "alg ML-DSA-65 with an Ed25519 signature": signed_document(claims, LICENSE, {**header, "alg": "ML-DSA-65"}),
         "crit": signed_document(claims, LICENSE, {**header, "crit": ["b64"], "b64": False}),
         "no comment digest": signed_document(file_claims(txt=None)),
-        "the digest of other comments": signed_document(file_claims("# other\n")),
         "an empty comment digest": signed_document(file_claims(txt="")),
-        "padding in the comment digest": signed_document(file_claims(txt=digest(COMMENTS.encode()) + "=")),
         "no code": signed_document(file_claims(code=None)),
         "the claims are a list": signed_document([claims]),
         "a claim twice": signed_document(compact(claims)[:-1] + b',"n":5}'),
     }
-    return [case(f"forged: {name}", armoured(value), "INVALID") for name, value in documents.items()]
+    rows = [case(f"forged: {name}", armoured(value), "INVALID") for name, value in documents.items()]
+    for name, txt in (("other comments", digest(b"# other\n")), ("padded", digest(COMMENTS.encode()) + "=")):
+        rows.append(case(f"comment digest: {name}", armoured(signed_document(file_claims(txt=txt))), "UNREADABLE"))
+    return rows
 
 
 def bad_seconds(second: SecondKey) -> list[Json]:
@@ -352,6 +375,8 @@ def good_lists() -> list[Json]:
         ("our license", revocation_list(7, [*MANY, "lic_1"]), "REVOKED"),
         ("our string", revocation_list(7, [*MANY, "ls_1"]), "REVOKED"),
         ("ours alone", revocation_list(1, ["lic_1"]), "REVOKED"),
+        ("a list that is older than ours", revocation_list(7, ["lic_1", "ls_1"], iat=NOW - 1), "OK"),
+        ("a list that is younger than ours", revocation_list(7, ["lic_1"], iat=NOW + 1), "REVOKED"),
         ("a member that is not known", revocation_list(1, ["lic_1"], later=[1]), "REVOKED"),
         ("a change looks nothing up", revocation_list(7, ["lic_1"], [], 6), "NEEDS_FULL"),
     ]

@@ -71,6 +71,7 @@ def build(kept: dict[str, str]) -> Json:
             *bad_license_claims(),
         ],
         "leases": [*judged_leases(), *forged(lease_kind()), *ill_formed(lease_kind()), *bad_lease_claims()],
+        "ends": license_ends(),
         "files": files,
         "revocations": make_file_texts.revocation_lists(),
         "second_signatures": second.used,
@@ -201,6 +202,28 @@ def judged_leases() -> list[Json]:
         ("claims of a lease that are not known", lease(later=[]), "OK", {}),
     ]
     return [case(name, text, verdict, **GOOD, **more) for name, text, verdict, more in rows]
+
+
+def license_ends() -> list[Json]:
+    """``license``, ``lease``, and when the license ends by both (``end``); a lease moves an end by a week at most."""
+    far, week = NOW + 5000 * DAY, 7 * DAY
+    rows: list[tuple[str, Json, Json, int | None]] = [
+        ("both say the same", {}, {}, END),
+        ("the lease ends it earlier", {}, {"license_exp": NOW + DAY}, NOW + DAY),
+        ("the lease ends it later, within the grace", {}, {"license_exp": END + week}, END + week),
+        ("the lease ends it later than the grace", {}, {"license_exp": END + week + 1}, END + week),
+        ("the lease ends it in 2040", {}, {"license_exp": far}, END + week),
+        ("the lease never ends it", {}, {"license_exp": None}, END + week),
+        ("the license never ends", {"exp": None}, {"license_exp": None}, None),
+        ("the lease ends what never ended", {"exp": None}, {"license_exp": far}, far),
+        ("an older lease says nothing", {}, {"iat": NOW - 1, "license_exp": NOW + DAY}, END),
+        ("ended long ago", {"exp": NOW - 100 * DAY}, {"license_exp": far}, NOW - 93 * DAY),
+    ]
+    return [
+        {"name": name, "license": license_string(**sold), "text": lease(**says), "end": end,
+         "verdict": "OK" if end is None or end > NOW - LEEWAY else "EXPIRED"}
+        for name, sold, says, end in rows
+    ]  # fmt: skip
 
 
 def forged(kind: Kind) -> list[Json]:

@@ -77,12 +77,30 @@ static licsrv_result read_members(lsv_span rest, file_parts *parts) {
     return LICSRV_OK;
 }
 
+/* Whether a text has the mark of a license file, in UTF-16 as well. */
+static bool has_mark(lsv_span text) {
+    static const char MARK[] = "BEGIN LICENSE";
+    size_t found = 0;
+    for (size_t index = 0; index < text.length && MARK[found] != '\0'; index++) {
+        char character = text.data[index];
+        if (character == '\0') continue;
+        found = character == MARK[found] ? found + 1 : character == MARK[0];
+    }
+    return MARK[found] == '\0';
+}
+
+static licsrv_result read_text(lsv_span text, lsv_arena *arena, file_parts *parts, lsv_span *json) {
+    LSV_TRY(read_comments(&text, &parts->comments));
+    return read_armour(&text, arena, json);
+}
+
 static licsrv_result read_parts(lsv_span text, lsv_arena *arena, file_parts *parts) {
     lsv_span json;
     *parts = (file_parts){{0}, {0}, {0}, {0}, {0}, {0}};
     LSV_DEMAND(text.length <= LICSRV_MAXIMUM_FILE);
-    LSV_TRY(read_comments(&text, &parts->comments));
-    LSV_TRY(read_armour(&text, arena, &json));
+    licsrv_result result = read_text(text, arena, parts, &json);
+    if (result == LICSRV_INVALID && has_mark(text)) return LICSRV_UNREADABLE; /* changed on its way, as by mail */
+    LSV_TRY(result);
     return read_members(json, parts);
 }
 
@@ -155,7 +173,8 @@ static licsrv_result check_signatures(const file_parts *parts, const licsrv_expe
 static licsrv_result check_comments(const lsv_json *json, lsv_span comments) {
     licsrv_text digest;
     LSV_DEMAND(lsv_claim_text(json, "txt", false, &digest));
-    return check_digest(comments, (lsv_span){digest.data, digest.length});
+    licsrv_result result = check_digest(comments, (lsv_span){digest.data, digest.length});
+    return result == LICSRV_INVALID ? LICSRV_UNREADABLE : result; /* the license is good, its text is not as it was */
 }
 
 static licsrv_result open_file(lsv_span text, const licsrv_expected *expected, licsrv_workspace workspace,

@@ -56,3 +56,11 @@ licsrv_result licsrv_verify_lease(const char *text, size_t length, const licsrv_
     if (!lsv_equal_in_constant_time(answer, lsv_span_of(nonce))) return LICSRV_WRONG_NONCE;
     return expected->now - LICSRV_LEEWAY >= lease->expires_at ? LICSRV_LEASE_ENDED : LICSRV_OK;
 }
+
+int64_t licsrv_license_end(const licsrv_license *license, const licsrv_lease *lease) {
+    if (license == NULL) return 0;
+    if (lease == NULL || lease->issued_at < license->issued_at) return license->expires_at;
+    if (license->expires_at == LICSRV_NEVER) return lease->license_expires_at;
+    int64_t latest = license->expires_at + LICSRV_GRACE;
+    return lease->license_expires_at < latest ? lease->license_expires_at : latest;
+}

@@ -143,11 +143,13 @@ static licsrv_result verify_lease(request *asked) {
     subject owner = load(asked->license), loaded = load(asked->subject);
     if (asked->nonce == NULL) fail("--nonce is missing.");
     licsrv_result result = verify(&owner, is_file(&owner), &asked->expected, &license);
-    if (result != LICSRV_OK) return result;
+    if (result != LICSRV_OK && result != LICSRV_EXPIRED) return result; /* a lease may have moved the end */
     result = licsrv_verify_lease(loaded.bytes, loaded.length, &asked->expected, &license, asked->nonce, loaded.space,
                                  &lease);
-    if (lease.status != 0) print_lease(&lease);
-    return result;
+    if (lease.status != 0) print_lease(&lease, licsrv_license_end(&license, &lease));
+    if (result == LICSRV_OK && asked->revocations) result = check_list(asked->revocations, &asked->expected, &license);
+    bool has_ended = asked->expected.now - LICSRV_LEEWAY >= licsrv_license_end(&license, &lease);
+    return result == LICSRV_OK && has_ended ? LICSRV_EXPIRED : result;
 }
 
 static licsrv_result apply(const request *asked, licsrv_revocations *held) {

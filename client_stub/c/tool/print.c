@@ -64,10 +64,11 @@ void print_match(const licsrv_match *match) {
     printf("\"agreeing\":%d,\"required\":%d}", match->agreeing, match->required);
 }
 
-void print_lease(const licsrv_lease *lease) {
+void print_lease(const licsrv_lease *lease, int64_t license_end) {
     printf(",\"lease\":{\"status\":\"%s\",", licsrv_status_name(lease->status));
     print_text("reason", lease->reason);
     print_end("license_expires_at", lease->license_expires_at);
+    print_end("license_end", license_end);
     printf("\"issued_at\":%" PRId64 ",\"expires_at\":%" PRId64, lease->issued_at, lease->expires_at);
     printf(",\"next_heartbeat_at\":%" PRId64 "}", lease->next_heartbeat_at);
 }

@@ -57,9 +57,10 @@ class Tool:
             arguments += [f"--{name}", case[name]] if name in case else []
         return self.ask(command, "-", *arguments, *more, text=case_bytes(case))
 
-    def verify_lease(self, case: dict[str, Any]) -> dict[str, Any]:
-        license = self.file("license.txt", VECTORS["license"])
-        return self.verify("lease", case, "--license", license, "--nonce", case.get("nonce", VECTORS["nonce"]))
+    def verify_lease(self, case: dict[str, Any], *more: str) -> dict[str, Any]:
+        license = self.file("license.txt", case.get("license", VECTORS["license"]))
+        nonce = case.get("nonce", VECTORS["nonce"])
+        return self.verify("lease", case, "--license", license, "--nonce", nonce, *more)
 
     def verify_list(self, case: dict[str, Any]) -> dict[str, Any]:
         update = ["--update", self.file("update.jws", case["update"])] if "update" in case else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
 from client_stub.trust import revocations, verification
+from client_stub.trust import verdict as verdicts
 from client_stub.trust.claims import License
 from client_stub.trust.errors import VerificationError
 from client_stub.trust.keys import PinnedKeys
@@ -25,6 +26,7 @@ from tests.tables import Row, each
 
 KEYS = PinnedKeys.from_jwks(VECTORS["jwks"])
 VERDICTS = {
+    "UNREADABLE": "UNREADABLE",
     "WRONG_ISSUER": "WRONG_ISSUER",
     "WRONG_PRODUCT": "WRONG_PRODUCT",
     "NOT_YET_VALID": "NOT_YET",
@@ -82,6 +84,23 @@ def test_a_lease_has_one_verdict_in_c(tool: Tool) -> None:
             assert tool.verify_lease(case)["verdict"] == case["verdict"]
 
 
+def test_a_lease_moves_the_end_of_a_license_in_c(tool: Tool) -> None:
+    for row in cases("ends"):
+        with row as case:
+            answer = tool.verify_lease(case)
+
+            assert (answer["verdict"], answer["lease"]["license_end"]) == (case["verdict"], case["end"])
+
+
+def test_a_lease_does_not_lift_a_listed_revocation_in_c(tool: Tool) -> None:
+    listed = next(case["text"] for case in VECTORS["revocations"] if case["name"] == "our license")
+    younger = next(case for case in VECTORS["leases"] if case["name"] == "a lease from the future")
+
+    answer = tool.verify_lease(younger, "--revocations", tool.file("held.jws", listed))
+
+    assert (answer["verdict"], answer["lease"]["status"]) == ("REVOKED", "ACTIVE")
+
+
 def test_a_file_has_one_verdict_in_c(tool: Tool) -> None:
     for row in cases("files"):
         with row as case:
@@ -134,6 +153,15 @@ def test_a_lease_has_one_verdict_in_python() -> None:
             )
 
             assert verdict == case["verdict"]
+
+
+def test_a_lease_moves_the_end_of_a_license_in_python() -> None:
+    for row in cases("ends"):
+        with row as case:
+            license = verification.authenticate_license(case["license"], KEYS)
+            lease = verification.authenticate_lease(case["text"], KEYS, license=license, nonce=VECTORS["nonce"])
+
+            assert unix(verdicts.license_end(license, lease, grace=timedelta(days=7))) == case["end"]
 
 
 def test_a_file_has_one_verdict_in_python() -> None:

@@ -516,17 +516,36 @@ def test_a_string_is_exchanged_at_refresh_after(start: Start, server: FakeServer
     assert server.paths() == ["/v1/licenses/string", "/v1/heartbeats"] * 2
 
 
-def test_a_string_is_exchanged_when_a_lease_has_moved_its_end(start: Start, server: FakeServer) -> None:
+def test_a_string_is_exchanged_at_once_when_a_lease_has_moved_its_end(start: Start, server: FakeServer) -> None:
     session = start()
     session.obtain(DEVICE)
     server.lease_changes = {"license_exp": unix(NOW + 700 * DAY)}
-    session.keep_up()
     server.license_changes = {"exp": unix(NOW + 700 * DAY)}
 
     session.keep_up()
     session.keep_up()
 
     assert server.paths().count("/v1/licenses/string") == 2
+    assert session.license is not None
+    assert session.license.expires_at == NOW + 700 * DAY
+
+
+def test_a_lease_of_a_stolen_key_is_worth_one_grace(start: Start, server: FakeServer, clock: FakeClock) -> None:
+    """Who holds the lease key answers check-ins; strings and lists stay those of the vendor."""
+    server.license_changes = {"exp": unix(NOW + DAY)}
+    session = start()
+    session.obtain(DEVICE)
+    server.on_string = lambda _: problem(503, "SERVICE_UNAVAILABLE")
+    server.lease_changes = {"license_exp": unix(NOW + 5000 * DAY), "exp": unix(NOW + 5000 * DAY)}
+    session.keep_up()
+
+    clock.pass_time(8 * DAY)
+    assert session.keep_up().lease is not None
+    assert session.verdict().is_allowed
+    clock.pass_time(timedelta(minutes=5))
+    assert session.keep_up().lease is not None
+
+    assert session.verdict().reason is Reason.EXPIRED
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from client_stub.trust.claims import License
 from client_stub.trust.verdict import Permission, Reason
 from tests.client_stub.fakes import FakeClock, FakeServer, file_answer, problem
 from tests.client_stub.signing import DEVICE, NOW, OTHER_DEVICE, Vendor, list_entry, unix
+from tests.tables import each
 
 Start = Callable[[], LicenseSession]
 DAY = timedelta(days=1)
@@ -134,23 +135,42 @@ def test_a_file_carried_by_hand_licenses_a_computer_without_network(
     assert session.verdict().until == NOW + 365 * DAY
 
 
-@pytest.mark.parametrize(
-    "content", [b"hello", b"x" * 100_000, Vendor().license_file()], ids=["garbage", "too large", "a stranger's"]
-)
-def test_a_carried_file_that_is_not_believed_is_left_alone(
-    start: Start, server: FakeServer, target: Path, content: bytes
+def test_a_carried_file_that_is_not_believed_is_left_alone_and_the_reason_given(
+    start: Start, server: FakeServer, target: Path
 ) -> None:
     server.is_down = True
     target.parent.mkdir()
-    target.write_bytes(content)
-    session = start()
+    good = server.vendor.license_file()
+    for row in each(
+        [
+            (b"hello", "MALFORMED"),
+            (b"x" * 100_000, "MALFORMED"),
+            (Vendor().license_file(), "UNKNOWN_KEY"),
+            (good.replace(b"\n", b"\r\n"), "UNREADABLE"),
+            (good.decode().encode("utf-16"), "UNREADABLE"),
+            (good + b"--\nSent from my phone\n", "UNREADABLE"),
+        ]
+    ):
+        with row as (content, code):
+            target.write_bytes(content)
+            session = start()
 
-    outcome = session.obtain_file(DEVICE, target)
+            outcome = session.obtain_file(DEVICE, target)
 
-    assert isinstance(outcome, Problem)
-    assert outcome.code == "SERVER_UNREACHABLE"
-    assert target.read_bytes() == content
-    assert not session.verdict().is_allowed
+            assert isinstance(outcome, Problem)
+            assert outcome.code == code
+            assert ("ZIP" in outcome.action) == (code == "UNREADABLE")
+            assert target.read_bytes() == content
+            assert not session.verdict().is_allowed
+            assert session.verdict().cause == code
+
+
+def test_a_damaged_file_next_to_a_good_license_stops_nothing(start: Start, server: FakeServer, target: Path) -> None:
+    start().obtain_file(DEVICE, target)
+    server.is_down = True
+    target.write_bytes(target.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert isinstance(start().obtain_file(DEVICE, target), License)
 
 
 def test_an_older_file_that_was_carried_does_not_take_the_place_of_a_younger(
@@ -251,7 +271,6 @@ def test_file_and_string_are_exchanged_when_a_lease_has_moved_the_end(
     session = start()
     session.obtain_file(DEVICE, target)
     server.lease_changes = {"license_exp": unix(NOW + 700 * DAY)}
-    session.keep_up()
     server.license_changes = {"exp": unix(NOW + 700 * DAY)}
     renewed = server.vendor.license_file(exp=unix(NOW + 700 * DAY))
     server.on_file = lambda _: file_answer(renewed)
@@ -323,17 +342,65 @@ def test_the_list_holds_at_the_next_start_without_network(start: Start, server: 
     assert outcome.code == "REVOKED"
 
 
-def test_a_lease_that_is_younger_than_the_list_lifts_it(
+def test_a_lease_that_is_younger_than_the_list_does_not_lift_it(
     start: Start, server: FakeServer, clock: FakeClock, target: Path
 ) -> None:
     session = start()
     session.obtain_file(DEVICE, target)
-    revoke(server, "license:lic_1")
+    revoke(server, "license:lic_1", iat=unix(NOW + DAY))
     session.keep_up()
-    assert not session.verdict().is_allowed
-    clock.pass_time(timedelta(seconds=1))
+    clock.pass_time(2 * DAY)
+    server.on_string = server.on_file = lambda _: problem(503, "SERVICE_UNAVAILABLE")
 
-    session.check_in()
+    assert session.keep_up().lease is not None
+
+    assert session.verdict().reason is Reason.REVOKED
+
+
+def test_a_reinstated_license_works_at_the_next_check_in(start: Start, server: FakeServer) -> None:
+    """The list is asked for at once, although it was fetched within the hour."""
+    session = start()
+    session.obtain(DEVICE)
+    revoke(server, "license:lic_1")
+    server.lease_changes = {"status": "REVOKED"}
+    session.keep_up()
+    assert session.verdict().reason is Reason.REVOKED
+    server.lease_changes = {}
+    revoke(server, number=8)
+
+    session.keep_up()
+
+    assert session.verdict().is_allowed
+    again = start()
+    again.obtain(DEVICE)
+    assert again.verdict().is_allowed
+
+
+def test_a_reinstated_license_works_when_it_is_asked_for_again(start: Start, server: FakeServer) -> None:
+    session = start()
+    session.obtain(DEVICE)
+    revoke(server, "license:lic_1")
+    server.lease_changes = {"status": "REVOKED"}
+    session.keep_up()
+    session.close()
+    server.lease_changes = {}
+    revoke(server, number=8)
+
+    again = start()
+    again.obtain(DEVICE)
+
+    assert again.verdict().is_allowed
+
+
+def test_a_string_that_was_called_back_is_exchanged_at_once(start: Start, server: FakeServer, target: Path) -> None:
+    session = start()
+    session.obtain_file(DEVICE, target)
+    revoke(server, "string:ls_1", "string:lf_1")
+    server.license_changes = {"jti": "ls_2"}
+    server.lease_changes = {"jti": "ls_1"}
+    server.on_file = lambda _: file_answer(server.vendor.license_file(jti="lf_2"))
+
+    session.keep_up()
 
     assert session.verdict().is_allowed
 

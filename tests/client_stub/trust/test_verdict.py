@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from client_stub.trust import verdict as verdicts
@@ -118,7 +118,7 @@ def test_the_days_until_the_end_are_counted_and_within_a_month_said() -> None:
 def test_the_days_left_follow_the_newest_signed_end_and_the_threshold_of_the_program() -> None:
     evidence = replace(evidence_with(lease_with(license_exp=unix(NOW + 40 * DAY))), remind_within=60 * DAY)
 
-    verdict = verdicts.decide(license_with(exp=unix(NOW + DAY)), evidence, now=NOW)
+    verdict = verdicts.decide(license_with(exp=unix(NOW + 35 * DAY)), evidence, now=NOW)
 
     assert (verdict.days_left, "in 40 days" in verdict.notice) == (40, True)
 
@@ -191,6 +191,32 @@ def test_the_newest_signed_word_tells_when_a_license_ends() -> None:
             assert verdict.reason is reason
 
 
+def test_a_lease_moves_an_end_by_one_grace_at_most() -> None:
+    """A stolen lease key signs any end; the license, and so the license key, says how far it counts."""
+    end, week, far = NOW + DAY, 7 * DAY, datetime(2040, 1, 1, tzinfo=UTC)
+    for row in each(
+        [
+            (end, end - HOUR, end - HOUR),
+            (end, end, end),
+            (end, end + week, end + week),
+            (end, end + week + SECOND, end + week),
+            (end, far, end + week),
+            (end, None, end + week),
+            (None, far, far),
+            (None, None, None),
+        ]
+    ):
+        with row as (license_end, lease_end, counts):
+            license = license_with(exp=license_end and unix(license_end))
+            lease = lease_with(license_exp=lease_end and unix(lease_end))
+
+            assert verdicts.license_end(license, lease, grace=week) == counts
+            if counts is not None:
+                long = lease_with(license_exp=lease_end and unix(lease_end), exp=unix(far + 300 * DAY))
+                verdict = verdicts.decide(license, evidence_with(long), now=counts + 5 * MINUTE)
+                assert verdict.reason is Reason.EXPIRED
+
+
 def test_a_license_that_has_not_begun_is_refused() -> None:
     verdict = verdicts.decide(license_with(nbf=unix(NOW + HOUR)), evidence_with(), now=NOW)
 
@@ -238,15 +264,17 @@ def test_where_no_contact_is_needed_an_overdue_check_in_is_told_and_forgiven() -
     assert verdict.permission is Permission.ALLOWED_OFFLINE
 
 
-def test_the_youngest_signed_word_tells_whether_a_license_is_revoked() -> None:
+def test_a_license_lifts_an_older_listed_revocation_and_a_lease_none() -> None:
     for row in each(
         [
             (timedelta(0), None, Reason.REVOKED),
             (DAY, None, Reason.REVOKED),
             (-SECOND, None, Reason.LICENSED),
+            (-SECOND, timedelta(0), Reason.LICENSED),
             (DAY, timedelta(0), Reason.REVOKED),
             (DAY, DAY, Reason.REVOKED),
-            (DAY, DAY + SECOND, Reason.LICENSED),
+            (DAY, DAY + SECOND, Reason.REVOKED),
+            (DAY, 6 * DAY, Reason.REVOKED),
         ]
     ):
         with row as (listed_after, lease_after, reason):
