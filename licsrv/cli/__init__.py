@@ -10,8 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import typer
+import typer.core
+import typer.main
 
 from licsrv.cli import (
     accounts,
@@ -79,6 +82,12 @@ app.command(
 )(emulator.emulator)
 
 
+@cache
+def command() -> typer.core.TyperGroup:
+    """Return the whole tree of commands, built once: reading the signatures takes as long as a small command."""
+    return typer.main.get_group(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; a failure is one clear sentence on standard error and a non-zero exit code.
 
@@ -89,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character gets its number
     try:
-        app(None if arguments is None else list(arguments))
+        command()(None if arguments is None else list(arguments))
     except RefusalError as error:
         _fail(" ".join(filter(None, (error.detail, error.action))))
     except LicsrvError as error:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import typer
 
-from licsrv.cli import app
+from licsrv.cli import command as command_tree
 from tests.cli.conftest import Run
 
 OWN_HELP = {("emulator",)}  # hands over to the emulator, which explains itself
@@ -19,7 +18,7 @@ NO_DATA = {("serve",), ("emulator",)}
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command with its words, groups included."""
-    group = typer.main.get_command(app) if group is None else group
+    group = command_tree() if group is None else group
     for name, command in group.commands.items():
         yield (*path, name), command
         if hasattr(command, "commands"):

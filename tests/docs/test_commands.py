@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
-import typer.main
-
-from licsrv.cli import app
+from licsrv.cli import command
 from tests.docs.pages import COMMANDS, PAGES, README, ROOT, code_spans, name_of, text
 
 _TABLE_ROW = re.compile(r"^\| `licsrv (\w+)(?: ([\w-]+))?`(.*?) \|", re.MULTILINE)
 _TOPLEVEL = {"emulator"}  # its arguments are parsed by the emulator itself
 
 
-@cache
-def _licsrv() -> Any:
-    """Return the whole command line; typer brings a click of its own, so no class of click fits."""
-    return typer.main.get_command(app)
-
-
 def _command(words: list[str]) -> Any:
     """Return the command of these words, or None where there is none."""
-    found = _licsrv()
+    found: Any = command()  # typer brings a click of its own, so no class of click fits
     for word in words:
         below = _below(found)
         if not below:
@@ -81,7 +72,7 @@ def _options(span: str) -> set[str]:
 
 
 def test_the_table_of_commands_is_complete() -> None:
-    existing = {(name, part) for name, command in _below(_licsrv()).items() for part in (_below(command) or [""])}
+    existing = {(name, part) for name, command in _below(command()).items() for part in (_below(command) or [""])}
 
     named = set()
     for noun, first, rest in _TABLE_ROW.findall(text(COMMANDS)):
