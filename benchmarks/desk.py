@@ -32,6 +32,7 @@ from licsrv.licensing.devices import Activation, Terms
 from licsrv.licensing.keyring import KeyFolder, Keyring
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, DevicePart, License
+from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import Database, open_database, reading, table_of, transaction
 from licsrv.platform.paging import Window
 
@@ -39,7 +40,7 @@ NAME, NAME_ON_POSTGRESQL = "desk", "desk-postgresql"
 _CODE, _CUSTOMER, _WORKSTATION = "PLWANTED01", "Wanted Works", "WANTED-WS"
 _DEVICES_OF_ONE, _DAYS = 10, 365
 _INFO = "04:7C:16:5E:E3:{0:02X}|DISK-{0}|BOARD-{0}|BFEBFBFF00090672"
-_BULK: Sequence[type[SQLModel]] = (License, Device, DevicePart, CheckIn)
+_BULK: Sequence[type[SQLModel]] = (License, Device, DevicePart, CheckIn, OutboxRow)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Scale:
 
     licenses: int = 1_000_000
     devices_each: int = 3
+    settled: int = 2_000_000
+    """Messages that the marketplace has taken."""
     rounds: int = 20
 
 
@@ -78,7 +81,8 @@ def measure_on(database: Database, keyring: Keyring, scale: Scale, *, path: str)
     _fill(database.write, scale, at)
     license_string = _add_wanted(database, keyring, at)
     tasks = _tasks(database, keyring, license_string=license_string, at=at)
-    size = f"{scale.licenses:,} licenses, {scale.licenses * scale.devices_each:,} devices"
+    devices = scale.licenses * scale.devices_each
+    size = f"{scale.licenses:,} licenses, {devices:,} devices, {scale.settled:,} settled messages"
     return [
         Figure(path, f"{name}, {size} (median)", _median_of(name, work, scale.rounds), unit="ms", target=at_most(most))
         for name, (work, most) in tasks.items()
@@ -119,7 +123,7 @@ def _tasks(
     return {
         **searches,
         "license page with timeline and year": (lambda: _look(database, view, keyring), 200),
-        "the desk": (lambda: _board(database, view, keyring), 200),
+        "the desk": (lambda: _board(database, view, keyring), 60),
     }
 
 
@@ -176,7 +180,8 @@ def _fill(engine: Engine, scale: Scale, at: datetime) -> None:
             index.drop(connection)
         parameters = {
             "at": at.replace(tzinfo=None).isoformat(" "), "day": at.date().isoformat(),
-            "licenses": scale.licenses, "devices": scale.licenses * scale.devices_each, "each": scale.devices_each,
+            "settled": scale.settled, "licenses": scale.licenses,
+            "devices": scale.licenses * scale.devices_each, "each": scale.devices_each,
         }  # fmt: skip
         for statement in dialect:
             connection.execute(text(statement), {k: v for k, v in parameters.items() if f":{k}" in statement})
@@ -209,6 +214,9 @@ _SQLITE = (
     """INSERT INTO check_ins (device_id, day, license_id, first_at, last_at, count, status, lease_until,
          client_version)
        SELECT id, :day, license_id, :at, :at, 1, 'ACTIVE', :at, '3.2.1' FROM devices""",
+    """INSERT INTO outbox (kind, ordering_key, payload, state, attempts, due_at, created_at, settled_at)
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :settled)
+       SELECT 'report_usage', printf('0%022d', i % :licenses + 1), '{}', 'DELIVERED', 1, :at, :at, :at FROM n""",
 )
 _POSTGRESQL = (
     """INSERT INTO licenses (id, code, source, product_id, order_id, order_line_id, customer, amount, places_taken,
@@ -229,4 +237,8 @@ _POSTGRESQL = (
          client_version)
        SELECT id, CAST(:day AS date), license_id, CAST(:at AS timestamp), CAST(:at AS timestamp), 1, 'ACTIVE',
          CAST(:at AS timestamp), '3.2.1' FROM devices""",
+    """INSERT INTO outbox (kind, ordering_key, payload, state, attempts, due_at, created_at, settled_at)
+       SELECT 'report_usage', '0' || lpad((i % CAST(:licenses AS bigint) + 1)::text, 22, '0'), '{}', 'DELIVERED', 1,
+         CAST(:at AS timestamp), CAST(:at AS timestamp), CAST(:at AS timestamp)
+       FROM generate_series(1, CAST(:settled AS bigint)) AS n(i)""",
 )

@@ -100,6 +100,11 @@ class Installation:
             return row
 
 
+def unreachable_marketplace() -> Marketplace:
+    """Return a marketplace at a port on which nothing listens."""
+    return Marketplace(Server(processes.free_port(), process_id=0, ready_seconds=0))
+
+
 def build(folder: Path) -> Installation:
     """Make the folder, the keys and the database by ``licsrv init``."""
     folder.mkdir(parents=True)

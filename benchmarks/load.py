@@ -77,6 +77,7 @@ def send(
     connections: int,
     samples: int = 20,
     time_limit: float = 120,
+    per_second: float | None = None,
 ) -> Load:
     """Send requests in an order and wait for every answer.
 
@@ -87,13 +88,14 @@ def send(
         connections: How many are under way at once.
         samples: How many answers to keep, spread evenly over the run.
         time_limit: Seconds for the whole run.
+        per_second: Requests a second over all connections; None: each as soon as the answer before it is there.
 
     Raises:
         BenchmarkError: An answer was not 200, a connection broke, the time was over, or there is nothing to send.
     """
     if not order:
         raise BenchmarkError("There is nothing to send.")
-    run = _Run(requests, order, samples)
+    run = _Run(requests, order, samples, per_second)
     gc.collect()
     gc.freeze()  # the requests are no garbage: walking through them again and again would show up as latency
     try:
@@ -109,7 +111,7 @@ def send(
 class _Run:
     """One run: what its connections share, and what they find."""
 
-    def __init__(self, requests: Sequence[bytes], order: Sequence[int], samples: int) -> None:
+    def __init__(self, requests: Sequence[bytes], order: Sequence[int], samples: int, per_second: float | None) -> None:
         self._requests = requests
         self._order = iter(order)
         self._count = len(order)
@@ -117,6 +119,8 @@ class _Run:
         self._latencies: list[float] = []
         self._statuses: Counter[int] = Counter()
         self._samples: list[Sample] = []
+        self._seconds_each = 1 / per_second if per_second else 0.0
+        self._next_at = 0.0
         self._done: asyncio.Future[None] | None = None
         self.refusal = b""
 
@@ -149,6 +153,12 @@ class _Run:
         """Return the next request and its index, or None when all are under way."""
         index = next(self._order, None)
         return None if index is None else (index, self._requests[index])
+
+    def pause(self) -> float:
+        """Return how many seconds the next request has to wait for its turn; turns that were missed are made up."""
+        now = perf_counter()
+        self._next_at = (self._next_at or now) + self._seconds_each
+        return self._next_at - self._seconds_each - now if self._seconds_each else 0.0
 
     def answered(self, request: int, seconds: float, status: int, body: bytes) -> None:
         """Note an answer; the last one ends the run."""
@@ -192,8 +202,15 @@ class _Connection(asyncio.Protocol):
         if following is None or self._transport is None:
             return
         self._request, data = following
+        if (pause := self._run.pause()) > 0:
+            asyncio.get_running_loop().call_later(pause, self._write, data)
+        else:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         self._sent_at = perf_counter()
-        self._transport.write(data)
+        if self._transport is not None:
+            self._transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         """Take in a part of an answer; when it is whole, note it and send the next request."""

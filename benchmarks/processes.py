@@ -37,6 +37,11 @@ class Server:
                 return int(line.split()[1]) / 1024
         raise BenchmarkError("The server is gone.")
 
+    def cpu_seconds(self) -> float:
+        """Return how long the process, its threads included, has used a core so far."""
+        fields = Path(f"/proc/{self.process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime, stime (proc(5))
+
 
 @contextmanager
 def serving(

@@ -22,6 +22,7 @@ from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
+from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import open_database, table_of
 from licsrv.platform.ids import new_id
 
@@ -66,7 +67,7 @@ def add_licenses(installation: Installation, first: int, count: int, *, at: date
     pattern = _license(first, new_id(at), at, places=0)
     _write(installation, [(License, [pattern])])
     if count > 1:
-        _execute(installation, _copies(pattern["code"], first + 1, first + count - 1))
+        execute(installation, _copies(pattern["code"], first + 1, first + count - 1))
 
 
 def add_licenses_by_row(url: str, count: int, *, at: datetime) -> None:
@@ -113,6 +114,19 @@ def add_clients(installation: Installation, count: int, *, at: datetime) -> list
         rows[IssuedLicense].append(issued)
     _write(installation, rows.items())
     return clients
+
+
+def add_waiting_messages(installation: Installation, count: int, *, at: datetime) -> None:
+    """Add reports of use that the marketplace has not taken yet, each of another license, all due."""
+    counted = select(literal(1).label("n")).cte("numbers", recursive=True)
+    numbers = counted.union_all(select(counted.c.n + 1).where(counted.c.n < count))
+    message = func.json_object("code", func.printf("PLW%09d", numbers.c.n), "client_id", "", "day", f"{at:%Y-%m-%d}")
+    values: dict[str, ColumnElement[Any]] = {
+        "kind": literal("report_usage"), "ordering_key": func.printf("0W%021d", numbers.c.n), "payload": message,
+        "state": literal("WAITING"), "attempts": literal(0), "due_at": literal(at), "created_at": literal(at),
+    }  # fmt: skip
+    rows = select(*values.values()).select_from(numbers)
+    execute(installation, insert(table_of(OutboxRow)).from_select(list(values), rows))
 
 
 def add_product(installation: Installation) -> None:
@@ -203,7 +217,8 @@ def _write(installation: Installation, tables: Iterable[tuple[type[SQLModel], It
                 connection.execute(insert(table_of(model)), chunk)
 
 
-def _execute(installation: Installation, statement: Executable) -> None:
+def execute(installation: Installation, statement: Executable) -> None:
+    """Carry out one statement in a transaction of its own."""
     with _changing(installation) as connection:
         connection.execute(statement)
 

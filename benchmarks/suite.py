@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import activation, bulk, callback, desk, heartbeat, releases, revocations, startup
+from benchmarks import activation, bulk, callback, desk, heartbeat, outage, prune, releases, revocations, startup
 from benchmarks.report import Figure
 
 Measurement = Callable[[Path], list[Figure]]
@@ -40,15 +40,25 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         partial(callback.measure, scale=callback.Scale()),
         partial(callback.measure, scale=callback.Scale(callbacks=600, warm_up=60)),
     ),
+    outage.NAME: Benchmark(
+        "first check-ins of a day while the marketplace cannot be reached",
+        partial(outage.measure, scale=outage.Scale()),
+        partial(outage.measure, scale=outage.Scale(waiting=20_000, devices=300, idle_seconds=2)),
+    ),
+    prune.NAME: Benchmark(
+        "old days deleted while others write",
+        partial(prune.measure, scale=prune.Scale()),
+        partial(prune.measure, scale=prune.Scale(devices=5_000)),
+    ),
     desk.NAME: Benchmark(
         "searches and the license page of the support desk, among very many licenses",
         partial(desk.measure, scale=desk.Scale()),
-        partial(desk.measure, scale=desk.Scale(licenses=20_000, rounds=5)),
+        partial(desk.measure, scale=desk.Scale(licenses=20_000, settled=40_000, rounds=5)),
     ),
     desk.NAME_ON_POSTGRESQL: Benchmark(
         "the same on PostgreSQL",
         partial(desk.measure_on_postgresql, scale=desk.Scale()),
-        partial(desk.measure_on_postgresql, scale=desk.Scale(licenses=20_000, rounds=5)),
+        partial(desk.measure_on_postgresql, scale=desk.Scale(licenses=20_000, settled=40_000, rounds=5)),
         has_database_server=True,
     ),
     bulk.NAME: Benchmark(

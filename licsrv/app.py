@@ -69,7 +69,7 @@ from licsrv.releases import store as release_store
 from licsrv.releases.routes import ReleaseRoutes
 
 _log = logs.logger(__name__)
-_KEPT_DAYS = 400
+KEPT_DAYS = 400
 _UNSIGNED_KEPT = 10_000
 _SETTLED_KEPT = timedelta(days=30)
 _FIRST_PRUNE = timedelta(minutes=10)
@@ -404,7 +404,7 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(_prune, runtime)),
-        Job("prune days", timedelta(days=1), partial(_prune_days, runtime), first=_FIRST_PRUNE),
+        Job("prune days", timedelta(days=1), partial(prune_days, runtime), first=_FIRST_PRUNE),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
         Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
     )
@@ -458,7 +458,7 @@ async def _prune(runtime: Runtime) -> None:
     )
 
 
-async def _prune_days(runtime: Runtime) -> None:
+async def prune_days(runtime: Runtime) -> None:
     """Delete old days of devices and licenses, a few at a time along their keys; the looks keep no writer waiting."""
     before = _first_day_kept(runtime)
     for look, forget in (
@@ -479,7 +479,7 @@ def _look(database: Database, look: Callable[[Session], heartbeat_store.OldDays]
 
 
 def _first_day_kept(runtime: Runtime) -> date:
-    return days.day_of(runtime.clock.now() - timedelta(days=_KEPT_DAYS), runtime.settings.marketplace_timezone)
+    return days.day_of(runtime.clock.now() - timedelta(days=KEPT_DAYS), runtime.settings.marketplace_timezone)
 
 
 def _missing_keys(runtime: Runtime, keyring: Keyring) -> str | None:

@@ -95,7 +95,7 @@ PURE = {
     "marketplace/callbacks/product_lines/fields", "marketplace/callbacks/product_lines/shared_messages",
     "marketplace/callbacks/product_lines/license_v1", "marketplace/callbacks/product_lines/online_license",
     "marketplace/callbacks/product_lines/order_notification", "marketplace/reconciliation/rules",
-    "desk/reconciliation/repairing", "desk/bulk/rules", "desk/bulk/lists", "desk/licenses/reading",
+    "desk/reconciliation/repairing", "desk/bulk/rules", "desk/bulk/uploaded_list", "desk/licenses/reading",
     "desk/reports/questions",
     "console/forms", "console/pictures", "console/targets", "console/navigation", "console/languages",
     "words/sentences", "words/names", "words/texts", "words/pages", "words/actions", "words/licenses", "words/alerts",

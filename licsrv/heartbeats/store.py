@@ -136,12 +136,6 @@ def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[st
     return add_missing(session, LicenseDay, "license_id", rows)
 
 
-def last_contacts(session: Session, license_id: str) -> dict[str, CheckIn]:
-    """Return each device's last day of contact."""
-    ids = session.scalars(select(col(Device.id)).where(col(Device.license_id) == license_id)).all()
-    return last_contacts_of(session, ids)
-
-
 def last_contacts_of(session: Session, device_ids: Sequence[str]) -> dict[str, CheckIn]:
     """Return the last day of contact of each of these devices: one seek for each, however long they were here."""
     last_day = select(func.max(_check_ins.day)).where(_check_ins.device_id == _devices.id).scalar_subquery()

@@ -50,8 +50,3 @@ def waits_until(limit: Limit, failures: Failures | None, *, now: datetime) -> da
     doublings = min(count - limit.free, _MOST_DOUBLINGS)
     until = failures.last_at + min(limit.first * 2**doublings, limit.longest)
     return until if until > now else None
-
-
-def is_locked_by(limit: Limit, count: int) -> bool:
-    """Whether this many failures make the next one wait."""
-    return count >= limit.free

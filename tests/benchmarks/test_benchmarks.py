@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import activation, bulk, callback, desk, heartbeat, releases, revocations, startup
+from benchmarks import activation, bulk, callback, desk, heartbeat, outage, prune, releases, revocations, startup
 from benchmarks.__main__ import main
 from benchmarks.errors import BenchmarkError
 from benchmarks.installation import Installation
@@ -29,15 +29,18 @@ TINY = {
     startup.NAME: partial(startup.measure, scale=startup.Scale(starts=1)),
     releases.NAME: partial(releases.measure, scale=releases.Scale(versions=40, devices=10, rounds=2, publications=2)),
     revocations.NAME: partial(revocations.measure, scale=revocations.Scale(entries=200, delta=10, rounds=2)),
+    outage.NAME: partial(outage.measure, scale=outage.Scale(waiting=50, devices=20, per_second=200, idle_seconds=0.1)),
+    prune.NAME: partial(prune.measure, scale=prune.Scale(devices=30, days=3)),
     bulk.NAME: partial(bulk.measure, scale=bulk.Scale(licenses=900)),
-    desk.NAME: partial(desk.measure, scale=desk.Scale(licenses=60, devices_each=2, rounds=2)),
+    desk.NAME: partial(desk.measure, scale=desk.Scale(licenses=60, devices_each=2, settled=50, rounds=2)),
     bulk.NAME_ON_POSTGRESQL: partial(bulk.measure_on_postgresql, scale=bulk.Scale(licenses=900)),
     desk.NAME_ON_POSTGRESQL: partial(
-        desk.measure_on_postgresql, scale=desk.Scale(licenses=60, devices_each=2, rounds=2)
+        desk.measure_on_postgresql, scale=desk.Scale(licenses=60, devices_each=2, settled=50, rounds=2)
     ),
 }
 TARGETS = {
     bulk.NAME: 1, desk.NAME: 9, bulk.NAME_ON_POSTGRESQL: 1, desk.NAME_ON_POSTGRESQL: 9,
+    outage.NAME: 1, prune.NAME: 1,
     heartbeat.NAME: 3, activation.NAME: 5, callback.NAME: 1, startup.NAME: 1, releases.NAME: 1, revocations.NAME: 2,
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ async def test_days_before_the_first_kept_one_go_and_no_others(runtime: Runtime)
     days = [KEPT - timedelta(days=200), KEPT - timedelta(days=1), KEPT, KEPT + timedelta(days=1), TODAY]
     fill(runtime.database, 12, days)
 
-    await application._prune_days(runtime)
+    await application.prune_days(runtime)
 
     with reading(runtime.database) as session:
         assert sorted(set(session.exec(select(CheckIn.day)))) == days[2:]

@@ -13,16 +13,16 @@ from typing import Protocol, TypeVar
 
 from sqlmodel import Session
 
-from licsrv.desk.bulk import jobs, lists
+from licsrv.desk.bulk import jobs, uploaded_list
 from licsrv.desk.bulk.jobs import Check
-from licsrv.desk.bulk.lists import Entry
+from licsrv.desk.bulk.uploaded_list import Entry
 from licsrv.errors import BodyTooLargeError, InvalidRequestError, UnsupportedMediaTypeError
 from licsrv.people.actors import Actor
 from licsrv.platform.clock import Clock
 
 TYPES = ("text/csv", "text/plain")
 _GROUP = 500
-_DRAINED = 4 * lists.MOST_BYTES
+_DRAINED = 4 * uploaded_list.MOST_BYTES
 
 Result = TypeVar("Result")
 
@@ -59,12 +59,12 @@ async def body_of(stream: AsyncIterator[bytes]) -> bytes:
     size = 0
     async for chunk in stream:
         size += len(chunk)
-        if size <= lists.MOST_BYTES:
+        if size <= uploaded_list.MOST_BYTES:
             chunks.append(chunk)
         elif size > _DRAINED:
             break
-    if size > lists.MOST_BYTES:
-        raise BodyTooLargeError(f"A list has at most {lists.MOST_BYTES} bytes.", action="Split it.")
+    if size > uploaded_list.MOST_BYTES:
+        raise BodyTooLargeError(f"A list has at most {uploaded_list.MOST_BYTES} bytes.", action="Split it.")
     return b"".join(chunks)
 
 
@@ -87,7 +87,7 @@ async def take_in(storage: Storage, job_id: str, raw: bytes, *, actor: Actor, cl
 
 
 def _groups_of(raw: bytes) -> list[Sequence[Entry]]:
-    entries = lists.read(raw)
+    entries = uploaded_list.read(raw)
     groups: list[Sequence[Entry]] = []
     while group := tuple(islice(entries, _GROUP)):
         groups.append(group)

@@ -15,9 +15,9 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.bulk import rules, store
-from licsrv.desk.bulk.lists import Entry
 from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome, Task, Verdict
 from licsrv.desk.bulk.tables import BulkJob
+from licsrv.desk.bulk.uploaded_list import Entry
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
 from licsrv.people.actors import Actor, Via
 from licsrv.people.roles import Permission

@@ -37,6 +37,7 @@ from tests.marketplace.reconciliation.reconciling import (
     seed,
     state,
 )
+from tests.soak import rounds
 
 ANN = Cause("staff:ann", reason="customer called")
 SOONER, LATER = ENDS - timedelta(days=90), ENDS + timedelta(days=365)
@@ -78,10 +79,13 @@ DRIFT: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-async def test_seeded_drift_is_found_completely_and_nothing_else(runtime: Runtime, one: Reconciler, shop: Shop) -> None:
-    count = 2000
+@rounds(everyday=300, short=500, whole=2000)
+async def test_seeded_drift_is_found_completely_and_nothing_else(
+    runtime: Runtime, one: Reconciler, shop: Shop, rounds: int
+) -> None:
+    count = rounds
     seed(runtime, count)
-    drifted = random.Random(7).sample(range(1, count + 1), count // 100)
+    drifted = random.Random(7).sample(range(1, count + 1), 2 * len(DRIFT))
     expected = {}
     for place, number in enumerate(drifted):
         shop.codes[name_of(number)], expected[name_of(number)] = DRIFT[place % len(DRIFT)]

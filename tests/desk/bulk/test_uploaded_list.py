@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from licsrv.desk.bulk import lists
+from licsrv.desk.bulk import uploaded_list
 from licsrv.errors import InvalidRequestError
 
 BOM = b"\xef\xbb\xbf"
@@ -34,30 +34,30 @@ BOM = b"\xef\xbb\xbf"
     ],
 )
 def test_a_list_is_read_as_it_was_meant(raw: bytes, names: list[str]) -> None:
-    assert [entry.name for entry in lists.read(raw)] == names
+    assert [entry.name for entry in uploaded_list.read(raw)] == names
 
 
 def test_a_line_is_known_by_its_number_and_by_what_stood_there() -> None:
-    entries = list(lists.read(b"code\n\nPL1\na\x01b\n"))
+    entries = list(uploaded_list.read(b"code\n\nPL1\na\x01b\n"))
 
     assert [(entry.line, entry.given) for entry in entries] == [(3, "PL1"), (4, "a\N{REPLACEMENT CHARACTER}b")]
 
 
 def test_what_is_kept_of_a_line_is_bounded() -> None:
-    assert [len(entry.given) for entry in lists.read(b"x" * 5000)] == [128]
+    assert [len(entry.given) for entry in uploaded_list.read(b"x" * 5000)] == [128]
 
 
 @pytest.mark.parametrize("count", [100_000, 100_001])
 def test_a_list_has_at_most_a_hundred_thousand_lines(count: int) -> None:
     raw = b"PL1\n" * count
-    if count <= lists.MOST_ROWS:
-        assert sum(1 for _ in lists.read(raw)) == count
+    if count <= uploaded_list.MOST_ROWS:
+        assert sum(1 for _ in uploaded_list.read(raw)) == count
         return
 
     with pytest.raises(InvalidRequestError):
-        list(lists.read(raw))
+        list(uploaded_list.read(raw))
 
 
 def test_a_quoted_cell_without_an_end_is_refused_with_its_line() -> None:
     with pytest.raises(InvalidRequestError, match="quoted"):
-        list(lists.read(b'PL1\n"PL2\n' + b"x" * 200_000))
+        list(uploaded_list.read(b'PL1\n"PL2\n' + b"x" * 200_000))
