@@ -174,6 +174,7 @@ def build_runtime(
     database = open_database(settings.database_url)
     passphrase = settings.keys_passphrase.get_secret_value() if settings.keys_passphrase else None
     keyring = KeyringReader(KeyFolder(settings.keys_dir, passphrase=passphrase))
+    database.seal_with(lambda: keyring().seals)
     writer = Writer(database, metrics=metrics)
     limits = httpx2.Limits(max_connections=settings.outbox_concurrency + _OTHER_CALLS)
     http = httpx2.AsyncClient(transport=transport, trust_env=True, limits=limits)

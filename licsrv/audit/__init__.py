@@ -1,6 +1,18 @@
 """The audit: who changed what, when and why, written in the transaction of the change and chained by hashes."""
 
 from licsrv.audit.entries import Action, Cause, Mark
-from licsrv.audit.store import entries, mark, record, seal, verify
+from licsrv.audit.store import entries, is_head_ours, mark, record, reseal, reseal_head, seal, verify
 
-__all__ = ["Action", "Cause", "Mark", "entries", "mark", "record", "seal", "verify"]
+__all__ = [
+    "Action",
+    "Cause",
+    "Mark",
+    "entries",
+    "is_head_ours",
+    "mark",
+    "record",
+    "reseal",
+    "reseal_head",
+    "seal",
+    "verify",
+]

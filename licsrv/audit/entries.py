@@ -58,6 +58,7 @@ class Action(StrEnum):
     BULK_FINISHED = "BULK_FINISHED"
     KEY_MADE = "KEY_MADE"
     KEY_RETIRED = "KEY_RETIRED"
+    RESEALED = "RESEALED"
     SETUP_LINK_MADE = "SETUP_LINK_MADE"
     ACCOUNT_ADDED = "ACCOUNT_ADDED"
     ACCOUNT_CHANGED = "ACCOUNT_CHANGED"
@@ -82,15 +83,17 @@ class Cause:
     """Who or what brought a change about.
 
     Args:
-        actor: ``client``, ``marketplace``, ``outbox``, ``staff:<name>``, ``token:<name>#<end of its id>``, or
-            ``anonymous``.
+        actor: ``client``, ``marketplace``, ``outbox``, ``staff:<name>``, ``token:<name>#<end of its id>``,
+            ``terminal:<uid> (<claimed name>)``, or ``anonymous``.
         request_id: The request it came with, where there was one.
         reason: The sentence a person gave.
+        client_request_id: What the caller named its request, where it did; anyone can choose it.
     """
 
     actor: str
     request_id: str = ""
     reason: str = ""
+    client_request_id: str = ""
 
 
 @dataclass(frozen=True)

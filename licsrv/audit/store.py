@@ -1,4 +1,4 @@
-"""Writing and checking the audit. Whoever changes something calls :func:`record` in the same transaction."""
+"""Writing and checking the audit. A use case that changes something calls :func:`record` in the same transaction."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from sqlmodel import Session, col
 
 from licsrv.audit.entries import GENESIS, Action, Cause, Mark, canonical, entry_hash
 from licsrv.audit.tables import AuditEntry, AuditHead
-from licsrv.platform.db import execute, noted, table_of
+from licsrv.platform.db import execute, noted, seals_of, table_of
+from licsrv.platform.seals import Seals
 
 _PENDING = "licsrv.audit.pending"
 _PAGE = 1000
+_ENTRY, _END = "audit entry", "audit head"
 _HEAD = select(table_of(AuditHead)).where(col(AuditHead.id) == 1).with_for_update()
 _INSERT = insert(table_of(AuditEntry))
 _MOVE_HEAD = (
     update(table_of(AuditHead))
     .where(col(AuditHead.id) == 1)
-    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), seal=bindparam("new_seal"))
+)
+_SEAL = (
+    update(table_of(AuditEntry)).where(col(AuditEntry.seq) == bindparam("of_seq")).values(seal=bindparam("new_seal"))
 )
 
 
@@ -51,6 +56,7 @@ def record(
         "reason": cause.reason,
         "detail": canonical(detail),
         "request_id": cause.request_id,
+        "client_request_id": cause.client_request_id or None,
     }
     noted(session, _PENDING).append(row)
 
@@ -59,20 +65,25 @@ def seal(session: Session) -> None:
     """Write what this transaction recorded, chained to what was written before; happens right before its commit.
 
     The head row is locked until the commit, so entries of parallel transactions cannot take the same place. An entry
-    put into the table by other means stays outside the chain, and :func:`verify` finds it.
+    put into the table by other means stays outside the chain, and :func:`verify` finds it. Onto a head that is not as
+    this server left it, entries are chained without a seal: cutting the chain off does not become good by going on.
     """
     recorded = session.info.pop(_PENDING, [])
     if not recorded:
         return
     head = execute(session, _HEAD).one()
+    seals = seals_of(session)
+    if seals is not None and not _is_ours(head, seals):
+        seals = None
     seq, last = head.seq, head.hash
     rows: list[dict[str, Any]] = []
     for row in recorded:
         seq += 1
         last = entry_hash(last, _fields(row, seq))
-        rows.append(row | {"seq": seq, "hash": last})
+        rows.append(row | {"seq": seq, "hash": last, "seal": seals.make(_ENTRY, (last,)) if seals else None})
     execute(session, _INSERT, rows)
-    execute(session, _MOVE_HEAD, {"new_seq": seq, "new_hash": last})
+    end = seals.make(_END, (seq, last)) if seals else head.seal
+    execute(session, _MOVE_HEAD, {"new_seq": seq, "new_hash": last, "new_seal": end})
 
 
 @event.listens_for(Session, "before_commit")
@@ -82,7 +93,20 @@ def _seal_before_commit(session: Session) -> None:
         seal(session)
 
 
+def _is_ours(head: Any, seals: Seals) -> bool:
+    is_start = (head.seq, head.hash) == (0, GENESIS)
+    return seals.believes(head.seal, _END, (head.seq, head.hash), is_start=is_start)
+
+
+def is_head_ours(session: Session) -> bool:
+    """Whether the end of the chain is as this server left it; also where nothing is sealed."""
+    head = session.execute(select(table_of(AuditHead)).where(col(AuditHead.id) == 1)).one_or_none()
+    seals = seals_of(session)
+    return head is not None and (seals is None or _is_ours(head, seals))
+
+
 def _fields(row: Mapping[str, Any], seq: int) -> Sequence[str]:
+    named = row["client_request_id"]  # older entries were hashed without it
     return (
         str(seq),
         row["at"].isoformat(),
@@ -92,6 +116,7 @@ def _fields(row: Mapping[str, Any], seq: int) -> Sequence[str]:
         row["reason"],
         row["detail"],
         row["request_id"],
+        *((named,) if named else ()),
     )
 
 
@@ -100,9 +125,10 @@ def verify(session: Session, noted: Mark | None = None) -> str | None:
 
     Args:
         session: What is read must be of one moment.
-        noted: An entry and its hash as :func:`mark` told them earlier. Whoever may write to the database can cut the
-            chain off, or write it anew, head and all; that the noted entry is still in it is what they cannot arrange.
+        noted: An entry and its hash as :func:`mark` reported them earlier. An old end with its seal can be put back;
+            that the noted entry is still in the chain cannot be arranged.
     """
+    seals = seals_of(session)
     expected, last, last_id = 0, GENESIS, 0
     for row in _sealed(session):
         expected += 1
@@ -111,15 +137,19 @@ def verify(session: Session, noted: Mark | None = None) -> str | None:
         last = entry_hash(last, _fields(row, row["seq"]))
         if row["hash"] != last:
             return f"Entry {row['seq']} is not what was written."
+        if seals is not None and not seals.believes(row["seal"], _ENTRY, (last,)):
+            return f"Entry {row['seq']} has no valid seal: this server did not write it onto the entry before it."
         if row["id"] <= last_id:  # lists go by it: an entry could hide behind the others
             return f"Entry {row['seq']} is not in its place: its id is {row['id']}, after {last_id}."
         last_id = row["id"]
         if noted is not None and noted.seq == expected and noted.hash != last:
-            return f"Entry {expected} is another one than was noted: the chain was written anew."
+            return f"Entry {expected} is another one than was noted: the chain was rewritten."
     if noted is not None and noted.seq > expected:
         return f"The chain ends at entry {expected}, and entry {noted.seq} was noted: entries were cut off."
     if mark(session) != Mark(expected, last):
         return f"The chain ends at entry {expected}, and its head says otherwise: entries were cut off."
+    if not is_head_ours(session):
+        return f"The head of the chain at entry {expected} has no valid seal: entries were cut off or rewritten."
     return _unsealed(session)
 
 
@@ -133,7 +163,7 @@ def _unsealed(session: Session) -> str | None:
     """Return what is wrong with entries outside the chain: every transaction seals its own before its commit."""
     query = select(col(AuditEntry.id)).where(col(AuditEntry.seq).is_(None)).order_by(col(AuditEntry.id)).limit(1)
     found = session.scalar(query)
-    return None if found is None else f"The entry with the id {found} stands outside the chain: nobody sealed it."
+    return None if found is None else f"The entry with the id {found} is outside the chain: it was never sealed."
 
 
 def _sealed(session: Session) -> Iterator[Any]:
@@ -153,6 +183,35 @@ def _sealed(session: Session) -> Iterator[Any]:
         if len(page) < _PAGE:
             return
         after = page[-1]["seq"]
+
+
+def reseal(session: Session, after_seq: int, *, limit: int = _PAGE) -> int | None:
+    """Seal entries behind a number as they are, and the head with the last; return the last number, None at the end.
+
+    For a database that is older than its seals, or one whose key was lost: what is there is believed from then on.
+    """
+    seals = seals_of(session)
+    if seals is None:
+        return None
+    found = session.execute(
+        select(col(AuditEntry.seq), col(AuditEntry.hash))
+        .where(col(AuditEntry.seq) > after_seq).order_by(col(AuditEntry.seq)).limit(limit)
+    ).all()  # fmt: skip
+    if found:
+        execute(session, _SEAL, [{"of_seq": row.seq, "new_seal": seals.make(_ENTRY, (row.hash,))} for row in found])
+    if len(found) == limit:
+        return int(found[-1].seq)
+    reseal_head(session)
+    return None
+
+
+def reseal_head(session: Session) -> None:
+    """Seal the end of the chain as it is."""
+    seals = seals_of(session)
+    if seals is not None:
+        head = execute(session, _HEAD).one()
+        end = seals.make(_END, (head.seq, head.hash))
+        execute(session, _MOVE_HEAD, {"new_seq": head.seq, "new_hash": head.hash, "new_seal": end})
 
 
 def entries(session: Session, *, subject: str | None = None, limit: int = 50) -> Sequence[AuditEntry]:

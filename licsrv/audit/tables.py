@@ -9,7 +9,10 @@ from sqlmodel import Field, SQLModel
 
 
 class AuditEntry(SQLModel, table=True):
-    """One change. ``seq`` and ``hash`` are given when the transaction is sealed, right before its commit."""
+    """One change. ``seq``, ``hash`` and ``seal`` are given when the transaction is sealed, right before its commit.
+
+    ``request_id`` is ours; ``client_request_id`` is what the caller named, if it named one.
+    """
 
     __tablename__ = "audit_entries"
 
@@ -22,7 +25,9 @@ class AuditEntry(SQLModel, table=True):
     reason: str = Field(default="", sa_column=Column(Text, nullable=False))
     detail: str = Field(default="{}", sa_column=Column(Text, nullable=False))
     request_id: str = Field(default="", max_length=64)
+    client_request_id: str | None = Field(default=None, max_length=64)
     hash: str | None = Field(default=None, max_length=64)
+    seal: str | None = Field(default=None, max_length=64)
 
     __table_args__ = (
         Index(
@@ -35,10 +40,11 @@ class AuditEntry(SQLModel, table=True):
 
 
 class AuditHead(SQLModel, table=True):
-    """The end of the chain: one row, locked by whoever seals."""
+    """The end of the chain: one row, locked while entries are sealed."""
 
     __tablename__ = "audit_head"
 
     id: int = Field(primary_key=True)
     seq: int
     hash: str = Field(max_length=64)
+    seal: str | None = Field(default=None, max_length=64)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from licsrv.cli import staff, terminal
-from licsrv.cli.options import AsJson, Staff, Yes, typed
+from licsrv.cli.options import AsJson, KeptReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
 from licsrv.platform import moments
 from licsrv.platform.days import Typed
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from licsrv.desk.keys.answers import Key
     from licsrv.licensing.keyring import KeyFolder, KeyRecord
 
-app = typer.Typer(name="keys", help="Signing keys: new, list, retire.", no_args_is_help=True)
+app = typer.Typer(name="keys", help="Signing keys: new, list, retire; reseal the database.", no_args_is_help=True)
 
 PURPOSES = "license, lease or release"
+_SEAL = "seal"
 ALGORITHMS = "EdDSA or ML-DSA-65"
 _COLUMNS = (
     Column("Id"),
@@ -46,8 +47,8 @@ _COLUMNS = (
 def _purpose(word: str | None) -> str | None:
     from licsrv.licensing.keyring import Purpose
 
-    if word is not None and word not in list(Purpose):
-        raise typer.BadParameter(f"One of {PURPOSES}.")
+    if word is not None and word not in [*Purpose, _SEAL]:
+        raise typer.BadParameter(f"One of {PURPOSES}, or {_SEAL}.")
     return word
 
 
@@ -103,7 +104,7 @@ def _row(key: Key, now: datetime) -> list[object]:
 @app.command()
 def new(
     purpose: Annotated[
-        str | None, typer.Argument(callback=_purpose, help=f"What it signs: {PURPOSES}.", show_default=False)
+        str | None, typer.Argument(callback=_purpose, help=f"What it signs: {PURPOSES}; or seal.", show_default=False)
     ] = None,
     purpose_option: Annotated[
         str | None, typer.Option("--purpose", metavar="PURPOSE", callback=_purpose, help="The same, as an option.")
@@ -124,11 +125,14 @@ def new(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Make a key that signs from now on; the ones before it go on verifying until they are retired."""
+    """Make a key that signs (or seals rows) from now on; the ones before go on verifying until they are retired."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.keys import answers
 
     wanted = _one_purpose(purpose, purpose_option)
+    if wanted == _SEAL:
+        _new_seal(staff.actor(staff_name), as_json=as_json)
+        return
     with open_workplace() as place:
         signs_from = begins.begin(place.settings.day_zone) if begins is not None else None
         record = _make(place, wanted, algorithm, signs_from, staff.actor(staff_name))
@@ -172,6 +176,45 @@ def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime |
             detail["signs_from"] = signs_from.isoformat()
         audit.record(session, Action.KEY_MADE, subject=record.key_id, cause=Cause(actor), detail=detail, now=now)
     return record
+
+
+def _new_seal(actor: str, *, as_json: bool) -> None:
+    from licsrv import audit
+    from licsrv.audit import Action, Cause
+    from licsrv.cli.workplace import open_workplace
+
+    with open_workplace() as place, place.writing() as session:
+        key_id = place.keys.make_seal_key()
+        detail = {"purpose": _SEAL}
+        now = place.clock.now()
+        audit.record(session, Action.KEY_MADE, subject=key_id, cause=Cause(actor), detail=detail, now=now)
+    if as_json:
+        terminal.show_document({"key": {"id": key_id, "purpose": _SEAL}})
+    else:
+        terminal.say(f"Made key {key_id}; it seals rows from now on. Copy seal.key to every replica, and back it up.")
+
+
+@app.command()
+def reseal(reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
+    """Believe what the database holds now: seal each row as it is. After a lost seal key, or a mixed upgrade."""
+    from licsrv import audit
+    from licsrv.audit import Action, Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.errors import ConflictError
+    from licsrv.migrations import sealing
+
+    if not staff.is_asked(yes=yes) and not yes:
+        raise ConflictError("Rows that other means put in are believed afterwards.", action="Say so with --yes.")
+    staff.confirm("Rows that other means put in are believed afterwards. Seal what is there?", yes=yes)
+    with open_workplace() as place:
+        with place.writing() as session:
+            cause, now = Cause(staff.actor(staff_name), reason=reason), place.clock.now()
+            audit.record(session, Action.RESEALED, subject="database", cause=cause, now=now)
+        sealing.reseal(place.database, place.keys)
+    if as_json:
+        terminal.show_document({"is_sealed": True})
+    else:
+        terminal.say("Every row is sealed as it is.")
 
 
 @app.command()

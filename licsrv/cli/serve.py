@@ -90,7 +90,9 @@ def prepare(settings: Settings) -> None:
     """
     from licsrv.cli.workplace import key_folder, upgraded
 
-    key_folder(settings).read()
+    folder = key_folder(settings)
+    folder.ensure_seal_key()
+    folder.read()
     upgraded(settings)
 
 

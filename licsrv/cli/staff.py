@@ -1,4 +1,7 @@
-"""Who sits at the terminal, what they give as a reason, and whether they mean it."""
+"""Who uses the terminal, what reason they give, and whether they mean it.
+
+A name given with ``--as`` is a claim. What is known is the user id, behind sudo that of the caller of sudo.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import sys
 
 import typer
 
+from licsrv.platform import config
+
 # Two characters are a whole word in Chinese: 退款.
 SHORTEST_REASON, LONGEST_REASON = 2, 500
 LONGEST_NAME = 60
@@ -14,8 +19,8 @@ _NOBODY = "unknown"
 
 
 def actor(name: str | None) -> str:
-    """Return how the audit names the person: the name given, else that of the account on this machine."""
-    return f"staff:{name or _account()}"
+    """Return how the audit names the person: the user id on this machine, and the name that they say they have."""
+    return f"terminal:{config.invoking_user()} ({name or _account()})"
 
 
 def _account() -> str:

@@ -20,6 +20,7 @@ from licsrv import audit, migrations
 from licsrv.audit import Cause
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.licensing.keyring import KeyFolder
+from licsrv.migrations import sealing
 from licsrv.platform import config, database_address
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
@@ -85,10 +86,11 @@ def setup_link(settings: Settings, base_url: str) -> str | None:
     Raises:
         StorageError: The database is not ready or out of reach.
     """
+    from licsrv.cli import staff
     from licsrv.people import setup
 
     with open_ready(settings) as database, transaction(database, [audit.seal]) as session:
-        return setup.make_link(session, base_url, cause=Cause("terminal"), now=Clock().now())
+        return setup.make_link(session, base_url, cause=Cause(staff.actor(None)), now=Clock().now())
 
 
 def has_accounts(settings: Settings) -> bool:
@@ -118,13 +120,18 @@ def listening_url(host: str, port: int) -> str:
 def upgraded(settings: Settings) -> bool:
     """Bring the database to the newest step, making an SQLite file that is not there; whether there was anything to do.
 
+    What was in it before seals is sealed, once.
+
     Raises:
+        KeyringError: The seal key cannot be read.
         StorageError: The database is damaged, busy or out of reach.
     """
     database = _open(settings)
     try:
         with _failure_told(settings):
-            return migrations.upgrade(database, on_wait=_say_once_that_it_waits())
+            is_upgraded = migrations.upgrade(database, on_wait=_say_once_that_it_waits())
+            folder = key_folder(settings)
+            return (folder.ensure_seal_key() and sealing.seal_once(database, folder)) or is_upgraded
     finally:
         database.dispose()
 
@@ -178,7 +185,9 @@ def open_reachable(settings: Settings) -> Iterator[tuple[Database, str | None]]:
 
 
 def _open(settings: Settings) -> Database:
-    return open_database(_patient(_url(settings)).render_as_string(hide_password=False))
+    database = open_database(_patient(_url(settings)).render_as_string(hide_password=False))
+    database.seal_with(key_folder(settings).seals)
+    return database
 
 
 def _url(settings: Settings) -> URL:

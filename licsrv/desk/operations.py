@@ -8,7 +8,7 @@ answered already (:mod:`licsrv.desk.idempotency`). Only then the operation itsel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ from licsrv.people.authentication import CSRF_HEADER, SAFE_METHODS
 from licsrv.people.roles import OF_EVERY_PERSON, Permission
 from licsrv.people.sessions import Browser
 from licsrv.platform.openapi import Operation, SecurityScheme, parse_model
-from licsrv.platform.web import MAX_BODY_BYTES, read_body, request_id_of, require_json
+from licsrv.platform.web import MAX_BODY_BYTES, client_request_id_of, read_body, request_id_of, require_json
 
 TOKEN_SCHEME, COOKIE_SCHEME, CSRF_SCHEME = "staff_token", "staff_session", "csrf_token"
 SECURITY_SCHEMES: dict[str, SecurityScheme] = {
@@ -86,8 +86,9 @@ class Call:
         return request_id_of(self.request.scope)
 
     def cause(self, reason: str = "") -> Cause:
-        """Return how the audit tells who did something and why."""
-        return self.actor.cause(self.request_id, reason)
+        """Return who did something and why, as the audit records it."""
+        named = client_request_id_of(self.request.scope)
+        return replace(self.actor.cause(self.request_id, reason), client_request_id=named)
 
     async def read(self, use_case: Callable[[Session], Result]) -> Result:
         """Run a look-up."""

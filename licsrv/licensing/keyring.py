@@ -4,7 +4,7 @@
 encrypted where a passphrase is set). The newest key of a purpose that is not retired signs; every key that is not
 retired verifies. A key may be published before it signs, so that every verifier has it in time. Everything is signed
 with Ed25519; a license key of ML-DSA-65 signs license files a second time. ``device.key`` is the secret under which
-device facts are hashed.
+device facts are hashed, ``seal.key`` holds those under which rows are sealed (:mod:`licsrv.platform.seals`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
 from licsrv.errors import KeyringError
 from licsrv.licensing.signing import LEASE_TYPE, LICENSE_TYPE, SECOND_ALGORITHM, SecondKey, SigningKey, b64
+from licsrv.platform.seals import Sealed, SealKey, Seals
 
 KEY_ID_LENGTH = 16
 DEVICE_KEY_NAME = "device.key"
-_DEVICE_KEY_BYTES = 32
+SEAL_KEY_NAME = "seal.key"
+_DEVICE_KEY_BYTES = _SEAL_KEY_BYTES = 32
 
 
 class Purpose(StrEnum):
@@ -104,9 +106,13 @@ class Keyring:
         records: Every key that the folder knows.
         signers: The keys whose private half could be read.
         device_key: The secret under which device facts are hashed.
+        seals: What seals rows of the database.
     """
 
-    def __init__(self, records: Iterable[KeyRecord], signers: Iterable[Signer], device_key: bytes) -> None:
+    def __init__(
+        self, records: Iterable[KeyRecord], signers: Iterable[Signer], device_key: bytes, seals: Seals
+    ) -> None:
+        self.seals = seals
         self.records = sorted(records, key=lambda record: (record.created_at, record.key_id))
         self.device_key = device_key
         self._known = {record.key_id: record for record in self.records}
@@ -181,8 +187,10 @@ class KeyFolder:
     def ensure(self, *, now: datetime) -> list[KeyRecord]:
         """Make what is missing (a key for each purpose, the device secret) and return the keys made."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (self.path / DEVICE_KEY_NAME).exists():
+        is_new = not (self.path / DEVICE_KEY_NAME).exists()
+        if is_new:
             _write(self.path / DEVICE_KEY_NAME, base64.b64encode(secrets.token_bytes(_DEVICE_KEY_BYTES)), new=True)
+        self.ensure_seal_key(sealed=Sealed.ROWS if is_new else Sealed.NOTHING)
         present = {
             record.purpose for record in self.records() if not record.is_retired and record.algorithm is Algorithm.EDDSA
         }
@@ -256,11 +264,62 @@ class KeyFolder:
             raise KeyringError(f"{DEVICE_KEY_NAME} cannot be read: run `licsrv init`, or restore it.") from error
         if len(device_key) != _DEVICE_KEY_BYTES:
             raise KeyringError(f"{DEVICE_KEY_NAME} is damaged: restore it from a backup.")
-        return Keyring(records, signers, device_key)
+        return Keyring(records, signers, device_key, self.seals())
+
+    def seals(self) -> Seals:
+        """Read what seals rows of the database.
+
+        Raises:
+            KeyringError: The file is missing or damaged.
+        """
+        return Seals(*self._seal_keys())
+
+    def ensure_seal_key(self, *, sealed: Sealed = Sealed.NOTHING) -> bool:
+        """Make the first seal key of a folder that is older than seals; return whether there is one now.
+
+        Args:
+            sealed: What is sealed already in the database that the folder belongs to.
+        """
+        path = self.path / SEAL_KEY_NAME
+        if (self.path / DEVICE_KEY_NAME).exists() and not path.exists():
+            _write(path, _seal_document([_new_seal_key()], sealed), new=True)
+        return path.exists()
+
+    def make_seal_key(self) -> str:
+        """Make the key that seals from now on, and return its id; the ones before go on verifying.
+
+        Raises:
+            KeyringError: The file is missing or damaged.
+        """
+        keys, sealed = self._seal_keys()
+        made = _new_seal_key()
+        _write(self.path / SEAL_KEY_NAME, _seal_document([made, *keys], sealed))
+        return made.id
+
+    def note_sealed(self) -> None:
+        """Note that everything is sealed: from now on a row without a seal is not believed.
+
+        Raises:
+            KeyringError: The file is missing or damaged.
+        """
+        keys, _ = self._seal_keys()
+        _write(self.path / SEAL_KEY_NAME, _seal_document(keys, Sealed.EVERYTHING))
+
+    def _seal_keys(self) -> tuple[list[SealKey], Sealed]:
+        try:
+            document = json.loads((self.path / SEAL_KEY_NAME).read_text(encoding="ascii"))
+            keys = [SealKey(one["id"], base64.b64decode(one["secret"], validate=True)) for one in document["keys"]]
+            sealed = Sealed(document["sealed"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise KeyringError(f"{SEAL_KEY_NAME} cannot be read: run `licsrv init`, or restore it.") from error
+        if not keys or any(len(key.secret) != _SEAL_KEY_BYTES for key in keys):
+            raise KeyringError(f"{SEAL_KEY_NAME} is damaged: restore it from a backup.")
+        return keys, sealed
 
     def stamp(self) -> tuple[tuple[str, int], ...]:
         """Return something that changes when the folder does, to notice new keys without reading them."""
-        return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(self.path.glob("*.json")))
+        watched = [*sorted(self.path.glob("*.json")), *self.path.glob(SEAL_KEY_NAME)]
+        return tuple((path.name, path.stat().st_mtime_ns) for path in watched)
 
     def _signer(self, record: KeyRecord) -> Signer | None:
         path = self.path / f"{record.key_id}.pem"
@@ -285,6 +344,15 @@ class KeyFolder:
         if record.retired_at is not None:
             document["retired_at"] = record.retired_at.isoformat()
         _write(self.path / f"{record.key_id}.json", json.dumps(document, indent=2).encode("ascii"))
+
+
+def _new_seal_key() -> SealKey:
+    return SealKey(secrets.token_hex(4), secrets.token_bytes(_SEAL_KEY_BYTES))
+
+
+def _seal_document(keys: Iterable[SealKey], sealed: Sealed) -> bytes:
+    shown = [{"id": key.id, "secret": base64.b64encode(key.secret).decode("ascii")} for key in keys]
+    return json.dumps({"sealed": str(sealed), "keys": shown}, indent=2).encode("ascii")
 
 
 def _is_half_of(record: KeyRecord, private: Ed25519PrivateKey | MLDSA65PrivateKey) -> bool:

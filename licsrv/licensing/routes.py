@@ -37,7 +37,7 @@ from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Code, Name, Nonce, Version
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
-from licsrv.platform.web import read_body, request_id_of
+from licsrv.platform.web import client_request_id_of, read_body, request_id_of
 from licsrv.platform.writer import Writer
 
 MAX_DEVICE_INFO = fingerprints.MAX_BYTES
@@ -215,7 +215,7 @@ class LicenseRoutes:
     ) -> LicenseForDevice:
         now = self.clock.now()
         facts = fingerprints.parse(body.device_info)
-        cause = Cause("client", request_id_of(request.scope))
+        cause = _cause(request)
         activation = Activation(body.code, body.device_info, body.client.name, body.client.version, file_name)
 
         def use_case(session: Session) -> LicenseForDevice:
@@ -256,7 +256,7 @@ class LicenseRoutes:
         now = self.clock.now()
         license_string = bearer_of(request.headers.get("authorization", ""))
         raw = await read_body(request.receive)
-        cause = Cause("client", request_id_of(request.scope))
+        cause = _cause(request)
 
         released = await self.writer.run(
             lambda session: self._release(session, license_string, raw, cause=cause, now=now)
@@ -292,3 +292,8 @@ def bearer_of(authorization: str) -> str:
     if authorization[: len(_BEARER)].lower() != _BEARER:
         raise devices.unknown_bearer()
     return authorization[len(_BEARER) :].strip()
+
+
+def _cause(request: Request) -> Cause:
+    scope = request.scope
+    return Cause("client", request_id_of(scope), client_request_id=client_request_id_of(scope))

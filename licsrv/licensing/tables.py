@@ -155,6 +155,7 @@ class IssuedLicense(SQLModel, table=True):
     given_back_at: datetime | None = None
     second_key_id: str | None = Field(default=None, max_length=43)
     second_signature: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    seal: str | None = Field(default=None, max_length=64)
 
 
 class RevocationChange(SQLModel, table=True):

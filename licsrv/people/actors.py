@@ -32,7 +32,8 @@ class Actor:
     """A known caller, and what they may do at this moment.
 
     Args:
-        name: How the audit names them: ``staff:<account>``, ``token:<name>#<end of its id>``, or ``anonymous``.
+        name: How the audit names them: ``staff:<account>``, ``token:<name>#<end of its id>``,
+            ``terminal:<uid> (<claimed name>)``, or ``anonymous``.
         permissions: What they may do now.
         account: The account that acts, or that the token belongs to; empty at the terminal.
         credential: The id of the session or the token.

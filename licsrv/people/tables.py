@@ -35,6 +35,8 @@ class Account(SQLModel, table=True):
     created_by: str = Field(max_length=100)
     disabled_at: datetime | None = None
     last_sign_in_at: datetime | None = None
+    approver_since: datetime | None = None
+    seal: str | None = Field(default=None, max_length=64)
 
 
 class RecoveryCode(SQLModel, table=True):
@@ -63,6 +65,7 @@ class StaffSession(SQLModel, table=True):
     proved_at: datetime | None = None
     address: str = Field(default="", max_length=64)
     client: str = Field(default="", max_length=200)
+    seal: str | None = Field(default=None, max_length=64)
 
 
 class ApiToken(SQLModel, table=True):
@@ -80,6 +83,7 @@ class ApiToken(SQLModel, table=True):
     expires_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    seal: str | None = Field(default=None, max_length=64)
 
 
 class SignInFailures(SQLModel, table=True):

@@ -22,6 +22,7 @@ from licsrv.platform import database_address
 
 PREFIX = "LICSRV_"
 FILE_SUFFIX = "_FILE"
+_UID_DIGITS = 10
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -273,6 +274,13 @@ def unknown_names(environ: Mapping[str, str] | None = None) -> list[str]:
     found = [name.removeprefix(PREFIX) for name in sorted(environ) if name.startswith(PREFIX)]
     unknown = [name for name in found if name.removesuffix(FILE_SUFFIX) not in known]
     return [f"{PREFIX}{name}{_suggestion(name, known)}" for name in unknown]
+
+
+def invoking_user(environ: Mapping[str, str] | None = None) -> int:
+    """Return the user id that runs this command; behind sudo, the one that called sudo."""
+    environ = os.environ if environ is None else environ  # noqa: TID251 - the one reader of the environment
+    behind = environ.get("SUDO_UID", "")
+    return int(behind) if behind.isascii() and behind.isdecimal() and len(behind) <= _UID_DIGITS else os.getuid()
 
 
 def _suggestion(name: str, known: list[str]) -> str:

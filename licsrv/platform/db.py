@@ -29,6 +29,8 @@ from sqlmodel import Session, SQLModel, create_engine
 
 from licsrv.errors import StorageError
 from licsrv.platform import database_address, logs
+from licsrv.platform import seals as seals_module
+from licsrv.platform.seals import Seals, SealsReader
 from licsrv.platform.storage_errors import translate
 
 Hook = Callable[[Session], None]
@@ -67,6 +69,11 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether there is one writer only."""
         return self.write.dialect.name == "sqlite"
+
+    def seal_with(self, seals: SealsReader) -> None:
+        """Let every session seal what it writes and check what it reads; ``seals`` is asked each time."""
+        for engine in (self.write, self.read):
+            engine.update_execution_options(**{seals_module.MEMBER: seals})
 
     def dispose(self) -> None:
         """Close every pooled connection; connections in use close when they are given back."""
@@ -123,6 +130,12 @@ def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:
         except sqlite3.Error as error:  # the library wraps no error of its listeners: busy, or no database at all
             raise OperationalError(statement, None, error) from error
     cursor.close()
+
+
+def seals_of(session: Session) -> Seals | None:
+    """Return what seals the rows of a session's database; None where nothing does, as in a tool or a test."""
+    seals: SealsReader | None = session.get_bind().get_execution_options().get(seals_module.MEMBER)
+    return seals() if seals is not None else None
 
 
 def execute(session: Session, statement: Any, parameters: Any = None) -> Any:

@@ -74,11 +74,12 @@ class Gateway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = f"{random.getrandbits(64):016x}"
+        named = _named_by_client(scope)
+        scope.setdefault("state", {}).update(request_id=request_id, client_request_id=named)
         token = REQUEST_ID.set(request_id)
         hot = self._hot.get((scope["method"], scope["path"]))
-        exchange = _Exchange(send, request_id, _SECURITY_HEADERS if hot is None else _HOT_HEADERS)
+        exchange = _Exchange(send, (request_id, named), _SECURITY_HEADERS if hot is None else _HOT_HEADERS)
         started = stopwatch()
         try:
             if hot is not None:
@@ -99,18 +100,22 @@ class Gateway:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.count_request(route, method, status, seconds)
         if status >= 400 or route not in _QUIET_ROUTES:
-            _log.info("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+            named = client_request_id_of(scope)
+            more = {"client_request_id": named} if named else {}
+            milliseconds = round(seconds * 1000, 1)
+            _log.info("request", method=method, route=route, status=status, milliseconds=milliseconds, **more)
 
 
+_ID_HEADERS = (b"x-request-id", b"x-client-request-id")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class _Exchange:
     """One answer under way: remembers its status and adds our headers to its start."""
 
-    def __init__(self, send: Send, request_id: str, headers: Headers) -> None:
+    def __init__(self, send: Send, ids: tuple[str, str], headers: Headers) -> None:
         self._send = send
-        self._request_id = request_id.encode("ascii")
+        self._ids = [(name, one.encode("ascii")) for name, one in zip(_ID_HEADERS, ids, strict=True) if one]
         self._headers = headers
         self.started = False
         self.status = 500
@@ -123,18 +128,18 @@ class _Exchange:
             headers = list(message.get("headers", ()))
             given = {name for name, _ in headers}
             headers += [pair for pair in self._headers if pair[0] not in given]
-            headers.append((b"x-request-id", self._request_id))
+            headers += self._ids
             message["headers"] = headers
         await self._send(message)
 
 
-def _request_id(scope: Scope) -> str:
+def _named_by_client(scope: Scope) -> str:
+    """Return what the client calls its request; empty where it says nothing well-formed. It never becomes our id."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text = value.decode("latin-1")
-            if _REQUEST_ID.fullmatch(text):
-                return str(text)
-    return f"{random.getrandbits(64):016x}"
+            return str(text) if _REQUEST_ID.fullmatch(text) else ""
+    return ""
 
 
 def _route_of(scope: Scope) -> str:
@@ -146,6 +151,11 @@ def _route_of(scope: Scope) -> str:
 def request_id_of(scope: Scope | Mapping[str, Any]) -> str:
     """Return the id that :class:`Gateway` gave this request."""
     return str(scope.get("state", {}).get("request_id", ""))
+
+
+def client_request_id_of(scope: Scope | Mapping[str, Any]) -> str:
+    """Return what the client called this request; empty where it did not."""
+    return str(scope.get("state", {}).get("client_request_id", ""))
 
 
 async def read_body(receive: Receive, *, limit: int = MAX_BODY_BYTES) -> bytes:

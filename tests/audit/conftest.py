@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.platform.db import Database, open_database, reading, transaction
+from licsrv.platform.seals import Sealed, SealKey, Seals
 from tests.conftest import NOW
 
 
@@ -43,3 +44,11 @@ def write(database: Database, *numbers: int) -> None:
 def verdict(database: Database, noted: audit.Mark | None = None) -> str | None:
     with reading(database) as session:
         return audit.verify(session, noted)
+
+
+KEYS = [SealKey("newest", b"n" * 32), SealKey("before", b"b" * 32)]
+
+
+def sealed(database: Database, state: Sealed = Sealed.EVERYTHING, keys: Sequence[SealKey] = KEYS) -> None:
+    """Let a database seal its rows under keys of its own."""
+    database.seal_with(lambda: Seals(keys, state))

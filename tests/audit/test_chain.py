@@ -119,7 +119,7 @@ def test_a_noted_end_finds_what_was_cut_off_or_written_anew_head_and_all(databas
 
     assert "ends at entry 3, and entry 5 was noted" in (verdict(database, noted) or "")
     write(database, 7, 8, 9)
-    assert verdict(database, noted) == "Entry 5 is another one than was noted: the chain was written anew."
+    assert verdict(database, noted) == "Entry 5 is another one than was noted: the chain was rewritten."
 
 
 def test_a_noted_end_that_is_still_in_the_chain_is_no_trouble(database: Database) -> None:

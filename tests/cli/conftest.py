@@ -24,6 +24,8 @@ from tests.conftest import ACCESS_KEY, AK, SK
 from tests.postgres_server import PostgresServer
 
 _numbers = itertools.count()
+UID = 1234
+ANN = f"terminal:{UID} (ann)"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keys_dir: Path)
         "LICSRV_MARKETPLACE_URLS": "https://first.test",
         "COLUMNS": "100",
         "LOGNAME": "ann",
+        "SUDO_UID": str(UID),
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)

@@ -10,7 +10,7 @@ import pytest
 from licsrv.people import passwords
 from licsrv.people.tables import Account, StaffSession
 from licsrv.platform.db import open_database, reading
-from tests.cli.conftest import FurnishedHouse, Run
+from tests.cli.conftest import ANN, FurnishedHouse, Run
 from tests.conftest import NOW
 
 LINK = re.compile(r"^http://127\.0\.0\.1:8000/admin/setup\?token=[A-Za-z0-9_-]{43}$", re.MULTILINE)
@@ -30,11 +30,11 @@ def test_a_person_is_added_with_a_password_shown_once(house: FurnishedHouse, lic
 
     shown = ran.document["account"]
     assert (shown["name"], shown["role"], shown["display_name"], shown["language"]) == ("ann", "support", "安娜", "en")
-    assert (shown["has_temporary_password"], shown["created_by"]) == (True, "staff:ann")
+    assert (shown["has_temporary_password"], shown["created_by"]) == (True, ANN)
     assert passwords.is_password(ran.document["password"], account(house, "ann").password)
     assert licsrv("accounts", "list", "--json").document["accounts"] == [shown]
     entry = licsrv("audit", "list", "--of", "account:ann", "--json").document["entries"][0]
-    assert (entry["action"], entry["actor"]) == ("ACCOUNT_ADDED", "staff:ann")
+    assert (entry["action"], entry["actor"]) == ("ACCOUNT_ADDED", ANN)
 
 
 def test_words_for_people(sqlite_house: FurnishedHouse, licsrv: Run) -> None:

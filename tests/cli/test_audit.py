@@ -17,7 +17,7 @@ def test_entries_are_listed_newest_first(house: FurnishedHouse, licsrv: Run) -> 
 
     assert [entry["seq"] for entry in entries] == list(range(len(entries), 0, -1))
     assert entries[0].keys() == {
-        "seq", "at", "actor", "action", "subject", "reason", "detail", "request_id", "hash",
+        "seq", "at", "actor", "action", "subject", "reason", "detail", "request_id", "client_request_id", "hash",
     }  # fmt: skip
 
 
@@ -100,6 +100,65 @@ def test_a_changed_audit_fails(house: FurnishedHouse, licsrv: Run, statement: st
 
     assert (ran.exit_code, words in ran.out) == (1, True)
     assert licsrv("audit", "verify", "--json").document["is_intact"] is False
+
+
+def test_a_rewritten_chain_is_found_until_a_person_believes_it(house: FurnishedHouse, licsrv: Run) -> None:
+    assert licsrv("init", "--json").exit_code == 0
+    with house.writing() as session:
+        session.execute(text("UPDATE audit_entries SET seal = NULL WHERE seq >= 3"))
+        session.execute(text("UPDATE audit_head SET seal = NULL"))
+
+    found = licsrv("audit", "verify")
+    checked = licsrv("doctor", "--offline")
+    unasked = licsrv("keys", "reseal", "--reason", "Compared with a backup.")
+    resealed = licsrv("keys", "reseal", "--reason", "Compared with a backup.", "--yes")
+    after = licsrv("audit", "verify")
+
+    assert (found.exit_code, "Entry 3 has no valid seal" in found.out) == (1, True)
+    assert "Entry 3 has no valid seal" in " ".join(checked.out.split())
+    assert (unasked.exit_code, resealed.exit_code, after.exit_code) == (1, 0, 0), after.out
+    entry = licsrv("audit", "list", "--action", "RESEALED", "--json").document["entries"][0]
+    assert entry["reason"] == "Compared with a backup."
+
+
+def test_a_new_seal_key_seals_and_the_one_before_verifies(house: FurnishedHouse, licsrv: Run) -> None:
+    made = licsrv("keys", "new", "seal", "--json").document["key"]
+    licsrv("licenses", "add", "PL-AFTER")
+
+    with house.writing() as session:
+        seals = [row[0] for row in session.execute(text("SELECT seal FROM audit_entries ORDER BY seq"))]
+    assert len({seal.partition(".")[0] for seal in seals}) == 2
+    assert seals[-1].startswith(made["id"])
+    assert licsrv("audit", "verify").exit_code == 0
+
+
+def test_a_database_older_than_seals_is_sealed_at_the_upgrade_and_never_by_itself_again(
+    house: FurnishedHouse, licsrv: Run, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "keys" / "seal.key").unlink()
+    with house.writing() as session:
+        session.execute(text("UPDATE audit_entries SET seal = NULL"))
+        session.execute(text("UPDATE audit_head SET seal = NULL"))
+    assert licsrv("init", "--quiet").exit_code == 0
+    assert licsrv("audit", "verify").exit_code == 0
+
+    with house.writing() as session:
+        session.execute(text("UPDATE audit_entries SET seal = NULL WHERE seq = 2"))
+    licsrv("init", "--quiet")
+
+    assert "Entry 2 has no valid seal" in licsrv("audit", "verify").out
+
+
+def test_another_seal_key_than_the_databases_is_refused_and_seals_nothing(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path
+) -> None:
+    licsrv("init", "--quiet")
+    (tmp_path / "keys" / "seal.key").unlink()
+
+    ran = licsrv("init", "--quiet")
+
+    assert (ran.exit_code, "sealed under another key" in ran.err) == (1, True)
+    assert licsrv("audit", "verify").exit_code == 1
 
 
 @pytest.mark.parametrize(

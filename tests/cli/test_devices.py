@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FurnishedHouse, Run
+from tests.cli.conftest import ANN, FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
 
 
@@ -41,7 +41,7 @@ def test_a_released_device_gives_its_place_back(house: FurnishedHouse, licsrv: R
     assert (ran.document["changed"], ran.document["places_taken"]) == (True, 1)
     assert house.license(house.codes.used).places_taken == 1
     entry = licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0]
-    assert (entry["action"], entry["actor"], entry["reason"]) == ("DEVICE_RELEASED", "staff:ann", "broken")
+    assert (entry["action"], entry["actor"], entry["reason"]) == ("DEVICE_RELEASED", ANN, "broken")
     assert "given back" in licsrv("devices", "list", house.codes.used).out
 
 
@@ -80,7 +80,7 @@ def test_a_license_file_is_written_for_a_device_and_noted(house: FurnishedHouse,
     assert house.codes.used in out.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".draft"] == []
     entry = licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0]
-    assert (entry["action"], entry["actor"], entry["reason"]) == ("LICENSE_DOWNLOADED", "staff:ann", "No network.")
+    assert (entry["action"], entry["actor"], entry["reason"]) == ("LICENSE_DOWNLOADED", ANN, "No network.")
     assert entry["detail"] == {"device": device_id, "issued": ran.document["issued_id"]}
     again = licsrv("devices", "file", house.codes.used, device_id, "--out", out, "--reason", "No network.")
     assert again.out.startswith(f"Wrote the license file of device {device_id} to ")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FurnishedHouse, Run
+from tests.cli.conftest import ANN, FurnishedHouse, Run
 
 
 def state(licsrv: Run) -> dict[str, tuple[str, str]]:
@@ -39,7 +39,7 @@ def test_a_new_key_signs_and_the_old_one_verifies(house: FurnishedHouse, licsrv:
     assert signing(licsrv, "license") == made["id"]
     assert state(licsrv)[before] == ("license", "verifying")
     entry = licsrv("audit", "list", "--of", made["id"], "--json").document["entries"][0]
-    assert (entry["action"], entry["actor"], entry["detail"]) == ("KEY_MADE", "staff:ann", {"purpose": "license"})
+    assert (entry["action"], entry["actor"], entry["detail"]) == ("KEY_MADE", ANN, {"purpose": "license"})
 
 
 def test_retiring_a_key_says_how_many_license_strings_stop_counting(house: FurnishedHouse, licsrv: Run) -> None:

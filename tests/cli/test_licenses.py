@@ -16,7 +16,7 @@ from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License
-from tests.cli.conftest import FurnishedHouse, Run
+from tests.cli.conftest import ANN, UID, FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
 
 LICENSE_MEMBERS = {
@@ -149,7 +149,7 @@ def test_a_code_sold_elsewhere_is_added_and_active(house: FurnishedHouse, licsrv
     assert (license["places"], license["amount"], license["is_test"]) == (3, 7, True)
     assert (license["source"], license["order_id"], license["customer"]) == ("manual", "4711", "ACME")
     entry = licsrv("audit", "list", "--of", "BY-HAND", "--json").document["entries"][0]
-    assert (entry["action"], entry["actor"], entry["request_id"]) == ("LICENSE_ADDED", "staff:ann", "")
+    assert (entry["action"], entry["actor"], entry["request_id"]) == ("LICENSE_ADDED", ANN, "")
 
 
 def test_a_code_is_added_once(house: FurnishedHouse, licsrv: Run) -> None:
@@ -212,9 +212,9 @@ def test_a_revoked_license_keeps_its_tombstone(house: FurnishedHouse, licsrv: Ru
 
     license = ran.document["license"]
     assert (ran.exit_code, ran.document["changed"], license["status"]) == (0, True, "REVOKED")
-    assert (license["reason"], license["revoked_by"]) == ("Charge-back", "staff:bob")
+    assert (license["reason"], license["revoked_by"]) == ("Charge-back", f"terminal:{UID} (bob)")
     page = licsrv("licenses", "show", house.codes.used)
-    assert "by staff:bob: “Charge-back”" in page.out
+    assert f"by terminal:{UID} (bob): “Charge-back”" in page.out
     assert "It may not be used: Charge-back" in page.out
     assert licsrv("audit", "verify").exit_code == 0
 

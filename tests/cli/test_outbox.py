@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import select
 
 from licsrv.outbox.tables import OutboxRow
-from tests.cli.conftest import FurnishedHouse, Run
+from tests.cli.conftest import ANN, FurnishedHouse, Run
 
 DELIVERY_MEMBERS = {
     "id", "kind", "state", "code", "ordering_key", "payload", "attempts", "created_at", "due_at", "claimed_until",
@@ -68,7 +68,7 @@ def test_a_parked_delivery_is_tried_again(house: FurnishedHouse, licsrv: Run) ->
     assert (ran.exit_code, ran.document) == (0, {"retried": [parked]})
     assert parked in ids(licsrv, "WAITING")
     entry = licsrv("audit", "list", "--action", "DELIVERY_RETRIED", "--json").document["entries"][0]
-    assert (entry["actor"], entry["detail"]["was"], entry["detail"]["row"]) == ("staff:ann", "PARKED", parked)
+    assert (entry["actor"], entry["detail"]["was"], entry["detail"]["row"]) == (ANN, "PARKED", parked)
 
 
 def test_everything_parked_is_tried_again(house: FurnishedHouse, licsrv: Run) -> None:

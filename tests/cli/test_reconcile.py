@@ -12,7 +12,7 @@ import pytest
 
 from licsrv.desk.licenses.answers import CompareAnswer
 from licsrv.desk.reconciliation.answers import RepairedAnswer
-from tests.cli.conftest import FurnishedHouse, Run
+from tests.cli.conftest import ANN, FurnishedHouse, Run
 
 DIFFERENCE_MEMBERS = {
     "id", "code", "license_id", "kind", "ours", "theirs", "explained", "found_at", "asked_at", "dismissed_at",
@@ -105,9 +105,9 @@ def test_a_difference_is_found_shown_and_repaired(house: FurnishedHouse, licsrv:
     assert RepairedAnswer.model_validate(repaired.document).model_dump(mode="json") == repaired.document
     assert repaired.document == {"repaired": [difference["id"]], "left": [], "next": None}
     assert house.license(house.codes.used).amount == 7
-    assert [row["closed_by"] for row in listed(licsrv, "--closed")] == ["staff:ann"]
+    assert [row["closed_by"] for row in listed(licsrv, "--closed")] == [ANN]
     entry = licsrv("audit", "list", "--action", "DIFFERENCE_REPAIRED", "--json").document["entries"][0]
-    assert (entry["actor"], entry["reason"]) == ("staff:ann", "seller center says so")
+    assert (entry["actor"], entry["reason"]) == (ANN, "seller center says so")
     assert licsrv("audit", "verify").exit_code == 0
 
 
@@ -126,7 +126,7 @@ def test_everything_is_repaired_but_what_the_marketplace_does_not_know(
     assert len(first.document["repaired"]) == 2
     assert [(row["code"], row["kind"]) for row in left] == [(house.codes.frozen, "UNKNOWN")]
     assert second.out == "1 of 1 repaired.\n"
-    assert house.license(house.codes.frozen).revoked_by == "staff:ann"
+    assert house.license(house.codes.frozen).revoked_by == ANN
     assert licsrv("reconcile", "repair", "--all", "--reason", "again").out == "Nothing is to be repaired.\n"
 
 

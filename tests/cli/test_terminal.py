@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -107,7 +108,16 @@ def test_the_detail_of_an_entry_is_one_line() -> None:
 
 def test_somebody_is_always_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "x\x1b" * 100)
-    assert staff.actor(None) == "staff:" + "x" * 60
-    assert staff.actor("bob") == "staff:bob"
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    own = f"terminal:{os.getuid()}"
+    assert staff.actor(None) == f"{own} ({'x' * 60})"
+    assert staff.actor("bob") == f"{own} (bob)"
     monkeypatch.setenv("LOGNAME", "\x1b")
-    assert staff.actor(None) == "staff:unknown"
+    assert staff.actor(None) == f"{own} (unknown)"
+
+
+@pytest.mark.parametrize(("behind", "is_taken"), [("1001", True), ("", False), ("-1", False), ("\uff11", False)])
+def test_behind_sudo_the_caller_is_named(monkeypatch: pytest.MonkeyPatch, behind: str, is_taken: bool) -> None:
+    monkeypatch.setenv("SUDO_UID", behind)
+
+    assert staff.actor("boss0") == f"terminal:{behind if is_taken else os.getuid()} (boss0)"

@@ -108,24 +108,31 @@ async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 @pytest.mark.parametrize("given", ["abcd1234", "A-b_c.9-" * 8, "0" * 64])
-async def test_a_well_formed_request_id_is_kept(http: httpx2.AsyncClient, given: str) -> None:
+async def test_what_the_client_calls_its_request_is_a_field_of_its_own(
+    http: httpx2.AsyncClient, given: str, log: Log
+) -> None:
     answer = await http.get("/nothing", headers={"X-Request-ID": given})
 
-    assert answer.headers.get_list("x-request-id") == [given]
-    assert answer.json()["request_id"] == given
+    assert answer.headers.get_list("x-client-request-id") == [given]
+    [ours] = answer.headers.get_list("x-request-id")
+    assert ours != given
+    assert answer.json()["request_id"] == ours
+    [line] = log.named("request")
+    assert (line["request_id"], line["client_request_id"]) == (ours, given)
 
 
 @pytest.mark.parametrize(
     "given",
     ["", "short12", "x" * 65, "with blank", "line\\nbreak", "<script>x", "h\u00f6flichkeit".encode().decode("latin-1")],
 )
-async def test_any_other_request_id_is_replaced(http: httpx2.AsyncClient, given: str) -> None:
+async def test_any_other_request_id_is_ignored(http: httpx2.AsyncClient, given: str) -> None:
     answer = await http.get("/nothing", headers=[(b"X-Request-ID", given.encode("latin-1"))])
 
     [name] = answer.headers.get_list("x-request-id")
     assert name != given
     assert len(name) == 16
     assert answer.json()["request_id"] == name
+    assert "x-client-request-id" not in answer.headers
 
 
 async def test_each_request_has_a_name_of_its_own(http: httpx2.AsyncClient) -> None:
@@ -168,7 +175,7 @@ async def test_every_answer_carries_the_security_headers(
 
 
 async def test_a_refusal_says_all_it_knows(http: httpx2.AsyncClient, metrics: Metrics) -> None:
-    answer = await http.get("/fail", params={"with": "conflict"}, headers={"X-Request-ID": "abcd1234"})
+    answer = await http.get("/fail", params={"with": "conflict"})
 
     assert answer.json() == {
         "type": "urn:licsrv:problem:conflict",
@@ -176,7 +183,7 @@ async def test_a_refusal_says_all_it_knows(http: httpx2.AsyncClient, metrics: Me
         "status": 409,
         "detail": "It is taken.",
         "code": "CONFLICT",
-        "request_id": "abcd1234",
+        "request_id": answer.headers["x-request-id"],
         "action": "Take another.",
         "parts": {"mac": "differs"},
     }
@@ -209,11 +216,11 @@ async def test_head_is_get_without_a_body(http: httpx2.AsyncClient) -> None:
 
 
 async def test_an_unexpected_error_is_logged_under_the_name_of_its_request(http: httpx2.AsyncClient, log: Log) -> None:
-    answer = await http.get("/fail", params={"with": "unexpected"}, headers={"X-Request-ID": "abcd1234"})
+    answer = await http.get("/fail", params={"with": "unexpected"})
 
     assert answer.json()["code"] == "INTERNAL_ERROR"
     [failure] = log.named("request failed")
-    assert failure["request_id"] == "abcd1234"
+    assert failure["request_id"] == answer.headers["x-request-id"]
     assert failure["path"] == "/fail"
     assert "ZeroDivisionError: the-raw-secret" in failure["exception"], "the log, and only the log, has it whole"
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
 from licsrv.cli.workplace import key_folder
 from licsrv.errors import KeyringError
-from licsrv.licensing.keyring import DEVICE_KEY_NAME, KeyRecord, Keyring, Purpose
+from licsrv.licensing.keyring import KeyRecord, Keyring, Purpose
 from licsrv.platform import moments
 from licsrv.platform.config import Settings
 
@@ -51,13 +51,13 @@ def _record(keyring: Keyring, key_id: str) -> KeyRecord:
 
 
 def _modes(settings: Settings) -> Diagnosis:
-    secrets = [*sorted(settings.keys_dir.glob("*.pem")), settings.keys_dir / DEVICE_KEY_NAME]
+    secrets = [*sorted(settings.keys_dir.glob("*.pem")), *sorted(settings.keys_dir.glob("*.key"))]
     open_ones = [path.name for path in secrets if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     if open_ones:
         return problem(
             AREA,
             f"Others on this machine may read or change {', '.join(open_ones)}.",
-            f"chmod 600 {settings.keys_dir}/*.pem {settings.keys_dir}/{DEVICE_KEY_NAME}",
+            f"chmod 600 {settings.keys_dir}/*.pem {settings.keys_dir}/*.key",
         )
     return ok(AREA, "Only the owner can read the private keys.")
 

@@ -31,6 +31,7 @@ class Entry(Body):
     reason: str
     detail: Any
     request_id: str
+    client_request_id: str | None = Field(None, description="what the caller named its request; anyone can choose it")
     hash: str | None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from licsrv import audit
 from licsrv.audit import Action
 from licsrv.audit.tables import AuditEntry, AuditHead
 from licsrv.desk.parameters import number_after
@@ -43,4 +44,6 @@ def gap(session: Session) -> str | None:
     count, sealed = session.execute(select(func.count(), func.count(col(AuditEntry.seq)))).one()
     if head is None or last is None or (head.seq, head.hash) != (last.seq, last.hash) or sealed != head.seq:
         return "Entries of the audit were taken out or cut off; `licsrv audit verify` finds the first."
+    if not audit.is_head_ours(session):
+        return "The end of the audit has no valid seal; `licsrv audit verify` finds the first entry that is not ours."
     return None if count == sealed else f"{count - sealed} entries are outside the audit's chain."

@@ -24,12 +24,15 @@ from licsrv.people.roles import Permission
 from licsrv.platform.ids import new_id
 
 _OVER = frozenset({JobState.FINISHED, JobState.REJECTED, JobState.STOPPED})
-_STAFF = "staff:"
+_CLAIM = " ("
 
 
 def person_behind(actor: Actor) -> str:
-    """Return the person behind an actor, so nobody approves their own job through a token or the terminal."""
-    return (actor.account or actor.name.removeprefix(_STAFF)).casefold()
+    """Return the person behind an actor: the account, or the user id of the terminal, whatever name it claims.
+
+    So no person approves their own job through a token, or at the terminal under another name.
+    """
+    return (actor.account or actor.name.partition(_CLAIM)[0]).casefold()
 
 
 def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
@@ -231,7 +234,7 @@ def _decided(session: Session, job_id: str, actor: Actor, cause: Cause, now: dat
     _require(job, JobState.WAITING)
     if actor.via is Via.TOKEN and not actor.account:
         raise ForbiddenError("A second person has to decide, and this token belongs to no person.")
-    if _is_maker(job, actor):
+    if _may_be_maker(job, actor):
         raise ForbiddenError(
             "The person who created a job cannot decide about it.",
             action="Ask another person who may approve bulk jobs.",
@@ -256,6 +259,12 @@ def _own(session: Session, job_id: str, actor: Actor) -> BulkJob:
 
 def _is_maker(job: BulkJob, actor: Actor) -> bool:
     return job.maker == person_behind(actor)
+
+
+def _may_be_maker(job: BulkJob, actor: Actor) -> bool:
+    """Whether the actor is the maker, or claims the maker's name at the terminal."""
+    claimed = actor.name.partition(_CLAIM)[2].removesuffix(")").casefold()
+    return job.maker in {person_behind(actor), claimed}
 
 
 def _job(session: Session, job_id: str) -> BulkJob:

@@ -17,8 +17,8 @@ from licsrv.desk.bulk.rules import Outcome
 from licsrv.licensing import changes, store
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
-from licsrv.people.actors import at_the_terminal
-from licsrv.people.roles import Permission, Role
+from licsrv.people.actors import Actor, Via
+from licsrv.people.roles import GRANTABLE, Permission, Role
 from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW, StandingClock
 from tests.desk.bulk.conftest import PATH, REASON, Shop, say, upload
@@ -134,7 +134,7 @@ async def test_two_pieces_that_are_started_at_once_see_each_other(shop: Shop) ->
     states: list[str] = []
 
     def start(job_id: str, session: Session) -> str:
-        actor = at_the_terminal("staff:ann")
+        actor = Actor("staff:ann", GRANTABLE, Via.SESSION, "ann")
         return jobs.start(session, job_id, actor=actor, approval_above=100, cause=Cause("staff:ann"), now=NOW).state
 
     def start_second() -> None:
@@ -195,7 +195,7 @@ async def test_nobody_agrees_with_themselves_by_way_of_a_token_or_the_terminal(s
     await say(ann, job["id"], "start")
     every = frozenset(Permission)
     actors = [
-        at_the_terminal("staff:Ann"),
+        at_the_terminal("terminal:0 (Ann)"),
         Actor("token:mine#1", every, Via.TOKEN, "ann", "1"),
         Actor("token:nobody's#2", every, Via.TOKEN, "", "2"),
     ]

@@ -1,0 +1,60 @@
+"""Sealing what was in the database before its rows had seals: once, by whoever upgrades it; again on demand.
+
+It happens by itself only where the folder of keys says that nothing is sealed yet: a row that is put in later by other
+means stays without a seal, and no start gives it one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.errors import KeyringError
+from licsrv.licensing.keyring import SEAL_KEY_NAME, KeyFolder
+from licsrv.platform.db import Database, reading, transaction
+from licsrv.platform.seals import Sealed
+
+# Each seals a page of rows behind a place and returns the next place; None at the end.
+_RESEALING: Sequence[tuple[Callable[[Session, int], int | None], int]] = ((audit.reseal, -1),)
+
+
+def seal_once(database: Database, folder: KeyFolder) -> bool:
+    """Seal what is there where nothing was sealed yet; return whether there was anything to do.
+
+    Raises:
+        KeyringError: The seal key cannot be read, or the database is sealed under another one.
+        StorageError: The database cannot be changed.
+    """
+    sealed = folder.seals().sealed
+    if sealed is Sealed.EVERYTHING:
+        return False
+    with reading(database) as session:
+        if not audit.is_head_ours(session):
+            raise KeyringError(
+                f"The database is sealed under another key: restore {SEAL_KEY_NAME}, copy it from the machine that was "
+                "upgraded first, or accept what is there by `licsrv keys reseal`."
+            )
+    if sealed is Sealed.NOTHING:
+        reseal(database, folder)
+    else:
+        _seal_start(database)
+        folder.note_sealed()
+    return True
+
+
+def reseal(database: Database, folder: KeyFolder) -> None:
+    """Seal every row as it is, page by page, and believe in nothing else from then on."""
+    for page, start in _RESEALING:
+        after: int | None = start
+        while after is not None:
+            with transaction(database) as session:
+                after = page(session, after)
+    folder.note_sealed()
+
+
+def _seal_start(database: Database) -> None:
+    """Seal the head of a new installation's audit, so that it cannot be put back to an empty one."""
+    with transaction(database) as session:
+        audit.reseal_head(session)
