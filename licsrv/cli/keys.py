@@ -201,7 +201,7 @@ def reseal(reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_js
     from licsrv.audit import Action, Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.errors import ConflictError
-    from licsrv.migrations import sealing
+    from licsrv.migrations import first_seals
 
     if not staff.is_asked(yes=yes) and not yes:
         raise ConflictError("Rows that other means put in are believed afterwards.", action="Say so with --yes.")
@@ -210,7 +210,7 @@ def reseal(reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_js
         with place.writing() as session:
             cause, now = Cause(staff.actor(staff_name), reason=reason), place.clock.now()
             audit.record(session, Action.RESEALED, subject="database", cause=cause, now=now)
-        sealing.reseal(place.database, place.keys)
+        first_seals.reseal(place.database, place.keys)
     if as_json:
         terminal.show_document({"is_sealed": True})
     else:

@@ -10,8 +10,6 @@ import sys
 
 import typer
 
-from licsrv.platform import config
-
 # Two characters are a whole word in Chinese: 退款.
 SHORTEST_REASON, LONGEST_REASON = 2, 500
 LONGEST_NAME = 60
@@ -20,6 +18,8 @@ _NOBODY = "unknown"
 
 def actor(name: str | None) -> str:
     """Return how the audit names the person: the user id on this machine, and the name that they say they have."""
+    from licsrv.platform import config
+
     return f"terminal:{config.invoking_user()} ({name or _account()})"
 
 

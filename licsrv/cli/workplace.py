@@ -20,7 +20,7 @@ from licsrv import audit, migrations
 from licsrv.audit import Cause
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.licensing.keyring import KeyFolder
-from licsrv.migrations import sealing
+from licsrv.migrations import first_seals
 from licsrv.platform import config, database_address
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings
@@ -131,7 +131,7 @@ def upgraded(settings: Settings) -> bool:
         with _failure_told(settings):
             is_upgraded = migrations.upgrade(database, on_wait=_say_once_that_it_waits())
             folder = key_folder(settings)
-            return (folder.ensure_seal_key() and sealing.seal_once(database, folder)) or is_upgraded
+            return (folder.ensure_seal_key() and first_seals.seal_once(database, folder)) or is_upgraded
     finally:
         database.dispose()
 
