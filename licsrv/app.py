@@ -371,7 +371,7 @@ class TestClockRequest(Body):
 
 
 class TestClockAnswer(Body):
-    """Where the clock stands."""
+    """The time by the test clock."""
 
     now: datetime
 
@@ -501,14 +501,14 @@ def _checks(runtime: Runtime) -> dict[str, Any]:
     async def keys() -> Finding:
         keyring = runtime.keyring()
         count = len(keyring.jwks()["keys"])
-        missing = await asyncio.to_thread(_missing_keys, runtime, keyring)  # told, but the others are served
+        missing = await asyncio.to_thread(_missing_keys, runtime, keyring)  # the others are served
         return Finding(count > 0, missing or f"{count} verify", {"count": count})
 
     async def outbox() -> Finding:
         depth = await asyncio.to_thread(_depth, runtime)
         age = runtime.clock.now() - depth.oldest_at if depth.oldest_at else timedelta()
         values = {"waiting": depth.waiting, "parked": depth.parked, "oldest_seconds": int(age.total_seconds())}
-        # An outbox that does not move is the marketplace's trouble or the operator's: devices are served all the same.
+        # A stuck outbox does not make this replica unready: devices are served without it.
         return Finding(True, "moving" if age < _OLDEST_GOOD else "not moving", values)
 
     writing = Writability(runtime.database, runtime.writer)

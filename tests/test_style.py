@@ -29,7 +29,7 @@ DIALECT = re.compile(
     r"|at hand|all the same)\b",
     re.IGNORECASE,
 )
-DIALECT_WORDS = {"licsrv": 195, "client_stub": 0, "docs": 65, "pages": 0}
+DIALECT_WORDS = {"licsrv": 0, "client_stub": 0, "docs": 65, "pages": 0}
 
 # A shelf has the same name in every room. Every other module name means one thing.
 SHELVES = {

@@ -88,7 +88,7 @@ def seal(session: Session) -> None:
 
 @event.listens_for(Session, "before_commit")
 def _seal_before_commit(session: Session) -> None:
-    """Seal whatever is committed, whoever commits it: no change without its entry (a savepoint's end is no commit)."""
+    """Seal the entries before every commit, so that no change lacks its entry (a savepoint's end is no commit)."""
     if not session.in_nested_transaction():
         seal(session)
 

@@ -55,8 +55,8 @@ app.command("serve", short_help="Serve until stopped.")(serve.serve)
 app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
 app.command("migrate", short_help="Bring the database to this version's schema.")(migrate.migrate)
 app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
-app.command("search", short_help="Find licenses by whatever is at hand.")(search.search)
-app.command("desk", short_help="Show what needs somebody now.")(desk.desk)
+app.command("search", short_help="Find licenses by a code, order, customer, device or string.")(search.search)
+app.command("desk", short_help="Show what needs attention now.")(desk.desk)
 for _noun in (
     licenses,
     devices,
@@ -122,7 +122,7 @@ def _fail(sentence: str) -> None:
 
 
 def _flush() -> None:
-    """Write out what is buffered; where nobody reads any more, throw it away without a word."""
+    """Write out what is buffered; discard it silently when the reader has closed the pipe."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -29,7 +29,7 @@ def create(
     path: Annotated[Path, typer.Argument(help="The new file; one that is there is never overwritten.")],
     as_json: AsJson = False,
 ) -> None:
-    """Copy the database into a new file and check the copy. The folder of the keys has to be backed up beside it."""
+    """Copy the database into a new file and check the copy. Back up the folder of the keys as well."""
     from licsrv.cli import workplace
     from licsrv.platform import config
 
@@ -56,7 +56,7 @@ def _postgres(settings: Settings, path: Path) -> Exception:
     return ConflictError(
         "PostgreSQL makes its own backups.",
         action=f"Run pg_dump --format=custom --file={path} '{workplace.place_of(settings)}', "
-        f"and back up {settings.keys_dir}/ beside it.",
+        f"and back up {settings.keys_dir}/ as well.",
     )
 
 
@@ -104,7 +104,7 @@ def _copy_checked(source: Path, draft: Path) -> None:
             closing(sqlite3.connect(draft, isolation_level=None)) as copied,
         ):
             original.backup(copied)
-            copied.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+            copied.execute("PRAGMA journal_mode=DELETE")  # one file, without a separate log
             verdict = copied.execute("PRAGMA integrity_check").fetchone()[0]
     except sqlite3.Error as error:
         raise StorageError(f"The backup failed ({error}); nothing was kept.") from error

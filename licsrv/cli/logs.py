@@ -1,4 +1,4 @@
-"""Where the log goes while a command does a server's work: beside what the command prints, never into it."""
+"""Where the log goes while a command does a server's work: to standard error, never into the command's output."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def logs_on_standard_error() -> Iterator[None]:
     """Keep what a server would log away from standard output, and the values of local variables out of it.
 
-    What structlog does where nobody tells it otherwise is meant for developers: standard output, and tracebacks with
-    every local variable, codes and keys included.
+    The defaults of structlog are meant for developers: standard output, and tracebacks with every local variable,
+    codes and keys included.
     """
     import structlog
 

@@ -218,7 +218,7 @@ def _change(
     }
     if changes or not known:
         session.add(product)
-        # The audit's subject is shorter than a product's id may be: the whole id stands in the detail.
+        # The audit's subject is shorter than a product's id may be, so the detail has the whole id.
         detail = {"product_id": product_id, **changes}
         now = place.clock.now()
         audit.record(session, Action.PRODUCT_CHANGED, subject=product_id[:64], cause=cause, detail=detail, now=now)

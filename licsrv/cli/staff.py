@@ -62,7 +62,7 @@ def is_asked(*, yes: bool) -> bool:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before a change; without a terminal nobody can be asked, and the command itself is the answer."""
+    """Ask before a change; without a terminal the command itself is the consent."""
     if is_asked(yes=yes) and not typer.confirm(question, err=True):
         print("Nothing was changed.", file=sys.stderr)
         raise typer.Exit(1)

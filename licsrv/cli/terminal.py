@@ -49,7 +49,7 @@ class Column:
         title: Its head.
         flexible: Holds sentences or names, which are folded into the room that the other columns leave.
         styled: Its values are words with a colour of their own.
-        number: Its values stand on the right.
+        number: Its values are aligned to the right.
         from_width: The width of the terminal from which it is shown.
     """
 

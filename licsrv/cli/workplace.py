@@ -149,7 +149,7 @@ def _say_once_that_it_waits() -> Callable[[], None]:
 
 @contextmanager
 def open_ready(settings: Settings) -> Iterator[Database]:
-    """Open the database if it stands at the step that this version needs.
+    """Open the database if its schema is at the step that this version needs.
 
     Raises:
         StorageError: It does not, or cannot be read.
@@ -159,7 +159,7 @@ def open_ready(settings: Settings) -> Iterator[Database]:
             raise StorageError(f"The database {place_of(settings)} is empty: {_INIT_FIRST}.")
         if step != migrations.HEAD:
             raise StorageError(
-                f"The database stands at step {step} and this version of licsrv needs step {migrations.HEAD}: "
+                f"The database is at step {step} and this version of licsrv needs step {migrations.HEAD}: "
                 "run `licsrv init`, or the version of licsrv that it belongs to."
             )
         yield database
@@ -167,7 +167,7 @@ def open_ready(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def open_reachable(settings: Settings) -> Iterator[tuple[Database, str | None]]:
-    """Open the database whatever step it stands at; nothing is made that was not there.
+    """Open the database at any step of its schema; create nothing.
 
     Raises:
         StorageError: It is missing, damaged or out of reach.

@@ -69,7 +69,7 @@ def answer_given(session: Session, call: Repeatable, *, now: datetime) -> str | 
 
 
 def take(session: Session, call: Repeatable, *, now: datetime) -> bool:
-    """Take the key in the transaction of the change; False when somebody has it: their answer counts."""
+    """Take the key in the transaction of the change; False when another call has it: that call's answer counts."""
     old = session.get(StoredAnswer, (call.actor, call.key), populate_existing=True)
     if old is not None and now - old.at >= KEPT:
         session.delete(old)

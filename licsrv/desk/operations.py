@@ -1,4 +1,4 @@
-"""What stands before every operation of the desk, in the same order and with no way around it.
+"""The checks before every operation of the desk, always all of them and in this order.
 
 1. Who calls (:mod:`licsrv.people.authentication`), CSRF included; 2. not too often; 3. with the one permission that the
 operation names, and a fresh proof of identity where it asks for one; 4. with a body that fits; 5. not a call that was
@@ -48,7 +48,7 @@ SECURITY_SCHEMES: dict[str, SecurityScheme] = {
     },
     CSRF_SCHEME: {
         "type": "apiKey", "in": "header", "name": CSRF_HEADER,
-        "description": "with the cookie on unsafe calls, besides an Origin of ours",
+        "description": "with the cookie on unsafe calls, together with this server's Origin",
     },
 }  # fmt: skip
 _OF_THE_WAY = (UnauthenticatedError, ForbiddenError, TooManyRequestsError, InvalidRequestError, ServiceUnavailableError)
@@ -57,8 +57,8 @@ Result = TypeVar("Result")
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
-class _AnsweredAlready(Exception):  # noqa: N818 - no error: somebody else was first
-    """Somebody took the key while this call was on its way here."""
+class _AnsweredAlready(Exception):  # noqa: N818 - no error: another call was first
+    """Another call took the key while this one waited."""
 
     def __init__(self, answer: str) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class AdminOperation:
         handler: ``async (call, body?) -> BaseModel | Response``.
         body: Model of the JSON body, where there is one.
         result: Model of the 200 answer; None where ``media_type`` says what it is instead.
-        refusals: What it can answer besides the refusals of all operations.
+        refusals: What it can answer in addition to the refusals of all operations.
         query: Names of its query parameters.
         most: The longest body in bytes.
         takes: Media types of a body that is no JSON; the handler reads it.
@@ -244,7 +244,7 @@ async def _given(desk: Desk, call: Repeatable, now: datetime) -> str | None:
 
 
 def json_response(answer: BaseModel) -> Response:
-    """Return an answer that nobody on the way may keep."""
+    """Return an answer that no cache may store."""
     return Response(answer.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

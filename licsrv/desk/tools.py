@@ -1,4 +1,4 @@
-"""What support works with besides the database: the keys, the terms of licenses, the way to the marketplace."""
+"""What support uses in addition to the database: the keys, the terms of licenses, the way to the marketplace."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from licsrv.licensing.devices import Terms
 from licsrv.licensing.keyring import Keyring
 
 
-async def nobody(_license_id: str) -> None:
-    """Answer a comparison where there is no marketplace.
+async def no_marketplace(_license_id: str) -> None:
+    """Refuse a comparison: there is no marketplace to ask.
 
     Raises:
         MarketplaceUnavailableError: Always.
@@ -34,7 +34,7 @@ class SupportTools:
 
     keyring: Callable[[], Keyring]
     terms: Terms
-    compare: Callable[[str], Awaitable[None]] = nobody
+    compare: Callable[[str], Awaitable[None]] = no_marketplace
     key_pair: str = ""
     clock_difference: Callable[[], timedelta | None] = lambda: None
     alive_unfreezes: bool = True

@@ -1,1 +1,1 @@
-"""Heartbeats: a device checks in and gets a signed lease; the first use of each day is told to whoever counts it."""
+"""Heartbeats: a device checks in and gets a signed lease; its first use of a day is reported where use is counted."""

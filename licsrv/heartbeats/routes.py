@@ -46,7 +46,7 @@ _JSON_HEADERS = (b"content-type", b"application/json")
 class HeartbeatRequest(Body):
     """A device checks in."""
 
-    nonce: Nonce = Field(description="the client's random, at most 64 characters; it stands in the lease")
+    nonce: Nonce = Field(description="the client's random, at most 64 characters; the lease repeats it")
     device_info: str = Field(max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU; unknown parts stay empty")
     client: ClientInfo = ClientInfo()
 

@@ -1,4 +1,4 @@
-"""What a device that checks in is told, and which day it counts for. Pure."""
+"""The terms of the lease for a device that checks in, and the day for which it counts. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from licsrv.licensing.lifecycle import SoldLicense, Status
 # A device that may not work asks again soon, so that a renewal or a reinstatement reaches it within the hour.
 RETRY_WHEN_REFUSED = timedelta(hours=1)
 
-_PLACE_GIVEN_BACK = "This device's place on the license was given back; ask for a license anew."
+_PLACE_GIVEN_BACK = "This device's place on the license was given back; request a new license."
 _LEASE_STATUS = {
     Status.EXPIRED: "EXPIRED",
     Status.FROZEN: "FROZEN",
     Status.REVOKED: "REVOKED",
     Status.RELEASED: "RELEASED",
-    # The contract has five words. A license that nobody confirmed has run out of its provisional time.
+    # The contract has five words. An unconfirmed license has run out of its provisional time.
     Status.NOT_ACTIVATED: "EXPIRED",
 }
 
@@ -48,7 +48,7 @@ class LeaseTerms(NamedTuple):
 
 
 def decide(license: SoldLicense, *, device_has_place: bool, spans: Spans, now: datetime) -> LeaseTerms:
-    """Decide what a device is told: an ordinary answer for every status, never an error."""
+    """Decide the terms of a device's lease: an ordinary answer for every status, never an error."""
     status = lifecycle.status(license, now)
     ends_at = lifecycle.end_of_use(license)
     if status is Status.ACTIVE and device_has_place:

@@ -50,14 +50,14 @@ Answer = Granted | RefusalError
 
 
 class _CheckIn(NamedTuple):
-    """A check-in that is granted: the rows behind it, what the device sent, what it is told."""
+    """A granted check-in: the rows behind it, what the device sent, and the terms of its lease."""
 
     row: Presented
     beat: Beat
     terms: LeaseTerms
 
     def told(self) -> tuple[str, datetime, str]:
-        """Return what is written of it; devices that are told the same are written by one statement."""
+        """Return what is written of it; one statement writes all devices with the same values."""
         return self.terms.status, self.terms.lease_until, self.beat.client_version
 
 
@@ -124,7 +124,7 @@ def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: dateti
 
 
 def _may_work_again(check_in: _CheckIn) -> bool:
-    """Whether a device may work that was last told today that it may not."""
+    """Whether a device may work whose last lease of today forbade it."""
     told_today = check_in.row.told_today
     return check_in.terms.may_work and told_today is not None and told_today != check_in.terms.status
 
@@ -147,7 +147,7 @@ def _reports(check_in: _CheckIn, day: date, *, is_first_of_license: bool = False
 
 
 def _write_again(session: Session, again: Sequence[_CheckIn], day: date, now: datetime) -> None:
-    """Write further check-ins: one statement for all that are told the same, mostly one for the whole batch."""
+    """Write further check-ins: one statement for all with the same answer, mostly one for the whole batch."""
     groups: dict[tuple[str, datetime, str], list[str]] = {}
     twice: list[_CheckIn] = []
     for check_in in again:

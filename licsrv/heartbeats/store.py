@@ -43,7 +43,7 @@ class Presented(NamedTuple):
     revoked_reason: str | None
     released_at: datetime | None
     told_today: str | None
-    """What the device was last told on this day; None before its first check-in."""
+    """The status in the device's last lease of this day; None before its first check-in."""
 
 
 def _unread(column: Any) -> Any:
@@ -111,7 +111,7 @@ _DELETE_LICENSE_DAYS = delete(table_of(LicenseDay)).where(
 
 
 def presented(session: Session, digests: Sequence[str], day: date) -> dict[str, Presented]:
-    """Return, by digest, what stands behind license strings."""
+    """Return, by digest, the license and the device of license strings."""
     parameters = {"digests": json.dumps(list(dict.fromkeys(digests))), "day": day}
     found = [_read(row) for row in execute(session, _PRESENTED, parameters).all()]
     return {row.digest: row for row in found}
@@ -120,18 +120,18 @@ def presented(session: Session, digests: Sequence[str], day: date) -> dict[str, 
 def seen_again(
     session: Session, device_ids: Sequence[str], *, day: date, told: Mapping[str, Any], now: datetime
 ) -> None:
-    """Note one further check-in of each of these devices, which were here today and are told the same."""
+    """Note one further check-in of devices that have checked in today and get the same answer."""
     ordered = json.dumps(sorted(device_ids))  # one order everywhere: no deadlocks
     execute(session, _SEEN_AGAIN, {"of_day": day, "of_devices": ordered, "last_at": now, **told})
 
 
 def seen_first(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Note the day's first check-in of devices; return the ids of those that nobody else noted at the same moment."""
+    """Note the day's first check-in of devices; return the ids that no other transaction noted before."""
     return add_missing(session, CheckIn, "device_id", sorted(rows, key=lambda row: str(row["device_id"])))
 
 
 def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[str]:
-    """Note that licenses are used on a day; return those for which nobody had noted it."""
+    """Note that licenses are used on a day; return those for which it was not noted yet."""
     rows = [{"license_id": license_id, "day": day} for license_id in sorted(set(license_ids))]
     return add_missing(session, LicenseDay, "license_id", rows)
 

@@ -11,12 +11,12 @@ _IS_REFUSED = text("status <> 'ACTIVE'")
 
 
 class CheckIn(SQLModel, table=True):
-    """A device's day: first and last contact, and what it was last told."""
+    """A device's day: first and last contact, and the status in its last lease."""
 
     __tablename__ = "check_ins"
     __table_args__ = (
         Index("ix_check_ins_license_day", "license_id", "day"),
-        # Of those that were told no; a device that may work costs it nothing.
+        # Refused check-ins only: a device that may work adds no entry.
         Index("ix_check_ins_refused", "day", sqlite_where=_IS_REFUSED, postgresql_where=_IS_REFUSED),
         {"sqlite_with_rowid": False},
     )

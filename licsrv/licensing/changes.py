@@ -1,6 +1,6 @@
 """Use cases that change what a license is: it is added, confirmed, extended, frozen, revoked, released.
 
-Whoever calls says by ``stated_at`` when the authority stated the fact, so that late messages change nothing.
+The caller passes in ``stated_at`` when the authority stated the fact, so that late messages change nothing.
 Each use case that finds the license as it should be already changes nothing, notes nothing and returns False.
 """
 
@@ -198,7 +198,7 @@ def change_amount(session: Session, license: License, amount: int, *, cause: Cau
 
 
 def change_grace(session: Session, license: License, until: datetime | None, *, cause: Cause, now: datetime) -> bool:
-    """Let an expired license be used until a moment all the same, or no longer (None).
+    """Let a license be used after its end until a moment, or no longer (None).
 
     It never overrides a freeze, a revocation or a release, and a renewal beyond it makes it meaningless.
 

@@ -227,7 +227,7 @@ def _bound(
     """Return what the license is signed for: what is, or will be, stored of the device.
 
     Raises:
-        InvalidRequestError: A new device tells nothing by which it could be told from others.
+        InvalidRequestError: A new device has no value that distinguishes it from others.
     """
     if admission.is_bound_anew and set(facts.values) == {Part.CPU}:
         return facts  # it keeps its place, as weakly as it had it
@@ -329,7 +329,7 @@ def release_device(
     """Give a device's place back. Doing it again changes nothing and says the same.
 
     Args:
-        given: The hashed parts of whoever asks, where they were sent: they must be the device's.
+        given: The hashed parts of the calling device, where it sent them: they must be the device's.
 
     Raises:
         DeviceMismatchError: Another device asks.

@@ -158,7 +158,7 @@ def is_shared(part: Part, value: str) -> bool:
 
 
 def _is_typed(digits: str) -> bool:
-    """Whether digits count up or down by one (9 is followed by 0), or are all the same."""
+    """Whether digits count up or down by one (9 is followed by 0), or repeat one digit."""
     steps = {(int(after) - int(before)) % 10 for before, after in pairwise(digits)}
     return len(steps) == 1 and steps <= _STEPS
 

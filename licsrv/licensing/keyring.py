@@ -235,7 +235,7 @@ class KeyFolder:
             raise KeyringError(f"There is no key {key_id}.")
         if record.is_retired:
             return record
-        # Files need no second signature, so the last key for them may go; whoever asks for one is told by the caller.
+        # Files need no second signature, so the last key for it may go; the caller checks the products that ask for it.
         if record.algorithm is Algorithm.EDDSA and not _others_sign(record, records.values(), now):
             raise KeyringError(f"{key_id} is the only key for {record.purpose}: make a new one first.")
         retired = replace(record, retired_at=now)
@@ -407,7 +407,7 @@ def _write(path: Path, content: bytes, *, new: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
         if new:
-            os.link(draft, path)  # fails where somebody else made it first: a secret is never replaced
+            os.link(draft, path)  # fails where another process made it first: a secret is never replaced
             draft.unlink()
         else:
             draft.replace(path)

@@ -135,7 +135,7 @@ class ReleaseAnswer(Body):
 
 
 class Authority(Protocol):
-    """Whoever knows the codes that this server has not seen yet."""
+    """A source that knows codes which this server has not seen yet."""
 
     async def introduce(self, code: str, *, parts: HashedParts, address: str, cause: Cause, now: datetime) -> None:
         """Make a code known here, for good or provisionally, so that :func:`service.activate` finds it.
@@ -224,7 +224,7 @@ class LicenseRoutes:
         try:
             try:
                 issued = await self.writer.run(use_case)
-            except LicenseNotFoundError:  # not known here, or not for good: whoever may know it is asked
+            except LicenseNotFoundError:  # not known here, or not for good: ask the authority
                 await self._introduce(body.code, facts, request, cause, now)
                 issued = await self.writer.run(use_case)
         except RefusalError as refusal:

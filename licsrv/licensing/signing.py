@@ -29,7 +29,7 @@ def b64(raw: bytes) -> str:
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key together with the protected header that it stands for.
+    """A private key together with the protected header of its signatures.
 
     Every check-in waits for a signature, and libsodium makes it in two thirds of the time that OpenSSL takes
     (docs/adr/0006). Both make the same bytes: Ed25519 is deterministic (RFC 8032), and the tests compare them.

@@ -64,7 +64,7 @@ _LATEST_ISSUED = (
     .order_by(_issued.id.desc())
     .limit(1)
 )
-# A locked row is read anew even where the session has seen it before: what it was without the lock may be old.
+# A locked row is read again even where the session has it: the copy from before the lock may be old.
 _ANEW = {"populate_existing": True}
 _LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update().execution_options(**_ANEW)
 _LOCKED_MANY = (
@@ -82,7 +82,7 @@ _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Dev
 
 @dataclass(frozen=True)
 class ProductRow:
-    """What the vendor says of a product, as it stands beside a license."""
+    """What the vendor says of a license's product."""
 
     name: str
     device_limit: int | None

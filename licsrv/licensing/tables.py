@@ -139,7 +139,7 @@ class IssuedLicense(SQLModel, table=True):
     """One license string or file handed out; ``digest`` is how its bearer is recognised.
 
     ``second_signature`` is kept because it cannot be made again. ``given_back_at`` set means that its device gave its
-    place back with it: it stands on the revocation list and is never handed out again.
+    place back with it: it is on the revocation list and is never handed out again.
     """
 
     __tablename__ = "issued_licenses"
@@ -172,7 +172,7 @@ class RevocationChange(SQLModel, table=True):
 
 
 class RevocationHead(SQLModel, table=True):
-    """The end of the revocation list: one row, locked by whoever adds to it."""
+    """The end of the revocation list: one row, locked while a change is added."""
 
     __tablename__ = "revocation_head"
 

@@ -81,7 +81,7 @@ class ExpireLicense:
 
 @dataclass(frozen=True, slots=True)
 class ChangeOrder:
-    """The license goes on under another order; what was bought with it stands in the order itself."""
+    """The license goes on under another order; the order itself says what was bought with it."""
 
     code: str
     order_id: str
@@ -90,7 +90,7 @@ class ChangeOrder:
 
 @dataclass(frozen=True, slots=True)
 class OpenInstance:
-    """Make a license of an order line of which nothing but its name is told; the order is asked for afterwards."""
+    """Make a license of an order line whose message has only its name; the order is asked for afterwards."""
 
     order_id: str
     order_line_id: str
@@ -99,7 +99,7 @@ class OpenInstance:
 
 @dataclass(frozen=True, slots=True)
 class OpenLicense:
-    """Make a license of an order whose facts stand in the message."""
+    """Make a license of an order whose message has all its facts."""
 
     order_id: str
     business_id: str
@@ -166,7 +166,7 @@ Command: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class OpenedInstance:
-    """A license that is open, as the marketplace's buyer is told of it."""
+    """An open license, as the marketplace shows it to the buyer."""
 
     code: str
     memo: str

@@ -122,7 +122,7 @@ def instance_of_order(session: Session, order_id: str, order_line_id: str) -> In
 def add_instance(session: Session, code: str, order_id: str, order_line_id: str, *, now: datetime) -> bool:
     """Give an order line its instance; False when the line has one already, or the code is another line's.
 
-    Whoever is second waits here for the first one's transaction, so that 32 at once make one.
+    A second call waits here for the first one's transaction, so that 32 at once make one.
     """
     row = {"code": code, "order_id": order_id, "order_line_id": order_line_id, "created_at": now}
     return bool(add_missing(session, Instance, "code", [row]))

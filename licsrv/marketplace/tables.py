@@ -1,4 +1,4 @@
-"""Columns of the marketplace room: what it told us, what we answered, and how our calls to it fare."""
+"""Columns of the marketplace room: its messages, our answers, and how our calls to it fare."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CallbackReceipt(SQLModel, table=True):
 
 
 class CallbackRecord(SQLModel, table=True):
-    """A callback as it came and as it was answered. The body of an unsigned one is not kept: anybody may send it."""
+    """A callback as it came and as it was answered. The body of an unsigned one is not kept: anyone can send it."""
 
     __tablename__ = "callback_log"
 

@@ -1,4 +1,4 @@
-"""Sealing what was in the database before its rows had seals: once, by whoever upgrades it; again on demand.
+"""Sealing what was in the database before its rows had seals: once, at the upgrade; again on demand.
 
 It happens by itself only where the folder of keys says that nothing is sealed yet: a row that is put in later by other
 means stays without a seal, and no start gives it one.

@@ -17,7 +17,7 @@ class Via(StrEnum):
     SESSION = "session"
     TOKEN = "token"  # noqa: S105 - a word, no secret
     TERMINAL = "terminal"
-    NOBODY = "nobody"
+    ANONYMOUS = "anonymous"
 
 
 class Step(StrEnum):
@@ -123,7 +123,7 @@ _PROVE = {
     "code": "Enter a new code of your authenticator app, or a recovery code.",
     "password": "Enter your password.",
 }
-ANONYMOUS = Actor("anonymous", frozenset({Permission.SIGN_IN}), Via.NOBODY)
+ANONYMOUS = Actor("anonymous", frozenset({Permission.SIGN_IN}), Via.ANONYMOUS)
 
 
 def at_the_terminal(name: str) -> Actor:

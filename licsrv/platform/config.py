@@ -1,7 +1,7 @@
 """The settings: the only reader of the environment.
 
 Every setting is an environment variable with the prefix ``LICSRV_``; ``LICSRV_<NAME>_FILE`` names a file that
-holds the value instead, for secrets. All problems are named at once, so that nobody mends them one start at a time.
+holds the value instead, for secrets. All problems are named at once, so that one start shows them all.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ class Settings(BaseModel):
     )
     callback_log_days: int = Field(400, ge=1, le=4000, description="how long signed callbacks are kept")
 
-    public_url: str = Field(
-        "", description="address under which browsers reach the support desk, where a proxy stands before it"
-    )
+    public_url: str = Field("", description="address under which browsers reach the support desk behind a proxy")
     session_idle_minutes: int = Field(30, ge=1, le=1440, description="a staff session ends after so long without use")
     session_hours: float = Field(12, ge=0.1, le=168, description="a staff session ends after so long in any case")
     step_up_minutes: float = Field(

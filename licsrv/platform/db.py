@@ -141,8 +141,8 @@ def seals_of(session: Session) -> Seals | None:
 def execute(session: Session, statement: Any, parameters: Any = None) -> Any:
     """Run a statement past the object layer, in the session's transaction.
 
-    For statements that are made once, at import, and run with parameters: building one anew for every call costs more
-    than the database does (measured, see docs/performance.md). Objects that wait to be written are written first.
+    For statements that are built once, at import, and run with parameters: building one for every call costs more than
+    the database does (measured, see docs/performance.md). Objects that wait to be written are written first.
     """
     if session.new or session.dirty or session.deleted:
         session.flush()
@@ -226,7 +226,7 @@ def is_member(column: Any, parameter: str) -> Any:
 
 
 class Unread(UserDefinedType[Any]):
-    """A column's value as the driver gives it, for whoever reads it more cheaply than column by column."""
+    """A column's value as the driver gives it, for callers that convert whole rows more cheaply."""
 
     cache_ok = True
 
@@ -311,7 +311,7 @@ def after_commit(session: Session, callback: Callable[[], None]) -> None:
 def run_after_commit(session: Session) -> None:
     """Run what :func:`after_commit` noted, in order, and forget it.
 
-    A callback that fails is logged: the transaction is on disk, so nobody may be told that it failed.
+    A callback that fails is logged: the transaction is on disk, so the caller must not get an error.
     """
     for callback in session.info.pop(AFTER_COMMIT, []):
         try:

@@ -1,4 +1,4 @@
-"""This API, described: the OpenAPI document and the page for people, made when somebody first asks for them.
+"""This API, described: the OpenAPI document and the page for people, made at the first request for them.
 
 Making them takes longer than everything else at the start of a process, and most processes are never asked.
 """

@@ -89,7 +89,7 @@ class HealthRoutes:
         raise ServiceUnavailableError(f"Not ready: {names}.", retry_after=5, checks=document)
 
     async def read_metrics(self, _: Request) -> Response:
-        """Answer ``GET /metrics``; without the database too, for then somebody looks at them."""
+        """Answer ``GET /metrics``; without the database too, because metrics matter most then."""
         try:
             async with asyncio.timeout(self.check_seconds):
                 await self.before_metrics()

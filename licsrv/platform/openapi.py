@@ -47,7 +47,7 @@ class Operation:
         handler: ``async (request, body?) -> BaseModel | Response``; an ASGI application where every microsecond counts.
         body: Model of the JSON body, where there is one.
         result: Model of the 200 answer; None where ``media_type`` says what it is instead.
-        refusals: Every refusal this operation can answer besides those of reading its body.
+        refusals: Every refusal this operation can answer, except those of reading its body.
         security: The name of the scheme that it asks for, or several sets of schemes of which one is enough.
         headers: Names of the optional request headers that it knows.
         reads_body: The handler reads the body itself, because something else comes first.
@@ -146,7 +146,7 @@ def document(
     version: str,
     security_schemes: Mapping[str, SecurityScheme] | None = None,
 ) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the operations; ``security_schemes`` are those besides the bearer's."""
+    """Return the OpenAPI 3.1 document of the operations; ``security_schemes`` come in addition to the bearer's."""
     models = sorted({m for o in operations for m in (o.body, o.result) if m} | {Problem}, key=lambda m: m.__name__)
     pairs = [(m, mode) for m in models for mode in ("validation", "serialization")]
     references, definitions = models_json_schema(pairs, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ _log = logs.logger(__name__)
 
 
 class Gateway:
-    """Outermost layer: names, times and counts each request, adds headers, turns what nobody caught into a 500.
+    """Outermost layer: names, times and counts each request, adds headers, turns uncaught errors into a 500.
 
     Args:
         app: Serves everything.

@@ -114,7 +114,7 @@ def _written(session: Session, release_id: str) -> Release:
 def withdraw(session: Session, which: Which, *, cause: Cause, now: datetime) -> Sequence[Release]:
     """Offer versions no longer; return those that were offered until now.
 
-    They are kept with the reason. What is older is offered again, but nobody is ever led back to it.
+    They are kept with the reason. Older versions are offered again, but never to clients with a newer one.
 
     Raises:
         NotFoundError: There is no such version.

@@ -1,7 +1,7 @@
 """The manifest: what is offered to a client as signed text. Pure.
 
-The client downloads from whatever address it finds there, so the address, the size and the digest of the file must be
-the vendor's word and nobody else's. ``client_stub`` reads manifests with code of its own, on purpose.
+The client downloads from the address in it, so only the vendor may state the address, the size and the digest of the
+file. ``client_stub`` reads manifests with code of its own, on purpose.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Publication:
     """A version to be published.
 
     Args:
-        minimum_version: Clients below it must take this version; None: nobody must.
+        minimum_version: Clients below it must take this version; None: no client must.
         rollout_percent: The share of devices that is offered it; can be changed later.
         published_at: Its publication date where that is not the moment of the command; one to come is waited for.
     """

@@ -36,7 +36,7 @@ class VersionQuestion(Body):
     version: Version = Field(description="the version that runs now", examples=["3.2.1"])
     channel: _Word = Field(STABLE, description="exactly as published", examples=["stable"])
     platform: _Word = Field(description="exactly as published", examples=["windows-x86_64"])
-    nonce: Nonce | None = Field(None, description="the client's random; it stands in the signed manifest")
+    nonce: Nonce | None = Field(None, description="the client's random; the signed manifest repeats it")
 
 
 class Notes(Body):

@@ -123,7 +123,7 @@ class ProductWithVersions(Protocol):
 
 
 def presented(session: Session, digest: str) -> Presented | None:
-    """Return what stands behind a license string; None where we did not issue it."""
+    """Return the license and the device of a license string; None where we did not issue it."""
     row: Presented | None = execute(session, _PRESENTED, {"digest": digest}).one_or_none()
     return row
 
@@ -173,7 +173,7 @@ def is_known(session: Session, product_id: str) -> bool:
 def candidates(session: Session, product_id: str) -> Sequence[Any]:
     """Return of every version of a product that is not withdrawn what decides whether it is offered, first come first.
 
-    Versions are mostly published in their own order, so whoever sorts them has little to do.
+    Versions are mostly published in their own order, so sorting them is cheap.
     """
     query = select(*_OF_A_CANDIDATE).where(col(Release.product_id) == product_id, col(Release.withdrawn_at).is_(None))
     return session.execute(query.order_by(col(Release.id))).all()
@@ -220,7 +220,7 @@ def product_for_update(session: Session, product_id: str) -> ReleaseProduct:
 
 
 def note_change(session: Session, product_id: str) -> None:
-    """Let whoever remembers the versions of a product read them again."""
+    """Make caches of a product's versions read them again."""
     counted = _products.c.change_number + 1
     execute(session, update(_products).where(_products.c.product_id == product_id).values(change_number=counted))
 

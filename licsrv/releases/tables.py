@@ -11,8 +11,8 @@ from sqlmodel import Field, SQLModel
 class ReleaseProduct(SQLModel, table=True):
     """How a product numbers its versions, and how long a license of it may take new ones.
 
-    ``change_number`` grows with every change of what the product's clients are offered: whoever remembers the list of
-    its versions knows by it whether the list is still the one on disk.
+    ``change_number`` grows with every change of what the product's clients are offered: a cache of the list of its
+    versions knows by it whether the list is still the one on disk.
     """
 
     __tablename__ = "release_products"
@@ -27,7 +27,7 @@ class Release(SQLModel, table=True):
     """One version of a product for one channel and platform.
 
     ``version_key`` is the version in the one spelling of its scheme (1.0 and 1.0.0 are the same version of PEP 440), so
-    that nobody can publish the same version twice.
+    that the same version cannot be published twice.
     """
 
     __tablename__ = "releases"

@@ -48,7 +48,7 @@ def test_another_version_s_database_is_not_touched(house: FurnishedHouse, licsrv
 
     ran = licsrv("licenses", "list")
 
-    assert (ran.exit_code, ran.err.startswith("licsrv: The database stands at step 9999 and")) == (1, True)
+    assert (ran.exit_code, ran.err.startswith("licsrv: The database is at step 9999 and")) == (1, True)
 
 
 def test_a_damaged_database_is_told_in_one_sentence(

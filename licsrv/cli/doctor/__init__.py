@@ -41,7 +41,7 @@ def doctor(
 
 
 def examine(*, offline: bool, signed: bool = False) -> list[Diagnosis]:
-    """Make every check; with wrong settings only those of the settings, because the others stand on them."""
+    """Make every check; with wrong settings only those of the settings, because the others need them."""
     from licsrv.cli.doctor import database_check, key_pair_check, keys_check, marketplace_check, settings_check
     from licsrv.platform.clock import Clock
 

@@ -197,7 +197,7 @@ def _gate(session: Session, settings: Settings, now: datetime) -> Iterator[Diagn
 
 
 def _second_signature(session: Session, settings: Settings, now: datetime) -> Iterator[Diagnosis]:
-    """Look for the key that a product's license files need; a folder that cannot be read is told with the keys."""
+    """Look for the key that a product's license files need; the checks of the keys report an unreadable folder."""
     products = licenses.products_with_second_signature(session)
     if not products:
         return

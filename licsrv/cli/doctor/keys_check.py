@@ -1,4 +1,4 @@
-"""Can the keys be read, by us and by nobody else, and are they young enough?"""
+"""Can licsrv read the keys, are they closed to other users, and are they young enough?"""
 
 from __future__ import annotations
 

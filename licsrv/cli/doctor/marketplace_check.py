@@ -27,7 +27,7 @@ CLOCK_OFF, CLOCK_WRONG = timedelta(seconds=60), timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Answer:
-    """What a host said to somebody without a key pair."""
+    """What a host answered to a call without a signature."""
 
     status: int
     date: str | None
@@ -42,7 +42,7 @@ def check(urls: Sequence[str], *, clock: Callable[[], datetime], time_limit: tim
     def look(url: str) -> None:
         answers[url] = list(_host(url, clock, time_limit))
 
-    # Threads that nobody has to wait for: looking up a name cannot be interrupted.
+    # Daemon threads do not delay the exit: looking up a name cannot be interrupted.
     threads = [threading.Thread(target=look, args=(url,), daemon=True) for url in urls]
     for thread in threads:
         thread.start()

@@ -51,7 +51,7 @@ def _missing(settings: Settings) -> Iterator[Diagnosis]:
 def _tests_only(settings: Settings) -> Iterator[Diagnosis]:
     if settings.allow_test_clock:
         level = warning if settings.host in LOOPBACK else problem
-        yield level(AREA, "The test clock is on: whoever reaches the server can move time.",
+        yield level(AREA, "The test clock is on: every client that reaches the server can move time.",
                     "Take LICSRV_ALLOW_TEST_CLOCK away.")  # fmt: skip
     if settings.allow_insecure_marketplace:
         yield warning(

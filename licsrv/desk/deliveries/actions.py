@@ -32,7 +32,7 @@ def retry(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool
 
 
 def drop(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool:
-    """Give a delivery up for good: the marketplace is never told. False when it was given up already.
+    """Give a delivery up: it is never sent to the marketplace. False when it was given up before.
 
     Raises:
         NotFoundError: There is none.

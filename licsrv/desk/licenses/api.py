@@ -55,7 +55,7 @@ _KEY_SECONDS = 60
 
 
 class SearchRequest(Body):
-    """Whatever support has in hand; in a body, because a fingerprint must not stand in an address."""
+    """What to search for; in a body, because addresses are logged and a fingerprint must not be."""
 
     text: str = Field(
         min_length=1,
@@ -75,7 +75,7 @@ class FileForDeviceRequest(Reasoned):
     """A license file is wanted for a device."""
 
     device_info: str | None = Field(
-        None, max_length=fingerprints.MAX_BYTES, description="what the device says of itself, where it is at hand"
+        None, max_length=fingerprints.MAX_BYTES, description="the device's own description, where known"
     )
 
 
@@ -83,7 +83,7 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations with the permissions that they ask for."""
     return (
         AdminOperation(
-            "POST", "/admin/api/search", "Find licenses by whatever is at hand", _READ, find,
+            "POST", "/admin/api/search", "Find licenses by a code, order, customer, device or string", _READ, find,
             body=SearchRequest, result=SearchAnswer, most=_LONGEST_SEARCH,
         ),
         AdminOperation(

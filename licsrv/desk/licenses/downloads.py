@@ -35,7 +35,7 @@ def license_file(
     """Issue a license file for a device that holds a place.
 
     Args:
-        device_info: What the device says of itself, where it is at hand; else what it was handed out before says it.
+        device_info: The device's own description; without it, the hashes of the device's earlier license are used.
 
     Raises:
         LicenseNotFoundError: There is no such license.

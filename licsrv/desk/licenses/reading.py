@@ -57,7 +57,7 @@ class Presented:
     """Something that looks like a license or a lease.
 
     Args:
-        text: As it was handed out, as far as that can be told.
+        text: In the form in which it was handed out, as far as it can be restored.
         claims: Empty where they cannot be read.
     """
 

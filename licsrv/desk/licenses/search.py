@@ -107,7 +107,7 @@ def _by_fingerprint(session: Session, text: str, keyring: Keyring, found: _Found
 def _judge(session: Session, presented: Presented, keyring: Keyring, view: View) -> SearchAnswer:
     """Say of something presented whether we issued it, to whom, and whether it counts now.
 
-    1. A key of ours signed it. 2. That key is not retired. 3. It is as it was handed out. 4. Nobody gave it back.
+    1. A key of ours signed it. 2. That key is not retired. 3. It is as it was handed out. 4. It was not given back.
     5. The license may be used. 6. The device holds a place.
     """
     key = reading.signer_of(presented, keyring.records)

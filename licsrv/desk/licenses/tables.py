@@ -11,7 +11,7 @@ LONGEST_NOTE = 2000
 
 
 class LicenseNote(SQLModel, table=True):
-    """What somebody noted about a license."""
+    """A note of a staff member about a license."""
 
     __tablename__ = "license_notes"
 

@@ -115,7 +115,7 @@ class Secret(Body):
 
 
 class RecoveryCodes(Body):
-    """Codes that stand in for the second factor, each once; they are shown this one time."""
+    """Codes that replace the second factor, each once; they are shown this one time."""
 
     recovery_codes: list[str]
 
@@ -336,7 +336,7 @@ async def _with_cookie(call: Call, opened: Opened) -> Response:
 
 async def _who(desk: Desk, token: str, now: datetime) -> WhoAmI:
     known = await authentication.known_session(token, desk, now=now)
-    if known is None:  # ended by somebody else at this very moment
+    if known is None:  # ended by another call at the same moment
         raise authentication.not_signed_in()
     actor = known.actor()
     return WhoAmI(

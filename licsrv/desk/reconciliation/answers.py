@@ -75,7 +75,7 @@ class RunShown(Body):
 
 
 class StandAnswer(Body):
-    """How the comparison with the marketplace stands; of the runs the latest five."""
+    """The status of the comparison with the marketplace, with the latest five runs."""
 
     is_configured: bool = Field(description="whether there is a key pair to ask the marketplace with")
     under_way: RunShown | None

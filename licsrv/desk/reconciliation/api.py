@@ -1,4 +1,4 @@
-"""``/admin/api/reconciliation``: how the comparison with the marketplace stands, what differs, and settling it."""
+"""``/admin/api/reconciliation``: the status of the comparison with the marketplace, its differences, and repairs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from licsrv.people.roles import Permission
 from licsrv.platform import paging
 
 MOST = 500
-"""How many differences one call repairs: it shall be answered while somebody waits."""
+"""How many differences one call repairs: a person waits for the answer."""
 _PATH = "/admin/api/reconciliation"
 DifferenceId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,23}$")]
 
@@ -53,7 +53,7 @@ def operations() -> Sequence[AdminOperation]:
     listing = ("kind", "license", "state", *paging.PARAMETERS)
     return (
         AdminOperation(
-            "GET", _PATH, "Show how the comparison with the marketplace stands", read, show, result=StandAnswer
+            "GET", _PATH, "Show the status of the comparison with the marketplace", read, show, result=StandAnswer
         ),
         AdminOperation(
             "GET", f"{_PATH}/runs", "List comparisons", read, list_runs, result=RunList, query=paging.PARAMETERS

@@ -93,7 +93,7 @@ def _write_csv(file: IO[bytes], sheet: Sheet) -> None:
 
 
 def _write_xlsx(file: IO[bytes], sheet: Sheet) -> None:
-    # Loaded by who asks for such a file, and by nobody else: it takes longer than a small report.
+    # Imported lazily: loading it takes longer than a small report.
     xlsxwriter = importlib.import_module("xlsxwriter")
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "in_memory": False}
     with xlsxwriter.Workbook(file, options) as book:
@@ -132,7 +132,7 @@ async def download(
 
 
 def _spool(database: Database, make: Callable[[Session], Sheet], form: Format) -> IO[bytes]:
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SMALL)  # noqa: SIM115 - whoever sends it closes it
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SMALL)  # noqa: SIM115 - the sender closes it
     try:
         with reading(database) as session:
             write(file, make(session), form)

@@ -73,7 +73,7 @@ def refusals_rows(session: Session, question: Question) -> Iterator[Any]:
 
 
 def _refusals(question: Question) -> Any:
-    """Return both kinds: who was given no license, and who checked in and was told that it may not work.
+    """Return both kinds: refused requests for a license, and check-ins with a lease that forbids use.
 
     The first are kept by UTC days, so at the edges of a day the two kinds may be a day apart.
     """

@@ -21,7 +21,7 @@ _SUCCESS = "000000"
 
 
 def ending(session: Session, *, after: datetime, before: datetime, limit: int) -> Sequence[License]:
-    """Return licenses that end in a span and that nobody has revoked, the first to end first."""
+    """Return licenses that end in a span and are not revoked, the first to end first."""
     query = select(License).where(
         col(License.released_at).is_(None),
         col(License.expires_at) >= after,

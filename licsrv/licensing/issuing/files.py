@@ -7,10 +7,10 @@
     base64 of a JWS in general JSON serialization (RFC 7515 §7.2.1), 64 characters a line
     -----END LICENSE-----
 
-The comments are bound to the signed claims by ``txt``, their digest, and nobody reads facts from them. The first
+``txt``, the digest of the comments, binds them to the signed claims; no program reads facts from them. The first
 signature is EdDSA (RFC 8037). An optional second one is ML-DSA-65 (FIPS 204, named as in draft-ietf-cose-dilithium):
-its digest stands in the protected header of the first, so that nobody can take it away unnoticed. ``client_stub`` and
-the tests read files with code of their own on purpose (three witnesses). Where a file is kept is not known here.
+the protected header of the first holds its digest, so that its removal is noticed. ``client_stub`` and the tests read
+files with code of their own on purpose (three witnesses). Where a file is kept is not known here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _NO_END = "without an end / 永久有效"
 
 @dataclass(frozen=True)
 class FileDetails:
-    """What a file says that a string has no room for; ``device_name`` stands in its comments only."""
+    """What a file says that a string has no room for; ``device_name`` is in its comments only."""
 
     order_id: str = ""
     file_name: str | None = None

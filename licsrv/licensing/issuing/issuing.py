@@ -1,7 +1,7 @@
 """Issuing: a license for a device is written down first, then handed out, as a string or as a file.
 
 What is stored are the claims without the salt of the device's hashes: the salt is worked out from the device secret
-and the license's id, so a stolen database does not let anybody try out MAC addresses.
+and the license's id, so a stolen database alone does not suffice to try out MAC addresses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from licsrv.platform.ids import new_id
 
 STRING = "string"
 FILE = "file"
-_SALT_OF = "salt_of"  # stands with what is kept of a file, never in what is signed
+_SALT_OF = "salt_of"  # part of what is kept of a file, never of what is signed
 _OF_ONE_ISSUE = frozenset({"jti", "iat", "nbf", "dev", "txt"})  # differ between two licenses that say the same
 
 
@@ -54,7 +54,7 @@ class Issued:
 
 
 class IssuableLicense(SoldLicense, Protocol):
-    """The facts of a license that stand in its string; a table row and a plain row both have them."""
+    """The facts of a license that its string contains; a table row and a plain row both have them."""
 
     @property
     def id(self) -> str:

@@ -43,7 +43,7 @@ def device_claim(facts: DeviceFacts, *, salt: bytes, most: int) -> dict[str, Any
 
 @dataclass(frozen=True)
 class LicenseTerms:
-    """What a license says besides the device; ``maintenance_until`` is the last release date that it covers."""
+    """What a license says, without the device; ``maintenance_until`` is the last release date that it covers."""
 
     issuer: str
     issued_id: str

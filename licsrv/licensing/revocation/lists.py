@@ -52,7 +52,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Edition:
-    """Which list: its number, the number of the list that it continues (0: it stands alone), and its date."""
+    """Which list: its number, the number of the list that it continues (0: it is whole), and its date."""
 
     issuer: str
     number: int
@@ -75,7 +75,7 @@ def _entry(kind: str, name: str) -> str:
 
 
 def issued_at(changed_at: datetime | None, now: datetime) -> datetime:
-    """Return the date of the list that stands at ``now``: its last change, or the beginning of this day (UTC).
+    """Return the date of the list as of ``now``: its last change, or the beginning of this day (UTC).
 
     So all replicas give the same bytes under one ETag, and a list that does not change is never dated long ago.
     """
@@ -105,7 +105,7 @@ def difference(changes: Iterable[Change]) -> Difference:
 def current(changes: Iterable[Change]) -> Difference:
     """Return the whole list, without what ended so long ago that no verifier accepts it anyway.
 
-    A whole list stands alone, so it takes nothing away.
+    A whole list continues no other, so it removes nothing.
     """
     listed: dict[str, bool] = {}
     for _, entry, action, is_over in changes:

@@ -1,6 +1,6 @@
-"""The entrance for whoever wants the revocation list: devices every day, and sites that carry it on as a file.
+"""The entrance for the revocation list: devices fetch it every day, and sites carry it on as a file.
 
-Anybody may have it: an entry says nothing to who does not hold the license. The texts of the present list are kept in
+It needs no authentication: an entry means nothing without the license. The texts of the present list are kept in
 memory, as every device asks for one of a few.
 """
 
@@ -58,7 +58,7 @@ class RevocationRoutes:
                 "GET", PATH, "Get the signed revocation list, or what changed since a number of it", "licenses",
                 self.revocations, media_type=MEDIA_TYPE, query=("since",),
                 refusals=(InvalidRequestError, ServiceUnavailableError),
-                responses={"200": "JWS compact serialization; whoever sends its ETag gets 304 until it changes"},
+                responses={"200": "JWS compact serialization; a request with its ETag gets 304 until it changes"},
             ),
         )  # fmt: skip
 
@@ -97,7 +97,7 @@ class RevocationRoutes:
         return text
 
     def _make(self, key: SigningKey, since: int) -> tuple[Edition, _Text]:
-        """Make the text of the list as it stands at this moment, which may be later than it was asked for."""
+        """Make the text of the present list, which may have more changes than the list that was asked for."""
         with reading(self._database) as session:
             head = store.head(session)
             edition = store.edition(head, since=since, issuer=self._issuer, now=self._clock.now())

@@ -1,8 +1,8 @@
 """The revocation list in the database: written in the transaction of the change, read for its signed text.
 
-Whoever adds to the list locks its head until the commit, after every other lock and before the audit's. So numbers
-have no gaps, and a list that somebody holds never lacks a change with a lower number. What the list says of a change
-and how it is signed is decided in ``revocations``.
+Adding to the list locks its head until the commit, after every other lock and before the audit's. So numbers have no
+gaps, and a published list never lacks a change with a lower number. ``lists`` decides what the list says of a change
+and how it is signed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ LEAP = 1_000_000
 
 @dataclass(frozen=True)
 class Head:
-    """Where the list stands: the number of its last change, and when that was."""
+    """The end of the list: the number of its last change, and when that was."""
 
     number: int
     changed_at: datetime | None
@@ -145,7 +145,7 @@ def is_listed(session: Session, entry: str) -> bool:
 
 
 def head(session: Session) -> Head:
-    """Return where the list stands."""
+    """Return the end of the list."""
     row = execute(session, _HEAD).one()
     return Head(row.number, row.changed_at)
 

@@ -1,6 +1,6 @@
 """The use case of callbacks: a verified message of any product line is carried out once, whatever happens.
 
-This is the envelope: replay, reading, answering, logging. What a command changes stands in ``carrying_out``.
+This is the envelope: replay, reading, answering, logging. ``carrying_out`` holds what a command changes.
 
 The marketplace sends a message up to 60 times, on any replica, in any order (protocol/authorization-code.md §5.7).
 The end state and the answer are those of one delivery:

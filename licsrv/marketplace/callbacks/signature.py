@@ -86,7 +86,7 @@ def key_digest(access_key: str) -> str:
 
 
 def canonical_form(body: bytes) -> bytes | None:
-    """Write a JSON object anew as Huawei's sample does (§6.3); ``None`` when the body does not parse strictly.
+    """Rewrite a JSON object as Huawei's sample does (§6.3); ``None`` when the body does not parse strictly.
 
     Members of the top level sorted by UTF-16 code unit (Java's order), those that are null left out, no blanks,
     non-ASCII and ``/`` as they are. Nested objects keep their order. Numbers and control characters may be spelled
@@ -122,7 +122,7 @@ def _nonce(nonce: str | None) -> str:
 
 
 def _signing_key(body: bytes, salt: str, signature: str, access_keys: Sequence[str]) -> str | None:
-    # An empty key would sign for everybody; a setting like "key-1," must not open the door.
+    # Any caller can sign with an empty key, and a setting like "key-1," has one: leave it out.
     keys = [key for key in access_keys if key]
     found = _matching(body, salt, signature, keys)
     if found is None and (canonical := canonical_form(body)) is not None:

@@ -49,7 +49,7 @@ _log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Issuer:
-    """What issuing takes besides the license: the settings, and the keys as they are now."""
+    """What issuing needs in addition to the license: the settings, and the present keys."""
 
     terms: Terms
     keyring: Callable[[], Keyring]
@@ -93,7 +93,7 @@ def apply(session: Session, command: ApplyForLicense, issuer: Issuer, *, cause: 
 def issue_waiting(session: Session, license: License, issuer: Issuer, *, cause: Cause, now: datetime) -> None:
     """Issue what was applied for before the license was confirmed.
 
-    One that cannot be issued waits no longer: a repeated callback tries it anew and says why not.
+    One that cannot be issued waits no longer: a repeated callback tries it again and answers the reason.
     """
     for application in store.waiting_applications(session, license.code):
         sealed, application.sealed = application.sealed, ""

@@ -1,8 +1,8 @@
 """Use cases of licenses that the marketplace orders from us: they are opened, and become what their order says.
 
 An order line has one license (online-license-and-sdk.md §3.1), whatever arrives how often and on which replica: a
-unique constraint decides. A new instance is told by name only, so its order is asked for through the outbox; until the
-answer is there no device may use it.
+unique constraint decides. The message of a new instance has only names, so its order is asked for through the outbox;
+until the answer is there no device may use it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _instance(
 
 
 def open_license(session: Session, command: OpenLicense, *, cause: Cause, now: datetime) -> Outcome:
-    """Open a license whose facts stand in the message; the second time they stay as they are (§7.1)."""
+    """Open a license whose facts are in the message; the second time they stay as they are (§7.1)."""
     line = OpenInstance(command.order_id, "", command.business_id)
     instance = _instance(session, line, origin=LICENSE_V1, cause=cause, now=now)
     purchase = Purchase(
@@ -216,7 +216,7 @@ def _purchase(license: License, order: Order) -> Purchase:
 def _change(
     session: Session, license: License, order: Order, *, asked_at: datetime, cause: Cause, now: datetime
 ) -> None:
-    # An answer says what held after that order: one that is told late must not undo what a later order bought.
+    # An answer says what held after that order: a late one must not undo what a later order bought.
     is_latest = not _is_older(order, store.latest_order_placed_at(session, license.id))
     if order.product_id and is_latest:
         changes.change_product(session, license, order.product_id, cause=cause, now=now)

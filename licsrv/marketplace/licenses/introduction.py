@@ -284,7 +284,7 @@ async def activate_or_adopt(api: GuardedOpenApi, code: str, time_limit: timedelt
 
 
 def refusal_of(error: MarketplaceRefusedError) -> RefusalError:
-    """Return what a person is told when the marketplace refuses a code for good (protocol §3.1)."""
+    """Return the refusal that a person sees when the marketplace refuses a code for good (protocol §3.1)."""
     if error.error_code == open_api_codes.NOT_RECEIVED:
         return LicenseNotReceivedError(
             "The code has not been received at the marketplace yet.",

@@ -4,7 +4,7 @@
 a success into an error of ``licsrv.errors``. It does not repeat a call later (the outbox does) and keeps no state but
 the last difference between the marketplace's clock and ours. The secret key, signatures and bodies are never logged.
 
-The certificate check is httpx2's strict default; whoever builds the ``AsyncClient`` must not weaken it (§2.1).
+The certificate check is httpx2's strict default; the caller that builds the ``AsyncClient`` must not weaken it (§2.1).
 """
 
 from __future__ import annotations

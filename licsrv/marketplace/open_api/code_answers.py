@@ -1,7 +1,7 @@
 """What the license calls of the open API are asked with and answer, as values (protocol §2.2 to §2.4).
 
 Pure and tolerant: large parts of these answers are documented nowhere (GAP, §11), so whatever is missing or odd
-becomes ``None`` (or ``UNKNOWN``), the answer is kept raw beside it, and nothing here raises for an answer.
+becomes ``None`` (or ``UNKNOWN``), the raw answer is kept as well, and nothing here raises for an answer.
 """
 
 from __future__ import annotations

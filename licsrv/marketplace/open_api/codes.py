@@ -101,7 +101,7 @@ def check(envelope: Envelope, *, http_status: int) -> None:
     Raises:
         MarketplaceRefusedError: A documented no.
         MarketplaceAuthenticationError: The key pair is not accepted, or is locked.
-        MarketplaceUnansweredError: An internal error, a gateway failure, or a code that nobody documents.
+        MarketplaceUnansweredError: An internal error, a gateway failure, or an undocumented code.
     """
     code, meaning = envelope.error_code, family_of(envelope.error_code)
     if meaning in _SUCCESSES:

@@ -29,7 +29,7 @@ _CAUSE = Cause("marketplace")
 
 @dataclass(frozen=True)
 class Entered:
-    """The call may be made; its end has to be told to :func:`leave`."""
+    """The call may be made; :func:`leave` has to follow its end."""
 
     call_id: str
 

@@ -1,5 +1,6 @@
-"""Asking the marketplace about licenses: politely, a few at once, and telling a silent license from a silent shop.
+"""Asking the marketplace about licenses at a bounded rate, a few at once.
 
+It distinguishes "no answer for this license" from "marketplace down".
 It writes nothing: what was said goes to ``reconciliation_runs``.
 """
 
@@ -54,7 +55,7 @@ class Pace:
         """Wait for one's turn."""
         async with self._turn:
             now = self._clock.now()
-            # A clock that is put back must not make anybody wait for hours.
+            # A clock that is put back must not stop the questions for hours.
             left = min(self._next_at - now, self._step) if self._next_at is not None else timedelta()
             if left > timedelta():
                 await self._sleep(left)
@@ -78,7 +79,7 @@ class Asked:
 
 @dataclass
 class _Round:
-    """Questions asked once each; it ends early where the way is closed or nobody seems to be there."""
+    """Questions asked once each; it ends early where calls are paused or the marketplace seems to be down."""
 
     waiting: list[Question]
     is_patient: bool
@@ -196,7 +197,7 @@ class Inquiry:
         except MarketplacePausedError as error:
             round.closed, round.until = error.message, error.until
         except MarketplaceAuthenticationError as error:
-            # The gate knows how often this happened, and says so to whoever comes next.
+            # The gate counts these failures; the next call gets its longer pause.
             round.closed, round.until = error.message, self._clock.now() + gate.pause(1, locked=error.locked)
         except MarketplaceError as error:
             round.silent[question.license_id] = error.message

@@ -47,7 +47,7 @@ _COMPARE_AGAIN = "Compare the license with the marketplace again, then decide."
 
 @dataclass(frozen=True)
 class Summary:
-    """How the reconciliation stands: the newest runs first, and the open differences of each kind."""
+    """The status of the reconciliation: the newest runs first, and the open differences of each kind."""
 
     runs: Sequence[ReconciliationRun]
     open: Mapping[str, int]
@@ -70,7 +70,7 @@ class Repairs:
 
 
 def require_key_pair(*, is_configured: bool) -> None:
-    """Refuse to begin what nobody would work on.
+    """Refuse a run that no replica could work on.
 
     Raises:
         ConflictError: There is no key pair to ask the marketplace with.
@@ -82,7 +82,7 @@ def require_key_pair(*, is_configured: bool) -> None:
 
 
 def summary(session: Session, *, runs: int = 10) -> Summary:
-    """Say how the reconciliation stands."""
+    """Return the status of the reconciliation."""
     return Summary(differences.runs(session, runs), differences.count_open(session))
 
 

@@ -1,7 +1,7 @@
-"""Where the marketplace's word on a license and our own differ, told in sentences. Pure.
+"""Where the marketplace's word on a license and our own differ, in sentences. Pure.
 
 What the marketplace does not state is not compared, and what it states is compared as ``answers`` would take it over:
-``status`` decides where it and the expiry disagree. A revocation by the vendor's staff is nobody's business but ours,
+``status`` decides where it and the expiry disagree. The marketplace does not know a revocation by the vendor's staff,
 so a license is compared as if it were not revoked.
 """
 
@@ -21,9 +21,9 @@ from licsrv.marketplace.open_api.code_answers import CodeState, ReportedStatus
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
 
 CLOCKS = timedelta(minutes=15)
-"""How far two clocks may lie apart: beyond it the marketplace accepts no signature of ours."""
+"""How far two clocks may differ: beyond it the marketplace accepts no signature of ours."""
 WORKED_OUT = timedelta(days=2)
-"""How far an end may lie beside one that had to be worked out from the length of a period (online §5.3, INFER)."""
+"""How far an end may differ from one that was computed from the length of a period (online §5.3, INFER)."""
 
 NOT_ACTIVATED, NOT_RECEIVED = "NOT_ACTIVATED", "NOT_RECEIVED"
 _SAME_SECOND = timedelta(seconds=1)
@@ -72,7 +72,7 @@ class Word:
 
     Args:
         status: ALIVE, EXPIRED, RELEASED, UNKNOWN (a word that we do not know), NOT_ACTIVATED or NOT_RECEIVED.
-        tolerance: How far the end may lie beside it and still be the same.
+        tolerance: How far two ends may differ and still be the same.
     """
 
     status: str = ""
@@ -194,7 +194,7 @@ _STATUS_SENTENCES: Mapping[tuple[Status, str] | str, str] = {
 
 
 def _end_counts(ours: Ours, word: Word, now: datetime) -> bool:
-    """Whether the end that is stated can be meant: not where the status beside it says otherwise.
+    """Whether the stated end counts: not where the status in the same answer contradicts it.
 
     A code that is frozen reads as EXPIRED while its end may still be to come.
     """

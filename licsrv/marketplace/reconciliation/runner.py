@@ -87,7 +87,7 @@ class Reconciler:
         self._work: asyncio.Task[None] | None = None
 
     async def tick(self) -> None:
-        """Start the night's run when its hour has come, and go on with a run that nobody works on; then return.
+        """Start the night's run when its hour has come, and go on with a run that has no worker; then return.
 
         A job of the scheduler, safe on every replica: the work goes on in the background.
         """
@@ -122,7 +122,7 @@ class Reconciler:
             return run
 
     async def compare(self, license_id: str) -> None:
-        """Compare one license now; what is found stands with the license afterwards.
+        """Compare one license now, and keep the result with the license.
 
         Raises:
             MarketplaceUnavailableError: The marketplace cannot be asked, or does not answer.
@@ -170,7 +170,7 @@ class Reconciler:
             _log.exception("comparison with the marketplace failed; going on later")
 
     async def work(self, progress: Callable[[ReconciliationRun], None] | None = None) -> bool:
-        """Work on the run that is under way until it is over, has to wait, or is somebody else's; whether it was ours.
+        """Work on the present run until it is over, has to wait or belongs to another replica; whether it was ours.
 
         Args:
             progress: Called after each page.

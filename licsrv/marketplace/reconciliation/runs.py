@@ -1,8 +1,8 @@
 """Use cases of a reconciliation's run: it is started, worked on under a lease, and ended.
 
 One run is under way at a time over all replicas, and one replica works on it; a unique index and a lease in the
-database decide which. A page of licenses is compared in one transaction together with the cursor's move, so whoever
-goes on after a crash asks about that page again and finds nothing twice.
+database decide which. A page of licenses is compared in one transaction together with the cursor's move, so after a
+crash the next replica asks about that page again and finds nothing twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from licsrv.platform.ids import new_id
 
 PAGE = 50
 PATIENCE = timedelta(hours=12)
-"""A run whose questions nobody has answered for so long is given up."""
+"""A run without an answer for so long is given up."""
 KEPT = timedelta(days=400)
 _ENDED_BY_SCENES = frozenset({"EXPIRY", "RELEASE", UNDONE})
 _WITHOUT_VALUES = frozenset({rules.Kind.UNKNOWN, rules.Kind.UNANSWERED})
@@ -35,7 +35,7 @@ _NOTE, _EXPLAINED = 500, 255
 
 
 class RunState(StrEnum):
-    """Where a run stands. STOPPED by a person; FAILED because the marketplace did not answer for too long."""
+    """The state of a run. STOPPED by a person; FAILED because the marketplace did not answer for too long."""
 
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
@@ -92,7 +92,7 @@ def start(
 
 
 def stop(session: Session, *, cause: Cause, now: datetime) -> ReconciliationRun | None:
-    """End the run that is under way; whoever works on it notices at the end of its page. None when there is none."""
+    """End the run that is under way; its worker notices at the end of its page. None when there is none."""
     run = store.run_for_update(session)
     if run is None:
         return None
@@ -103,7 +103,7 @@ def stop(session: Session, *, cause: Cause, now: datetime) -> ReconciliationRun 
 
 
 def claim(session: Session, *, owner: str, lease: timedelta, now: datetime) -> str | None:
-    """Take the run that is under way, from its dead owner too; None when somebody has it, it waits, or there is none.
+    """Take the run that is under way, from its dead owner too; None when a replica has it, it waits, or there is none.
 
     Returns:
         The run's id.
@@ -135,7 +135,7 @@ def next_questions(session: Session, run_id: str, limit: int = PAGE) -> list[Que
 
 
 def known_to_answer(session: Session, run_id: str) -> Question | None:
-    """Return a question that the marketplace has answered in this run, to tell a silent license from a silent shop."""
+    """Return a question that was answered in this run: asked again, it shows whether the marketplace is up."""
     run = store.run_under_way(session)
     row = store.answered_before(session, run.cursor) if run is not None and run.id == run_id else None
     return questions(session, [row])[0] if row is not None else None
@@ -289,7 +289,7 @@ def _note(
 
 
 def _is_same(old: Difference, new: Found | None) -> bool:
-    """Whether a difference is the one that is known; why nothing was answered may be told in ever new words."""
+    """Whether a difference is the known one; the reason for a missing answer may change from run to run."""
     if new is None:
         return False
     return new.kind in _WITHOUT_VALUES or (old.ours, old.theirs) == (new.ours, new.theirs)

@@ -146,7 +146,7 @@ def difference_for_update(session: Session, difference_id: str) -> Difference | 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which differences are meant; None stands for all.
+    """Which differences are meant; None means all.
 
     ``is_closed`` and ``is_dismissed`` False and False are the open ones.
     """

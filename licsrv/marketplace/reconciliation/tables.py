@@ -53,7 +53,7 @@ class Difference(SQLModel, table=True):
     """Something in which a license differs from the marketplace's word; of each kind a license has one at most.
 
     ``word`` is all that the marketplace said of the license when it was asked at ``asked_at``. ``closed_at`` set means
-    that it is over: repaired where ``closed_by`` names somebody, else it had vanished at the next look.
+    that it is over: repaired where ``closed_by`` names a person, else it had vanished at the next comparison.
     """
 
     __tablename__ = "reconciliation_differences"

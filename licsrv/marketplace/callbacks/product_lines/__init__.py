@@ -48,8 +48,8 @@ def parse(body: Mapping[str, object], *, callback_timezone: tzinfo, method: str 
     """Translate a callback of any product line into a command.
 
     Raises:
-        CallbackError: ``000002`` when the activity is missing, nobody's or of another method, or when its product
-            line refuses a member.
+        CallbackError: ``000002`` when the activity is missing, unknown or of another method, or when its product line
+            refuses a member.
     """
     line = _line_of(body.get("activity"))
     if line is None or method != line.METHOD:
@@ -60,8 +60,8 @@ def parse(body: Mapping[str, object], *, callback_timezone: tzinfo, method: str 
 def answer(activity: object, result: Outcome | CallbackError) -> dict[str, object]:
     """Give the response in the words of the activity's product line.
 
-    An activity that is nobody's (or a body that could not be read at all: pass ``None``) is answered with the two
-    members that all product lines share.
+    An unknown activity (or a body that could not be read at all: pass ``None``) is answered with the two members that
+    all product lines share.
     """
     line = _line_of(activity)
     return line.answer(result) if line is not None else fields.answer(result)

@@ -73,7 +73,7 @@ def optional_id(body: Mapping[str, object], name: str) -> str | None:
 
 
 def required_choice(body: Mapping[str, object], name: str, choices: Mapping[str, Choice]) -> Choice:
-    """Read a mandatory member that is one of a few words, and give what the word stands for.
+    """Read a mandatory member that is one of a few words, and return the word's meaning.
 
     Raises:
         CallbackError: It is absent or another word; case matters.

@@ -60,8 +60,8 @@ def answer(result: Outcome | CallbackError) -> dict[str, object]:
 def _open(body: Body, timezone: tzinfo) -> OpenLicense:
     """§7.1 getLicense. Who the buyer is there, the SKU and the period are checked and not kept.
 
-    ``expireTime`` is sent for products that are sold by period, and only for them: absent, it means a license that was
-    bought once, unless a period stands next to it.
+    ``expireTime`` is sent only for products that are sold by period. Without it and without a period, the license was
+    bought once.
     """
     fields.required_text(body, "customerId", max_length=_LONGEST_CUSTOMER_ID)
     fields.optional_id(body, "skuCode")
