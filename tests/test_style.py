@@ -29,7 +29,7 @@ DIALECT = re.compile(
     r"|at hand|all the same)\b",
     re.IGNORECASE,
 )
-DIALECT_WORDS = {"licsrv": 0, "client_stub": 0, "docs": 65, "pages": 0}
+WRITTEN = ("licsrv", "client_stub", "docs", "pages")
 
 # A shelf has the same name in every room. Every other module name means one thing.
 SHELVES = {
@@ -103,10 +103,9 @@ def dialect(area: str) -> Iterator[str]:
 
 
 def test_what_people_read_is_plain_english() -> None:
-    for row in each(DIALECT_WORDS.items()):
-        with row as (area, most):
-            found = list(dialect(area))
-            assert len(found) <= most, f"{len(found)} > {most}\n" + "\n".join(found)
+    for row in each(WRITTEN):
+        with row as area:
+            assert list(dialect(area)) == []
 
 
 def test_a_module_name_means_one_thing() -> None:
