@@ -198,7 +198,7 @@ def _issue(
     salt = issuing.salt(keyring.device_key, issued_id)
     license_string, claims = strings.sign_license(terms, fingerprints.parse(info), salt=salt, key=key)
     claims["dev"] = {name: value for name, value in claims["dev"].items() if name != "s"}  # the salt is not stored
-    return license_string, {
+    row = {
         "id": issued_id,
         "license_id": license["id"],
         "device_id": device_id,
@@ -208,6 +208,7 @@ def _issue(
         "claims": json.dumps(claims, separators=(",", ":"), ensure_ascii=False),
         "issued_at": at,
     }
+    return license_string, row | {"seal": keyring.issued_seal(row)}
 
 
 def _write(installation: Installation, tables: Iterable[tuple[type[SQLModel], Iterable[dict[str, Any]]]]) -> None:

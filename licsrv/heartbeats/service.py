@@ -90,7 +90,7 @@ def check_in(
 
 
 def _decide(row: Presented | None, beat: Beat, spans: Spans, keyring: Keyring, now: datetime) -> Answer:
-    if row is None or not keyring.is_trusted(row.key_id):
+    if row is None or not keyring.recognises(row.key_id, row.seal, row.sealed_values):
         return licensing.unknown_bearer()
     if beat.text_hash != row.text_hash:
         try:

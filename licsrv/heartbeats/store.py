@@ -26,6 +26,8 @@ class Presented(NamedTuple):
     digest: str
     issued_id: str
     key_id: str
+    form: str
+    seal: str | None
     device_id: str
     text_hash: str
     parts: Any  # as the driver gives them; read_parts reads them where they are needed
@@ -45,6 +47,11 @@ class Presented(NamedTuple):
     told_today: str | None
     """The status in the device's last lease of this day; None before its first check-in."""
 
+    @property
+    def sealed_values(self) -> tuple[str, ...]:
+        """What the seal of the string's row covers, as :data:`licsrv.licensing.keyring.ISSUED_COLUMNS` names it."""
+        return self.issued_id, self.license_id, self.device_id, self.form, self.digest, self.key_id
+
 
 def _unread(column: Any) -> Any:
     return type_coerce(column, Unread)
@@ -54,7 +61,7 @@ def _unread(column: Any) -> Any:
 # types costs twice what the database needs for the whole statement (measured, see docs/performance.md).
 _PRESENTED = (
     select(
-        _issued.digest, _issued.id, _issued.key_id,
+        _issued.digest, _issued.id, _issued.key_id, _issued.form, _issued.seal,
         _devices.id, _devices.text_hash, _unread(_devices.parts), _unread(_devices.released_at.is_(None)),
         _licenses.id, _licenses.code, _licenses.source,
         _unread(_licenses.activated_at), _unread(_licenses.provisional_until), _licenses.refused_reason,
@@ -72,12 +79,12 @@ _PRESENTED = (
 
 def _read(row: Any) -> Presented:
     (
-        digest, issued_id, key_id, device_id, text_hash, parts, has_place, license_id, code, source, activated_at,
-        provisional_until, refused_reason, expires_at, grace_until, frozen_at, revoked_at, revoked_reason, released_at,
-        told_today,
+        digest, issued_id, key_id, form, seal, device_id, text_hash, parts, has_place, license_id, code, source,
+        activated_at, provisional_until, refused_reason, expires_at, grace_until, frozen_at, revoked_at, revoked_reason,
+        released_at, told_today,
     ) = row  # fmt: skip
     return Presented(
-        digest, issued_id, key_id, device_id, text_hash, parts, bool(has_place),
+        digest, issued_id, key_id, form, seal, device_id, text_hash, parts, bool(has_place),
         license_id, code, source, moment(activated_at), moment(provisional_until), refused_reason,
         moment(expires_at), moment(grace_until), moment(frozen_at), moment(revoked_at), revoked_reason,
         moment(released_at), told_today,

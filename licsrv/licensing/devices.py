@@ -20,7 +20,7 @@ from licsrv.licensing import fingerprints, lifecycle, refused_devices, store
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
-from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
@@ -298,11 +298,13 @@ def authenticate(session: Session, license_string: str, *, keyring: Keyring) -> 
     It is looked up by its digest: what we handed out is on disk, so no signature has to be checked again.
 
     Raises:
-        UnauthenticatedError: We did not issue it, or its key has been retired.
+        UnauthenticatedError: We did not issue it, its key has been retired, or other means wrote its row.
     """
     issued = store.issued_by_digest(session, strings.digest(license_string))
     device = store.device(session, issued.device_id) if issued is not None else None
-    if issued is None or device is None or not keyring.is_trusted(issued.key_id):
+    if issued is None or device is None:
+        raise unknown_bearer()
+    if not keyring.recognises(issued.key_id, issued.seal, [getattr(issued, name) for name in ISSUED_COLUMNS]):
         raise unknown_bearer()
     return Bearer(issued, device)
 

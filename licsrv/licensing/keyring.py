@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,9 @@ from licsrv.platform.seals import Sealed, SealKey, Seals
 KEY_ID_LENGTH = 16
 DEVICE_KEY_NAME = "device.key"
 SEAL_KEY_NAME = "seal.key"
+# The digest is that of the signed text, so it vouches for the claims.
+ISSUED_COLUMNS = ("id", "license_id", "device_id", "form", "digest", "key_id")
+_ISSUED = "issued license"
 _DEVICE_KEY_BYTES = _SEAL_KEY_BYTES = 32
 
 
@@ -162,6 +165,22 @@ class Keyring:
         """Whether something signed by this key still counts."""
         record = self._known.get(key_id)
         return record is not None and not record.is_retired
+
+    def issued_seal(self, row: Mapping[str, Any]) -> str:
+        """Return the seal of a license that is about to be handed out; ``row`` holds the columns of its table."""
+        return self.seals.make(_ISSUED, [row[name] for name in ISSUED_COLUMNS])
+
+    def recognises(self, key_id: str, seal: str | None, issued: Sequence[object]) -> bool:
+        """Whether a license counts that is on record: its key is not retired, and this server wrote the row.
+
+        Args:
+            issued: The values of :data:`ISSUED_COLUMNS`.
+        """
+        return self.is_trusted(key_id) and self.is_issued_here(seal, issued)
+
+    def is_issued_here(self, seal: str | None, issued: Sequence[object]) -> bool:
+        """Whether this server wrote the row of a license, whatever became of its key."""
+        return self.seals.believes(seal, _ISSUED, issued)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public halves of every key that is not retired, those that wait included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -13,10 +13,11 @@ from sqlmodel import Session, col
 
 from licsrv.licensing import spellings
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
+from licsrv.licensing.keyring import ISSUED_COLUMNS
 from licsrv.licensing.places import KnownDevice
 from licsrv.licensing.spellings import Meant
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product, RefusedDevice
-from licsrv.platform.db import LookAlike, add_missing, delete_slice, execute, is_member, table_of
+from licsrv.platform.db import SLICE, LookAlike, add_missing, delete_slice, execute, is_member, table_of
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
@@ -77,6 +78,9 @@ _LOCKED_MANY = (
 _CLAIMS = select(_issued.license_id, _issued.claims).where(is_member(_issued.license_id, "of_licenses"))
 _LOOKS_ALIKE = select(_licenses.code).where(LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text)))
 _MOST_ALIKE = 20
+_SEAL_ISSUED = (
+    update(table_of(IssuedLicense)).where(_issued.id == bindparam("of_id")).values(seal=bindparam("new_seal"))
+)
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
 
@@ -248,6 +252,21 @@ def products_with_second_signature(session: Session) -> Sequence[str]:
     return session.scalars(
         select(col(Product.product_id)).where(col(Product.second_signature)).order_by(col(Product.product_id))
     ).all()
+
+
+def reseal_issued(session: Session, after: str, seal: Callable[[Mapping[str, Any]], str]) -> str | None:
+    """Seal a page of rows behind an id as they are; return the last id, None at the end."""
+    table = table_of(IssuedLicense)
+    found = session.execute(select(table).where(_issued.id > after).order_by(_issued.id).limit(SLICE)).mappings().all()
+    if found:
+        execute(session, _SEAL_ISSUED, [{"of_id": row["id"], "new_seal": seal(dict(row))} for row in found])
+    return str(found[-1]["id"]) if len(found) == SLICE else None
+
+
+def newest_issued(session: Session, most: int) -> Sequence[Any]:
+    """Return the newest rows of what was handed out, with what their seals cover."""
+    columns = (_issued[name] for name in (*ISSUED_COLUMNS, "seal"))
+    return session.execute(select(*columns).order_by(_issued.id.desc()).limit(most)).all()
 
 
 def issued_by_digest(session: Session, digest: str) -> IssuedLicense | None:

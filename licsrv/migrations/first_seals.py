@@ -7,17 +7,20 @@ means stays without a seal, and no start gives it one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.errors import KeyringError
+from licsrv.licensing import store as licensing
 from licsrv.licensing.keyring import SEAL_KEY_NAME, KeyFolder
+from licsrv.people import row_seals
 from licsrv.platform.db import Database, reading, transaction
 from licsrv.platform.seals import Sealed
 
-# Each seals a page of rows behind a place and returns the next place; None at the end.
-_RESEALING: Sequence[tuple[Callable[[Session, int], int | None], int]] = ((audit.reseal, -1),)
+Page = Callable[[Session, Any], Any]
 
 
 def seal_once(database: Database, folder: KeyFolder) -> bool:
@@ -46,12 +49,18 @@ def seal_once(database: Database, folder: KeyFolder) -> bool:
 
 def reseal(database: Database, folder: KeyFolder) -> None:
     """Seal every row as it is, page by page, and believe in nothing else from then on."""
-    for page, start in _RESEALING:
-        after: int | None = start
+    for page, start in _pages(folder):
+        after = start
         while after is not None:
             with transaction(database) as session:
                 after = page(session, after)
     folder.note_sealed()
+
+
+def _pages(folder: KeyFolder) -> Sequence[tuple[Page, object]]:
+    """Return what seals a page of rows behind a place and returns the next place, None at the end; with the start."""
+    issued = partial(licensing.reseal_issued, seal=folder.read().issued_seal)
+    return (audit.reseal, -1), (row_seals.reseal, ""), (issued, "")
 
 
 def _seal_start(database: Database) -> None:

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
-from licsrv.people import sessions, store
+from licsrv.people import row_seals, sessions, store
 from licsrv.people.actors import Actor
 from licsrv.people.roles import GRANTED, Role
 from licsrv.people.tables import Account
@@ -88,10 +88,13 @@ def locked(session: Session, name: str) -> Account:
 
     Raises:
         NotFoundError: There is none of this name.
+        ConflictError: Other means wrote it.
     """
     found = store.account_for_update(session, name) if is_name(name) else None
     if found is None:
         raise _unknown(name)
+    if not row_seals.is_genuine(session, found):
+        raise ConflictError("This account was not written by this server.", action="See `licsrv doctor`.")
     return found
 
 
@@ -123,6 +126,7 @@ def add(session: Session, new: NewAccount, password: Password, *, actor: Actor, 
         created_at=now,
         created_by=cause.actor,
     )
+    row_seals.seal_row(session, row)
     if not add_missing(session, Account, "name", rows=[row.model_dump()]):
         raise ConflictError(f"There is an account {new.name} already.", action="Choose another name, or enable it.")
     _note(session, Action.ACCOUNT_ADDED, new.name, detail={"role": str(new.role)}, cause=cause, now=now)

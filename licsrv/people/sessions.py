@@ -14,7 +14,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import NotFoundError
-from licsrv.people import credentials, store
+from licsrv.people import credentials, row_seals, store
 from licsrv.people.access import AccessSettings
 from licsrv.people.actors import Actor, Step, Via
 from licsrv.people.roles import OF_EVERY_PERSON, Role, permissions_of
@@ -101,13 +101,18 @@ def open_session(
 
 
 def recognise(session: Session, token: str, *, settings: AccessSettings, now: datetime) -> Known | None:
-    """Return the session of a token; None when there is none, it has ended, or its account is disabled."""
+    """Return the session of a token; None when there is none, it has ended, or its account is disabled.
+
+    Neither counts where other means wrote it.
+    """
     found = store.session_by_digest(session, credentials.digest_of(token))
     if found is None:
         return None
     row, account = found
     is_over = row.expires_at <= now or now - row.seen_at >= settings.idle
     if is_over or account.disabled_at is not None:
+        return None
+    if not (row_seals.is_genuine(session, row) and row_seals.is_genuine(session, account)):
         return None
     due = steps_due(account, totp_required=settings.totp_required)
     return Known(

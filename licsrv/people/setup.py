@@ -1,4 +1,7 @@
-"""The first start: a link that creates the first account, an operator. It is useless once an account exists."""
+"""The first start: a link that creates the first account, an operator. It is useless once an account exists.
+
+What is kept of a link is sealed: a link that was only put into the database opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from licsrv.people import accounts, credentials, store
 from licsrv.people.accounts import NewAccount, Password
 from licsrv.people.actors import at_the_terminal
 from licsrv.people.tables import Account
+from licsrv.platform.db import seals_of
 
 LINK_SPAN = timedelta(hours=24)
 PATH = "/admin/setup"
@@ -28,7 +32,8 @@ def make_link(session: Session, base_url: str, *, cause: Cause, now: datetime) -
     if store.has_accounts(session):
         return None
     token = credentials.new_secret()
-    store.add_setup_link(session, credentials.digest_of(token), expires_at=now + LINK_SPAN, now=now)
+    expires_at = now + LINK_SPAN
+    store.add_setup_link(session, _mark_of(session, token, expires_at), expires_at=expires_at, now=now)
     audit.record(session, Action.SETUP_LINK_MADE, subject=_SUBJECT, cause=cause, now=now)
     return f"{base_url.rstrip('/')}{PATH}?{urlencode({'token': token})}"
 
@@ -43,8 +48,7 @@ def redeem(
         UnauthenticatedError: The link is none of ours, was used, or has run out.
     """
     links = store.take_setup_links(session)
-    expires_at = links.get(credentials.digest_of(token))
-    if expires_at is None or expires_at <= now:
+    if not any(end > now and _is_mark_of(session, mark, token, end) for mark, end in links.items()):
         raise UnauthenticatedError(
             "This set-up link is no longer valid.",
             action="Run `licsrv accounts link`: it prints a new one while there is no account.",
@@ -53,3 +57,13 @@ def redeem(
         raise ConflictError("An account already exists.", action="Sign in.")
     by_link = at_the_terminal("setup link")
     return accounts.add(session, new, password, actor=by_link, cause=by_link.cause(request_id), now=now)
+
+
+def _mark_of(session: Session, token: str, expires_at: datetime) -> str:
+    seals, digest = seals_of(session), credentials.digest_of(token)
+    return seals.make(_SUBJECT, (digest, expires_at)) if seals is not None else digest
+
+
+def _is_mark_of(session: Session, mark: str, token: str, expires_at: datetime) -> bool:
+    seals, digest = seals_of(session), credentials.digest_of(token)
+    return seals.believes(mark, _SUBJECT, (digest, expires_at)) if seals is not None else mark == digest

@@ -18,7 +18,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ForbiddenError, UnauthenticatedError
-from licsrv.people import accounts, credentials, lockout, passwords, second_factor, sessions, store
+from licsrv.people import accounts, credentials, lockout, passwords, row_seals, second_factor, sessions, store
 from licsrv.people.access import Access
 from licsrv.people.accounts import subject_of
 from licsrv.people.actors import Actor
@@ -191,6 +191,8 @@ def _finish(
     account = store.account_for_update(session, name) if accounts.is_name(name) else None
     cause = Cause(f"staff:{account.name}" if account else "anonymous", attempt.request_id)
     wrong = _objection(account, seen, now)
+    if account is not None and not row_seals.is_genuine(session, account):
+        wrong = "seal"
     if account is not None and wrong is None:
         keys_of_factor = factor_keys(access)
         if not second_factor.is_proved(session, account, attempt.code, keys=keys_of_factor, cause=cause, now=now):

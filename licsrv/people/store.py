@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel, col
 
 from licsrv.people.tables import Account, ApiToken, RecoveryCode, SetupLink, SignInFailures, StaffSession, StoredAnswer
 from licsrv.platform.db import add_missing
@@ -71,6 +71,11 @@ def recovery_codes_left(session: Session, account: str) -> int:
     return session.scalar(query) or 0
 
 
+def every(session: Session, *models: type[SQLModel]) -> list[SQLModel]:
+    """Return every row of some of these tables; there are few."""
+    return [row for model in models for row in session.scalars(select(model))]
+
+
 # sessions
 
 
@@ -107,8 +112,11 @@ def touch_session(session: Session, session_id: str, *, now: datetime) -> None:
 
 def prove_session(session: Session, session_id: str, *, now: datetime) -> None:
     """Note that the person of a session proved who they are."""
-    statement = update(StaffSession).where(col(StaffSession.id) == session_id)
-    session.execute(statement.values(proved_at=now).execution_options(synchronize_session="fetch"))
+    row = session.get(StaffSession, session_id)
+    if row is not None:
+        row.proved_at = now
+        session.add(row)
+        session.flush()
 
 
 def end_sessions(session: Session, account: str, *, only: str | None = None, but: str | None = None) -> list[str]:

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ForbiddenError, InvalidRequestError, NotFoundError
-from licsrv.people import credentials, store
+from licsrv.people import credentials, row_seals, store
 from licsrv.people.actors import Actor, Via
 from licsrv.people.roles import GRANTABLE, OF_EVERY_CALLER, Permission, Permissions, Role, permissions_of
 from licsrv.people.tables import Account, ApiToken
@@ -80,7 +80,7 @@ def make(session: Session, new: NewToken, *, actor: Actor, cause: Cause, now: da
 
 
 def revoke(session: Session, token_id: str, *, cause: Cause, now: datetime) -> ApiToken:
-    """Let a token be worth nothing from now on; again changes nothing.
+    """Make a token invalid from now on; again changes nothing.
 
     Raises:
         NotFoundError: There is no such token.
@@ -97,7 +97,10 @@ def revoke(session: Session, token_id: str, *, cause: Cause, now: datetime) -> A
 
 
 def recognise(session: Session, secret: str, *, now: datetime) -> Bearer | None:
-    """Return the actor of a token; None when it is unknown or has ended, or its owner is disabled."""
+    """Return the actor of a token; None when it is unknown or has ended, or its owner is disabled.
+
+    Neither counts where other means wrote it.
+    """
     if not credentials.is_api_token(secret):
         return None
     found = store.token_by_digest(session, credentials.digest_of(secret))
@@ -105,6 +108,8 @@ def recognise(session: Session, secret: str, *, now: datetime) -> Bearer | None:
         return None
     row, owner = found
     if row.revoked_at is not None or row.expires_at <= now or (owner is not None and owner.disabled_at is not None):
+        return None
+    if not all(row_seals.is_genuine(session, one) for one in found if one is not None):
         return None
     return Bearer(row.id, _actor(row, owner), row.expires_at, last_used_at=row.last_used_at)
 

@@ -84,7 +84,7 @@ def _presented(session: Session, question: Question, keyring: Keyring) -> Presen
     if question.license_string is None:
         return None
     license = store.presented(session, strings.digest(question.license_string))
-    if license is None or not keyring.is_trusted(license.key_id):
+    if license is None or not keyring.recognises(license.key_id, license.seal, store.sealed_values(license)):
         raise licensing.unknown_bearer()
     if question.product not in {license.product_id, license.product_name}:
         raise ForbiddenError("The license is one of another product.", action="Ask with the license of this product.")

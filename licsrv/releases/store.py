@@ -24,6 +24,11 @@ _issued, _described = table_of(IssuedLicense).c, table_of(Product).c
 _PRESENTED = (
     select(
         _issued.key_id,
+        _issued.seal,
+        _issued.id.label("issued_id"),
+        _issued.license_id,
+        _issued.form,
+        _issued.digest,
         _devices.id.label("device_id"),
         _devices.released_at.label("place_released_at"),
         _licenses.product_id,
@@ -86,6 +91,10 @@ class Presented(LicenseFacts, LicenseOfProduct, Protocol):
         """The key that signed the string."""
 
     @property
+    def seal(self) -> str | None:
+        """The seal of the string's row."""
+
+    @property
     def device_id(self) -> str:
         """The device that the string was issued to."""
 
@@ -126,6 +135,12 @@ def presented(session: Session, digest: str) -> Presented | None:
     """Return the license and the device of a license string; None where we did not issue it."""
     row: Presented | None = execute(session, _PRESENTED, {"digest": digest}).one_or_none()
     return row
+
+
+def sealed_values(presented: Any) -> Sequence[object]:
+    """Return what the seal of a presented string's row covers: ``licensing.keyring.ISSUED_COLUMNS``."""
+    row = presented
+    return row.issued_id, row.license_id, row.device_id, row.form, row.digest, row.key_id
 
 
 def maintenance_end(session: Session, license: LicenseOfProduct) -> datetime | None:

@@ -42,7 +42,7 @@ def test_a_good_house_has_no_problem(house: FurnishedHouse, licsrv: Run) -> None
     assert not [check for check in found if not check["detail"].startswith(known)]
     assert ran.exit_code == any(check["level"] == "problem" for check in found)
     areas = {check["area"] for check in ran.document["checks"]}
-    assert areas == {"settings", "keys", "database", "audit", "outbox"}
+    assert areas == {"settings", "keys", "database", "audit", "outbox", "people"}
     assert all(check.keys() == {"area", "level", "detail", "advice"} for check in ran.document["checks"])
 
 
@@ -272,3 +272,20 @@ def test_addresses_that_any_caller_may_claim_are_named(
 
 def test_plain_keys_are_a_warning(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
     assert level(examine(licsrv), "The private keys are not encrypted") == "warning"
+
+
+def test_rows_that_this_server_did_not_write_are_named(house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("accounts", "add", "ann", "--role", "operator")
+    licsrv("accounts", "add", "bob", "--role", "viewer")
+    with house.writing() as session:
+        session.execute(text("UPDATE staff_accounts SET role = 'operator' WHERE name = 'bob'"))
+        session.execute(text("UPDATE issued_licenses SET seal = NULL"))
+
+    ran = licsrv("doctor", "--offline", "--json")
+
+    problems = {check["area"]: check["detail"] for check in ran.document["checks"] if check["level"] == "problem"}
+    assert ran.exit_code == 1
+    assert "account bob." in problems["people"]
+    assert "5 license(s) on record were not issued by this server" in problems["licenses"]
+    assert licsrv("keys", "reseal", "--reason", "Compared with a backup.", "--yes").exit_code == 0
+    assert licsrv("doctor", "--offline", "--json").document["result"] != "problem"

@@ -94,14 +94,16 @@ async def test_without_a_second_factor_the_password_is_the_proof(house: House, c
 
 
 async def test_a_session_of_the_version_before_has_proved_nothing(house: House) -> None:
-    from sqlalchemy import update
+    from sqlmodel import select
 
     from licsrv.people.tables import StaffSession
     from licsrv.platform.db import transaction
 
     boss = await operator(house)
     with transaction(house.runtime.database) as session:
-        session.execute(update(StaffSession).values(proved_at=None))
+        row = session.scalars(select(StaffSession)).one()
+        row.proved_at = None
+        session.add(row)
 
     assert (await boss.call(*GUARDED["a token"])).json()["code"] == "STEP_UP_REQUIRED"
 

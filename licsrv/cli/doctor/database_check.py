@@ -25,6 +25,7 @@ from licsrv.licensing.issuing import issuing
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.outbox import store as outbox
+from licsrv.people import row_seals
 from licsrv.platform import moments
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, reading, translated_errors
@@ -103,6 +104,8 @@ def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[D
             yield _writable(database)
         yield _places(session)
         yield _audit(session)
+        yield _people(session)
+        yield from _issued(session, settings)
         yield from _outbox(session, now)
         yield from _gate(session, settings, now)
         yield from _second_signature(session, settings, now)
@@ -166,6 +169,32 @@ def _audit(session: Session) -> Diagnosis:
     if is_long:
         return ok("audit", f"None of {length:,} entries is missing.", "`licsrv audit verify` checks each of them.")
     return ok("audit", f"All {length} entries are as they were written.")
+
+
+def _people(session: Session) -> Diagnosis:
+    """Name accounts and tokens that this server did not write as they are."""
+    found = row_seals.forged(session)
+    if found:
+        return problem(
+            "people", f"Not written by this server, so refused: {', '.join(found[:10])}.",
+            "The database was changed by hand: compare it with a backup. After a lost seal key: `licsrv keys reseal`.",
+        )  # fmt: skip
+    return ok("people", "Every account and token is as it was written.")
+
+
+def _issued(session: Session, settings: Settings) -> Iterator[Diagnosis]:
+    """Count licenses on record that were not handed out here; unreadable keys are reported elsewhere."""
+    with suppress(KeyringError, OSError):
+        keyring = workplace.key_folder(settings).read()
+        rows = licenses.newest_issued(session, ENTRIES_CHECKED)
+        forged = [row for row in rows if not keyring.is_issued_here(row.seal, row[:-1])]
+        if forged:
+            yield problem(
+                "licenses", f"{len(forged)} license(s) on record were not issued by this server, so they are refused; "
+                f"the newest is {forged[0].id} of license {forged[0].license_id}.",
+                "The database was changed by hand: compare it with a backup. After a lost seal key: "
+                "`licsrv keys reseal`.",
+            )  # fmt: skip
 
 
 def _outbox(session: Session, now: datetime) -> Iterator[Diagnosis]:

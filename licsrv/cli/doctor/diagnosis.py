@@ -23,7 +23,7 @@ class Diagnosis:
     """One thing that was looked at.
 
     Args:
-        area: ``settings``, ``keys``, ``database``, ``audit``, ``outbox`` or ``marketplace``.
+        area: ``settings``, ``keys``, ``database``, ``audit``, ``people``, ``licenses``, ``outbox`` or ``marketplace``.
         level: How bad it is.
         detail: What was found, one sentence.
         advice: What to do, where there is something.

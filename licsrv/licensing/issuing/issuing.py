@@ -282,21 +282,19 @@ def _keep(
     second: SecondSignature | None = None,
 ) -> Issued:
     """Write a license down, so that nothing is handed out that is not on disk."""
-    store.add_issued(
-        session,
-        {
-            "id": issue.terms.issued_id,
-            "license_id": issue.terms.license_id,
-            "device_id": issue.recipient.device_id,
-            "form": form,
-            "digest": strings.digest(text),
-            "key_id": issue.key.key_id,
-            "claims": json.dumps(_without_salt(claims), separators=(",", ":"), ensure_ascii=False),
-            "issued_at": issue.terms.issued_at,
-            "second_key_id": second.key_id if second is not None else None,
-            "second_signature": second.value if second is not None else None,
-        },
-    )
+    row = {
+        "id": issue.terms.issued_id,
+        "license_id": issue.terms.license_id,
+        "device_id": issue.recipient.device_id,
+        "form": form,
+        "digest": strings.digest(text),
+        "key_id": issue.key.key_id,
+        "claims": json.dumps(_without_salt(claims), separators=(",", ":"), ensure_ascii=False),
+        "issued_at": issue.terms.issued_at,
+        "second_key_id": second.key_id if second is not None else None,
+        "second_signature": second.value if second is not None else None,
+    }
+    store.add_issued(session, row | {"seal": issue.keyring.issued_seal(row)})
     return Issued(text, issue.terms.issued_id, is_new=True, form=form)
 
 
