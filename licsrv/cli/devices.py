@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from licsrv.platform.plurals import counted
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(name="devices", help="Devices of a license: list, release, file.", no_args_is_help=True)
+app = typer.Typer(name="devices", help="Devices of a license: list, release, clock-reset, file.", no_args_is_help=True)
 
 _EVERY = 1_000_000
 _HUGE = 150
@@ -81,6 +82,38 @@ def release(
         terminal.say(f"Released. {counted(license.places_taken, 'place')} of {license.code} taken now.")
     else:
         terminal.say(done.says.en)
+
+
+@app.command("clock-reset")
+def clock_reset(
+    code: LicenseName,
+    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    reason: KeptReason,
+    out: Annotated[
+        Path | None, typer.Option("--out", dir_okay=False, help="Also write the file for a device without network.")
+    ] = None,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reset what a device remembers of the time, after its clock was wrong for days."""
+    from licsrv.audit import Cause
+    from licsrv.cli.workplace import open_workplace
+    from licsrv.desk.licenses import downloads
+
+    cause, device_id = Cause(staff.actor(staff_name), reason=reason), device_id.strip()
+    with replaced(out) if out is not None else nullcontext() as draft, open_workplace() as place:
+        meant = license_actions.confirmed(place, "clock_reset", code, {"device_id": device_id}, yes=yes)
+        keyring, issuer, now = place.keys.read(), place.settings.issuer, place.clock.now()
+        with place.writing() as session:
+            done = meant(session, cause)
+            if draft is not None:
+                text = downloads.clock_reset(session, code, device_id, keyring=keyring, issuer=issuer, now=now)
+                draft.write_text(text, encoding="ascii")  # a file that cannot be written resets nothing
+    if as_json:
+        terminal.show_document({**dict(done), "device_id": device_id, "file": str(out) if out is not None else None})
+    else:
+        terminal.say(f"Reset the clock of {device_id}." + (f" Wrote {out}." if out is not None else ""))
 
 
 @app.command("file")

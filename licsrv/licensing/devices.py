@@ -353,6 +353,13 @@ def release_device(
     return Released(license.id, now, license.places_taken - 1)
 
 
+def reset_clock(session: Session, device: Device, *, cause: Cause, now: datetime) -> None:
+    """Let a device forget what its clock showed: the next text that is signed for it is younger than all before."""
+    store.update_device(session, device.id, clock_reset_at=now)
+    detail = {"device": device.id, "name": device.name}
+    audit.record(session, Action.CLOCK_RESET, subject=device.license_id, cause=cause, detail=detail, now=now)
+
+
 def require_same_device(known: HashedParts, given: HashedParts | None) -> None:
     """Refuse a device that is not the known one; without parts there is nothing to compare.
 

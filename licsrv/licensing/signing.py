@@ -17,6 +17,7 @@ from nacl.bindings import crypto_sign
 
 LICENSE_TYPE = "license+jwt"
 LEASE_TYPE = "lease+jwt"
+CLOCK_RESET_TYPE = "clock-reset+jwt"
 FILE_TYPE = "license-file+jwt"
 SECOND_ALGORITHM = "ML-DSA-65"
 _SIGNATURE_BYTES = 64

@@ -65,6 +65,9 @@ _LATEST_ISSUED = (
     .order_by(_issued.id.desc())
     .limit(1)
 )
+_STILL_ISSUED = _LATEST_ISSUED.join_from(
+    table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id
+).where(or_(_devices.clock_reset_at.is_(None), _issued.issued_at >= _devices.clock_reset_at))
 # A locked row is read again even where the session has it: the copy from before the lock may be old.
 _ANEW = {"populate_existing": True}
 _LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update().execution_options(**_ANEW)
@@ -231,6 +234,11 @@ def add_issued(session: Session, row: Mapping[str, Any]) -> None:
 def latest_issued(session: Session, device_id: str, form: str) -> Any:
     """Return the row of what was last handed out to a device and not given back since, or None."""
     return execute(session, _LATEST_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
+
+
+def still_issued(session: Session, device_id: str, form: str) -> Any:
+    """Return the row of :func:`latest_issued` if the device's clock was not reset since, or None."""
+    return execute(session, _STILL_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
 
 
 def give_back_issued(session: Session, device_id: str, now: datetime) -> Sequence[Any]:

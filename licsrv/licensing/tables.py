@@ -85,7 +85,8 @@ class Device(SQLModel, table=True):
     """One machine on one license.
 
     ``parts`` holds keyed hashes by kind, ``text_hash`` that of the whole fingerprint as the device sent it when it last
-    asked for its license; ``released_at`` set means that its place is free.
+    asked for its license; ``released_at`` set means that its place is free. What was issued before ``clock_reset_at``
+    is not handed out again, because only a younger text sets the device's memory of the time.
     """
 
     __tablename__ = "devices"
@@ -100,6 +101,7 @@ class Device(SQLModel, table=True):
     client_version: str = Field(default="", max_length=64)
     first_seen_at: datetime
     released_at: datetime | None = None
+    clock_reset_at: datetime | None = None
 
 
 class DevicePart(SQLModel, table=True):

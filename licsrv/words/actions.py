@@ -114,6 +114,18 @@ ACTIONS: Mapping[str, ActionWords] = {
         ),
         also={"one": both("device {device}", "设备 {device} ")},
     ),
+    "clock_reset": ActionWords(
+        both("Reset its clock", "重置时钟记录"),
+        both(
+            "Reset what {device} of {code} remembers of the time. It takes effect at its next check-in, or with the "
+            "file that can be downloaded then.",
+            "重置 {code} 的设备 {device} 所记录的时间：下次联网时生效；离线设备请下载重置文件。",
+        ),
+        (
+            both("The computer's clock was wrong and is right again.", "电脑时钟曾有误，现已校正。"),
+            both("The battery of the computer's clock was replaced.", "已更换主板电池。"),
+        ),
+    ),
     "add_note": ActionWords(
         both("Add a note", "添加备注"),
         both(
@@ -150,6 +162,7 @@ AUDITED: Mapping[str, Sentence] = {
     "DEVICE_ACTIVATED": both("New device activated", "新设备激活"),
     "DEVICE_RETURNED": both("Device took its place again", "设备重新占用名额"),
     "DEVICE_RELEASED": both("Place of a device released", "设备名额已释放"),
+    "CLOCK_RESET": both("Clock of a device reset", "设备时钟记录已重置"),
     "REVOCATIONS_MOVED": both("Revocation list moved", "撤销清单已迁移"),
     "PRODUCT_CHANGED": both("Product changed", "产品变更"),
     "RELEASE_PUBLISHED": both("Version published", "版本已发布"),

@@ -86,6 +86,7 @@ PAGES: Mapping[str, str] = {
     "Done": "已处理",
     "Done.": "已完成。",
     "Download": "下载",
+    "Download the clock reset": "下载时钟重置文件",
     "Download a license file": "下载许可证文件",
     "Due": "计划时间",
     "Each of these licenses is changed as its row below says.": "下列各许可证将按其所在行的说明更改。",

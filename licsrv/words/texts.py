@@ -88,7 +88,6 @@ TEXTS: Mapping[str, str] = {
     "The service cannot sign this license now; nothing was changed.": "服务暂时无法签发此许可证，未做任何更改。",
     "See `licsrv outbox list`.": "请查看发件箱。",
     "Try again in two minutes.": "请两分钟后重试。",
-    "This device holds no place on the license.": "该设备未占用此许可证的名额。",
     "Let it ask for its license again.": "请让该设备重新申请许可证。",
     "This device was never issued a license, or has returned it.": "该设备从未获得许可证，或已归还。",
     "Ask the customer for the device's fingerprint and paste it.": "请向客户索取设备指纹并粘贴。",
@@ -124,6 +123,10 @@ TEXTS: Mapping[str, str] = {
     "No license has the code or id {name}.": "没有授权码或 ID 为 {name} 的许可证。",
     "No license has the code or id {name}. Did you mean {code}?":
         "没有授权码或 ID 为 {name} 的许可证。您要找的是 {code} 吗？",
+    "There is no clock reset for this device.": "该设备没有时钟重置文件。",
+    "Reset its clock first.": "请先重置该设备的时钟记录。",
+    "device_id names the device whose clock is reset.": "device_id 须为要重置时钟记录的设备。",
+    "This device holds no place on the license.": "该设备未占用此许可证的名额。",
     "The code has no visible character.": "授权码没有可见字符。",
     "Only one of {actions} can be done to a list.": "清单只支持以下操作：{actions}。",
     "{action} takes a date: until.": "操作 {action} 需要截止日期。",

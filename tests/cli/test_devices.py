@@ -86,6 +86,22 @@ def test_a_license_file_is_written_for_a_device_and_noted(house: FurnishedHouse,
     assert again.out.startswith(f"Wrote the license file of device {device_id} to ")
 
 
+def test_a_clock_is_reset_for_a_device_and_the_file_written(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    device_id, out = device_named(licsrv, house.codes.used, HOSTILE), tmp_path / "reset.jws"
+    command = ("devices", "clock-reset", house.codes.used, device_id, "--reason", "Battery.", "--yes")
+
+    ran = licsrv(*command, "--out", out, "--json")
+
+    assert (ran.exit_code, ran.document["changed"], ran.document["file"]) == (0, True, str(out))
+    assert out.read_text("ascii").count(".") == 2
+    entry = licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0]
+    assert (entry["action"], entry["actor"], entry["reason"]) == ("CLOCK_RESET", "staff:ann", "Battery.")
+    nowhere = licsrv(*command, "--out", tmp_path / "none" / "reset.jws")
+    assert nowhere.exit_code == 1
+    assert licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0] == entry
+    assert licsrv(*command).out == f"Reset the clock of {device_id}.\n"
+
+
 def test_a_license_file_that_cannot_be_written_is_not_noted(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
     device_id = device_named(licsrv, house.codes.used, HOSTILE)
     file = ("devices", "file", house.codes.used, device_id, "--reason", "No network.")

@@ -94,8 +94,11 @@ TABLE = {
         POST /reconciliation/stop
     """,
     "change_licenses": """
+        GET /licenses/{license}/devices/{device}/clock-reset
         POST /licenses/{license}/actions/add_note/do
         POST /licenses/{license}/actions/add_note/preview
+        POST /licenses/{license}/actions/clock_reset/do
+        POST /licenses/{license}/actions/clock_reset/preview
         POST /licenses/{license}/actions/reinstate/do
         POST /licenses/{license}/actions/reinstate/preview
         POST /licenses/{license}/actions/reissue/do

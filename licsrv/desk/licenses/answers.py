@@ -74,6 +74,7 @@ class DeviceLine(Body):
     has_place: bool
     first_seen_at: datetime
     released_at: datetime | None
+    clock_reset_at: datetime | None = None
     last_contact_at: datetime | None = None
     last_status: str | None = None
     lease_until: datetime | None = None

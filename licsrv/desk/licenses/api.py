@@ -40,7 +40,7 @@ from licsrv.errors import (
     ServiceUnavailableError,
 )
 from licsrv.licensing import fingerprints
-from licsrv.licensing.issuing import files
+from licsrv.licensing.issuing import clock_resets, files
 from licsrv.licensing.issuing.issuing import Issued
 from licsrv.licensing.routes import FILE_MEDIA_TYPE
 from licsrv.people.roles import Permission
@@ -117,6 +117,11 @@ def operations() -> Sequence[AdminOperation]:
                 *_NONE, NotFoundError, ConflictError, DeviceMismatchError, LicenseExpiredError, LicenseFrozenError,
                 LicenseRevokedError, LicenseReleasedError, ServiceUnavailableError,
             ),
+        ),
+        AdminOperation(
+            "GET", f"{_LICENSE}/devices/{{device}}/clock-reset", "Download the clock reset of a device",
+            permission=_CHANGE, handler=get_clock_reset, media_type=FILE_MEDIA_TYPE,
+            refusals=(*_NONE, NotFoundError, ServiceUnavailableError),
         ),
         *_of_actions(),
     )  # fmt: skip
@@ -215,13 +220,37 @@ async def make_file(call: Call, body: FileForDeviceRequest) -> Response:
     try:
         issued = await call.change(use_case)
     except KeyringError as error:
-        raise ServiceUnavailableError(
-            "The service cannot sign this license now; nothing was changed.", retry_after=_KEY_SECONDS
-        ) from error
-    content = issued.text.encode("utf-8")
+        raise _cannot_sign() from error
+    return _attached(issued.text, files.DEFAULT_NAME)
+
+
+async def get_clock_reset(call: Call) -> Response:
+    """Answer ``GET /admin/api/licenses/{license}/devices/{device}/clock-reset``."""
+    tools = call.desk.support
+
+    def use_case(session: Session) -> str:
+        return downloads.clock_reset(
+            session, _name(call), call.request.path_params["device"], keyring=tools.keyring(),
+            issuer=tools.terms.issuer, now=call.now,
+        )  # fmt: skip
+
+    try:
+        return _attached(await call.read(use_case), clock_resets.FILE_NAME)
+    except KeyringError as error:
+        raise _cannot_sign() from error
+
+
+def _cannot_sign() -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        "The service cannot sign this license now; nothing was changed.", retry_after=_KEY_SECONDS
+    )
+
+
+def _attached(text: str, file_name: str) -> Response:
+    content = text.encode("utf-8")
     headers = {
         "Cache-Control": "no-store",
-        "Content-Disposition": files.content_disposition(files.DEFAULT_NAME),
+        "Content-Disposition": files.content_disposition(file_name),
         "Content-Digest": files.content_digest(content),
     }
     return Response(content, headers=headers, media_type=FILE_MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""A license file for a device that is known already, to be sent to a customer who cannot fetch it."""
+"""Files for a device that is known already, to be sent to a customer who cannot fetch them: license, clock reset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from licsrv.errors import ConflictError, NotFoundError
 from licsrv.licensing import devices, fingerprints, lifecycle
 from licsrv.licensing import store as licensing
 from licsrv.licensing.devices import Terms
-from licsrv.licensing.issuing import issuing
+from licsrv.licensing.issuing import clock_resets, issuing
 from licsrv.licensing.issuing.issuing import Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.places import limit
@@ -62,6 +62,24 @@ def license_file(
     detail = {"device": device.id, "issued": issued.issued_id}
     audit.record(session, Action.LICENSE_DOWNLOADED, subject=license.id, cause=cause, detail=detail, now=now)
     return issued
+
+
+def clock_reset(session: Session, name: str, device_id: str, *, keyring: Keyring, issuer: str, now: datetime) -> str:
+    """Return the clock reset of a device, to be carried to it. The same comes out each time.
+
+    Raises:
+        LicenseNotFoundError: There is no such license.
+        NotFoundError: It has no such device, or the device's clock was not reset.
+        KeyringError: A key is missing.
+    """
+    license = names.license_of(session, name)
+    device = None if "\x00" in device_id else licensing.device(session, device_id)
+    if device is None or device.license_id != license.id:
+        raise NotFoundError(f"{license.code} has no device {device_id!r}.")
+    text = clock_resets.sign(session, device, issuer=issuer, keyring=keyring, now=now)
+    if text is None:
+        raise NotFoundError("There is no clock reset for this device.", action="Reset its clock first.")
+    return text
 
 
 def _again(

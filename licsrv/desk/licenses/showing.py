@@ -82,6 +82,7 @@ def _device(device: Device, contact: CheckIn | None, given: HashedParts | None) 
         has_place=device.released_at is None,
         first_seen_at=device.first_seen_at,
         released_at=device.released_at,
+        clock_reset_at=device.clock_reset_at,
         last_contact_at=contact.last_at if contact else None,
         last_status=contact.status if contact else None,
         lease_until=contact.lease_until if contact else None,

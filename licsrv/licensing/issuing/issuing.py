@@ -199,14 +199,14 @@ def issue_file_again(
         KeyringError: As :func:`issue_file`.
     """
     recipient = Recipient(device_id, DeviceFacts({}), is_new=False, name=device_name)
-    before = _before(session, recipient, FILE) or _before(session, recipient, STRING)
+    before = store.latest_issued(session, device_id, FILE) or store.latest_issued(session, device_id, STRING)
     if before is None:
         return None
     issue = _begin(license, recipient, wording, keyring, now)
     details = FileDetails(license.order_id, None, device_name)
     comments = files.comment_lines(issue.terms, details)
     claims = files.file_claims(issue.terms, details) | {
-        "dev": _device_again(before, keyring),
+        "dev": device_again(before, keyring),
         "txt": files.comments_digest(comments),
     }
     payload = strings.payload(claims)
@@ -216,7 +216,8 @@ def issue_file_again(
     return _keep(session, issue, FILE, text, claims | {_SALT_OF: _salt_of(before)}, second)
 
 
-def _device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
+def device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
+    """Return how a device recognises itself, as in what it was handed out before."""
     device: dict[str, Any] = json.loads(before.claims)["dev"]
     return {"v": device["v"], "s": b64(salt(keyring.device_key, _salt_of(before))), **device}
 
@@ -270,7 +271,7 @@ def _begin(license: IssuableLicense, recipient: Recipient, wording: Wording, key
 
 
 def _before(session: Session, recipient: Recipient, form: str) -> Any:
-    return None if recipient.is_new else store.latest_issued(session, recipient.device_id, form)
+    return None if recipient.is_new else store.still_issued(session, recipient.device_id, form)
 
 
 def _keep(

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from client_stub.trust import clock_resets, verification
+from client_stub.trust.devices import parse
+from client_stub.trust.errors import DeviceMismatchError
+from client_stub.trust.keys import PinnedKeys
 from licsrv.audit import Action
 from licsrv.desk.licenses.actions import ACTIONS
 from licsrv.licensing.issuing import strings
@@ -39,7 +43,7 @@ async def test_a_preview_says_what_changes_in_both_languages_and_changes_nothing
     await desk.string(code)
     before = await desk.get(f"/licenses/{code}")
     arguments = {
-        "device_id": before["devices"][0]["id"] if name == "release_place" else None,
+        "device_id": before["devices"][0]["id"] if name in {"release_place", "clock_reset"} else None,
         "until": (NOW + timedelta(days=40)).isoformat() if name in {"extend_grace", "set_maintenance"} else None,
         "text": "a note" if name == "add_note" else None,
     }
@@ -290,6 +294,60 @@ async def test_no_file_is_made_for_a_device_without_a_place_or_a_license_that_ma
     await desk.act(code, "release_place", device_id=device)
     await desk.post(path, {"reason": "by mail"}, status=409)
     await desk.post(f"/licenses/{code}/devices/nobody/file", {"reason": "by mail"}, status=404)
+
+
+async def test_a_clock_reset_is_bound_to_its_device_and_works_once_in_the_client(desk: Desk) -> None:
+    code = desk.buy()
+    text = await desk.string(code)
+    other = desk.buy()
+    await desk.string(other)
+    device = (await desk.get(f"/licenses/{code}"))["devices"][0]["id"]
+    path = f"/admin/api/licenses/{code}/devices/{device}/clock-reset"
+    keys = PinnedKeys.from_jwks((await desk.visitor.http.get("/.well-known/jwks.json")).json())
+    license = verification.authenticate_license(text, keys)
+
+    assert (await desk.visitor.call("GET", path)).status_code == 404
+    desk.clock.advance(days=1)
+    done = await desk.act(code, "clock_reset", device_id=device, reason="The battery was empty.")
+    desk.clock.advance(hours=1)
+    first, again = [(await desk.visitor.call("GET", path)).text for _ in range(2)]
+
+    reset = clock_resets.verify_clock_reset(first.strip(), keys, license=license, device=parse(DEVICE))
+    assert (done["changed"], done["undo"], first) == (True, None, again)
+    assert reset.issued_at == NOW + timedelta(days=1)
+    with pytest.raises(DeviceMismatchError):
+        clock_resets.verify_clock_reset(first.strip(), keys, license=license, device=parse(OTHER_DEVICE))
+    assert (await desk.visitor.call("GET", path.replace(code, other))).status_code == 404
+    [entry] = desk.house.audited(Action.CLOCK_RESET)
+    assert json.loads(entry.detail)["device"] == device
+
+
+async def test_after_a_clock_reset_a_device_gets_a_younger_license(desk: Desk) -> None:
+    code = desk.buy()
+    before = await desk.string(code)
+    device = (await desk.get(f"/licenses/{code}"))["devices"][0]["id"]
+    desk.clock.advance(days=1)
+    assert await desk.string(code) == before
+    await desk.act(code, "clock_reset", device_id=device)
+
+    younger = await desk.string(code)
+
+    assert claims_of(younger)["iat"] == claims_of(before)["iat"] + 86400
+    assert await desk.string(code) == younger
+    assert (await desk.beat(before))["status"] == "ACTIVE"  # it is not called back
+    file = await desk.visitor.call("POST", f"/admin/api/licenses/{code}/devices/{device}/file", {"reason": "by mail"})
+    assert claims_of_file(file.text)["dev"] == claims_of(younger)["dev"]
+
+
+async def test_a_device_without_a_place_gets_no_clock_reset(desk: Desk) -> None:
+    code = desk.buy()
+    await desk.string(code)
+    device = (await desk.get(f"/licenses/{code}"))["devices"][0]["id"]
+    await desk.act(code, "clock_reset", status=422)
+    await desk.act(code, "clock_reset", device_id="nobody", status=404)
+    await desk.act(code, "release_place", device_id=device)
+
+    await desk.act(code, "clock_reset", device_id=device, status=409)
 
 
 async def test_every_action_asks_for_one_permission(desk: Desk) -> None:

@@ -16,7 +16,9 @@ from licsrv.words.sentences import Sentence
 class PreviewRequest(Body):
     """What would be done; each action reads what it takes."""
 
-    device_id: str | None = Field(None, max_length=23, description="release_place; reissue: left out for all devices")
+    device_id: str | None = Field(
+        None, max_length=23, description="release_place, clock_reset; reissue: left out for all devices"
+    )
     until: Moment | None = Field(None, description="extend_grace, set_maintenance; null takes it away")
     text: str | None = Field(None, max_length=LONGEST_NOTE, description="add_note")
 
