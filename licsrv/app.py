@@ -488,7 +488,7 @@ def _missing_keys(runtime: Runtime, keyring: Keyring) -> str | None:
         with reading(runtime.database) as session:
             return issuing.missing_keys(session, keyring, now=runtime.clock.now())
     except StorageError:
-        return None  # the check of the database tells that
+        return None  # the check of the database reports that
 
 
 def _checks(runtime: Runtime) -> dict[str, Any]:

@@ -52,9 +52,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve", short_help="Serve until stopped.")(serve.serve)
-app.command("init", short_help="Make the database and the keys, if missing.")(init.init)
+app.command("init", short_help="Create the database and the keys, if missing.")(init.init)
 app.command("migrate", short_help="Bring the database to this version's schema.")(migrate.migrate)
-app.command("doctor", short_help="Look whether everything is right.")(doctor.doctor)
+app.command("doctor", short_help="Check settings, database, keys and marketplace.")(doctor.doctor)
 app.command("search", short_help="Find licenses by a code, order, customer, device or string.")(search.search)
 app.command("desk", short_help="Show what needs attention now.")(desk.desk)
 for _noun in (
@@ -77,7 +77,7 @@ for _noun in (
     app.add_typer(_noun.app)
 app.command(
     "emulator",
-    short_help="Play the marketplace, for rehearsals.",
+    short_help="Emulate the marketplace, for tests and rehearsals.",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(emulator.emulator)
 

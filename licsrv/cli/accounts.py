@@ -93,7 +93,7 @@ def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
 
 @app.command("link")
 def link(as_json: AsJson = False) -> None:
-    """Print a link by which a browser makes the first account: once, within a day."""
+    """Print a link that makes the first account in a browser: once, within a day."""
     from licsrv.cli import workplace
     from licsrv.errors import ConflictError
     from licsrv.platform import config
@@ -204,7 +204,7 @@ def disable(
 
 @app.command()
 def enable(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """Let a person in again, and forget how often signing in failed."""
+    """Enable an account again, and forget its failed sign-ins."""
     from licsrv.people import accounts
 
     def change(session: Session, place: Workplace, **how: Any) -> bool:
@@ -220,7 +220,7 @@ def reset_password(
     name: AccountName,
     reason: KeptReason,
     second_factor: Annotated[
-        bool, typer.Option("--second-factor", help="Take the second factor and its recovery codes away, too.")
+        bool, typer.Option("--second-factor", help="Also remove the second factor and its recovery codes.")
     ] = False,
     yes: Yes = False,
     staff_name: Staff = None,

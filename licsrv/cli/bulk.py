@@ -248,10 +248,12 @@ async def _run(place: Workplace, *, quiet: bool) -> list[str]:
 @app.command()
 def result(
     job_id: JobId,
-    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to; its ending, .csv or .xlsx, says how.")],
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, help="The new file; its ending, .csv or .xlsx, is the format.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Write what became of each line to a file in which no cell is a formula."""
+    """Write the result of each line to a file in which no cell is a formula."""
     from licsrv.cli import reports
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import answers

@@ -63,7 +63,7 @@ def release(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a device's place back, as for a machine that is broken or lost; it learns that at its next check-in."""
+    """Give a device's place back, as for a broken or lost machine; its next check-in reports that."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import page
@@ -128,7 +128,7 @@ def make_file(
             "--fingerprint",
             exists=True,
             dir_okay=False,
-            help="A file with what the device says of itself, MAC|DISK|BOARD|CPU, for one that never got a license.",
+            help="A file with the device's text, MAC|DISK|BOARD|CPU, for a device that never got a license.",
         ),
     ] = None,
     staff_name: Staff = None,

@@ -196,7 +196,7 @@ def _new_seal(actor: str, *, as_json: bool) -> None:
 
 @app.command()
 def reseal(reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """Believe what the database holds now: seal each row as it is. After a lost seal key, or a mixed upgrade."""
+    """Seal each row of the database as it is now: after a lost seal key, or an upgrade with mixed versions."""
     from licsrv import audit
     from licsrv.audit import Action, Cause
     from licsrv.cli.workplace import open_workplace
@@ -224,7 +224,7 @@ def retire(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a key's life for good: nothing that it signed counts any more. Without a terminal it needs --yes."""
+    """Retire a key for good: nothing that it signed counts any more. Without a terminal it needs --yes."""
     from licsrv.cli.workplace import open_workplace
 
     with open_workplace() as place:

@@ -58,7 +58,7 @@ def maintenance(
 
 def note(
     code: LicenseName,
-    text: Annotated[str, typer.Argument(help="What there is to know; at most 2000 characters.")],
+    text: Annotated[str, typer.Argument(help="The note; at most 2000 characters.")],
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:

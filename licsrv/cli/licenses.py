@@ -103,7 +103,7 @@ def _count(found: int, limit: int) -> str:
 
 @app.command()
 def show(code: LicenseName, as_json: AsJson = False) -> None:
-    """Show what a license is and may do now, and everything that is known of it."""
+    """Show a license: its status, what it may do now, its devices and its history."""
     from licsrv.cli import license_page
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import page
@@ -131,7 +131,7 @@ def add(
     amount: Annotated[int | None, typer.Option("--amount", min=1, max=1_000_000, help="Amount sold.")] = None,
     order: Annotated[str, typer.Option("--order", callback=_text(64), help="Your order number.")] = "",
     customer: Annotated[str, typer.Option("--customer", callback=_text(200), help="Who bought it.")] = "",
-    test: Annotated[bool, typer.Option("--test", help="It is a test license, and says so.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Mark it as a test license.")] = False,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -188,7 +188,7 @@ def _add(place: Workplace, purchase: Purchase, cause: Cause) -> LicenseFactsShow
 def revoke(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
-    """Revoke a license: its devices learn it, with the reason, at their next check-in. `reinstate` undoes it."""
+    """Revoke a license: its devices get the reason at their next check-in. `reinstate` undoes it."""
     done = _decide("revoke", code, reason, staff_name, yes=yes)
     license = done.license
     if as_json:

@@ -19,7 +19,7 @@ def logs_on_standard_error() -> Iterator[None]:
     from licsrv.platform import logs
 
     before = structlog.get_config()
-    if isinstance(before["logger_factory"], structlog.stdlib.LoggerFactory):  # a server's, which is so already
+    if isinstance(before["logger_factory"], structlog.stdlib.LoggerFactory):  # a server's: nothing to change
         yield
         return
     structlog.configure(

@@ -11,8 +11,8 @@ from licsrv.platform import days
 from licsrv.platform.days import Typed
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
-Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most so many.")]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
+Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most this many.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 Staff: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -35,7 +35,7 @@ PossibleReason: TypeAlias = Annotated[
         "--reason",
         metavar="TEXT",
         callback=staff.read_possible_reason,
-        help="Why, where there is something to say; the audit keeps it.",
+        help="Why (optional); the audit keeps it.",
         show_default=False,
     ),
 ]

@@ -102,7 +102,7 @@ def _row(one: Delivery) -> list[object]:
 
 @app.command()
 def show(delivery_id: DeliveryId, as_json: AsJson = False) -> None:
-    """Show one delivery with what it says and why it failed last."""
+    """Show one delivery with its content and its last failure."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.deliveries import answers
 
@@ -160,7 +160,7 @@ def retry(
 def drop(
     delivery_id: DeliveryId, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
-    """Give a delivery up for good: it is never reported to the marketplace."""
+    """Give a delivery up: it is never sent to the marketplace."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.deliveries import actions

@@ -123,7 +123,7 @@ def set_product(
         list[str] | None,
         typer.Option("--feature", callback=_texts(LONGEST_FEATURE), help="A feature; repeat it. Replaces all."),
     ] = None,
-    no_features: Annotated[bool, typer.Option("--no-features", help="Take every feature away.")] = False,
+    no_features: Annotated[bool, typer.Option("--no-features", help="Remove all features.")] = False,
     second_signature: SecondSignature = None,
     deliver_as: DeliverAs = None,
     one_off: Annotated[

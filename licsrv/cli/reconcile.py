@@ -79,12 +79,12 @@ KindOption = Annotated[
 @app.command()
 def start(
     here: Annotated[
-        bool, typer.Option("--here", help="Do the asking in this process, and wait for the end; else a server does.")
+        bool, typer.Option("--here", help="Compare in this process and wait for the end; else a server does it.")
     ] = False,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a comparison of every license; one that is under way is gone on with."""
+    """Start a comparison of all licenses, or continue the one that is under way."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation import answers
@@ -161,7 +161,7 @@ def _say_how_it_ended(run: RunShown) -> None:
 
 @app.command()
 def stop(reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
-    """End the comparison that is under way; what it found stays."""
+    """End the comparison that is under way; its differences are kept."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation import answers

@@ -173,7 +173,7 @@ def roll_out(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Offer a version to another share of the devices; those that are in stay in while it grows."""
+    """Offer a version to another share of the devices; a growing share keeps the devices that it has."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
@@ -199,7 +199,7 @@ def withdraw(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Offer a version no longer; older ones are offered again, and who has it keeps it until a newer one comes."""
+    """Stop offering a version; older ones are offered again, and devices that have it keep it until a newer one."""
     from licsrv.audit import Cause
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
@@ -235,7 +235,10 @@ def show_or_set_rules(
     maintenance_months: Annotated[
         int | None,
         typer.Option(
-            "--maintenance-months", min=1, max=1200, help="Licenses get what is published so long after activation."
+            "--maintenance-months",
+            min=1,
+            max=1200,
+            help="Licenses get versions published within this time after activation.",
         ),
     ] = None,
     no_maintenance_months: Annotated[

@@ -86,7 +86,9 @@ def _print(found: Any) -> None:
 @app.command()
 def export(
     report: ReportName,
-    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to; its ending, .csv or .xlsx, says how.")],
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, help="The new file; its ending, .csv or .xlsx, is the format.")
+    ],
     first: From = None,
     last: To = None,
     product: Product = None,

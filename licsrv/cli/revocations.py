@@ -40,7 +40,7 @@ def show(
     limit: Limit = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show the number of the list, how much is on it and its latest changes; or whether a license is on it."""
+    """Show the list's number, size and latest changes; or whether a license is on it."""
     if code is not None:
         _show_license(code, as_json=as_json)
         return

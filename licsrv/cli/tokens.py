@@ -51,7 +51,7 @@ def new(
         list[str],
         typer.Option("--scope", metavar="WORD", callback=_scopes, help="What it may do; repeat it."),
     ],
-    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long it is good.")] = 90,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="Days until it ends.")] = 90,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:

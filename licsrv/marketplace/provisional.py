@@ -1,4 +1,4 @@
-"""Whether a code that the marketplace could not be asked about gets a provisional license, and within which budgets.
+"""Whether a code gets a provisional license while the marketplace does not answer, and within which budgets.
 
 Pure. A provisional license is generosity towards a buyer during an outage. Without a budget it is a free license for
 everyone who invents codes while the marketplace is down.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """Tells the present moment, aware and in UTC; a test may move it.
+    """Returns the present moment, aware and in UTC; a test may move it.
 
     The clock can be moved only where the setting ``ALLOW_TEST_CLOCK`` lets a route call :meth:`move_to`.
     """

@@ -118,40 +118,48 @@ class Settings(BaseModel):
     lease_grace_hours: float = Field(168, gt=0, le=8784, description="how long a lease lasts without contact")
     heartbeat_interval_hours: float = Field(24, gt=0, le=744, description="when the next check-in is due")
     device_limit: int = Field(
-        1, ge=1, le=1_000_000, description="places where neither product nor order says otherwise"
+        1,
+        ge=1,
+        le=1_000_000,
+        description="default number of devices of a license, if neither product nor order states one",
     )
     unknown_codes_per_minute: int = Field(
-        60, ge=1, le=100_000, description="codes we do not know that one address may try in a minute"
+        60, ge=1, le=100_000, description="unknown codes that one address may try in a minute"
     )
     outbox_concurrency: int = Field(
-        64, ge=1, le=500, description="most calls to the marketplace at once; begins with 4 and grows with its answers"
+        64, ge=1, le=500, description="most calls to the marketplace at once; starts at 4 and grows while it answers"
     )
     outbox_max_attempts: int = Field(120, ge=1, le=10_000, description="tries before a delivery is parked")
     reconcile_at: Hour = Field(
         2,
-        description="hour of the marketplace's day at which every license is compared with what it says; `never`: only "
-        "on demand",
+        description="hour in the marketplace's time zone at which all licenses are compared with the marketplace; "
+        "`never`: only on demand",
     )
     reconcile_per_second: float = Field(
-        10, ge=0.01, le=10_000, description="licenses that the comparison asks about in a second"
+        10, ge=0.01, le=10_000, description="most licenses that the comparison asks about in a second"
     )
     callback_log_days: int = Field(400, ge=1, le=4000, description="how long signed callbacks are kept")
 
     public_url: str = Field("", description="address under which browsers reach the support desk behind a proxy")
-    session_idle_minutes: int = Field(30, ge=1, le=1440, description="a staff session ends after so long without use")
-    session_hours: float = Field(12, ge=0.1, le=168, description="a staff session ends after so long in any case")
+    session_idle_minutes: int = Field(
+        30, ge=1, le=1440, description="minutes without use after which a staff session ends"
+    )
+    session_hours: float = Field(12, ge=0.1, le=168, description="hours after which a staff session ends in any case")
     step_up_minutes: float = Field(
-        5, ge=0.5, le=60, description="for how long a proved second factor counts for making accounts, roles and tokens"
+        5,
+        ge=0.5,
+        le=60,
+        description="minutes for which a proof of identity counts for changes to accounts, roles and tokens",
     )
     totp_required: bool = Field(True, description="`0` lets staff sign in without a second factor")
     admin_calls_per_minute: int = Field(
         600, ge=10, le=100_000, description="calls of the support desk's API that one person or token may make"
     )
     bulk_approval_above: int = Field(
-        100, ge=0, le=100_000, description="bulk work on more licenses than this waits for a second person"
+        100, ge=0, le=100_000, description="bulk work on more licenses than this needs a second person's approval"
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum log level")
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
     allow_test_clock: bool = Field(False, description="`1` lets tests move the clock by `POST /v1/test/clock`")
 
@@ -223,7 +231,7 @@ class Settings(BaseModel):
 
     @property
     def step_up(self) -> timedelta:
-        """For how long a proof of identity counts for what gives away access."""
+        """For how long a proof of identity counts for operations that grant access."""
         return timedelta(minutes=self.step_up_minutes)
 
     @property
@@ -233,7 +241,7 @@ class Settings(BaseModel):
 
     @property
     def provisional_span(self) -> timedelta:
-        """How long a license lasts that the marketplace could not be asked about; zero means there are none."""
+        """The lifetime of a provisional license; zero disables them."""
         return timedelta(hours=self.provisional_hours)
 
 

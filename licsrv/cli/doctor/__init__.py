@@ -19,7 +19,7 @@ _COLUMNS = (Column("Area"), Column("State", styled=True), Column("Found, and wha
 
 
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", help="Leave the network out.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Make no check that needs the network.")] = False,
     signed: Annotated[
         bool, typer.Option("--signed", help="Also try the marketplace's key pair; a refusal counts towards its lock.")
     ] = False,

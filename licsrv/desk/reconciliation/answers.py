@@ -98,7 +98,7 @@ class DifferenceList(Body):
 
 
 class StartedAnswer(Body):
-    """The comparison that is under way; ``changed`` is false where it was so already."""
+    """The comparison that is under way; ``changed`` is false if it was under way before."""
 
     changed: bool
     run: RunShown

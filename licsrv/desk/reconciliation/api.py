@@ -114,7 +114,7 @@ async def start(call: Call) -> StartedAnswer:
     def use_case(session: Session) -> StartedAnswer:
         run, is_new = reconciliation_runs.start(session, cause=call.cause(), now=call.now)
         if run is None:
-            raise AssertionError  # without a night a run is refused only while another one is under way
+            raise AssertionError  # a run on demand is refused only while another one is active
         return StartedAnswer(changed=is_new, run=answers.run_shown(run))
 
     return await call.write(use_case)

@@ -62,7 +62,7 @@ class PublishedAnswer(Body):
 
 
 class ChangedReleases(Body):
-    """The versions that were changed; empty where it was so already."""
+    """The versions that were changed; empty if no change was needed."""
 
     releases: list[ReleaseShown]
 

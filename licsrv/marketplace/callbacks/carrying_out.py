@@ -181,7 +181,7 @@ def _apply(
             return _change_expiry(session, license, command, stated_at=stated_at, cause=cause, now=now)
         case ChangeStatus(frozen=frozen):
             changed = changes.set_frozen(session, license, frozen, stated_at=stated_at, cause=cause, now=now)
-            # Not what was asked for means late, by a clock that may be ours: the marketplace is asked.
+            # The license is not in the requested state: the message was overtaken or a clock is wrong, so query.
             return changed or (license.frozen_at is not None) is not frozen
         case ChangeOrder(order_id=order_id, order_line_id=line_id):
             store.add_order(session, license.id, order_id=order_id, order_line_id=line_id, scene=_UPGRADE, now=now)

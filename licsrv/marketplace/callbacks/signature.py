@@ -42,7 +42,7 @@ class CallbackQuery:
 class Verified:
     """A callback that the marketplace signed.
 
-    ``key_digest`` names the access key without telling it, so that nonces can be bound to their key.
+    ``key_digest`` identifies the access key without revealing it, so that nonces can be bound to their key.
     """
 
     signed_at: datetime
@@ -57,7 +57,7 @@ def verify(body: bytes, query: CallbackQuery, access_keys: Sequence[str], *, now
     3. The nonce is there: 1 to 512 printable ASCII characters.
     4. The signature is there.
     5. It is that of one of the keys, over the raw bytes; or else over the canonical form (§6.3). Every key is tried
-       whatever the outcome, so the time taken does not tell which one is in use.
+       whatever the outcome, so the time taken does not reveal which one is in use.
 
     Raises:
         CallbackError: ``000002`` for steps 1 to 3, ``000001`` for steps 4 and 5. Nothing else, whatever comes in.
@@ -81,7 +81,7 @@ def sign(body: bytes, *, access_key: str, nonce: str, timestamp_ms: int) -> str:
 
 
 def key_digest(access_key: str) -> str:
-    """Name an access key by twelve hex digits that do not tell it."""
+    """Identify an access key by twelve hex digits that do not reveal it."""
     return hashlib.sha256(b"callback-access-key:" + _bytes(access_key)).hexdigest()[:12]
 
 

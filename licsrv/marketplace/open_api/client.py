@@ -109,7 +109,7 @@ class OpenApi:
         """Activate a code (v1, §2.2).
 
         Not idempotent: ``92020003`` may mean that an earlier call whose answer was lost, even one to the host before
-        in this very call, has activated the code. ``query`` tells.
+        in this very call, has activated the code. ``query`` answers that.
 
         Raises:
             ValueError: ``effective_at`` has no time zone.

@@ -61,7 +61,7 @@ def enter(
 ) -> Entered | Closed:
     """Ask to make a call that takes at most ``span``.
 
-    What lies further ahead than a pause or a call can last was written while the clock was wrong, and is over.
+    Deadlines further ahead than any pause or call are ignored: a wrong clock wrote them.
     """
     gate = store.gate_for_update(session, key_pair)
     if gate.paused_until is not None and now < gate.paused_until <= now + 2 * LOCK_TIME:
@@ -75,7 +75,7 @@ def enter(
 
 
 def leave(session: Session, key_pair: str, entered: Entered, error: BaseException | None, *, now: datetime) -> None:
-    """Tell how a call ended; only an authentication failure closes the gate, any other answer opens it.
+    """Record how a call ended; only an authentication failure closes the gate, any other answer opens it.
 
     A call that got no answer says nothing about the key pair and leaves the count as it is.
     """

@@ -30,7 +30,7 @@ _PROVEN_FOR = timedelta(minutes=1)
 
 
 class GuardedOpenApi:
-    """Makes calls that the gate allows, and tells the gate how they ended.
+    """Makes calls that the gate allows, and reports to the gate how they ended.
 
     Args:
         access_key: The AK; only a digest of it is written anywhere.

@@ -1,4 +1,4 @@
-"""Order notification: the marketplace tells of every paid order, whatever was bought (online-license-and-sdk.md §6).
+"""Order notification: the marketplace reports every paid order of any product (online-license-and-sdk.md §6).
 
 No product line in itself; its message comes to the same address and is signed alike. Pure.
 """
