@@ -38,6 +38,8 @@ TEXTS: Mapping[str, str] = {
     "Enter your password.": "请输入您的密码。",
     "A token cannot give access that outlives it.": "令牌不能授予比自己更长久的访问权限。",
     "Let a person do it, in a session of their own.": "请由人员登录后操作。",
+    "This account was not written by this server.": "该账号不是由本服务器写入的。",
+    "See `licsrv doctor`.": "请运行 `licsrv doctor` 查看。",
     "You may not do this.": "您没有权限执行此操作。",
     "Ask for a new secret first.": "请先获取新的密钥。",
     "Begin at the first page.": "请从第一页开始。",
