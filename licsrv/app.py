@@ -445,6 +445,7 @@ async def _prune(runtime: Runtime) -> None:
         ),
         partial(outbox_store.prune, before=now - _SETTLED_KEPT),
         partial(licensing_store.prune_refusals, before=_first_day_kept(runtime)),
+        partial(licensing_store.prune_texts, before=_first_day_kept(runtime)),
     ):
         while await runtime.writer.run(use_case) >= SLICE:
             pass

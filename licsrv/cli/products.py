@@ -71,6 +71,15 @@ DeliverAs: TypeAlias = Annotated[
 ]
 
 
+LearnedParts: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--learned-parts", min=0, max=100, help="How many new parts a device may be bound to (0: none)..."),
+]
+LearnedDays: TypeAlias = Annotated[
+    int | None, typer.Option("--learned-days", min=1, max=3650, help="...within so many days.")
+]
+
+
 @app.command("list")
 def list_products(as_json: AsJson = False) -> None:
     """List the products that were described; others get the defaults."""
@@ -132,6 +141,8 @@ def set_product(
             "--one-off/--no-one-off", help="Whether it is sold once, so that its licenses may be without an end."
         ),
     ] = None,
+    learned_parts: LearnedParts = None,
+    learned_days: LearnedDays = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -144,6 +155,8 @@ def set_product(
         "second_signature": second_signature,
         "deliver_as": deliver_as,
         "one_off": one_off,
+        "learned_parts": learned_parts,
+        "learned_days": learned_days,
     }
     wanted = {key: value for key, value in wanted.items() if value is not None}
     if device_limit or no_device_limit:

@@ -13,13 +13,16 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
+from licsrv.audit import Cause
 from licsrv.errors import DeviceMismatchError, RefusalError
 from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.rules import LeaseTerms, Spans
 from licsrv.heartbeats.store import Presented
 from licsrv.licensing import devices as licensing
-from licsrv.licensing import fingerprints, origins, refused_devices
+from licsrv.licensing import fingerprints, learning, origins, refused_devices
+from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.learning import Recognised
 from licsrv.licensing.origins import Use
 from licsrv.licensing.refused_devices import Refused
 from licsrv.outbox import store as outbox
@@ -55,6 +58,16 @@ class _CheckIn(NamedTuple):
     row: Presented
     beat: Beat
     terms: LeaseTerms
+    facts: DeviceFacts | None
+    """What it says, where that is not what it said when it asked for its license."""
+
+    def recognised(self, facts: DeviceFacts) -> Recognised:
+        """Return the device with what it says."""
+        row = self.row
+        parts = store.read_parts(row)
+        return Recognised(
+            id=row.device_id, license_id=row.license_id, parts=parts, facts=facts, text_hash=self.beat.text_hash
+        )
 
     def told(self) -> tuple[str, datetime, str]:
         """Return what is written of it; one statement writes all devices with the same values."""
@@ -76,35 +89,49 @@ def check_in(
     refused: list[Refused] = []
     for beat in beats:
         row = known.get(beat.digest)
-        answer = _decide(row, beat, spans, keyring, now)
+        answer, facts = _decide(row, beat, spans=spans, keyring=keyring, now=now)
         answers.append(answer)
         if row is not None and isinstance(answer, Granted):
-            granted.append(_CheckIn(row, beat, answer.terms))
+            granted.append(_CheckIn(row, beat, terms=answer.terms, facts=facts))
         elif row is not None and isinstance(answer, DeviceMismatchError):
             refused.append(Refused(row.license_id, row.device_id, answer.code))
 
+    _recognise(session, granted, keyring=keyring, now=now)
     _write(session, granted, day, now)
     for one in refused:
         refused_devices.note(session, one, now=now)
     return answers
 
 
-def _decide(row: Presented | None, beat: Beat, spans: Spans, keyring: Keyring, now: datetime) -> Answer:
+def _decide(
+    row: Presented | None, beat: Beat, *, spans: Spans, keyring: Keyring, now: datetime
+) -> tuple[Answer, DeviceFacts | None]:
     if row is None or not keyring.recognises(row.key_id, row.seal, row.sealed_values):
-        return licensing.unknown_bearer()
+        return licensing.unknown_bearer(), None
+    facts = None
     if beat.text_hash != row.text_hash:
         try:
-            _require_same_device(row, beat, keyring)
+            facts = _require_same_device(row, beat, keyring)
         except RefusalError as refusal:
-            return refusal
+            return refusal, None
     terms = rules.decide(row, device_has_place=row.device_has_place, spans=spans, now=now)
-    return Granted(row.license_id, row.issued_id, terms)
+    return Granted(row.license_id, row.issued_id, terms), facts
 
 
-def _require_same_device(row: Presented, beat: Beat, keyring: Keyring) -> None:
+def _require_same_device(row: Presented, beat: Beat, keyring: Keyring) -> DeviceFacts:
     """Compare part by part a device that does not say the very words it said when it asked for its license."""
-    given = fingerprints.hash_parts(fingerprints.parse(beat.device_info), key=keyring.device_key)
-    licensing.require_same_device(store.read_parts(row), given)
+    facts = fingerprints.parse(beat.device_info)
+    licensing.require_same_device(store.read_parts(row), fingerprints.hash_parts(facts, key=keyring.device_key))
+    return facts
+
+
+def _recognise(session: Session, granted: Sequence[_CheckIn], *, keyring: Keyring, now: datetime) -> None:
+    """Note what devices say that is new; those that may work learn it, within the budget of their product."""
+    changed = [(check_in, check_in.recognised(facts)) for check_in in granted if (facts := check_in.facts) is not None]
+    if changed:
+        key, working = keyring.device_key, [device for check_in, device in changed if check_in.terms.may_work]
+        learning.learn_at_check_in(session, working, key=key, cause=Cause("client"), now=now)
+        learning.note_texts(session, [device for _, device in changed], key=key, now=now)
 
 
 def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: datetime) -> None:

@@ -5,7 +5,7 @@ Each reads, decides, writes, and notes what it did in the audit, in the caller's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,11 +16,13 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
-from licsrv.licensing import fingerprints, lifecycle, refused_devices, store
+from licsrv.licensing import fingerprints, learning, lifecycle, refused_devices, store
+from licsrv.licensing.bindings import Learned
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
+from licsrv.licensing.learning import Recognised
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
@@ -175,20 +177,32 @@ def _activate(
     text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
     admission = places.decide(license, candidates, parts, text_hash=text_hash, now=now)
 
-    bound = _bound(facts, admission, candidates, keyring)
+    known = next((one for one in candidates if one.id == admission.device_id and not admission.is_bound_anew), None)
+    learned = None
+    if known is not None:
+        device = Recognised(id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash)
+        learned = learning.learn(session, device, product, key=keyring.device_key, cause=cause, now=now)
+        if known.text_hash != text_hash:
+            learning.note_texts(session, [device], key=keyring.device_key, now=now)
+    bound = _bound(facts, admission, learned or known, key=keyring.device_key)
     seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
+    if learned is not None:
+        del seen["text_hash"]  # learning it wrote that
     bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
     device_id = _admit(session, license, admission, seen, bound_parts, now=now)
     wording = Wording(
         terms.issuer,
         product,
         license.amount or places.limit,
-        request.starts_at,
-        request.ends_by,
-        terms.maintenance_end(session, license),
+        starts_at=request.starts_at,
+        ends_by=request.ends_by,
+        maintenance_until=terms.maintenance_end(session, license),
     )
     recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
     issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
+    if admission.is_bound_anew:
+        bound_again = {"device": device_id, "parts": sorted(bound_parts)}
+        audit.record(session, Action.DEVICE_BOUND_AGAIN, subject=license.id, cause=cause, detail=bound_again, now=now)
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places.limit)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
@@ -221,19 +235,19 @@ def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None
     return license, product
 
 
-def _bound(
-    facts: DeviceFacts, admission: Admission, candidates: Sequence[KnownDevice], keyring: Keyring
-) -> DeviceFacts:
+def _bound(facts: DeviceFacts, admission: Admission, known: KnownDevice | Learned | None, *, key: bytes) -> DeviceFacts:
     """Return what the license is signed for: what is, or will be, stored of the device.
+
+    Args:
+        known: What the device is bound to, where it is known and stays bound.
 
     Raises:
         InvalidRequestError: A new device has no value that distinguishes it from others.
     """
     if admission.is_bound_anew and set(facts.values) == {Part.CPU}:
         return facts  # it keeps its place, as weakly as it had it
-    for device in candidates:
-        if device.id == admission.device_id and not admission.is_bound_anew:
-            return fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
+    if known is not None:
+        return fingerprints.known_facts(facts, known.parts, key=key)
     return fingerprints.binding(facts)
 
 

@@ -183,6 +183,12 @@ def _is_local(mac: str) -> bool:
     return _MAC.fullmatch(mac) is not None and bool(int(mac[:2], 16) & _LOCAL)
 
 
+def lasting(facts: DeviceFacts) -> DeviceFacts:
+    """Return a device without the addresses that software made up: those may be others after the next start."""
+    macs = tuple(mac for mac in facts.values.get(Part.MAC, ()) if not _is_local(mac))
+    return DeviceFacts({part: found for part, found in {**facts.values, Part.MAC: macs}.items() if found})
+
+
 def known_facts(facts: DeviceFacts, known: HashedParts, *, key: bytes) -> DeviceFacts:
     """Return of what a device says now only what it was registered with: nothing else is ever signed for it.
 

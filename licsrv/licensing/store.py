@@ -11,13 +11,24 @@ from typing import Any
 from sqlalchemy import Text, bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session, col
 
-from licsrv.licensing import spellings
+from licsrv.licensing import fingerprints, spellings
+from licsrv.licensing.bindings import LEARNED_DAYS, LEARNED_PARTS
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.keyring import ISSUED_COLUMNS
 from licsrv.licensing.places import KnownDevice
 from licsrv.licensing.spellings import Meant
-from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product, RefusedDevice
+from licsrv.licensing.tables import (
+    Device,
+    DevicePart,
+    DeviceText,
+    IssuedLicense,
+    LearnedPart,
+    License,
+    Product,
+    RefusedDevice,
+)
 from licsrv.platform.db import SLICE, LookAlike, add_missing, delete_slice, execute, is_member, table_of
+from licsrv.platform.ids import new_id
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
@@ -32,6 +43,8 @@ _FOR_ACTIVATION = (
         _products.features.label("product_features"),
         _products.second_signature.label("product_second_signature"),
         _products.deliver_as.label("product_deliver_as"),
+        _products.learned_parts.label("product_learned_parts"),
+        _products.learned_days.label("product_learned_days"),
     )
     .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
     .where(_licenses.code == bindparam("of_code"))
@@ -97,6 +110,8 @@ class ProductRow:
     features: Sequence[str]
     second_signature: bool = False
     deliver_as: str = "auto"
+    learned_parts: int = LEARNED_PARTS
+    learned_days: int = LEARNED_DAYS
 
 
 def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
@@ -111,6 +126,8 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
         row.product_features,
         row.product_second_signature,
         row.product_deliver_as,
+        row.product_learned_parts,
+        row.product_learned_days,
     )
     return row, product
 
@@ -193,11 +210,66 @@ def add_device(session: Session, device: Mapping[str, Any]) -> None:
     execute(session, _ADD_PART, _part_rows(device["id"], device["license_id"], device["parts"]))
 
 
-def bind_anew(session: Session, device_id: str, license_id: str, parts: HashedParts) -> None:
-    """Bind a device to other parts, by which it is found from now on."""
-    update_device(session, device_id, parts=dict(parts))
+def bind_anew(session: Session, device_id: str, license_id: str, parts: HashedParts, *, text_hash: str = "") -> None:
+    """Bind a device to other parts, by which it is found from now on.
+
+    Args:
+        text_hash: The hash of the text by which it is then known at once; empty for none.
+    """
+    values: dict[str, Any] = {"parts": dict(parts), "text_hash": text_hash}
+    fingerprint = fingerprints.fingerprint(parts)
+    if not is_registered(session, license_id, fingerprint):
+        values["fingerprint"] = fingerprint
+    update_device(session, device_id, **values)
     session.execute(delete(DevicePart).where(col(DevicePart.device_id) == device_id))
     execute(session, _ADD_PART, _part_rows(device_id, license_id, parts))
+
+
+def is_registered(session: Session, license_id: str, fingerprint: str) -> bool:
+    """Whether a device of a license was registered, or is bound, with exactly these parts."""
+    same = (col(Device.license_id) == license_id, col(Device.fingerprint) == fingerprint)
+    return session.scalar(select(col(Device.id)).where(*same)) is not None
+
+
+def bound_to_others(session: Session, license_id: str, device_id: str, hashes: Sequence[str]) -> set[str]:
+    """Return which of these parts other devices of the license are bound to."""
+    query = select(col(DevicePart.part_hash)).where(
+        col(DevicePart.license_id) == license_id,
+        col(DevicePart.device_id) != device_id,
+        col(DevicePart.part_hash).in_(hashes),
+    )
+    return set(session.scalars(query))
+
+
+def count_learned(session: Session, device_id: str, *, since: datetime) -> int:
+    """Count the parts that a device learned since a moment."""
+    mine = (col(LearnedPart.device_id) == device_id, col(LearnedPart.learned_at) > since)
+    return session.scalar(select(func.count()).select_from(LearnedPart).where(*mine)) or 0
+
+
+def add_learned(session: Session, device_id: str, part: str, *, now: datetime) -> None:
+    """Count a part that a device learned."""
+    session.add(LearnedPart(id=new_id(now), device_id=device_id, part=part, learned_at=now))
+    session.flush()
+
+
+def texts_of_day(session: Session, device_ids: Sequence[str], day: date) -> dict[str, int]:
+    """Return how many other texts these devices sent on a day; those that sent none are left out."""
+    query = select(col(DeviceText.device_id), func.count()).where(
+        col(DeviceText.day) == day, is_member(col(DeviceText.device_id), "of_devices")
+    )
+    rows = execute(session, query.group_by(col(DeviceText.device_id)), {"of_devices": json.dumps(list(device_ids))})
+    return {row[0]: row[1] for row in rows}
+
+
+def add_texts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note texts of devices; one that is noted for its day stays as it is."""
+    add_missing(session, DeviceText, "device_id", rows)
+
+
+def prune_texts(session: Session, *, before: date) -> int:
+    """Delete some texts of days (UTC) before a date; return how many."""
+    return delete_slice(session, DeviceText, col(DeviceText.day) < before)
 
 
 def _part_rows(device_id: str, license_id: str, parts: HashedParts) -> list[dict[str, str]]:
@@ -218,7 +290,8 @@ def device(session: Session, device_id: str) -> Device | None:
 
 def update_device(session: Session, device_id: str, **values: Any) -> None:
     """Change columns of a device."""
-    execute(session, update(table_of(Device)).where(_devices.id == device_id).values(**values))
+    if values:
+        execute(session, update(table_of(Device)).where(_devices.id == device_id).values(**values))
 
 
 def move_places(session: Session, license_id: str, by: int) -> None:

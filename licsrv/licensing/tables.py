@@ -7,6 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import JSON, Column, Index, LargeBinary, Text, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
+from licsrv.licensing.bindings import LEARNED_DAYS, LEARNED_PARTS
 from licsrv.platform.db import Folded, LookAlike
 
 _NOT_RELEASED = Column("released_at").is_(None)
@@ -20,7 +21,8 @@ class Product(SQLModel, table=True):
 
     ``second_signature`` asks for an ML-DSA-65 signature in its license files; ``deliver_as`` says in which form a
     license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits. ``one_off``:
-    sold once, so that its licenses may be without an end.
+    sold once, so that its licenses may be without an end. A device learns ``learned_parts`` parts within
+    ``learned_days`` days (``bindings``).
     """
 
     __tablename__ = "products"
@@ -33,6 +35,8 @@ class Product(SQLModel, table=True):
     second_signature: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     deliver_as: str = Field(default="auto", max_length=8, sa_column_kwargs={"server_default": "auto"})
     one_off: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    learned_parts: int = Field(default=LEARNED_PARTS, sa_column_kwargs={"server_default": str(LEARNED_PARTS)})
+    learned_days: int = Field(default=LEARNED_DAYS, sa_column_kwargs={"server_default": str(LEARNED_DAYS)})
 
 
 class License(SQLModel, table=True):
@@ -117,6 +121,31 @@ class DevicePart(SQLModel, table=True):
         Index("ix_device_parts_license_part", "license_id", "part_hash"),
         Index("ix_device_parts_part", "part_hash"),
     )
+
+
+class LearnedPart(SQLModel, table=True):
+    """A part that a device learned; its budget counts these rows."""
+
+    __tablename__ = "learned_parts"
+
+    id: str = Field(primary_key=True, max_length=23)
+    device_id: str = Field(foreign_key="devices.id", max_length=23)
+    part: str = Field(max_length=8)
+    learned_at: datetime
+
+    __table_args__ = (Index("ix_learned_parts_device", "device_id", "learned_at"),)
+
+
+class DeviceText(SQLModel, table=True):
+    """What a device said of itself on a day (UTC), where that was not what it was registered with: a hash of it."""
+
+    __tablename__ = "device_texts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    day: date = Field(primary_key=True)
+    device_id: str = Field(primary_key=True, max_length=23)
+    text_hash: str = Field(primary_key=True, max_length=43)
+    license_id: str = Field(max_length=23)
 
 
 class RefusedDevice(SQLModel, table=True):

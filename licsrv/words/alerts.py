@@ -42,4 +42,9 @@ OVERFULL = Noun(
     "{count} licenses have more devices in use than places.",
     "{count} 个许可证的在用设备多于名额。",
 )
+MANY_TEXTS = Noun(
+    "1 device of {names} described itself in many ways on one day: several machines may share its place.",
+    "{count} devices described themselves in many ways on one day, most of all of {names}: machines may share places.",
+    "{count} 台设备一天内上报了多种不同的设备信息（许可证 {names}），可能有多台机器共用一个名额。",
+)
 CALLBACKS_FAILED = Noun("1 callback failed.", "{count} callbacks failed.", "{count} 个回调失败。")

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from licsrv.licensing.tables import DeviceText
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.marketplace.tables import Gate
 from tests.cli.conftest import FurnishedHouse, Ran, Run
@@ -170,6 +171,15 @@ def test_a_database_that_is_wrong_in_itself_is_a_problem(
     ran = examine(licsrv)
 
     assert (ran.exit_code, level(ran, words)) == (1, "problem")
+
+
+def test_a_place_that_many_machines_use_is_a_warning(house: FurnishedHouse, licsrv: Run) -> None:
+    with house.writing() as session:
+        for number in range(3):
+            said = DeviceText(day=datetime.now(UTC).date(), device_id="d", text_hash=str(number), license_id="l")
+            session.add(said)
+
+    assert level(examine(licsrv), "1 device(s) described themselves in many ways") == "warning"
 
 
 def test_a_damaged_file_is_a_problem(sqlite_house: FurnishedHouse, licsrv: Run) -> None:

@@ -141,7 +141,7 @@ def register_as_before(runtime: Runtime, **parts: tuple[str, ...]) -> None:
     with transaction(runtime.database, ()) as session:
         device = session.exec(select(Device)).one()
         hashed = fingerprints.hash_parts(facts, key=runtime.keyring().device_key)
-        store.bind_anew(session, device.id, device.license_id, hashed)
+        store.bind_anew(session, device.id, device.license_id, hashed, text_hash=device.text_hash)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import text
@@ -19,6 +19,8 @@ from licsrv.cli import workplace
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
 from licsrv.desk.audit import store as audit_store
 from licsrv.desk.licenses import store
+from licsrv.desk.today import answers as today
+from licsrv.desk.today import store as today_store
 from licsrv.errors import KeyringError, LicsrvError, StorageError
 from licsrv.licensing import store as licenses
 from licsrv.licensing.issuing import issuing
@@ -26,7 +28,7 @@ from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.outbox import store as outbox
 from licsrv.people import row_seals
-from licsrv.platform import moments
+from licsrv.platform import days, moments
 from licsrv.platform.config import Settings
 from licsrv.platform.db import Database, reading, translated_errors
 from licsrv.platform.writability import require_rights
@@ -103,6 +105,7 @@ def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[D
             yield _pooling(database)
             yield _writable(database)
         yield _places(session)
+        yield from _many_texts(session, now)
         yield _audit(session)
         yield _people(session)
         yield from _issued(session, settings)
@@ -157,6 +160,17 @@ def _places(session: Session) -> Diagnosis:
         names = ", ".join(wrong)
         return problem(AREA, f"Places are counted wrong for {names} (at least).", "Report this; it must not happen.")
     return ok(AREA, "Every license's count of places is the number of its devices.")
+
+
+def _many_texts(session: Session, now: datetime) -> Iterator[Diagnosis]:
+    since = days.day_of(now - today.RECENT, UTC)
+    rows = today_store.many_texts(session, since, least=today.MANY_TEXTS, limit=today.MOST)
+    if rows:
+        found = len({row.device_id for row in rows})
+        yield warning(
+            AREA, f"{found} device(s) described themselves in many ways on one day.",
+            "Several machines may share a place: see many_texts on the desk.",
+        )  # fmt: skip
 
 
 def _audit(session: Session) -> Diagnosis:

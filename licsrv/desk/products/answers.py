@@ -23,6 +23,8 @@ class ProductShown(Body):
     second_signature: bool
     deliver_as: str
     one_off: bool = Field(description="sold once: its licenses may be without an end")
+    learned_parts: int = Field(description="how many new parts a device may be bound to after repairs")
+    learned_days: int = Field(description="within so many days")
 
 
 class Products(Body):

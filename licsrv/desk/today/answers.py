@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pydantic import Field
 from sqlmodel import Session
@@ -37,6 +37,7 @@ _LOOKED_AT = 500
 SOON = timedelta(days=30)
 RECENT = timedelta(days=1)
 STILL = timedelta(minutes=15)
+MANY_TEXTS = 3
 CLOCKS_AGREE = timedelta(seconds=60)
 
 
@@ -57,6 +58,17 @@ class RefusedShown(Body):
     why: str = Field(description="the refusal's code, or the status that its lease says")
     count: int
     last_at: datetime
+
+
+class ManyTextsShown(Body):
+    """A device that sent many texts on a day: what it says of itself, other than what it asked for its license with."""
+
+    license_id: str
+    code: str | None
+    device_id: str
+    name: str
+    day: date
+    count: int
 
 
 class KeyPairShown(Body):
@@ -82,6 +94,7 @@ class BoardAnswer(Body):
     alerts: list[Alert]
     ending: list[LicenseLine]
     refused: list[RefusedShown]
+    many_texts: list[ManyTextsShown] = Field(description="today or yesterday (UTC), three other texts or more")
     frozen: list[LicenseLine]
     overfull: list[LicenseLine] = Field(description="more devices in use than places: what was bought was lowered")
     unread_answers: list[str] = Field(
@@ -120,6 +133,7 @@ def board(
         alerts=[],
         ending=_ending(session, view),
         refused=_refused(session, now, zone),
+        many_texts=_many_texts(session, now),
         frozen=showing.license_lines(session, store.frozen(session, MOST), view),
         overfull=_overfull(session, view),
         unread_answers=[row.subject for row in marketplace.unread_answers(session, MOST)],
@@ -169,6 +183,19 @@ def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown
         for row in told
     ]  # fmt: skip
     return sorted(found, key=lambda row: row.last_at, reverse=True)[:MOST]
+
+
+def _many_texts(session: Session, now: datetime) -> list[ManyTextsShown]:
+    rows = store.many_texts(session, days.day_of(now - RECENT, UTC), least=MANY_TEXTS, limit=MOST)
+    codes = codes_of(session, [row.license_id for row in rows])
+    names = device_names(session, [row.device_id for row in rows])
+    return [
+        ManyTextsShown(
+            license_id=row.license_id, code=codes.get(row.license_id), device_id=row.device_id,
+            name=names.get(row.device_id, ""), day=row.day, count=row.count,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def _outbox(session: Session, now: datetime) -> OutboxShown:
@@ -225,6 +252,9 @@ def _license_alerts(shown: BoardAnswer) -> Iterator[Alert]:
         yield Alert(area="ends", says=words.ENDLESS(shown.endless))
     if shown.overfull:
         yield Alert(area="places", says=words.OVERFULL(len(shown.overfull)))
+    if devices := {row.device_id: row.code or row.license_id for row in shown.many_texts}:
+        names = list(dict.fromkeys(devices.values()))[:_NAMED]
+        yield Alert(area="places", says=words.MANY_TEXTS(len(devices), names=same(", ".join(names))))
 
 
 def _callback_alerts(shown: BoardAnswer) -> Iterator[Alert]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import aliased
@@ -11,7 +12,7 @@ from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import origins
-from licsrv.licensing.tables import License, Product, RefusedDevice
+from licsrv.licensing.tables import DeviceText, License, Product, RefusedDevice
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
@@ -65,6 +66,14 @@ def refused_since(session: Session, since: datetime, limit: int) -> Sequence[Ref
     """Return refusals since a moment, the last first."""
     query = select(RefusedDevice).where(col(RefusedDevice.last_at) >= since)
     return session.scalars(query.order_by(col(RefusedDevice.last_at).desc()).limit(limit)).all()
+
+
+def many_texts(session: Session, since: date, *, least: int, limit: int) -> Sequence[Any]:
+    """Return ``day``, ``device_id``, ``license_id`` and ``count`` of devices that sent many texts on a day."""
+    count = func.count().label("count")
+    columns = (col(DeviceText.day), col(DeviceText.device_id), col(DeviceText.license_id))
+    query = select(*columns, count).where(col(DeviceText.day) >= since).group_by(*columns).having(count >= least)
+    return session.execute(query.order_by(count.desc(), col(DeviceText.device_id)).limit(limit)).all()
 
 
 def told_no(session: Session, day: date, limit: int) -> Sequence[CheckIn]:

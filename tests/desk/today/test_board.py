@@ -235,3 +235,22 @@ async def test_a_license_whose_places_were_lowered_below_its_devices_is_listed_u
     board = await desk.get("/desk")
     assert board["overfull"] == []
     assert "places" not in {alert["area"] for alert in board["alerts"]}
+
+
+async def test_a_place_that_many_machines_use_is_an_alarm_for_two_days(desk: Desk) -> None:
+    code = desk.buy(amount=1)
+    license_string = await desk.string(code)
+    docked = [DEVICE.replace("|", f",3C:52:82:00:00:{number:02X}|", 1) for number in range(3)]
+    for said in docked[:2]:
+        await desk.beat(license_string, said)
+    assert (await desk.get("/desk"))["many_texts"] == []
+
+    await desk.beat(license_string, docked[2])
+
+    board = await desk.get("/desk")
+    assert [(row["code"], row["name"], row["count"]) for row in board["many_texts"]] == [(code, "CAD-WS-07", 3)]
+    assert [alert["says"]["en"] for alert in board["alerts"]] == [
+        f"1 device of {code} described itself in many ways on one day: several machines may share its place."
+    ]
+    desk.clock.advance(days=2)
+    assert (await desk.get("/desk"))["many_texts"] == []

@@ -1,0 +1,117 @@
+"""Use cases about what a recognised device says: it learns a new part, and the texts that it sends are counted.
+
+Callers hold the license's lock, so two requests cannot spend one budget twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from sqlmodel import Session
+
+from licsrv import audit
+from licsrv.audit import Action, Cause
+from licsrv.licensing import bindings, fingerprints, store
+from licsrv.licensing.bindings import Budget, Learned
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
+from licsrv.platform import days
+
+MOST_TEXTS = 20
+"""Texts of a device that are counted on a day; more would only fill the table."""
+
+
+class LearningProduct(Protocol):
+    """What the vendor says of a product's devices."""
+
+    @property
+    def learned_parts(self) -> int:
+        """How many parts a device may learn..."""
+
+    @property
+    def learned_days(self) -> int:
+        """...within so many days."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A device that was recognised: what it is bound to, what it says, and the hash of that text."""
+
+    id: str
+    license_id: str
+    parts: HashedParts
+    facts: DeviceFacts
+    text_hash: str
+
+    def compared(self, key: bytes) -> tuple[HashedParts, HashedParts]:
+        """Return what it is bound to, without what many machines have, and what it says that lasts."""
+        known = fingerprints.telling(self.parts, fingerprints.hash_parts(self.facts, key=key))
+        return known, fingerprints.hash_parts(fingerprints.lasting(self.facts), key=key)
+
+
+def learn(
+    session: Session, device: Recognised, product: LearningProduct | None, *, key: bytes, cause: Cause, now: datetime
+) -> Learned | None:
+    """Bind a device to a new part that it shows, within the budget of its product; None where it learned nothing."""
+    known, lasting = device.compared(key)
+    if bindings.learn(known, lasting) is None:
+        return None
+    hashes = fingerprints.selective_parts(lasting)
+    others = store.bound_to_others(session, device.license_id, device.id, hashes)
+    learned = bindings.learn(known, lasting, others=others)
+    if learned is None or not _may_learn(session, device, learned, product=product, now=now):
+        return None
+
+    # Where it has more to learn, its next text is compared part by part, even if it is this one.
+    text_hash = device.text_hash if learned.is_last else ""
+    store.bind_anew(session, device.id, device.license_id, learned.parts, text_hash=text_hash)
+    store.add_learned(session, device.id, learned.part, now=now)
+    detail = {"device": device.id, "learned": str(learned.part)}
+    audit.record(session, Action.DEVICE_PART_LEARNED, subject=device.license_id, cause=cause, detail=detail, now=now)
+    return learned
+
+
+def _may_learn(
+    session: Session, device: Recognised, learned: Learned, *, product: LearningProduct | None, now: datetime
+) -> bool:
+    """Whether the budget has a part left, and no other device of the license was registered with the same parts."""
+    budget = Budget(product.learned_parts, timedelta(days=product.learned_days)) if product is not None else Budget()
+    if store.count_learned(session, device.id, since=now - budget.span) >= budget.parts:
+        return False
+    return not store.is_registered(session, device.license_id, fingerprints.fingerprint(learned.parts))
+
+
+def learn_at_check_in(
+    session: Session, devices: Iterable[Recognised], *, key: bytes, cause: Cause, now: datetime
+) -> None:
+    """Let devices learn that checked in and say something new. Most of them have nothing to learn and cost nothing."""
+    learning = {device.id: device for device in devices if bindings.learn(*device.compared(key)) is not None}
+    for device in sorted(learning.values(), key=lambda one: one.license_id):  # one order everywhere: no deadlocks
+        license = store.license_by_id_for_update(session, device.license_id)
+        locked = store.device_for_update(session, device.id)
+        if license is None or locked is None or locked.released_at is not None:
+            continue
+        recognised = replace(device, parts=locked.parts)
+        if fingerprints.is_same_device(locked.parts, fingerprints.hash_parts(device.facts, key=key)):
+            product = store.product(session, license.product_id)
+            learn(session, recognised, product, key=key, cause=cause, now=now)
+
+
+def note_texts(session: Session, devices: Iterable[Recognised], *, key: bytes, now: datetime) -> None:
+    """Count what recognised devices say that do not say what they are known by: one place, many texts is a crowd."""
+    day = days.day_of(now, UTC)
+    rows: list[dict[str, Any]] = [
+        {
+            "day": day,
+            "device_id": device.id,
+            "text_hash": fingerprints.fingerprint(fingerprints.hash_parts(device.facts, key=key)),
+            "license_id": device.license_id,
+        }
+        for device in devices
+    ]
+    if rows:
+        counted = store.texts_of_day(session, [row["device_id"] for row in rows], day)
+        rows.sort(key=lambda row: (row["device_id"], row["text_hash"]))
+        store.add_texts(session, [row for row in rows if counted.get(row["device_id"], 0) < MOST_TEXTS])
