@@ -5,8 +5,8 @@ from alembic import op
 from sqlmodel.sql.sqltypes import AutoString as Text
 from sqlmodel.sql.sqltypes import UTCDateTime as Moment
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
