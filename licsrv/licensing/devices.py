@@ -275,7 +275,7 @@ def _admit(
         store.add_device(session, row | dict(seen))
         return device_id
     if admission.is_bound_anew:
-        store.bind_anew(session, admission.device_id, license.id, parts)
+        store.bind_anew(session, admission.device_id, license_id=license.id, parts=parts)
     changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
     if admission.takes_place:
         changes["released_at"] = None

@@ -59,14 +59,14 @@ def learn(
     if bindings.learn(known, lasting) is None:
         return None
     hashes = fingerprints.selective_parts(lasting)
-    others = store.bound_to_others(session, device.license_id, device.id, hashes)
+    others = store.bound_to_others(session, device.license_id, device_id=device.id, hashes=hashes)
     learned = bindings.learn(known, lasting, others=others)
     if learned is None or not _may_learn(session, device, learned, product=product, now=now):
         return None
 
     # Where it has more to learn, its next text is compared part by part, even if it is this one.
     text_hash = device.text_hash if learned.is_last else ""
-    store.bind_anew(session, device.id, device.license_id, learned.parts, text_hash=text_hash)
+    store.bind_anew(session, device.id, license_id=device.license_id, parts=learned.parts, text_hash=text_hash)
     store.add_learned(session, device.id, learned.part, now=now)
     detail = {"device": device.id, "learned": str(learned.part)}
     audit.record(session, Action.DEVICE_PART_LEARNED, subject=device.license_id, cause=cause, detail=detail, now=now)
