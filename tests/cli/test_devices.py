@@ -95,7 +95,7 @@ def test_a_clock_is_reset_for_a_device_and_the_file_written(house: FurnishedHous
     assert (ran.exit_code, ran.document["changed"], ran.document["file"]) == (0, True, str(out))
     assert out.read_text("ascii").count(".") == 2
     entry = licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0]
-    assert (entry["action"], entry["actor"], entry["reason"]) == ("CLOCK_RESET", "staff:ann", "Battery.")
+    assert (entry["action"], entry["actor"], entry["reason"]) == ("CLOCK_RESET", ANN, "Battery.")
     nowhere = licsrv(*command, "--out", tmp_path / "none" / "reset.jws")
     assert nowhere.exit_code == 1
     assert licsrv("audit", "list", "--of", house.codes.used, "--json").document["entries"][0] == entry
