@@ -1,6 +1,5 @@
 # Every target sets up what it needs; `make run` and `make test` are all a newcomer has to know.
 PYTHON  ?= python3
-UV_VER  := 0.13.9
 TOOLS   := .tools
 UV      := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN     := .venv/bin
@@ -75,12 +74,12 @@ setup-release: .venv-release/.done
 	@touch $@
 
 # Debian's own python3 may come without pip and venv: say what to do instead of failing in the middle.
-$(TOOLS)/bin/uv:
+$(TOOLS)/bin/uv: | requirements-uv.txt
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m ensurepip --version >/dev/null 2>&1 || sh deploy/bootstrap-pip
 	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
-	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target $(TOOLS) uv==$(UV_VER); \
+	   $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target $(TOOLS) --require-hashes -r requirements-uv.txt; \
 	 else \
-	   $(PYTHON) -m venv $(TOOLS)/venv && $(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VER) \
+	   $(PYTHON) -m venv $(TOOLS)/venv && $(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt \
 	   && mkdir -p $(TOOLS)/bin && ln -sf ../venv/bin/uv $(TOOLS)/bin/uv; \
 	 fi
 
@@ -91,6 +90,8 @@ lock: | $(if $(filter $(TOOLS)/bin/uv,$(UV)),$(TOOLS)/bin/uv)   ## Write the has
 	  --custom-compile-command 'make lock' -c requirements.txt --group dev pyproject.toml --extra build -o requirements-dev.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --group release -o requirements-release.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --group bootstrap -o requirements-uv.txt
 
 clean:                      ## Remove the environment and caches (not var/ and keys/)
 	rm -rf .venv .venv-release $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -263,7 +263,7 @@ def create_app(runtime: Runtime) -> ASGIApp:
     )
     # A redirect would send a signature to whatever host the caller's Host header names.
     app.router.redirect_slashes = False
-    return Gateway(app, metrics=runtime.metrics, hot=hot)
+    return Gateway(app, metrics=runtime.metrics, hot=hot, addresses=runtime.settings.log_addresses)
 
 
 def _operations(runtime: Runtime) -> Sequence[Operation]:

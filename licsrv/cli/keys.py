@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from licsrv.desk.keys.answers import Key
     from licsrv.licensing.keyring import KeyFolder, KeyRecord
 
-app = typer.Typer(name="keys", help="Signing keys: new, list, retire; reseal the database.", no_args_is_help=True)
+app = typer.Typer(
+    name="keys", help="Signing keys: new, list, retire, protect; seal the database.", no_args_is_help=True
+)
 
 PURPOSES = "license, lease or release"
 _SEAL = "seal"
@@ -192,6 +194,20 @@ def _new_seal(actor: str, *, as_json: bool) -> None:
         terminal.show_document({"key": {"id": key_id, "purpose": _SEAL}})
     else:
         terminal.say(f"Made key {key_id}; it seals rows from now on. Copy seal.key to every replica, and back it up.")
+
+
+@app.command()
+def protect(as_json: AsJson = False) -> None:
+    """Encrypt the private keys that are plain, or were encrypted at a lower cost, under the passphrase that is set."""
+    from licsrv.cli.workplace import key_folder
+    from licsrv.platform import config
+
+    settings = config.load()
+    done = key_folder(settings).protect()
+    if as_json:
+        terminal.show_document({"protected": done})
+    else:
+        terminal.say(f"Encrypted {counted(len(done), 'key')} in {settings.keys_dir}/." if done else "No change needed.")
 
 
 @app.command()

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
 from licsrv.errors import KeyringError
+from licsrv.licensing import key_files
 from licsrv.licensing.signing import LEASE_TYPE, LICENSE_TYPE, SECOND_ALGORITHM, SecondKey, SigningKey, b64
 from licsrv.platform.seals import Sealed, SealKey, Seals
 
@@ -234,13 +235,29 @@ class KeyFolder:
         public = _public_half(private)
         key_id = thumbprint(public, algorithm)[:KEY_ID_LENGTH]
         record = KeyRecord(key_id, purpose, public, now, algorithm=algorithm, signs_from=signs_from)
-        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
-        if self._passphrase is not None:
-            encryption = serialization.BestAvailableEncryption(self._passphrase)
-        pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        pem = key_files.pem_of(private, self._passphrase)
         _write(self.path / f"{record.key_id}.pem", pem, new=True)
         self._save(record)
         return record
+
+    def protect(self) -> list[str]:
+        """Encrypt every private key that is plain, or was encrypted at the older, lower cost; return their ids.
+
+        Raises:
+            KeyringError: No passphrase is set, or it does not open a key.
+        """
+        if self._passphrase is None:
+            raise KeyringError("Set LICSRV_KEYS_PASSPHRASE_FILE first.")
+        weak = self.unprotected()
+        for path in weak:
+            private = self._private(path)
+            if isinstance(private, key_files.PrivateKey):
+                _write(path, key_files.pem_of(private, self._passphrase))
+        return [path.stem for path in weak]
+
+    def unprotected(self) -> list[Path]:
+        """Return the files of private keys that are plain, or encrypted at the older, lower cost."""
+        return [path for path in sorted(self.path.glob("*.pem")) if not key_files.is_protected(path.read_bytes())]
 
     def retire(self, key_id: str, *, now: datetime) -> KeyRecord:
         """End a key's life: nothing signed by it counts any more. Retiring it again changes nothing.
@@ -344,17 +361,22 @@ class KeyFolder:
         path = self.path / f"{record.key_id}.pem"
         if record.is_retired or not path.exists():
             return None  # a replica that only verifies has no private half
-        try:
-            private = serialization.load_pem_private_key(path.read_bytes(), self._passphrase)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise KeyringError(
-                f"{path.name} cannot be opened: is LICSRV_KEYS_PASSPHRASE right ({type(error).__name__})?"
-            ) from error
+        private = self._private(path)
         if isinstance(private, Ed25519PrivateKey | MLDSA65PrivateKey) and _is_half_of(record, private):
             if isinstance(private, MLDSA65PrivateKey):
                 return SecondKey(record.key_id, private)
             return SigningKey.make(record.key_id, private, typ=TYPE_OF_PURPOSE[record.purpose])
         raise KeyringError(f"{path.name} does not belong to {record.key_id}.json.")
+
+    def _private(self, path: Path) -> object:
+        content = path.read_bytes() if path.exists() else b""
+        passphrase = None if b"BEGIN PRIVATE KEY" in content else self._passphrase  # one from before the passphrase
+        try:
+            return serialization.load_pem_private_key(content, passphrase)
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise KeyringError(
+                f"{path.name} cannot be opened: is LICSRV_KEYS_PASSPHRASE right ({type(error).__name__})?"
+            ) from error
 
     def _save(self, record: KeyRecord) -> None:
         document: dict[str, Any] = record.jwk() | {"created_at": record.created_at.isoformat()}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,7 +18,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from sqlmodel import Session
 
-from licsrv.errors import TooManyRequestsError
+from licsrv.errors import ServiceUnavailableError, TooManyRequestsError
 from licsrv.licensing.keyring import Keyring
 from licsrv.people import credentials, passwords
 from licsrv.platform.clock import Clock
@@ -24,7 +26,9 @@ from licsrv.platform.db import Database, reading
 from licsrv.platform.writer import Writer
 
 Result = TypeVar("Result")
-_HASHES_AT_ONCE = 2  # each takes a core and 19 MiB
+_HASHES_AT_ONCE = max(1, (os.cpu_count() or 2) // 2)  # each takes a core and 19 MiB; the others are for other routes
+_PROOFS_AT_ONCE = 16
+_BUSY_SECONDS = 2
 _WINDOW_SECONDS = 60
 
 
@@ -69,6 +73,7 @@ class Access:
         self.clock = clock
         self._keyring = keyring
         self._hashing = CapacityLimiter(_HASHES_AT_ONCE)
+        self._proofs = 0
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._rate = RateLimitItemPerMinute(settings.calls_per_minute)
 
@@ -91,6 +96,27 @@ class Access:
     async def is_password(self, password: str, phc: str | None) -> bool:
         """Compare a password with a hash, or with none, in the same time."""
         return await anyio.to_thread.run_sync(partial(passwords.is_password, password, phc), limiter=self._hashing)
+
+    @contextmanager
+    def proving(self) -> Iterator[None]:
+        """Take one of the few turns for proving a password, before anything is counted or hashed.
+
+        A password is slow to hash on purpose. Without a bound, a few hundred sign-ins at once keep everyone waiting.
+
+        Raises:
+            ServiceUnavailableError: Every turn is taken.
+        """
+        if self._proofs >= _PROOFS_AT_ONCE:
+            raise ServiceUnavailableError(
+                "Too many people sign in at once; nothing was changed.",
+                action="Try again in a moment.",
+                retry_after=_BUSY_SECONDS,
+            )
+        self._proofs += 1
+        try:
+            yield
+        finally:
+            self._proofs -= 1
 
     async def count_call(self, caller: str) -> None:
         """Count a call of a caller.

@@ -76,7 +76,13 @@ async def sign_in(access: Access, attempt: Attempt) -> Opened:
     Raises:
         TooManyRequestsError: It failed too often, for this name or from this address.
         UnauthenticatedError: A credential is wrong; which one is not revealed.
+        ServiceUnavailableError: Too many sign in at once.
     """
+    with access.proving():
+        return await _sign_in(access, attempt)
+
+
+async def _sign_in(access: Access, attempt: Attempt) -> Opened:
     name = accounts.normal_name(attempt.name)
     keys = await count_try(access, name, attempt.browser, known=attempt.known)  # 1
 
@@ -105,9 +111,10 @@ async def prove_password(access: Access, account: str, password: str, *, browser
         TooManyRequestsError: It failed too often.
         ForbiddenError: It is wrong.
     """
-    keys = await count_try(access, account, browser)
-    phc = await access.read(lambda session: _password_of(session, account))
-    is_right = await access.is_password(password, phc)
+    with access.proving():
+        keys = await count_try(access, account, browser)
+        phc = await access.read(lambda session: _password_of(session, account))
+        is_right = await access.is_password(password, phc)
     now = access.clock.now()
 
     def use_case(session: Session) -> None:
@@ -128,9 +135,10 @@ async def step_up(access: Access, actor: Actor, proof: Proof, *, browser: Browse
         TooManyRequestsError: It failed too often.
         ForbiddenError: The proof is wrong.
     """
-    keys = await count_try(access, actor.account, browser)
-    phc = await access.read(lambda session: _password_of(session, actor.account))
-    is_right = not actor.has_factor and await access.is_password(proof.password, phc)
+    with access.proving():
+        keys = await count_try(access, actor.account, browser)
+        phc = await access.read(lambda session: _password_of(session, actor.account))
+        is_right = not actor.has_factor and await access.is_password(proof.password, phc)
     now = access.clock.now()
 
     def use_case(session: Session) -> bool:

@@ -29,7 +29,7 @@ from licsrv.errors import (
     StorageUnwritableError,
     UnsupportedMediaTypeError,
 )
-from licsrv.platform import logs
+from licsrv.platform import addresses, logs
 from licsrv.platform.clock import stopwatch
 from licsrv.platform.logs import REQUEST_ID
 from licsrv.platform.metrics import Metrics
@@ -62,10 +62,19 @@ class Gateway:
         app: Serves everything.
         hot: Applications that serve ``(method, path)`` themselves, past the routing that costs them a tenth of their
             speed; they turn their refusals into answers by themselves.
+        addresses: How much of the caller's address request lines hold: ``full``, ``shortened`` or ``none``.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, hot: Mapping[tuple[str, str], ASGIApp] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        hot: Mapping[tuple[str, str], ASGIApp] | None = None,
+        addresses: str = "shortened",
+    ) -> None:
         self._app = app
+        self._shown = _SHOWN[addresses]
         self._metrics = metrics
         self._hot = hot or {}
 
@@ -100,12 +109,14 @@ class Gateway:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self._metrics.count_request(route, method, status, seconds)
         if status >= 400 or route not in _QUIET_ROUTES:
-            named = client_request_id_of(scope)
-            more = {"client_request_id": named} if named else {}
+            more = {"address": self._shown(scope["client"][0])} if scope.get("client") and self._shown else {}
+            if named := client_request_id_of(scope):
+                more["client_request_id"] = named
             milliseconds = round(seconds * 1000, 1)
             _log.info("request", method=method, route=route, status=status, milliseconds=milliseconds, **more)
 
 
+_SHOWN = {"full": addresses.address_of, "shortened": addresses.network_of, "none": None}
 _ID_HEADERS = (b"x-request-id", b"x-client-request-id")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -69,6 +69,7 @@ TEXTS: Mapping[str, str] = {
     "The request cannot be read.": "无法读取请求。",
     "The body does not have the form that this address takes.": "填写的内容不符合要求。",
     "Mend the fields named in errors and send it again.": "请修改下列各项后重新提交。",
+    "Too many people sign in at once; nothing was changed.": "同时登录的人数过多，未做任何更改。",
     "The service is too busy to answer; nothing was changed.": "服务繁忙，未做任何更改。",
     "Try again in a moment.": "请稍后重试。",
     "This Idempotency-Key was used for another call.": "此表单已提交过其他内容。",

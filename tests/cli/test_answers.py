@@ -38,7 +38,7 @@ SHA = "ab" * 32
 NO_ANSWER_OF_THE_API = {
     "init", "doctor", "backup create", "accounts link", "migrate", "revocations show",
     "revocations export", "revocations after-restore", "audit export", "reports export", "devices file",
-    "bulk result", "bulk run", "outbox retry", "keys reseal",
+    "bulk result", "bulk run", "outbox retry", "keys protect", "keys reseal",
 }  # fmt: skip
 """What a program cannot ask for, gets as a file, or asks for one row at a time."""
 BEHIND_A_MARKETPLACE = {"reconcile compare", "reconcile repair"}

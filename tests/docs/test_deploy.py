@@ -104,3 +104,22 @@ def test_the_unit_leaves_no_core_and_reloads() -> None:
 
     assert "\nLimitCORE=0\n" in unit
     assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit
+
+
+def test_the_proxy_example_is_complete() -> None:
+    proxy, unit = text(DEPLOY / "nginx.conf.example"), text(DEPLOY / "licsrv.service")
+
+    for word in ("Strict-Transport-Security", "limit_req ", "limit_conn ", "client_header_timeout", "ssl_protocols"):
+        assert word in proxy
+    assert "LimitCORE=0" in unit
+
+
+def test_what_installs_the_rest_is_pinned_by_hash() -> None:
+    makefile, pinned = text(ROOT / "Makefile"), text(ROOT / "requirements-uv.txt")
+    first = [line for line in makefile.splitlines() if "pip install" in line and "$(UV)" not in line]
+
+    assert len(first) == 2
+    assert all("--require-hashes -r requirements-uv.txt" in line for line in first)
+    assert re.findall(r"^(\S+)==", pinned, re.MULTILINE) == ["uv"]
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", pinned)) > 10
+    assert "://" not in pinned

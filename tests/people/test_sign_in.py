@@ -361,3 +361,23 @@ async def test_a_form_of_any_page_is_no_sign_in(house: House) -> None:
     )
 
     assert answer.status_code == 415
+
+
+async def test_many_at_once_are_refused_early_and_hold_up_no_other_route(house: House) -> None:
+    house.hire("ann")
+    visitors = [house.visitor(address=f"192.0.2.{number}") for number in range(40)]
+
+    def proved(number: int) -> str:
+        return "ann" if number == 0 else f"nobody{number}"
+
+    calls = [visitor.sign_in(proved(number), code=house.code()) for number, visitor in enumerate(visitors)]
+    answers = await asyncio.gather(*calls, house.visitor().call("GET", "/healthz"))
+
+    *signed_in, health = answers
+    statuses = [answer.status_code for answer in signed_in]
+    busy = [answer for answer in signed_in if answer.status_code == 503]
+    assert (statuses[0], statuses.count(401), len(busy)) == (200, 15, 24)
+    assert {(one.json()["code"], one.headers["retry-after"]) for one in busy} == {("SERVICE_UNAVAILABLE", "2")}
+    assert health.status_code == 200
+    assert (await house.visitor().sign_in("ann", code=house.code(1))).status_code == 200, "turns are given back"
+    assert len(house.audited(Action.SIGN_IN_FAILED)) == 15, "what was refused early is no failure"

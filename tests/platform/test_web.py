@@ -141,6 +141,26 @@ async def test_each_request_has_a_name_of_its_own(http: httpx2.AsyncClient) -> N
     assert len({answer.headers["x-request-id"] for answer in answers}) == 20
 
 
+SHOWN = [
+    ("full", "192.0.2.77", "192.0.2.77"), ("shortened", "192.0.2.77", "192.0.2.0/24"),
+    ("shortened", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("shortened", "::ffff:192.0.2.77", "192.0.2.0/24"),
+    ("shortened", "a.socket", "unknown"), ("none", "192.0.2.77", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "address", "shown"), SHOWN)
+async def test_a_request_line_holds_as_much_of_the_address_as_is_set(
+    metrics: Metrics, log: Log, how: str, address: str, shown: str | None
+) -> None:
+    app = Gateway(Starlette(routes=routes(OPERATIONS)), metrics=metrics, addresses=how)
+    transport = httpx2.ASGITransport(app=app, client=(address, 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        await http.get("/notes")
+
+    [line] = log.named("request")
+    assert line.get("address") == shown
+
+
 # --- headers and problems
 
 

@@ -31,6 +31,9 @@ def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
         yield _signing(keyring, purpose, now)
     yield _modes(settings)
     yield _passphrase(settings)
+    if settings.keys_passphrase is not None and (weak := key_folder(settings).unprotected()):
+        names = ", ".join(path.name for path in weak)
+        yield warning(AREA, f"Plain, or encrypted at a low cost: {names}.", "Run `licsrv keys protect`.")
 
 
 def _signing(keyring: Keyring, purpose: Purpose, now: datetime) -> Diagnosis:
@@ -65,5 +68,5 @@ def _modes(settings: Settings) -> Diagnosis:
 def _passphrase(settings: Settings) -> Diagnosis:
     if settings.keys_passphrase is None:
         return warning(AREA, "The private keys are not encrypted on disk: a copy of the folder is enough to sign.",
-                       "Set LICSRV_KEYS_PASSPHRASE_FILE; keys made from then on are encrypted.")  # fmt: skip
+                       "Set LICSRV_KEYS_PASSPHRASE_FILE, then run `licsrv keys protect`.")  # fmt: skip
     return ok(AREA, "A passphrase is set.")

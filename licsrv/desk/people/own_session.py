@@ -181,7 +181,8 @@ async def enter(call: Call, body: SignInRequest) -> Response:
 async def set_up(call: Call, body: SetupRequest) -> Response:
     """Answer ``POST /admin/api/setup`` by the first account, signed in, its second factor still to be set up."""
     passwords.require_good(body.password, name=body.name)
-    phc = await call.desk.hash_password(body.password)
+    with call.desk.proving():
+        phc = await call.desk.hash_password(body.password)
     new = NewAccount(body.name, Role.OPERATOR, body.display_name, body.language)
 
     def use_case(session: Session) -> Opened:
