@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from client_stub.machine.clock import SystemClock
+from client_stub.machine.store import default_path
 from client_stub.programs import verify_command
 from client_stub.programs.cad import PATIENCE, CadProgram, Wish
 from client_stub.programs.terminal import Terminal
@@ -60,7 +61,9 @@ def main(
 def this_device() -> str:
     """Return this computer's device text, or an invented one where nothing can be gathered that identifies it."""
     try:
-        gathered = str(importlib.import_module("client_stub.machine.device_facts").gather())
+        identity = default_path("install identity")
+        facts = importlib.import_module("client_stub.machine.device_facts")
+        gathered = str(facts.gather(install_identity=identity))
         return SAMPLE_DEVICE if devices.parse(gathered).identifies_nothing else gathered
     except (ModuleNotFoundError, InvalidDeviceInfoError):
         return SAMPLE_DEVICE

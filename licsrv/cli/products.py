@@ -80,6 +80,15 @@ LearnedDays: TypeAlias = Annotated[
 ]
 
 
+WeakBinding: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--weak-binding/--no-weak-binding",
+        help="Whether a machine without facts of its own may be bound to its installation.",
+    ),
+]
+
+
 @app.command("list")
 def list_products(as_json: AsJson = False) -> None:
     """List the products that were described; others get the defaults."""
@@ -143,6 +152,7 @@ def set_product(
     ] = None,
     learned_parts: LearnedParts = None,
     learned_days: LearnedDays = None,
+    weak_binding: WeakBinding = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -157,6 +167,7 @@ def set_product(
         "one_off": one_off,
         "learned_parts": learned_parts,
         "learned_days": learned_days,
+        "weak_binding": weak_binding,
     }
     wanted = {key: value for key, value in wanted.items() if value is not None}
     if device_limit or no_device_limit:

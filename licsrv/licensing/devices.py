@@ -91,6 +91,7 @@ class LicenseForDevice:
     issued_id: str
     expires_at: datetime | None
     refresh_after: datetime
+    weakly_bound: bool = False
 
     @property
     def license_string(self) -> str:
@@ -184,8 +185,13 @@ def _activate(
         learned = learning.learn(session, device, product, key=keyring.device_key, cause=cause, now=now)
         if known.text_hash != text_hash:
             learning.note_texts(session, [device], key=keyring.device_key, now=now)
-    bound = _bound(facts, admission, learned or known, key=keyring.device_key)
-    seen = {"name": request.device_name, "client_version": request.client_version, "text_hash": text_hash}
+    weakly = product is not None and product.weak_binding
+    bound = _bound(facts, admission, learned or known, weakly=weakly, key=keyring.device_key)
+    seen: dict[str, Any] = {
+        "name": request.device_name, "client_version": request.client_version, "text_hash": text_hash,
+    }  # fmt: skip
+    if is_weak := fingerprints.is_weak(bound):
+        seen["is_weakly_bound"] = True
     if learned is not None:
         del seen["text_hash"]  # learning it wrote that
     bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
@@ -208,7 +214,10 @@ def _activate(
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
     refresh_after = _earlier(now + terms.lease_grace, ends_at)
-    return LicenseForDevice(issued.text, issued.form, license.id, issued.issued_id, ends_at, refresh_after)
+    return LicenseForDevice(
+        issued.text, issued.form, license.id,
+        issued_id=issued.issued_id, expires_at=ends_at, refresh_after=refresh_after, weakly_bound=is_weak,
+    )  # fmt: skip
 
 
 def note_refusal(
@@ -235,27 +244,30 @@ def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None
     return license, product
 
 
-def _bound(facts: DeviceFacts, admission: Admission, known: KnownDevice | Learned | None, *, key: bytes) -> DeviceFacts:
+def _bound(
+    facts: DeviceFacts, admission: Admission, known: KnownDevice | Learned | None, *, weakly: bool, key: bytes
+) -> DeviceFacts:
     """Return what the license is signed for: what is, or will be, stored of the device.
 
     Args:
         known: What the device is bound to, where it is known and stays bound.
+        weakly: Whether the product allows a place that is bound to an install identity.
 
     Raises:
         InvalidRequestError: A new device has no value that distinguishes it from others.
     """
-    if admission.is_bound_anew and set(facts.values) == {Part.CPU}:
+    if admission.is_bound_anew and set(fingerprints.without_install_identity(facts).values) <= {Part.CPU}:
         return facts  # it keeps its place, as weakly as it had it
     if known is not None:
         return fingerprints.known_facts(facts, known.parts, key=key)
-    return fingerprints.binding(facts)
+    return fingerprints.binding(facts, weakly=weakly)
 
 
 def _admit(
     session: Session,
     license: IssuableLicense,
     admission: Admission,
-    seen: Mapping[str, str],
+    seen: Mapping[str, Any],
     parts: HashedParts,
     *,
     now: datetime,

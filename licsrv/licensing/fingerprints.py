@@ -33,6 +33,9 @@ NEEDED = 4
 SHARED = "shared"
 """The member of hashed parts that holds what identifies no machine; see :func:`hash_parts`."""
 
+INSTALL_IDENTITY = re.compile(r"INSTALL-[0-9A-F]{32}")
+"""A random part that a client keeps where its machine has no facts of its own; it travels as a disk."""
+
 _MAC_SEPARATORS = str.maketrans("", "", ":-.")
 _MAC = re.compile(r"[0-9A-F]{12}")
 _SHARED_VALUE = re.compile("|".join(re.escape(value).replace(r"\#", "[0-9]+") for value in SHARED_VALUES))
@@ -55,6 +58,11 @@ class Part(StrEnum):
 
 
 _PARTS = tuple(Part)
+_FORM = "Send MAC|DISK|BOARD|CPU; a part that cannot be read stays empty."
+_NO_FACTS = (
+    "Give the machine a network adapter or a disk of its own, or ask the vendor whether the product may be bound to an "
+    "installation."
+)
 _WEIGHTS = {Part.MAC: 2, Part.DISK: 2, Part.BOARD: 2, Part.CPU: 1}
 _LEAST = 2  # a weight that the CPU alone does not reach
 HashedParts = Mapping[str, list[str]]
@@ -125,15 +133,38 @@ def parse(text: str) -> DeviceFacts:
     return DeviceFacts(values, {part: found for part, found in shared.items() if found})
 
 
-def binding(facts: DeviceFacts) -> DeviceFacts:
+def binding(facts: DeviceFacts, *, weakly: bool = False) -> DeviceFacts:
     """Return what a new device's place is bound to: :data:`MOST_BOUND` values of each part, the same in any order.
+
+    An install identity is left out next to facts of the machine, and is enough only where a place may be bound weakly.
 
     Raises:
         InvalidRequestError: There is nothing but a CPU id, which every machine of the model has.
     """
-    if set(facts.values) == {Part.CPU}:
-        raise _invalid("device_info names a CPU only: every machine of that model would be this device.")
+    own = without_install_identity(facts)
+    if not set(own.values) <= {Part.CPU}:
+        facts = own
+    elif not (weakly and is_weak(facts)):
+        raise _invalid(
+            "device_info names a CPU only: every machine of that model would be this device.", action=_NO_FACTS
+        )
     return DeviceFacts({part: tuple(sorted(values)[:MOST_BOUND]) for part, values in facts.values.items()})
+
+
+def is_weak(facts: DeviceFacts) -> bool:
+    """Whether a device has an install identity and nothing else of its own."""
+    own = without_install_identity(facts)
+    return own.values != facts.values and set(own.values) <= {Part.CPU}
+
+
+def without_install_identity(facts: DeviceFacts) -> DeviceFacts:
+    """Return a device without the identity that its client made up."""
+    disks = tuple(disk for disk in facts.values.get(Part.DISK, ()) if not INSTALL_IDENTITY.fullmatch(disk))
+    return _with(facts, Part.DISK, disks)
+
+
+def _with(facts: DeviceFacts, part: Part, values: tuple[str, ...]) -> DeviceFacts:
+    return DeviceFacts({name: found for name, found in {**facts.values, part: values}.items() if found})
 
 
 def is_shared(part: Part, value: str) -> bool:
@@ -184,9 +215,9 @@ def _is_local(mac: str) -> bool:
 
 
 def lasting(facts: DeviceFacts) -> DeviceFacts:
-    """Return a device without the addresses that software made up: those may be others after the next start."""
+    """Return a device without what software made up: those values may be others after the next start."""
     macs = tuple(mac for mac in facts.values.get(Part.MAC, ()) if not _is_local(mac))
-    return DeviceFacts({part: found for part, found in {**facts.values, Part.MAC: macs}.items() if found})
+    return _with(without_install_identity(facts), Part.MAC, macs)
 
 
 def known_facts(facts: DeviceFacts, known: HashedParts, *, key: bytes) -> DeviceFacts:
@@ -201,10 +232,8 @@ def known_facts(facts: DeviceFacts, known: HashedParts, *, key: bytes) -> Device
     return DeviceFacts({part: values for part, values in found.items() if values})
 
 
-def _invalid(sentence: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        sentence, action="Send MAC|DISK|BOARD|CPU; a part that cannot be read stays empty.", field="device_info"
-    )
+def _invalid(sentence: str, *, action: str = _FORM) -> InvalidRequestError:
+    return InvalidRequestError(sentence, action=action, field="device_info")
 
 
 def _values(part: Part, raw: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.licensing import bindings, fingerprints, store
 from licsrv.licensing.bindings import Budget, Learned
-from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
+from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.platform import days
 
 MOST_TEXTS = 20
@@ -68,6 +68,8 @@ def learn(
     text_hash = device.text_hash if learned.is_last else ""
     store.bind_anew(session, device.id, license_id=device.license_id, parts=learned.parts, text_hash=text_hash)
     store.add_learned(session, device.id, learned.part, now=now)
+    if learned.part is Part.DISK:
+        store.update_device(session, device.id, is_weakly_bound=False)  # an install identity travels as a disk
     detail = {"device": device.id, "learned": str(learned.part)}
     audit.record(session, Action.DEVICE_PART_LEARNED, subject=device.license_id, cause=cause, detail=detail, now=now)
     return learned

@@ -116,6 +116,7 @@ class StringAnswer(Body):
     license_id: str
     expires_at: datetime | None = Field(description="null when the license never ends")
     refresh_after: datetime = Field(description="until then a check-in or a new request is due")
+    weakly_bound: bool = Field(description="the place is bound to an install identity, not to facts of the machine")
 
 
 class ReleaseRequest(Body):

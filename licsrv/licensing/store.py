@@ -45,12 +45,15 @@ _FOR_ACTIVATION = (
         _products.deliver_as.label("product_deliver_as"),
         _products.learned_parts.label("product_learned_parts"),
         _products.learned_days.label("product_learned_days"),
+        _products.weak_binding.label("product_weak_binding"),
     )
     .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
     .where(_licenses.code == bindparam("of_code"))
     .with_for_update(of=table_of(License))
 )
-_DEVICE_COLUMNS = (_devices.id, _devices.parts, _devices.released_at, _devices.text_hash)
+_DEVICE_COLUMNS = (
+    _devices.id, _devices.parts, _devices.released_at, _devices.text_hash, _devices.is_weakly_bound
+)  # fmt: skip
 _DEVICES_LIKE = (
     select(*_DEVICE_COLUMNS)
     .where(
@@ -112,6 +115,7 @@ class ProductRow:
     deliver_as: str = "auto"
     learned_parts: int = LEARNED_PARTS
     learned_days: int = LEARNED_DAYS
+    weak_binding: bool = False
 
 
 def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
@@ -126,8 +130,9 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
         row.product_features,
         row.product_second_signature,
         row.product_deliver_as,
-        row.product_learned_parts,
-        row.product_learned_days,
+        learned_parts=row.product_learned_parts,
+        learned_days=row.product_learned_days,
+        weak_binding=row.product_weak_binding,
     )
     return row, product
 
@@ -194,7 +199,12 @@ def devices(session: Session, license_id: str) -> Sequence[Device]:
 def devices_like(session: Session, license_id: str, parts: HashedParts) -> list[KnownDevice]:
     """Return the devices of a license that share a selective part with a given one."""
     rows = execute(session, _DEVICES_LIKE, {"of_license": license_id, "hashes": lookup_parts(parts)}).all()
-    return [KnownDevice(row.id, row.parts, row.released_at is None, row.text_hash) for row in rows]
+    return [
+        KnownDevice(
+            row.id, row.parts, row.released_at is None, text_hash=row.text_hash, is_weakly_bound=row.is_weakly_bound
+        )
+        for row in rows
+    ]
 
 
 def devices_with_place(session: Session, license_id: str, *, limit: int) -> list[KnownDevice]:

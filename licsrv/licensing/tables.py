@@ -22,7 +22,7 @@ class Product(SQLModel, table=True):
     ``second_signature`` asks for an ML-DSA-65 signature in its license files; ``deliver_as`` says in which form a
     license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits. ``one_off``:
     sold once, so that its licenses may be without an end. A device learns ``learned_parts`` parts within
-    ``learned_days`` days (``bindings``).
+    ``learned_days`` days (``bindings``). ``weak_binding``: a place may be bound to an install identity.
     """
 
     __tablename__ = "products"
@@ -37,6 +37,7 @@ class Product(SQLModel, table=True):
     one_off: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     learned_parts: int = Field(default=LEARNED_PARTS, sa_column_kwargs={"server_default": str(LEARNED_PARTS)})
     learned_days: int = Field(default=LEARNED_DAYS, sa_column_kwargs={"server_default": str(LEARNED_DAYS)})
+    weak_binding: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class License(SQLModel, table=True):
@@ -91,6 +92,7 @@ class Device(SQLModel, table=True):
     ``parts`` holds keyed hashes by kind, ``text_hash`` that of the whole fingerprint as the device sent it when it last
     asked for its license; ``released_at`` set means that its place is free. What was issued before ``clock_reset_at``
     is not handed out again, because only a younger text sets the device's memory of the time.
+    ``is_weakly_bound``: its place is bound to an install identity.
     """
 
     __tablename__ = "devices"
@@ -103,6 +105,7 @@ class Device(SQLModel, table=True):
     text_hash: str = Field(default="", max_length=32)
     name: str = Field(default="", max_length=100)
     client_version: str = Field(default="", max_length=64)
+    is_weakly_bound: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     first_seen_at: datetime
     released_at: datetime | None = None
     clock_reset_at: datetime | None = None

@@ -165,6 +165,7 @@ PAGES: Mapping[str, str] = {
     "No key pair (AK/SK) for the marketplace is configured.": "尚未配置云商店密钥对（AK/SK）。",
     "No list yet.": "尚无清单。",
     "no place": "无名额",
+    "weakly bound": "弱绑定",
     "None.": "无。",
     "not signed": "未签名",
     "Note": "备注",

@@ -47,7 +47,8 @@ async def test_a_received_code_becomes_a_license_string(
 
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert set(body) == {"license_string", "license_id", "expires_at", "refresh_after"}
+    assert set(body) == {"license_string", "license_id", "expires_at", "refresh_after", "weakly_bound"}
+    assert body["weakly_bound"] is False
     with reading(runtime.database) as session:
         license = session.exec(select(License)).one()
         issued = session.exec(select(IssuedLicense)).one()

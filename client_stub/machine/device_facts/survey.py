@@ -8,20 +8,25 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from client_stub.machine.device_facts import commands, linux_disks, macos, sysfs, windows
+from client_stub.machine.device_facts import commands, installation, linux_disks, macos, sysfs, windows
 from client_stub.machine.device_facts.inventory import Inventory
 from client_stub.machine.device_facts.selection import DeviceFacts, select
 
 _LOG = logging.getLogger(__name__)
 
 
-def gather() -> str:
+def gather(*, install_identity: Path | None = None) -> str:
     """Return the device text of this machine: ``MAC|disk|board|CPU``, upper case, below 1024 ASCII characters.
 
     Takes up to a few seconds on Windows and macOS, where other programs have to be asked; call it once and off the
     thread that draws. Parts that cannot be had are empty, at worst all of them: ``|||``.
+
+    Args:
+        install_identity: The file that keeps a random part, where the machine has no facts of its own
+            (``installation``); None for none.
     """
-    return survey().text
+    text = survey().text
+    return installation.with_identity(text, install_identity) if install_identity is not None else text
 
 
 def survey() -> DeviceFacts:

@@ -72,6 +72,7 @@ class DeviceLine(Body):
     client_version: str
     known_parts: list[str]
     has_place: bool
+    weakly_bound: bool = Field(description="bound to an install identity, not to facts of the machine")
     first_seen_at: datetime
     released_at: datetime | None
     clock_reset_at: datetime | None = None

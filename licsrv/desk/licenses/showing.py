@@ -80,6 +80,7 @@ def _device(device: Device, contact: CheckIn | None, given: HashedParts | None) 
         client_version=(contact.client_version if contact else "") or device.client_version,
         known_parts=sorted(part for part, values in device.parts.items() if values),
         has_place=device.released_at is None,
+        weakly_bound=device.is_weakly_bound,
         first_seen_at=device.first_seen_at,
         released_at=device.released_at,
         clock_reset_at=device.clock_reset_at,

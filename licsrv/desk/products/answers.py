@@ -25,6 +25,7 @@ class ProductShown(Body):
     one_off: bool = Field(description="sold once: its licenses may be without an end")
     learned_parts: int = Field(description="how many new parts a device may be bound to after repairs")
     learned_days: int = Field(description="within so many days")
+    weak_binding: bool = Field(description="a machine without facts of its own may be bound to an installation")
 
 
 class Products(Body):
