@@ -182,9 +182,7 @@ def _activate(
     learned = None
     if known is not None:
         device = Recognised(id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash)
-        learned = learning.learn(session, device, product, key=keyring.device_key, cause=cause, now=now)
-        if known.text_hash != text_hash:
-            learning.note_texts(session, [device], key=keyring.device_key, now=now)
+        learned = _learn(session, device, known, product=product, key=keyring.device_key, cause=cause, now=now)
     weakly = product is not None and product.weak_binding
     bound = _bound(facts, admission, learned or known, weakly=weakly, key=keyring.device_key)
     seen: dict[str, Any] = {
@@ -195,7 +193,7 @@ def _activate(
     if learned is not None:
         del seen["text_hash"]  # learning it wrote that
     bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
-    device_id = _admit(session, license, admission, seen, bound_parts, now=now)
+    device_id = _admit(session, license, admission, seen=seen, parts=bound_parts, cause=cause, now=now)
     wording = Wording(
         terms.issuer,
         product,
@@ -206,9 +204,6 @@ def _activate(
     )
     recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
     issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
-    if admission.is_bound_anew:
-        bound_again = {"device": device_id, "parts": sorted(bound_parts)}
-        audit.record(session, Action.DEVICE_BOUND_AGAIN, subject=license.id, cause=cause, detail=bound_again, now=now)
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places.limit)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
@@ -244,6 +239,22 @@ def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None
     return license, product
 
 
+def _learn(
+    session: Session,
+    device: Recognised,
+    known: KnownDevice,
+    *,
+    product: ProductRow | None,
+    key: bytes,
+    cause: Cause,
+    now: datetime,
+) -> Learned | None:
+    """Let a known device learn a new part; count its text, where it last asked with another one."""
+    if known.text_hash != device.text_hash:
+        learning.note_texts(session, [device], key=key, now=now)
+    return learning.learn(session, device, product, key=key, cause=cause, now=now)
+
+
 def _bound(
     facts: DeviceFacts, admission: Admission, known: KnownDevice | Learned | None, *, weakly: bool, key: bytes
 ) -> DeviceFacts:
@@ -267,9 +278,10 @@ def _admit(
     session: Session,
     license: IssuableLicense,
     admission: Admission,
+    *,
     seen: Mapping[str, Any],
     parts: HashedParts,
-    *,
+    cause: Cause,
     now: datetime,
 ) -> str:
     """Write what the decision means for the device and its place; return the device's id."""
@@ -288,6 +300,8 @@ def _admit(
         return device_id
     if admission.is_bound_anew:
         store.bind_anew(session, admission.device_id, license_id=license.id, parts=parts)
+        detail = {"device": admission.device_id, "parts": sorted(parts)}
+        audit.record(session, Action.DEVICE_BOUND_AGAIN, subject=license.id, cause=cause, detail=detail, now=now)
     changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
     if admission.takes_place:
         changes["released_at"] = None
