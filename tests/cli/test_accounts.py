@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from licsrv.cli.workplace import open_workplace
 from licsrv.people import passwords
 from licsrv.people.tables import Account, StaffSession
 from licsrv.platform.db import open_database, reading
@@ -80,7 +81,7 @@ def test_a_person_is_disabled_and_enabled(house: FurnishedHouse, licsrv: Run) ->
 
 def test_a_password_is_reset(house: FurnishedHouse, licsrv: Run) -> None:
     old = licsrv("accounts", "add", "ann", "--role", "viewer", "--json").document["password"]
-    with house.writing() as session:
+    with open_workplace() as place, place.writing() as session:  # sealed as the server does
         session.get_one(Account, "ann").totp_sealed = "sealed"
 
     first = licsrv("accounts", "reset-password", "ann", "--reason", "Forgot it.", "--json")
