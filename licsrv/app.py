@@ -36,6 +36,7 @@ from licsrv.licensing import store as licensing_store
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import KeyFolder, Keyring
+from licsrv.licensing.moves import MoveRules
 from licsrv.licensing.revocation.routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes
 from licsrv.marketplace import store as marketplace_store
@@ -201,7 +202,16 @@ def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> Ope
 
 def license_terms(settings: Settings) -> Terms:
     """Return the terms under which an installation issues licenses."""
-    return Terms(settings.issuer, settings.device_limit, settings.lease_grace, release_store.maintenance_limit)
+    moves = MoveRules(
+        settings.moves_per_place,
+        span=settings.moves_span,
+        cool_down=settings.move_cool_down,
+        file_holds_place=settings.file_holds_place,
+    )
+    return Terms(
+        settings.issuer, settings.device_limit, settings.lease_grace,
+        maintenance_end=release_store.maintenance_limit, moves=moves,
+    )  # fmt: skip
 
 
 def _worker(

@@ -35,6 +35,7 @@
         ├── LicenseReleasedError          LICENSE_RELEASED 403
         ├── DeviceLimitError              DEVICE_LIMIT_REACHED 409
         ├── DeviceMismatchError           DEVICE_MISMATCH 409
+        ├── MoveLimitError                MOVE_LIMIT_REACHED 409
         ├── ConflictError                 CONFLICT 409
         ├── MarketplaceUnavailableError   MARKETPLACE_UNAVAILABLE 503
         └── ServiceUnavailableError       SERVICE_UNAVAILABLE 503
@@ -298,6 +299,12 @@ class DeviceMismatchError(RefusalError):
     """The license string belongs to another device."""
 
     code, status, title = "DEVICE_MISMATCH", 409, "Device mismatch"
+
+
+class MoveLimitError(RefusalError):
+    """A program may not give its place back now; it keeps it. ``next_move_at`` says when, None never."""
+
+    code, status, title = "MOVE_LIMIT_REACHED", 409, "Move limit reached"
 
 
 class ConflictError(RefusalError):

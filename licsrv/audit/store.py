@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, event, insert, select, update
+from sqlalchemy import bindparam, event, func, insert, select, update
 from sqlmodel import Session, col
 
 from licsrv.audit.entries import GENESIS, Action, Cause, Mark, canonical, entry_hash
@@ -212,6 +212,32 @@ def reseal_head(session: Session) -> None:
         head = execute(session, _HEAD).one()
         end = seals.make(_END, (head.seq, head.hash))
         execute(session, _MOVE_HEAD, {"new_seq": head.seq, "new_hash": head.hash, "new_seal": end})
+
+
+def moments(
+    session: Session, subject: str, action: Action, *, actor: str, since: datetime, limit: int
+) -> list[datetime]:
+    """Return when an actor last did something to a subject, the newest first, with what this transaction recorded."""
+    noted_now = noted(session, _PENDING)
+    sought = {"subject": subject, "action": str(action), "actor": actor}
+    pending = [row["at"] for row in reversed(noted_now) if all(row[name] == sought[name] for name in sought)]
+    query = (
+        select(col(AuditEntry.at))
+        .where(*(getattr(AuditEntry, name) == value for name, value in sought.items()), col(AuditEntry.at) > since)
+        .order_by(col(AuditEntry.id).desc())
+        .limit(limit)
+    )
+    return [*pending, *session.scalars(query)][:limit]
+
+
+def count_by_actor(session: Session, subject: str, action: Action, *, since: datetime) -> dict[str, int]:
+    """Count how often something was done to a subject, by who did it."""
+    query = (
+        select(col(AuditEntry.actor), func.count())
+        .where(col(AuditEntry.subject) == subject, col(AuditEntry.action) == str(action), col(AuditEntry.at) > since)
+        .group_by(col(AuditEntry.actor))
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def entries(session: Session, *, subject: str | None = None, limit: int = 50) -> Sequence[AuditEntry]:

@@ -44,6 +44,9 @@ def render(page: LicenseDossier, now: datetime) -> None:
     if page.marketplace is not None:
         _render_marketplace(page.license, page.marketplace, now)
     terminal.show_table(_DEVICES, [device_row(one) for one in page.devices], title="Devices")
+    if page.moves.by_programs or page.moves.by_staff:
+        moves = page.moves
+        terminal.say(f"Places given back in 30 days: {moves.by_programs} by programs, {moves.by_staff} by staff.")
     orders = [(one.order_id, one.order_line_id, one.scene, moments.short(one.at)) for one in page.orders]
     terminal.show_table(_ORDERS, orders, title="Orders")
     terminal.show_table(_DELIVERIES, [_delivery(one) for one in page.deliveries], title="Still to be reported")

@@ -23,11 +23,12 @@ from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
 from licsrv.licensing.learning import Recognised
+from licsrv.licensing.moves import MoveRules, require_move
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.store import ProductRow
-from licsrv.licensing.tables import Device, IssuedLicense
+from licsrv.licensing.tables import Device, IssuedLicense, License
 from licsrv.platform.ids import new_id
 
 _COMPARED = 20
@@ -60,6 +61,7 @@ class Terms:
     device_limit: int
     lease_grace: timedelta
     maintenance_end: MaintenanceEnd = _no_limit
+    moves: MoveRules = field(default_factory=MoveRules)
 
 
 @dataclass(frozen=True)
@@ -366,15 +368,23 @@ class Released:
 
 
 def release_device(
-    session: Session, device: Device, *, given: HashedParts | None = None, cause: Cause, now: datetime
+    session: Session,
+    device: Device,
+    *,
+    given: HashedParts | None = None,
+    terms: Terms | None = None,
+    cause: Cause,
+    now: datetime,
 ) -> Released:
     """Give a device's place back. Doing it again changes nothing and says the same.
 
     Args:
         given: The hashed parts of the calling device, where it sent them: they must be the device's.
+        terms: The limits of moves, where a program asks; staff has none.
 
     Raises:
         DeviceMismatchError: Another device asks.
+        MoveLimitError: The program may not give the place back now.
     """
     license = store.license_by_id_for_update(session, device.license_id)
     locked = store.device_for_update(session, device.id)
@@ -384,6 +394,8 @@ def release_device(
     require_same_device(device.parts, given)
     if device.released_at is not None:
         return Released(license.id, device.released_at, license.places_taken)
+    if terms is not None:
+        _require_move(session, license, device, terms=terms, cause=cause, now=now)
 
     store.update_device(session, device.id, released_at=now)
     store.move_places(session, license.id, -1)
@@ -391,6 +403,19 @@ def release_device(
     detail = {"device": device.id, "name": device.name}
     audit.record(session, Action.DEVICE_RELEASED, subject=license.id, cause=cause, detail=detail, now=now)
     return Released(license.id, now, license.places_taken - 1)
+
+
+def _require_move(
+    session: Session, license: License, device: Device, *, terms: Terms, cause: Cause, now: datetime
+) -> None:
+    rules = terms.moves
+    places = limit(license, store.product(session, license.product_id), default=terms.device_limit)
+    moved = audit.moments(
+        session, license.id, Action.DEVICE_RELEASED,
+        actor=cause.actor, since=now - rules.longest, limit=rules.most(places),
+    )  # fmt: skip
+    files = [issuing.end_of(claims) for claims in store.claims_held(session, device.id, issuing.FILE)]
+    require_move(rules, moved, files, places=places, now=now)
 
 
 def reset_clock(session: Session, device: Device, *, cause: Cause, now: datetime) -> None:

@@ -23,6 +23,7 @@ from licsrv.errors import (
     LicenseReleasedError,
     LicenseRevokedError,
     MarketplaceUnavailableError,
+    MoveLimitError,
     RefusalError,
     ServiceUnavailableError,
     TooManyRequestsError,
@@ -188,7 +189,7 @@ class LicenseRoutes:
             Operation(
                 "POST", "/v1/devices/release", "Give this device's place back", "licenses",
                 self.release_device, body=ReleaseRequest, reads_body=True, result=ReleaseAnswer, security=BEARER,
-                refusals=(UnauthenticatedError, DeviceMismatchError, ServiceUnavailableError),
+                refusals=(UnauthenticatedError, DeviceMismatchError, MoveLimitError, ServiceUnavailableError),
             ),
             Operation(
                 "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", "keys", self.jwks
@@ -271,7 +272,7 @@ class LicenseRoutes:
         bearer = devices.authenticate(session, license_string, keyring=keyring)
         body = parse_model(ReleaseRequest, raw)  # only who holds a license string learns what is missing
         given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
-        return devices.release_device(session, bearer.device, given=given, cause=cause, now=now)
+        return devices.release_device(session, bearer.device, given=given, terms=self.terms, cause=cause, now=now)
 
     async def jwks(self, _: Request) -> Response:
         """Answer ``GET /.well-known/jwks.json``."""

@@ -332,6 +332,12 @@ def give_back_issued(session: Session, device_id: str, now: datetime) -> Sequenc
     return rows
 
 
+def claims_held(session: Session, device_id: str, form: str) -> Sequence[str]:
+    """Return the claims of everything of a form that a device was handed out and did not give back."""
+    held = (_issued.device_id == device_id, _issued.form == form, _issued.given_back_at.is_(None))
+    return session.scalars(select(_issued.claims).where(*held)).all()
+
+
 def claims_of_licenses(session: Session, license_ids: Sequence[str]) -> Sequence[Any]:
     """Return ``license_id`` and ``claims`` of everything that was handed out for licenses."""
     found: Sequence[Any] = execute(session, _CLAIMS, {"of_licenses": json.dumps(list(license_ids))}).all()

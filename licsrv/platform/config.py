@@ -123,6 +123,16 @@ class Settings(BaseModel):
         le=1_000_000,
         description="default number of devices of a license, if neither product nor order states one",
     )
+    moves_per_place: int = Field(
+        4, ge=0, le=10_000, description="how often programs may give back each place of a license within `MOVES_DAYS`"
+    )
+    moves_days: float = Field(30, gt=0, le=366, description="the days of `MOVES_PER_PLACE`")
+    move_cool_down_hours: float = Field(
+        24, ge=0, le=8784, description="least time between two moves of one place by programs"
+    )
+    file_holds_place: bool = Field(
+        True, description="`1`: a device with a license file that has not ended cannot give its place back by itself"
+    )
     unknown_codes_per_minute: int = Field(
         60, ge=1, le=100_000, description="unknown codes that one address may try in a minute"
     )
@@ -226,6 +236,16 @@ class Settings(BaseModel):
     def heartbeat_interval(self) -> timedelta:
         """When the next check-in is due."""
         return timedelta(hours=self.heartbeat_interval_hours)
+
+    @property
+    def moves_span(self) -> timedelta:
+        """The time within which moves are counted."""
+        return timedelta(days=self.moves_days)
+
+    @property
+    def move_cool_down(self) -> timedelta:
+        """The least time between two moves of one place."""
+        return timedelta(hours=self.move_cool_down_hours)
 
     @property
     def session_idle(self) -> timedelta:

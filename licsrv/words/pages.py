@@ -86,6 +86,7 @@ PAGES: Mapping[str, str] = {
     "Done": "已处理",
     "Done.": "已完成。",
     "Download": "下载",
+    "Places given back within 30 days: {programs} by programs, {staff} by staff.": "30 天内释放名额：程序 {programs} 次，人工 {staff} 次。",
     "Download the clock reset": "下载时钟重置文件",
     "Download a license file": "下载许可证文件",
     "Due": "计划时间",

@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import Session, select
 
 from licsrv import audit
-from licsrv.app import Runtime
+from licsrv.app import Runtime, build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing import changes, store
@@ -19,6 +19,7 @@ from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, Terms, activate
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 
@@ -247,8 +248,17 @@ async def test_one_device_that_asks_32_times_at_once_takes_one_place(
 
 
 async def test_places_are_counted_right_when_devices_come_and_go_at_once(
-    client: httpx2.AsyncClient, runtime: Runtime
+    settings: Settings, clock: StandingClock
 ) -> None:
+    often = settings.model_copy(update={"moves_per_place": 100, "move_cool_down_hours": 0})
+    runtime = build_runtime(often, clock=clock)
+    transport = httpx2.ASGITransport(app=create_app(runtime))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
+        await come_and_go_at_once(client, runtime)
+    await runtime.close()
+
+
+async def come_and_go_at_once(client: httpx2.AsyncClient, runtime: Runtime) -> None:
     add_license(runtime, "C-1", device_limit=4)
     strings = [
         (await client.post("/v1/licenses/string", json=ask("C-1", device(number)))).json()["license_string"]

@@ -135,6 +135,13 @@ class ActionOffered(Body):
     is_dangerous: bool
 
 
+class MovesShown(Body):
+    """How often places of a license were given back within the last 30 days."""
+
+    by_programs: int = Field(description="limited by LICSRV_MOVES_PER_PLACE and LICSRV_MOVE_COOL_DOWN_HOURS")
+    by_staff: int = Field(description="not limited")
+
+
 class LicensePage(Body):
     """The license page. ``devices`` holds the first of them; the rest is a list of its own."""
 
@@ -142,6 +149,7 @@ class LicensePage(Body):
     product: ProductShown | None
     devices: list[DeviceLine]
     devices_total: int
+    moves: MovesShown
     marketplace: ViewShown | None
     differences: list[DifferenceShown]
     actions: list[str] = Field(description="what the page can offer now")

@@ -8,6 +8,7 @@ from itertools import islice
 
 from sqlmodel import Session
 
+from licsrv.audit import Action, count_by_actor
 from licsrv.desk import names
 from licsrv.desk.audit import answers as audit
 from licsrv.desk.deliveries import answers as deliveries
@@ -20,6 +21,7 @@ from licsrv.desk.licenses.answers import (
     LicenseDossier,
     LicenseFactsShown,
     LicensePage,
+    MovesShown,
     OrderShown,
     UsageAnswer,
     UsedDay,
@@ -43,6 +45,7 @@ from licsrv.words.sentences import Sentence, joined
 
 FIRST_DEVICES = 50
 _YEAR = timedelta(days=365)
+_MOVES = timedelta(days=30)
 _DIFFERENCES = 20
 _LAST_CHANGES = 8
 _EVERY = 1_000_000
@@ -81,11 +84,18 @@ def page(
         product=products.shown(product) if product is not None else None,
         devices=lines,
         devices_total=store.count_devices(session, license.id),
+        moves=_moves(session, license.id, view.now),
         marketplace=showing.marketplace_view(marketplace.view(session, license.id)),
         differences=reconciliation.of_license(session, license.id, most=_DIFFERENCES),
         actions=[one.action for one in offers],
         offers=offers,
     )
+
+
+def _moves(session: Session, license_id: str, now: datetime) -> MovesShown:
+    counts = count_by_actor(session, license_id, Action.DEVICE_RELEASED, since=now - _MOVES)
+    by_programs = counts.pop("client", 0)
+    return MovesShown(by_programs=by_programs, by_staff=sum(counts.values()))
 
 
 def dossier(

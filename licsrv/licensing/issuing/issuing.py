@@ -253,6 +253,12 @@ def issue_for_delivery(
     return issue_file(session, license, recipient, wording=wording, file_name=file_name, keyring=keyring, now=now)
 
 
+def end_of(claims: str) -> datetime | None:
+    """Return when a license ends, from its claims as they are kept; None when it never does."""
+    ends_at = json.loads(claims).get("exp")
+    return datetime.fromtimestamp(ends_at, UTC) if ends_at is not None else None
+
+
 def missing_keys(session: Session, keyring: Keyring, *, now: datetime) -> str | None:
     """Return what keeps licenses from being issued because a key is missing, as a sentence; None when nothing does."""
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import bindparam, case, func, insert, select, update
 from sqlmodel import Session, col
@@ -19,6 +19,7 @@ from licsrv import audit
 from licsrv.audit import Cause
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import store
+from licsrv.licensing.issuing import issuing
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation.lists import Action, Change, Edition
 from licsrv.licensing.tables import IssuedLicense, License, RevocationChange, RevocationHead
@@ -68,7 +69,7 @@ def list_licenses(session: Session, licenses: Sequence[License], *, now: datetim
     """Put licenses on the list, with a few statements for all of them; see :func:`list_license`."""
     ends: dict[str, list[datetime | None]] = {license.id: [license.expires_at] for license in licenses}
     for row in store.claims_of_licenses(session, list(ends)):
-        ends[row.license_id].append(_end(row.claims))
+        ends[row.license_id].append(issuing.end_of(row.claims))
     entries = {lists.license_entry(license_id): _last(moments) for license_id, moments in ends.items()}
     _record(session, entries, Action.ADD, now=now)
 
@@ -84,7 +85,7 @@ def list_given_back(session: Session, device_id: str, *, now: datetime) -> int:
 
     Returns how many strings and files it had still to give.
     """
-    ends = {row.id: _end(row.claims) for row in store.give_back_issued(session, device_id, now)}
+    ends = {row.id: issuing.end_of(row.claims) for row in store.give_back_issued(session, device_id, now)}
     entries = {
         lists.string_entry(issued_id): ends_at
         for issued_id, ends_at in ends.items()
@@ -98,11 +99,6 @@ def _last(moments: Sequence[datetime | None]) -> datetime | None:
     """Return the last of several ends; None when one of them never comes."""
     known = [moment for moment in moments if moment is not None]
     return max(known) if len(known) == len(moments) else None
-
-
-def _end(claims: str) -> datetime | None:
-    seconds = json.loads(claims).get("exp")
-    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
 
 
 def _record(session: Session, entries: Mapping[str, datetime | None], action: Action, *, now: datetime) -> None:
