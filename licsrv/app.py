@@ -24,6 +24,7 @@ from licsrv.console.console import Console
 from licsrv.console.pages import all_pages
 from licsrv.desk import api as admin_api
 from licsrv.desk import idempotency
+from licsrv.desk.bulk import store as bulk_store
 from licsrv.desk.bulk.runner import BulkRunner
 from licsrv.desk.desk import Desk, DeskSettings
 from licsrv.desk.operations import SECURITY_SCHEMES
@@ -336,6 +337,7 @@ def build_desk(runtime: Runtime) -> Desk:
             settings.step_up,
             settings.bulk_approval_above,
             settings.marketplace_timezone,
+            settings.approver_wait,
         ),
         clock=runtime.clock,
         support=_support_tools(runtime),
@@ -344,7 +346,10 @@ def build_desk(runtime: Runtime) -> Desk:
 
 def _support_tools(runtime: Runtime) -> SupportTools:
     tools = SupportTools(
-        runtime.keyring, license_terms(runtime.settings), alive_unfreezes=runtime.settings.alive_unfreezes
+        runtime.keyring,
+        license_terms(runtime.settings),
+        alive_unfreezes=runtime.settings.alive_unfreezes,
+        started_in_bulk=bulk_store.started_alone,
     )
     if not runtime.api.is_configured:
         return tools

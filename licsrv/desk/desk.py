@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, tzinfo
 
 from licsrv.desk.tools import SupportTools
 from licsrv.licensing.keyring import Keyring
@@ -21,10 +21,12 @@ class DeskSettings(AccessSettings):
     Args:
         bulk_approval_above: Bulk work on more licenses than this waits for a second person.
         day_zone: Whose days the reports count in.
+        approver_wait: For how long a new approver, or one with new credentials, cannot approve bulk work.
     """
 
     bulk_approval_above: int = 100
     day_zone: tzinfo = UTC
+    approver_wait: timedelta = timedelta()
 
 
 class Desk(Access):

@@ -29,6 +29,7 @@ class SupportTools:
         compare: Asks the marketplace about a license, within a short time; what differs is written down.
         key_pair: The name of the key pair in the database; empty where there is none.
         clock_difference: How far the marketplace's clock is ahead of this process's, as far as it knows.
+        started_in_bulk: ``(session, person, since, until)``: on how many licenses a person started lists alone.
         alive_unfreezes: Whether the marketplace's answer ALIVE means that a license is not frozen.
     """
 
@@ -38,6 +39,7 @@ class SupportTools:
     key_pair: str = ""
     clock_difference: Callable[[], timedelta | None] = lambda: None
     alive_unfreezes: bool = True
+    started_in_bulk: Callable[..., int] = lambda *_, **__: 0
 
     def view(self, now: datetime) -> View:
         """Return what is needed to show licenses."""

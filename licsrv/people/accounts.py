@@ -18,7 +18,7 @@ from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
 from licsrv.people import row_seals, sessions, store
 from licsrv.people.actors import Actor
-from licsrv.people.roles import GRANTED, Role
+from licsrv.people.roles import GRANTED, Permission, Role
 from licsrv.people.tables import Account
 from licsrv.platform.db import add_missing
 
@@ -125,6 +125,7 @@ def add(session: Session, new: NewAccount, password: Password, *, actor: Actor, 
         temporary_until=password.temporary_until,
         created_at=now,
         created_by=cause.actor,
+        approver_since=_approver_since(new.role, now),
     )
     row_seals.seal_row(session, row)
     if not add_missing(session, Account, "name", rows=[row.model_dump()]):
@@ -151,6 +152,8 @@ def change(session: Session, name: str, wanted: Change, *, actor: Actor, cause: 
         actor.require_all(after, "That role")
         if not after <= before:
             actor.require_person()
+        if Permission.APPROVE_BULK in after - before:
+            account.approver_since = now
         _require_another_operator(session, account)
     for member, difference in differences.items():
         setattr(account, member, difference["after"])
@@ -195,6 +198,8 @@ def enable(session: Session, name: str, *, lockout_key: str, actor: Actor, cause
         actor.require_person()
     store.forget_failures(session, lockout_key)
     account.disabled_at = None
+    if was_disabled:
+        account.approver_since = _approver_since(Role(account.role), now)
     session.add(account)
     _note(session, Action.ACCOUNT_ENABLED, name, detail={"was_disabled": was_disabled}, cause=cause, now=now)
     return was_disabled
@@ -227,6 +232,7 @@ def reset_password(
     actor.require_person()
     account.password, account.password_changed_at = password.phc, now
     account.temporary_until = password.temporary_until
+    account.approver_since = _approver_since(Role(account.role), now)
     if second_factor:
         account.totp_sealed = account.totp_pending = None
         store.replace_recovery_codes(session, name, ())
@@ -246,6 +252,11 @@ def end_sessions(session: Session, name: str, *, actor: Actor, cause: Cause, now
     """
     _require_power_over(locked(session, name), actor)
     return sessions.end_all(session, name, cause=cause, now=now)
+
+
+def _approver_since(role: Role, now: datetime) -> datetime | None:
+    """Return the moment from which the waiting period of an approver counts; None for other roles."""
+    return now if Permission.APPROVE_BULK in GRANTED[role] else None
 
 
 def _differences(account: Account, wanted: Change) -> dict[str, dict[str, str]]:

@@ -10,6 +10,8 @@ from licsrv.audit import Cause
 from licsrv.errors import ForbiddenError, StepUpRequiredError
 from licsrv.people.roles import GRANTABLE, OF_EVERY_PERSON, Permission, Permissions
 
+_CLAIM = " ("
+
 
 class Via(StrEnum):
     """How an actor came in."""
@@ -40,6 +42,7 @@ class Actor:
         steps_due: What has to be done first; until then a session may only do that.
         has_factor: Whether the person has a second factor.
         proved_at: When the person of a session last proved the second factor, or the password where there is none.
+        approver_since: When the account became able to approve, or was given new credentials by another person.
     """
 
     name: str
@@ -50,11 +53,25 @@ class Actor:
     steps_due: tuple[Step, ...] = ()
     has_factor: bool = False
     proved_at: datetime | None = None
+    approver_since: datetime | None = None
 
     @property
     def principal(self) -> str:
         """Who it is whatever credential they use at the moment: limits and repeated calls are counted by it."""
         return f"account:{self.account}" if self.via is Via.SESSION else f"{self.via}:{self.credential}"
+
+    @property
+    def person(self) -> str:
+        """The person behind an actor: the account, or the user id of the terminal, whatever name it claims.
+
+        So no person approves their own work, or works beyond a limit, through a token or under another name.
+        """
+        return (self.account or self.name.partition(_CLAIM)[0]).casefold()
+
+    @property
+    def claimed(self) -> str:
+        """The name claimed at the terminal; empty elsewhere."""
+        return self.name.partition(_CLAIM)[2].removesuffix(")").casefold()
 
     def may(self, permission: Permission) -> bool:
         """Whether the actor holds a permission."""
@@ -98,6 +115,19 @@ class Actor:
         if self.via is Via.SESSION and not is_fresh:
             proof = "code" if self.has_factor else "password"
             raise StepUpRequiredError("Prove again that it is you.", action=_PROVE[proof], proof=proof)
+
+    def require_seasoned(self, wait: timedelta, *, now: datetime) -> None:
+        """Refuse an account that approves since a short while only: an operator may have made it for that.
+
+        Raises:
+            ForbiddenError: The waiting period is not over.
+        """
+        if self.approver_since is not None and now < self.approver_since + wait:
+            raise ForbiddenError(
+                "This account became able to approve, or got new credentials, a short while ago.",
+                action="Ask another person who may approve bulk jobs, or wait.",
+                approves_from=(self.approver_since + wait).isoformat(),
+            )
 
     def require_person(self) -> None:
         """Refuse to let a token give access that has no end.

@@ -57,6 +57,7 @@ class Known:
     expires_at: datetime
     has_factor: bool
     proved_at: datetime | None
+    approver_since: datetime | None
 
     def actor(self) -> Actor:
         """Return who acts; until their account is finished they may do nothing but finish it."""
@@ -70,6 +71,7 @@ class Known:
             steps_due=self.steps_due,
             has_factor=self.has_factor,
             proved_at=self.proved_at,
+            approver_since=self.approver_since,
         )
 
 
@@ -126,6 +128,7 @@ def recognise(session: Session, token: str, *, settings: AccessSettings, now: da
         expires_at=row.expires_at,
         has_factor=account.totp_sealed is not None,
         proved_at=row.proved_at,
+        approver_since=account.approver_since,
     )
 
 

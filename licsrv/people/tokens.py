@@ -124,7 +124,10 @@ def _actor(row: ApiToken, owner: Account | None) -> Actor:
     if owner is not None:  # who loses a role takes it from their tokens too
         scopes &= permissions_of(Role(owner.role))
     name = f"token:{row.name}#{row.id[-_NAME_TAIL:]}"
-    return Actor(name, scopes | OF_EVERY_CALLER, Via.TOKEN, account=owner.name if owner else "", credential=row.id)
+    account, since = (owner.name, owner.approver_since) if owner is not None else ("", None)
+    return Actor(
+        name, scopes | OF_EVERY_CALLER, Via.TOKEN, account=account, credential=row.id, approver_since=since
+    )  # fmt: skip
 
 
 def _require_not_outliving(session: Session, new: NewToken, actor: Actor) -> None:

@@ -169,6 +169,10 @@ class Settings(BaseModel):
         100, ge=0, le=100_000, description="bulk work on more licenses than this needs a second person's approval"
     )
 
+    approver_wait_hours: float = Field(
+        24, ge=0, le=720, description="an account that became able to approve, or got new credentials, waits so long"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum log level")
     log_addresses: Literal["full", "shortened", "none"] = Field(
         "shortened", description="the caller's address in request lines: whole, its network (/24, IPv6 /64), or not"
@@ -251,6 +255,11 @@ class Settings(BaseModel):
     def session_idle(self) -> timedelta:
         """How long a staff session may go unused."""
         return timedelta(minutes=self.session_idle_minutes)
+
+    @property
+    def approver_wait(self) -> timedelta:
+        """For how long a new approver cannot approve."""
+        return timedelta(hours=self.approver_wait_hours)
 
     @property
     def step_up(self) -> timedelta:

@@ -71,7 +71,7 @@ def operations() -> Sequence[AdminOperation]:
         ),
         decides(f"{_JOB}/start", "Start a bulk job, or ask for approval", permission=_START, handler=start),
         decides(
-            f"{_JOB}/approve", "Approve another person's bulk job", permission=_APPROVE, handler=_decide(jobs.approve)
+            f"{_JOB}/approve", "Approve another person's bulk job", permission=_APPROVE, handler=approve
         ),
         decides(
             f"{_JOB}/reject", "Reject another person's bulk job", permission=_APPROVE, handler=_decide(jobs.reject)
@@ -145,6 +145,11 @@ async def start(call: Call, body: Reasoned) -> BulkAnswer:
         return _answer(call, session, job)
 
     return await call.write(use_case)
+
+
+async def approve(call: Call, body: Reasoned) -> BulkAnswer:
+    """Answer ``POST /admin/api/bulk/{id}/approve``."""
+    return await _decide(partial(jobs.approve, wait=call.desk.settings.approver_wait))(call, body)  # type: ignore[no-any-return]
 
 
 def _decide(decide: Callable[..., BulkJob]) -> Callable[[Call, Reasoned], Any]:

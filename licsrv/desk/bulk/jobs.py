@@ -7,7 +7,7 @@ with it. The approver sees that, and it cannot change afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -18,21 +18,14 @@ from licsrv.desk.bulk import rules, store
 from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome, Task, Verdict
 from licsrv.desk.bulk.tables import BulkJob
 from licsrv.desk.bulk.uploaded_list import Entry
+from licsrv.desk.licenses import store as singles
+from licsrv.desk.licenses.singles import COUNTED
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
 from licsrv.people.actors import Actor, Via
 from licsrv.people.roles import Permission
 from licsrv.platform.ids import new_id
 
 _OVER = frozenset({JobState.FINISHED, JobState.REJECTED, JobState.STOPPED})
-_CLAIM = " ("
-
-
-def person_behind(actor: Actor) -> str:
-    """Return the person behind an actor: the account, or the user id of the terminal, whatever name it claims.
-
-    So no person approves their own job through a token, or at the terminal under another name.
-    """
-    return (actor.account or actor.name.partition(_CLAIM)[0]).casefold()
 
 
 def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
@@ -51,7 +44,7 @@ def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datet
         state=JobState.DRAFT,
         created_at=now,
         created_by=actor.name,
-        maker=person_behind(actor),
+        maker=actor.person,
     )
     session.add(job)
     session.flush()
@@ -160,9 +153,7 @@ def start(
         ConflictError: It has no list, or is closed.
         ForbiddenError: It belongs to another person, or the actor may no longer do this.
     """
-    store.lock_checked(
-        session, person_behind(actor)
-    )  # one after the other, or two pieces of a list do not see each other
+    store.lock_checked(session, actor.person)  # one after the other, or two pieces of a list do not see each other
     job = _own(session, job_id, actor)
     actor.require(task_of(job).action.permission)
     if job.state in {JobState.WAITING, JobState.RUNNING}:
@@ -178,17 +169,25 @@ def start(
 def needs_approval(session: Session, job: BulkJob, *, above: int, now: datetime) -> bool:
     """Whether a job needs, or needed, the approval of a second person."""
     at = job.started_at or now
-    before = store.started_alone(session, job, since=at - rules.COUNTED, until=at)
+    since = at - COUNTED
+    before = store.started_alone(session, job.maker, since=since, until=at, but=job.id)
+    before += singles.single_revocations(session, job.maker, since=since, until=at)
     return rules.needs_approval(job.licenses, before=before, above=above)
 
 
-def approve(session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime) -> BulkJob:
+def approve(
+    session: Session, job_id: str, *, actor: Actor, cause: Cause, now: datetime, wait: timedelta = timedelta()
+) -> BulkJob:
     """Approve another person's job; it starts.
+
+    Args:
+        wait: For how long a new approver, or one with new credentials, cannot approve.
 
     Raises:
         ConflictError: It does not wait for this.
-        ForbiddenError: The actor made it, is no person, or may not do it to a single license.
+        ForbiddenError: The actor made it, is no person, is new, or may not do it to a single license.
     """
+    actor.require_seasoned(wait, now=now)
     job = _decided(session, job_id, actor, cause=cause, now=now)
     actor.require(task_of(job).action.permission)
     job.state, job.started_at = JobState.RUNNING, now
@@ -258,13 +257,12 @@ def _own(session: Session, job_id: str, actor: Actor) -> BulkJob:
 
 
 def _is_maker(job: BulkJob, actor: Actor) -> bool:
-    return job.maker == person_behind(actor)
+    return job.maker == actor.person
 
 
 def _may_be_maker(job: BulkJob, actor: Actor) -> bool:
     """Whether the actor is the maker, or claims the maker's name at the terminal."""
-    claimed = actor.name.partition(_CLAIM)[2].removesuffix(")").casefold()
-    return job.maker in {person_behind(actor), claimed}
+    return job.maker in {actor.person, actor.claimed}
 
 
 def _job(session: Session, job_id: str) -> BulkJob:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from licsrv.desk.licenses.actions import ACTIONS
@@ -15,7 +15,6 @@ from licsrv.desk.licenses.actions.staff_action import Change, Facts, Given, Refu
 from licsrv.errors import InvalidRequestError
 from licsrv.platform import days
 
-COUNTED = timedelta(days=1)
 """How far back jobs count together for the approval limit."""
 FOR_LISTS: Mapping[str, StaffAction] = {name: action for name, action in ACTIONS.items() if action.is_for_lists}
 
@@ -100,8 +99,8 @@ def needs_approval(licenses: int, *, before: int, above: int) -> bool:
     """Whether a second person has to approve work on so many licenses.
 
     Args:
-        before: On how many the same person has started work alone in the last :data:`COUNTED`: a long list in short
-            pieces is a long list.
+        before: On how many the same person has worked alone in the last day, single revocations included: a long list
+            in short pieces is a long list.
     """
     return before + licenses > above
 

@@ -84,14 +84,14 @@ def lock_checked(session: Session, maker: str) -> None:
     session.execute(query.order_by(col(BulkJob.id)).with_for_update())
 
 
-def started_alone(session: Session, job: BulkJob, *, since: datetime, until: datetime) -> int:
-    """Return on how many licenses the maker of a job started other jobs in that time without a second person."""
+def started_alone(session: Session, maker: str, *, since: datetime, until: datetime, but: str = "") -> int:
+    """Return on how many licenses a person started (other) jobs in that time without a second person."""
     query = select(func.coalesce(func.sum(col(BulkJob.licenses)), 0)).where(
-        col(BulkJob.maker) == job.maker,
+        col(BulkJob.maker) == maker,
         col(BulkJob.started_at) > since,
         col(BulkJob.started_at) <= until,
         col(BulkJob.decided_by).is_(None),
-        col(BulkJob.id) != job.id,
+        col(BulkJob.id) != but,
     )
     return int(session.scalar(query) or 0)
 

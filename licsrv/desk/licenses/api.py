@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from licsrv.desk import names
 from licsrv.desk.fields import Reasoned
-from licsrv.desk.licenses import downloads, page, search
+from licsrv.desk.licenses import downloads, page, search, singles
 from licsrv.desk.licenses.actions import ACTIONS, service
 from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest
 from licsrv.desk.licenses.actions.staff_action import StaffAction
@@ -23,6 +23,7 @@ from licsrv.desk.licenses.answers import (
     TimelineAnswer,
     UsageAnswer,
 )
+from licsrv.desk.licenses.singles import Limit
 from licsrv.desk.licenses.timeline import items
 from licsrv.desk.operations import AdminOperation, Call
 from licsrv.errors import (
@@ -47,6 +48,7 @@ from licsrv.people.roles import Permission
 from licsrv.platform import paging
 from licsrv.platform.fields import Body
 
+_REVOKE = "revoke"
 _LICENSE = "/admin/api/licenses/{license}"
 _READ, _CHANGE = Permission.READ_LICENSES, Permission.CHANGE_LICENSES
 _LONGEST_SEARCH = 200_000  # a license file, with every character escaped
@@ -203,8 +205,16 @@ async def _preview(action: StaffAction, call: Call, body: PreviewRequest) -> Pre
 
 
 async def _do(action: StaffAction, call: Call, body: ActionRequest) -> ActionAnswer:
-    view, cause = call.desk.support.view(call.now), call.cause(body.reason)
-    return await call.write(lambda session: service.do(session, _name(call), action, body, cause=cause, view=view))
+    tools, cause, above = call.desk.support, call.cause(body.reason), call.desk.settings.bulk_approval_above
+
+    def use_case(session: Session) -> ActionAnswer:
+        answer = service.do(session, _name(call), action, body, cause=cause, view=tools.view(call.now))
+        if action.name == _REVOKE and answer.changed:
+            limit = Limit(above, tools.started_in_bulk)
+            singles.note(session, answer.license.id, call.actor, limit=limit, now=call.now)
+        return answer
+
+    return await call.write(use_case)
 
 
 async def make_file(call: Call, body: FileForDeviceRequest) -> Response:

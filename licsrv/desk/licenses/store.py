@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlmodel import Session, col
 
+from licsrv.desk.licenses.tables import SingleRevocation
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts
@@ -34,6 +35,22 @@ def newest(session: Session, text: str | None) -> Iterator[License]:
         return
     query = select(License).order_by(col(License.id).desc()).execution_options(yield_per=_AT_ONCE)
     yield from session.scalars(query)
+
+
+def add_single_revocation(session: Session, person: str, license_id: str, *, counted: datetime, now: datetime) -> None:
+    """Note a revocation of one license, and throw away the person's that count no more."""
+    of_person = col(SingleRevocation.person) == person
+    session.execute(delete(SingleRevocation).where(of_person, col(SingleRevocation.at) <= counted))
+    session.add(SingleRevocation(person=person, license_id=license_id, at=now))
+    session.flush()
+
+
+def single_revocations(session: Session, person: str, *, since: datetime, until: datetime) -> int:
+    """Return how many licenses a person revoked one by one in that time."""
+    query = select(func.count()).where(
+        col(SingleRevocation.person) == person, col(SingleRevocation.at) > since, col(SingleRevocation.at) <= until
+    )
+    return session.scalar(query) or 0
 
 
 def miscounted(session: Session, *, limit: int = 5) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Columns of support: what people noted about a license. A note is added, never changed."""
+"""Columns of support: what people noted about a license, and which they revoked one by one. Rows are only added."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from sqlalchemy import Column, Index, Text
 from sqlmodel import Field, SQLModel
 
 LONGEST_NOTE = 2000
+
+
+class SingleRevocation(SQLModel, table=True):
+    """A license that a person revoked by itself; kept as long as it counts."""
+
+    __tablename__ = "single_revocations"
+
+    person: str = Field(primary_key=True, max_length=100)
+    at: datetime = Field(primary_key=True)
+    license_id: str = Field(primary_key=True, max_length=23)
 
 
 class LicenseNote(SQLModel, table=True):

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
+from licsrv import app as application
 from licsrv import audit
 from licsrv.audit import Cause
 from licsrv.desk.bulk.tables import BulkRow
@@ -64,6 +65,12 @@ class Shop:
     def person(self, name: str, role: Role = Role.SUPERVISOR) -> Visitor:
         self.house.hire(name, role)
         return self.house.signed_in(name)
+
+    def limit(self, above: int) -> None:
+        """Let work on more licenses than this wait for a second person; for visitors from now on."""
+        settings = self.runtime.settings.model_copy(update={"bulk_approval_above": above})
+        self.runtime.settings = settings
+        self.house.app = application.create_app(self.runtime)
 
     async def prepared(self, visitor: Visitor, text: str, action: str = "revoke", **facts: Any) -> dict[str, Any]:
         """Make a job and give it its list."""
