@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
@@ -84,6 +84,7 @@ _NONCES_KEPT = timedelta(hours=1)
 _GRANTS_KEPT = timedelta(days=31)  # the longest provisional lifetime is 30 days
 
 
+@cache
 def package_version() -> str:
     """Return the installed version."""
     try:

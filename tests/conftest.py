@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx2
 import hypothesis
 import pytest
+import starlette.routing
 import structlog
 
 from licsrv import app as application
@@ -31,6 +33,8 @@ from tests.quick_folder import quick_folder
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder(for_programs=True)))
 hypothesis.settings.register_profile("without a clock", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("without a clock")
+# Every application that a test builds has the same two hundred addresses.
+starlette.routing.compile_path = functools.cache(starlette.routing.compile_path)
 # The default format colours every traceback, which takes longer than many a test.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer(["event"])])
 

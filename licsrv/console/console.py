@@ -44,7 +44,7 @@ class Console:
         self._pages = list(pages)
         self._lookable = [compile_path(page.path)[0] for page in self._pages if page.method == "GET"]
         self._day_zone = day_zone
-        self._render = partial(rendering.render, rendering.make_environment())
+        self._render = partial(rendering.render, rendering.environment_of_pages())
 
     def routes(self) -> list[Route]:
         """Return one route for each address; any other address under ``/admin`` gets a page that explains."""

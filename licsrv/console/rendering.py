@@ -40,8 +40,9 @@ def render(environment: Environment, template: str, context: Mapping[str, Any]) 
     return environment.get_template(template).render(**values, **context)
 
 
-def make_environment() -> Environment:
-    """Return the templates; a name that is missing in one is an error and no blank."""
+@cache
+def environment_of_pages() -> Environment:
+    """Return the templates, compiled once; a name that is missing in one is an error and no blank."""
     environment = Environment(
         loader=PackageLoader("licsrv.console"),
         autoescape=True,
