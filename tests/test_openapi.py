@@ -23,6 +23,7 @@ from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, StandingClock, make_settings
+from tests.soak import rounds
 
 with warnings.catch_warnings():  # its imports warn of what other packages are about to do
     warnings.simplefilter("ignore")
@@ -41,7 +42,6 @@ CHECKS = [
     checks.negative_data_rejection,
 ]
 DETERMINISTIC = settings(
-    max_examples=12,
     derandomize=True,
     database=None,
     deadline=None,
@@ -169,18 +169,19 @@ def test_the_page_for_people_shows_every_path_and_loads_nothing(app: ASGIApp, do
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(
-    ("mode", "is_known", "is_signed"),
-    [
-        (GenerationMode.POSITIVE, True, True),
-        (GenerationMode.POSITIVE, True, False),
-        (GenerationMode.POSITIVE, False, True),
-        (GenerationMode.NEGATIVE, False, True),
-        (GenerationMode.NEGATIVE, False, False),
-    ],
-)
+MODES = [
+    (GenerationMode.POSITIVE, True, True),
+    (GenerationMode.NEGATIVE, False, True),
+    pytest.param(GenerationMode.POSITIVE, True, False, marks=pytest.mark.soak),
+    pytest.param(GenerationMode.POSITIVE, False, True, marks=pytest.mark.soak),
+    pytest.param(GenerationMode.NEGATIVE, False, False, marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize(("mode", "is_known", "is_signed"), MODES)
+@rounds(everyday=3, short=12, whole=100)
 def test_the_service_keeps_to_its_document_whatever_it_is_sent(
-    app: ASGIApp, bearer: dict[str, str], mode: GenerationMode, *, is_known: bool, is_signed: bool
+    app: ASGIApp, bearer: dict[str, str], rounds: int, mode: GenerationMode, *, is_known: bool, is_signed: bool
 ) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     seen: set[tuple[str, int]] = set()
@@ -189,7 +190,7 @@ def test_the_service_keeps_to_its_document_whatever_it_is_sent(
         if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
             continue  # there is nothing that could be wrong
 
-        @DETERMINISTIC
+        @settings(DETERMINISTIC, max_examples=rounds)
         @given(case=operation.as_strategy(generation_mode=mode))
         def keeps_to_it(case: Any) -> None:
             if is_known:
