@@ -22,10 +22,10 @@ run: setup                  ## Set up and serve on 127.0.0.1:8000 with SQLite an
 	@exec $(BIN)/licsrv serve
 
 test: setup-dev             ## Set up and run the whole test suite, PostgreSQL included
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 soak: setup-dev             ## Run the long sweeps: hours, or minutes with SOAK=short
-	SOAK=$(SOAK) $(BIN)/python -m pytest -n $(WORKERS) -m soak --timeout $(SOAK_TIMEOUT)
+	SOAK=$(SOAK) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak --timeout $(SOAK_TIMEOUT)
 
 demo: setup                 ## Walk the whole life of a license, server and marketplace emulator included
 	@$(BIN)/python -m demo

@@ -45,6 +45,20 @@ DEVICE = "04:7C:16:5E:E3:5D|001B_444A_488B_5CEC.|BOARD-1|BFEBFBFF00090672"
 OTHER_DEVICE = "AA:BB:CC:00:11:22|WD-1234|BOARD-2|BFEBFBFF00090672"
 
 _numbers = itertools.count()
+# These look at what a page, a role or a message means. Rows, races and locks of what they call are tested below it, on
+# both databases, so PostgreSQL's half of these is in the soak.
+_ON_POSTGRESQL_IN_THE_SOAK = (
+    "tests/console/", "tests/people/", "tests/desk/test_matrix.py", "tests/desk/licenses/",
+    "tests/marketplace/callbacks/test_online_license.py", "tests/marketplace/reconciliation/test_runs.py",
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("database_url") == "postgresql" and item.nodeid.startswith(_ON_POSTGRESQL_IN_THE_SOAK):
+            item.add_marker(pytest.mark.soak)
 
 
 class StandingClock(Clock):

@@ -31,6 +31,7 @@ from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import Database, open_database, reading, transaction
 from tests.conftest import ACCESS_KEY
 from tests.processes import Server, connected_to, emulating, licsrv, serving
+from tests.soak import rounds
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -174,10 +175,11 @@ async def wave(http: httpx2.AsyncClient, strings: list[str], numbers: list[int],
     await asyncio.gather(*(one(number) for number in numbers))
 
 
+@rounds(everyday=2, short=4, whole=40)
 async def test_being_killed_again_and_again_loses_nothing_and_counts_nothing_twice(
-    folder: Path, emulator: Server
+    folder: Path, emulator: Server, rounds: int
 ) -> None:
-    count, chance = 36, random.Random(7)
+    count, chance = 9 * rounds, random.Random(7)
     settings = {**connected_to(emulator.address), "ALLOW_TEST_CLOCK": "1"}
     codes = [control(emulator, "POST", "/codes", {"days": 30})["code"] for _ in range(count)]
     with serving(folder, **settings) as server:

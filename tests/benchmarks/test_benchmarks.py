@@ -46,7 +46,7 @@ TARGETS = {
 
 
 # The others start a dozen processes each.
-EVERY_DAY = {heartbeat.NAME, startup.NAME, releases.NAME}
+EVERY_DAY = {startup.NAME}
 NAMES = [name if name in EVERY_DAY else pytest.param(name, marks=pytest.mark.soak) for name in BENCHMARKS]
 
 

@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return kept
 
 
+@pytest.mark.soak
 async def test_no_page_is_wider_than_its_screen(house: House, tmp_path: Path, folder: Path) -> None:
     house.hire("ann")
     house.hire("bob", Role.SUPPORT)

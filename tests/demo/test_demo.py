@@ -24,6 +24,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.soak
 def test_the_demo_plays_the_whole_story_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         _DEMO,

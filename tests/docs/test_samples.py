@@ -174,6 +174,7 @@ def test_the_terminal_program_is_licensed(server: Server, first_license: str) ->
     assert "ALLOWED" in printed
 
 
+@pytest.mark.soak
 def test_a_product_is_described_before_its_license_is_shown(server: Server) -> None:
     printed = server.run_sample(sample("product", FIRST_STEPS))
 
@@ -251,11 +252,13 @@ def test_the_c_sample_believes_the_file(server: Server, license_file: str) -> No
     assert server.run_sample(sample("build", DESKTOP)) == "PL0000000001, 2 bought\n"
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("compiler")
 def test_the_cpp_sample_believes_the_file(server: Server, license_file: str) -> None:
     assert "verified on this computer, without network" in server.run_sample(sample("cpp", DESKTOP))
 
 
+@pytest.mark.soak
 def test_a_version_is_published_rolled_out_and_withdrawn_as_the_page_about_releases_says(server: Server) -> None:
     (server.folder / "cad-3.3.0.exe").write_bytes(b"program")
 
@@ -266,6 +269,7 @@ def test_a_version_is_published_rolled_out_and_withdrawn_as_the_page_about_relea
     assert printed.endswith("OFFI-CAD 3.3.0 stable windows-x86_64: withdrawn.\n")
 
 
+@pytest.mark.soak
 def test_the_second_signature_is_switched_on_as_the_desktop_page_says(server: Server, license_file: str) -> None:
     licsrv = [sys.executable, "-m", "licsrv"]
     for command in ("keys new license --algorithm ML-DSA-65", "products set PRODUCT_ID --second-signature"):
@@ -277,6 +281,7 @@ def test_the_second_signature_is_switched_on_as_the_desktop_page_says(server: Se
     assert {key["algorithm"]: key["state"] for key in keys} == {"EdDSA": "signing", "ML-DSA-65": "signing"}
 
 
+@pytest.mark.soak
 def test_every_event_text_of_the_desktop_page_is_one_that_is_raised() -> None:
     raised = {
         events.license_arrived("eyJ…"),
