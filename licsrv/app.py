@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from licsrv import audit, migrations
+from licsrv.audit import heads
 from licsrv.console.console import Console
 from licsrv.console.pages import all_pages
 from licsrv.desk import api as admin_api
@@ -76,6 +77,8 @@ _UNSIGNED_KEPT = 10_000
 _SETTLED_KEPT = timedelta(days=30)
 _FIRST_PRUNE = timedelta(minutes=10)
 _STOP_SECONDS = 10.0
+_HEADS_EVERY, _FIRST_HEAD = timedelta(hours=1), timedelta(minutes=1)
+_WEBHOOK_SECONDS = 10.0
 _OTHER_CALLS = 16  # first activations and comparisons, next to the outbox
 _OLDEST_GOOD = timedelta(hours=6)
 _FAILURES_KEPT = timedelta(days=2)
@@ -416,7 +419,9 @@ async def _lifespan(runtime: Runtime, _: Any) -> AsyncIterator[None]:
 
 
 def _jobs(runtime: Runtime) -> tuple[Job, ...]:
+    sending = (Job("audit head", _HEADS_EVERY, partial(send_audit_head, runtime), first=_FIRST_HEAD),)
     return (
+        *(sending if runtime.settings.audit_heads else ()),
         Job("keys", timedelta(seconds=5), runtime.keyring.refresh),
         Job("gauges", timedelta(seconds=15), partial(_refresh_gauges, runtime)),
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
@@ -425,6 +430,28 @@ def _jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
         Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
     )
+
+
+async def send_audit_head(runtime: Runtime) -> None:
+    """Send the end of the audit to its second place; a failure is logged, and the next hour tries again."""
+    place = runtime.settings.audit_heads
+    mark = await asyncio.to_thread(_audit_mark, runtime)
+    if mark is None:
+        _log.error("the audit has no head")
+        return
+    noted = heads.Noted(runtime.clock.now(), mark)
+    try:
+        if place.startswith("http"):
+            (await runtime.http.post(place, json=heads.document(noted), timeout=_WEBHOOK_SECONDS)).raise_for_status()
+        else:
+            await asyncio.to_thread(heads.write, place, noted)
+    except (OSError, httpx2.HTTPError) as error:
+        _log.error("the end of the audit could not be sent", error=type(error).__name__)
+
+
+def _audit_mark(runtime: Runtime) -> audit.Mark | None:
+    with reading(runtime.database) as session:
+        return audit.mark(session)
 
 
 async def _refresh_gauges(runtime: Runtime) -> None:

@@ -159,6 +159,15 @@ def mark(session: Session) -> Mark | None:
     return Mark(head.seq, head.hash) if head is not None else None
 
 
+def missing(session: Session, noted: Sequence[Mark]) -> Mark | None:
+    """Return the first of some noted ends that the audit no longer holds; None when it holds each."""
+    for one in noted:
+        found = session.scalar(select(col(AuditEntry.hash)).where(col(AuditEntry.seq) == one.seq))
+        if found != one.hash and one != Mark(0, GENESIS):
+            return one
+    return None
+
+
 def _unsealed(session: Session) -> str | None:
     """Return what is wrong with entries outside the chain: every transaction seals its own before its commit."""
     query = select(col(AuditEntry.id)).where(col(AuditEntry.seq).is_(None)).order_by(col(AuditEntry.id)).limit(1)

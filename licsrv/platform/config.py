@@ -173,6 +173,11 @@ class Settings(BaseModel):
         24, ge=0, le=720, description="an account that became able to approve, or got new credentials, waits so long"
     )
 
+    audit_heads: str = Field(
+        "",
+        description="where the end of the audit is sent each hour: `file:/path`, `syslog`, or an `https://…` webhook",
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum log level")
     log_addresses: Literal["full", "shortened", "none"] = Field(
         "shortened", description="the caller's address in request lines: whole, its network (/24, IPv6 /64), or not"
@@ -182,7 +187,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        problems = [*self._database_problems(), *self._marketplace_problems(), *self._public_url_problems()]
+        problems = [
+            *self._database_problems(),
+            *self._marketplace_problems(),
+            *self._public_url_problems(),
+            *self._audit_problems(),
+        ]
         if self.allow_test_clock and self.workers > 1:
             problems.append("ALLOW_TEST_CLOCK: moves the clock of one process only, so it needs WORKERS=1")
         if problems:
@@ -195,6 +205,17 @@ class Settings(BaseModel):
         except StorageError as error:
             return [f"DATABASE_URL: {error}"]
         return []
+
+    def _audit_problems(self) -> list[str]:
+        kind, _, rest = self.audit_heads.partition(":")
+        parts = _parts(self.audit_heads)
+        is_webhook = parts is not None and (
+            parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        )
+        is_file = kind == "file" and rest.startswith("/")
+        if self.audit_heads in {"", "syslog"} or is_file or (is_webhook and parts is not None and parts.hostname):
+            return []
+        return ["AUDIT_HEADS: must be file:/path, syslog, or an https:// address"]
 
     def _public_url_problems(self) -> list[str]:
         parts = _parts(self.public_url)

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from licsrv.licensing.tables import DeviceText
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.marketplace.tables import Gate
+from licsrv.platform.clock import Clock
 from tests.cli.conftest import FurnishedHouse, Ran, Run
 from tests.conftest import AK
 from tests.pgbouncer import PgBouncer, program
@@ -106,7 +107,7 @@ def test_wrong_settings_are_told_one_by_one_and_alone(environment: pytest.Monkey
         ({"HOST": "0.0.0.0"}, "trusts no proxy", "warning"),
         ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "*"}, "believed from every caller", "problem"),
         ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.7"}, "Complete, and nothing", "ok"),
-        ({"KEYS_PASSPHRASE": "secret"}, "cannot be opened", "problem"),
+        ({"KEYS_PASSPHRASE": "secret"}, "encrypted at a low cost", "warning"),
     ],
 )
 def test_dangerous_settings_are_named(
@@ -299,3 +300,26 @@ def test_rows_that_this_server_did_not_write_are_named(house: FurnishedHouse, li
     assert "5 license(s) on record were not issued by this server" in problems["licenses"]
     assert licsrv("keys", "reseal", "--reason", "Compared with a backup.", "--yes").exit_code == 0
     assert licsrv("doctor", "--offline", "--json").document["result"] != "problem"
+
+
+def test_the_ends_in_the_second_place_are_compared(
+    house: FurnishedHouse, licsrv: Run, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "heads"
+    environment.setenv("LICSRV_AUDIT_HEADS", f"file:{path}")
+
+    def said() -> list[tuple[str, str]]:
+        checks = licsrv("doctor", "--offline", "--json").document["checks"]
+        return [(check["level"], check["detail"]) for check in checks if str(path) in check["detail"]]
+
+    nothing = said()
+    end = licsrv("audit", "verify", "--json").document["end"]
+    path.write_text(f"{Clock().now().isoformat()} {end}\n")
+    good = said()
+    path.write_text(f"{Clock().now().isoformat()} 999:{'0' * 64}\n")
+    gone = said()
+    path.write_text(f"2026-01-01T00:00:00+00:00 {end}\n")
+    late = said()
+
+    assert [levels[0][0] for levels in (nothing, good, gone, late)] == ["warning", "ok", "problem", "warning"]
+    assert "Entry 999" in gone[0][1]

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from licsrv import audit, migrations
+from licsrv.audit import heads
 from licsrv.cli import workplace
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
 from licsrv.desk.audit import store as audit_store
@@ -37,6 +38,8 @@ AREA = "database"
 LITTLE_ROOM, NO_ROOM = 1 << 30, 100 << 20
 ENTRIES_CHECKED = 20_000
 WAITING_LONG = timedelta(hours=6)
+HEADS_LATE = timedelta(hours=3)
+_SEND_HEADS = "Set LICSRV_AUDIT_HEADS: an older end that is put back is found by it."
 _SIDE_FILES = ("-wal", "-shm")
 _FULL = 2  # PRAGMA synchronous
 
@@ -107,6 +110,7 @@ def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[D
         yield _places(session)
         yield from _many_texts(session, now)
         yield _audit(session)
+        yield _heads(session, settings, now)
         yield _people(session)
         yield from _issued(session, settings)
         yield from _outbox(session, now)
@@ -183,6 +187,26 @@ def _audit(session: Session) -> Diagnosis:
     if is_long:
         return ok("audit", f"None of {length:,} entries is missing.", "`licsrv audit verify` checks each of them.")
     return ok("audit", f"All {length} entries are as they were written.")
+
+
+def _heads(session: Session, settings: Settings, now: datetime) -> Diagnosis:
+    """Compare the audit with the ends that were noted in a second place."""
+    place = settings.audit_heads
+    path = heads.file_of(place)
+    if path is None:
+        found = "The end of the audit is sent to a second place." if place else "The end of the audit is sent nowhere."
+        return ok("audit", found, "Compare it by `licsrv audit verify --noted`." if place else _SEND_HEADS)
+    try:
+        noted = heads.read(path)
+    except OSError as error:
+        return warning("audit", f"{path} cannot be read ({error.strerror}).", "The service writes it each hour.")
+    gone = audit.missing(session, [one.mark for one in noted])
+    if gone is not None:
+        return problem("audit", f"Entry {gone.seq}, noted in {path}, is not in the audit: it was cut off or rewritten.",
+                       "The database was changed by hand: compare it with a backup.")  # fmt: skip
+    if not noted or now - noted[-1].at > HEADS_LATE:
+        return warning("audit", f"{path} holds no end of the last hours.", "Is the service running? Its log says why.")
+    return ok("audit", f"Every end noted in {path} is in the audit.")
 
 
 def _people(session: Session) -> Diagnosis:
