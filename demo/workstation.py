@@ -165,16 +165,21 @@ class Workstation:
         Raises:
             UnexpectedError: No lease came.
         """
+        self._check_in()
+        if self._invoker.lease is None and self._invoker.last_problem is None:
+            self._check_in()  # the first one brought a renewed license, which has no lease before its own check-in
+        lease = self._invoker.lease
+        if self._invoker.last_problem is not None or lease is None:
+            raise UnexpectedError(f"{self.name} got no lease: {self._invoker.last_problem}")
+        return lease
+
+    def _check_in(self) -> None:
         before = self._invoker.lease
         if not self._invoker.check_in_now():
             raise UnexpectedError(f"{self.name} has no license to check in with.")
         self._wait(self._verdicts, "the end of a check-in")
         while self._invoker.lease is before and self._invoker.last_problem is None:  # a verdict of before came first
             self._wait(self._verdicts, "the end of a check-in")
-        lease = self._invoker.lease
-        if self._invoker.last_problem is not None or lease is None:
-            raise UnexpectedError(f"{self.name} got no lease: {self._invoker.last_problem}")
-        return lease
 
     @property
     def verdict(self) -> Verdict:
