@@ -299,7 +299,8 @@ def test_rows_that_this_server_did_not_write_are_named(house: FurnishedHouse, li
     assert "account bob." in problems["people"]
     assert "5 license(s) on record were not issued by this server" in problems["licenses"]
     assert licsrv("keys", "reseal", "--reason", "Compared with a backup.", "--yes").exit_code == 0
-    assert licsrv("doctor", "--offline", "--json").document["result"] != "problem"
+    checks = examine(licsrv).document["checks"]  # the tests' PostgreSQL has problems of its own
+    assert {"people", "licenses"}.isdisjoint(check["area"] for check in checks if check["level"] == "problem")
 
 
 def test_the_ends_in_the_second_place_are_compared(
