@@ -247,7 +247,7 @@ class LicenseSession:
         if check_in.lease is not None:
             self._refresh_list(check_in.lease)
             if self._is_contradicted(check_in.lease) or self._stated_end() != stated_before:
-                self._refresh_texts()
+                check_in = self._refresh_texts() or check_in
         return replace(check_in, is_denied=not self.verdict().is_allowed)
 
     def check_in(self) -> CheckIn:
@@ -518,11 +518,16 @@ class LicenseSession:
         self._revocations.refresh_when_due(self._transport, self._clock.monotonic(), is_urgent=is_urgent)
         self._note_list()
 
-    def _refresh_texts(self) -> None:
-        """Get the license itself when a lease says more than it: only a license moves its end or lifts a revocation."""
+    def _refresh_texts(self) -> CheckIn | None:
+        """Get the license itself when a lease says more than it: only a license moves its end or lifts a revocation.
+
+        Return the check-in with the new string, if there is one: the lease belonged to the old one.
+        """
         holding = self._holding
-        if holding is not None:
-            self._refresh(holding)
+        if holding is None:
+            return None
+        self._refresh(holding)
+        return self.check_in() if self.lease is None else None
 
     def _refresh(self, holding: Holding) -> None:
         """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks again."""

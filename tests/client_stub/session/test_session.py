@@ -530,6 +530,25 @@ def test_a_string_is_exchanged_at_once_when_a_lease_has_moved_its_end(start: Sta
     assert session.license.expires_at == NOW + 700 * DAY
 
 
+def test_after_such_an_exchange_there_is_a_lease_of_the_new_string(start: Start, server: FakeServer) -> None:
+    session = start()
+    session.obtain(DEVICE)
+    server.license_changes = {"exp": unix(NOW + 700 * DAY), "jti": "ls_2"}
+    answers = iter(("ls_1", "ls_2"))
+
+    def lease(body: dict[str, object]) -> httpx2.Response:
+        claims = {"nonce": body["nonce"], "jti": next(answers), "license_exp": unix(NOW + 700 * DAY)}
+        return httpx2.Response(200, json={"lease": server.vendor.lease(server.now(), **claims)})
+
+    server.on_heartbeat = lease
+
+    check_in = session.keep_up()
+
+    assert session.lease is not None
+    assert check_in.lease == session.lease
+    assert session.lease.string_id == "ls_2"
+
+
 def test_a_lease_of_a_stolen_key_is_worth_one_grace(start: Start, server: FakeServer, clock: FakeClock) -> None:
     """Who holds the lease key answers check-ins; strings and lists stay those of the vendor."""
     server.license_changes = {"exp": unix(NOW + DAY)}
