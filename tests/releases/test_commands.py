@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import ANN, Run
 
 FILE = ("--platform", "linux", "--url", "https://downloads.example.com/cad.bin")
 STATED = (*FILE, "--size", 5, "--sha256", "AB" * 32)
@@ -35,7 +35,7 @@ def test_a_version_is_published_and_listed(licsrv: Run, tmp_path: Path) -> None:
     assert {name: release[name] for name in ("size", "channel", "minimum_version", "rollout_percent", "state")} == {
         "size": 3_000_000, "channel": "beta", "minimum_version": "3.0", "rollout_percent": 25, "state": "published",
     }  # fmt: skip
-    assert (release["published_at"], release["created_by"]) == ("2026-01-31T16:00:00Z", "staff:ann")
+    assert (release["published_at"], release["created_by"]) == ("2026-01-31T16:00:00Z", ANN)
     assert licsrv("releases", "list", "--json").document == {"releases": [release]}
     shown = licsrv("releases", "list", "OFFI1").out
     assert all(word in shown for word in ("3.2.1", "beta", "linux", "25 %", "2026-01-31 16:00"))
@@ -89,7 +89,7 @@ def test_a_version_is_withdrawn_once_and_stays_listed(licsrv: Run) -> None:
     assert licsrv(*withdraw).out == "No change needed.\n"
     assert licsrv(*withdraw, "--json").document == {"releases": []}
     [release] = licsrv("releases", "list", "--json").document["releases"]
-    assert (release["state"], release["withdrawn_by"]) == ("withdrawn", "staff:ann")
+    assert (release["state"], release["withdrawn_by"]) == ("withdrawn", ANN)
     assert release["withdrawn_reason"] == "It breaks files."
     assert licsrv("releases", "list", "--offered", "--json").document == {"releases": []}
     entry = licsrv("audit", "list", "--of", "OFFI1", "--json").document["entries"][0]

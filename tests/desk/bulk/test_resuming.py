@@ -254,7 +254,7 @@ def _furnish(database: Database, count: int) -> str:
     with transaction(database, (audit.seal,)) as session:
         job = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=ANN, cause=Cause("staff:ann", "", "All."), now=now)
         check = jobs.begin_list(session, job.id, actor=ANN, now=now)
-        entries = list(intake.lists.read("\n".join(f"K{number:06}" for number in range(count)).encode()))
+        entries = list(intake.uploaded_list.read("\n".join(f"K{number:06}" for number in range(count)).encode()))
         jobs.keep_rows(session, check, check.rows(session, entries))
         jobs.finish_list(session, check, now=now)
         jobs.start(session, job.id, actor=ANN, approval_above=count, cause=Cause("staff:ann"), now=now)
