@@ -192,11 +192,25 @@ def build_runtime(
         metrics=metrics,
         most_calls=settings.outbox_concurrency,
     )
-    worker = _worker(settings, writer, api, Issuer(license_terms(settings), keyring), clock, metrics)
+    worker = _worker(
+        settings, writer, api, issuer=Issuer(license_terms(settings), keyring), clock=clock, metrics=metrics
+    )
     writer.add_hooks(transaction_hooks(worker))
-    reconciler = _reconciler(settings, api, database, writer, clock)
+    reconciler = _reconciler(settings, api, database, writer=writer, clock=clock)
     bulk = BulkRunner(database, writer, clock=clock, owner=secrets.token_hex(8))
-    return Runtime(settings, clock, metrics, database, writer, keyring, http, api, worker, reconciler, bulk)
+    return Runtime(
+        settings,
+        clock,
+        metrics,
+        database=database,
+        writer=writer,
+        keyring=keyring,
+        http=http,
+        api=api,
+        worker=worker,
+        reconciler=reconciler,
+        bulk=bulk,
+    )
 
 
 def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> OpenApi:
@@ -223,7 +237,7 @@ def _worker(
     settings: Settings, writer: Writer, api: GuardedOpenApi, issuer: Issuer, clock: Clock, metrics: Metrics
 ) -> Worker:
     limit = timedelta(seconds=settings.marketplace_timeout_seconds)
-    deliveries = Deliveries(api, clock, limit, settings.alive_unfreezes, issuer)
+    deliveries = Deliveries(api, clock, limit, alive_unfreezes=settings.alive_unfreezes, issuer=issuer)
     return Worker(
         writer,
         deliveries.deliverers() if settings.marketplace_ak else (),  # without a key pair every message waits
@@ -248,8 +262,8 @@ def _reconciler(
             timedelta(seconds=settings.marketplace_timeout_seconds),
             settings.reconcile_per_second,
             settings.reconcile_at,
-            settings.marketplace_timezone,
-            settings.alive_unfreezes,
+            timezone=settings.marketplace_timezone,
+            alive_unfreezes=settings.alive_unfreezes,
         ),
         clock=clock,
         owner=secrets.token_hex(8),
@@ -295,21 +309,23 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         runtime.writer,
         _authority(runtime),
         runtime.keyring,
-        license_terms(settings),
-        clock,
-        metrics,
+        terms=license_terms(settings),
+        clock=clock,
+        metrics=metrics,
     )
     callbacks = CallbackRoutes(
         runtime.writer,
         settings.callback_access_keys,
         settings.callback_timezone,
-        Issuer(license_terms(settings), runtime.keyring),
-        clock,
-        metrics,
+        issuer=Issuer(license_terms(settings), runtime.keyring),
+        clock=clock,
+        metrics=metrics,
     )
-    revocations = RevocationRoutes(runtime.database, runtime.keyring, settings.issuer, clock)
-    releases = ReleaseRoutes(runtime.database, runtime.keyring, settings.issuer, clock)
-    health = HealthRoutes(package_version(), _checks(runtime), metrics, partial(_refresh_gauges, runtime))
+    revocations = RevocationRoutes(runtime.database, runtime.keyring, settings.issuer, clock=clock)
+    releases = ReleaseRoutes(runtime.database, runtime.keyring, settings.issuer, clock=clock)
+    health = HealthRoutes(
+        package_version(), _checks(runtime), metrics, before_metrics=partial(_refresh_gauges, runtime)
+    )
     operations = [
         *licenses.operations(),
         *revocations.operations(),
@@ -335,13 +351,13 @@ def build_desk(runtime: Runtime) -> Desk:
             settings.session_idle,
             settings.session_span,
             settings.admin_calls_per_minute,
-            settings.totp_required,
-            settings.issuer,
-            settings.public_url,
-            settings.step_up,
-            settings.bulk_approval_above,
-            settings.marketplace_timezone,
-            settings.approver_wait,
+            totp_required=settings.totp_required,
+            issuer=settings.issuer,
+            public_url=settings.public_url,
+            step_up=settings.step_up,
+            bulk_approval_above=settings.bulk_approval_above,
+            day_zone=settings.marketplace_timezone,
+            approver_wait=settings.approver_wait,
         ),
         clock=runtime.clock,
         support=_support_tools(runtime),
@@ -375,7 +391,9 @@ def _authority(runtime: Runtime) -> MarketplaceAuthority:
             timedelta(seconds=settings.activation_timeout_seconds),
             settings.provisional_span,
             settings.unknown_codes_per_minute,
-            Budgets(settings.provisional_per_address, settings.provisional_per_network, settings.provisional_in_all),
+            budgets=Budgets(
+                settings.provisional_per_address, settings.provisional_per_network, settings.provisional_in_all
+            ),
         ),
         address_key=lambda: runtime.keyring().device_key,
         clock=runtime.clock,
@@ -401,7 +419,7 @@ def _test_clock(clock: Clock) -> Operation:
         return TestClockAnswer(now=clock.now())
 
     return Operation(
-        "POST", "/v1/test/clock", "Move the clock (tests only)", "operations", move,
+        "POST", "/v1/test/clock", "Move the clock (tests only)", tag="operations", handler=move,
         body=TestClockRequest, result=TestClockAnswer,
     )  # fmt: skip
 

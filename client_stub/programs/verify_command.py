@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], *, output: TextIO, this_device: Callable[[], 
     try:
         keys = read_keys(options.keys)
         raw = license_folder.read(options.file)
-        believed = _believe(raw, keys, options, device_info, options.at or now)
+        believed = _believe(raw, keys, options, device_info=device_info, now=options.at or now)
         refusal = _refusal_of_list(believed, keys, options)
     except VerificationError as error:
         believed, refusal = None, (error.code, str(error), error.action)

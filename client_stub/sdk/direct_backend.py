@@ -59,7 +59,7 @@ class DirectBackend:
         except Exception:
             _LOG.exception("a license request failed on an unexpected error")
             outcome = Problem(problems.INTERNAL_ERROR, "The license request failed on an unexpected error.")
-        self._news.report(self._session, outcome, kind, target)
+        self._news.report(self._session, outcome, kind, target=target)
 
     def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:
         """Ask the license server at once; ISCDesk would ask the user first."""

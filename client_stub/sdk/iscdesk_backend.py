@@ -58,11 +58,11 @@ class IscdeskBackend:
 
     def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
         """Apply at ISCDesk; its event follows, or ours when it cannot be asked."""
-        self._apply(self._iscdesk.apply, kind, device_info, target)
+        self._apply(self._iscdesk.apply, kind, device_info, target=target)
 
     def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:
         """Have ISCDesk ask the user; its event follows when the user agrees, or ours when it cannot be asked."""
-        self._apply(self._iscdesk.offer_after_trial, kind, device_info, target)
+        self._apply(self._iscdesk.offer_after_trial, kind, device_info, target=target)
 
     def report_verdict(self, *, is_accepted: bool, message: str) -> None:
         """Pass the program's verdict on; ISCDesk not hearing it changes nothing here."""
@@ -95,7 +95,7 @@ class IscdeskBackend:
         try:
             ask(kind, device_info, target.name if kind is LicenseType.LICENSE_TYPE_FILE else "")
         except TransportError as error:
-            self._news.report(self._session, self._session.fall_back(error.problem, kind, target), kind, target)
+            self._news.report(self._session, self._session.fall_back(error.problem, kind, target), kind, target=target)
 
     def _ask(self, question: Callable[[], None]) -> bool:
         try:

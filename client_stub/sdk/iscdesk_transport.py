@@ -187,7 +187,7 @@ def _read_event(entry: object) -> IscdeskEvent | None:
     number, event, text = entry.get("number"), entry.get("event"), entry.get("text")
     if type(number) is not int or not isinstance(event, str) or not isinstance(text, str):
         return None
-    return IscdeskEvent(number, event, text, _read_content(entry.get("file")))
+    return IscdeskEvent(number, event, text, file=_read_content(entry.get("file")))
 
 
 def _read_content(file: object) -> bytes | None:
@@ -212,7 +212,7 @@ def _refusal(status: int, answer: Mapping[str, object]) -> TransportError:
     sentence = answer.get("error")
     if isinstance(sentence, str) and 400 <= status < 500:
         action = "Check which instance this program was started for, and its order at the marketplace."
-        return RefusedError(Problem(problems.ISCDESK_REFUSED, sentence, action, status))
+        return RefusedError(Problem(problems.ISCDESK_REFUSED, sentence, action, status=status))
     return UnansweredError(_unexpected(status))
 
 
@@ -227,5 +227,5 @@ def _unexpected(status: int) -> Problem:
         problems.ISCDESK_UNREACHABLE,
         f"ISCDesk did not answer as expected (HTTP {status}).",
         "Start ISCDesk again, and start the program from there.",
-        status,
+        status=status,
     )

@@ -66,7 +66,7 @@ class Admission:
                 if file is None:
                     raise
                 record = replace(record, license_string="", lease="", lease_nonce="")
-        return Holding(machine, record, string, file, self._lease(record, string))
+        return Holding(machine, record, string, file=file, lease=self._lease(record, string))
 
     def _lease(self, record: Record, string: License | None) -> Lease | None:
         if not record.lease or string is None:

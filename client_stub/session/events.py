@@ -104,12 +104,12 @@ def read_message(text: str) -> EventMessage:
 
 def license_arrived(license_string: str) -> str:
     """Return the message of ``EVENT_LICENSE_VERIFY`` for a license string."""
-    return _license_verify("success", "LicenseContent", license_string, LicenseType.LICENSE_TYPE_STRING)
+    return _license_verify("success", "LicenseContent", license_string, kind=LicenseType.LICENSE_TYPE_STRING)
 
 
 def license_file_arrived(path: str) -> str:
     """Return the message of ``EVENT_LICENSE_VERIFY`` for a license file at ``path``."""
-    return _license_verify("success", "LicenseFilePath", path, LicenseType.LICENSE_TYPE_FILE)
+    return _license_verify("success", "LicenseFilePath", path, kind=LicenseType.LICENSE_TYPE_FILE)
 
 
 def license_failed(kind: LicenseType = LicenseType.LICENSE_TYPE_STRING) -> str:
@@ -119,7 +119,7 @@ def license_failed(kind: LicenseType = LicenseType.LICENSE_TYPE_STRING) -> str:
     ``comeBackParams`` is empty in every sample, so the reason is not put there; ask ``SdkInvoker.last_problem``.
     """
     member = "LicenseFilePath" if kind is LicenseType.LICENSE_TYPE_FILE else "LicenseContent"
-    return _license_verify("failed", member, "", kind)
+    return _license_verify("failed", member, "", kind=kind)
 
 
 def upgrade_notice(*, available: bool, as_boolean: bool = False) -> str:

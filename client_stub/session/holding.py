@@ -59,7 +59,7 @@ def with_string(held: Holding | None, machine: Machine, string: License, issued:
         refresh_after=None if issued.refresh_after is None else unix(issued.refresh_after),
         license_file=held.record.license_file if held else "",
     )
-    return Holding(machine, record, string, held.file if held else None, lease)
+    return Holding(machine, record, string, file=held.file if held else None, lease=lease)
 
 
 def without_file(holding: Holding) -> Holding:

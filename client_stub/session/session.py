@@ -267,7 +267,7 @@ class LicenseSession:
             return self._not_checked_in(error.problem, getattr(error, "retry_after", None))
         except VerificationError as error:
             return self._not_checked_in(problems.from_error(error), None)
-        return self._believe(lease, text, holding.string, question)
+        return self._believe(lease, text, holding.string, question=question)
 
     def verdict(self) -> Verdict:
         """Say what the program may do now, and remember the time."""
@@ -373,7 +373,7 @@ class LicenseSession:
         with self._lock:
             if keep_file and not (self._holding and is_same_license(self._holding.file, believed)):
                 return
-            renewed = holdings.with_string(self._holding, machine, believed, issued, unix(self.now()))
+            renewed = holdings.with_string(self._holding, machine, believed, issued=issued, now=unix(self.now()))
             self._hold(renewed if keep_file else holdings.without_file(renewed))
             self._save(replaces=True)
 
@@ -381,7 +381,7 @@ class LicenseSession:
         """Put a file into use, and store it before it is announced; a string of the same license is kept."""
         believed = self._admission.file(raw, machine)
         with self._lock:
-            self._hold(holdings.with_file(self._holding, machine, believed, raw.decode(), unix(self.now())))
+            self._hold(holdings.with_file(self._holding, machine, believed, text=raw.decode(), now=unix(self.now())))
             self._save(replaces=True)
 
     def _adopt_carried(self, machine: Machine, target: Path) -> None:

@@ -134,7 +134,12 @@ class DirectTransport:
         self._configuration = configuration
         self._clock = clock or SystemClock()
         self._connection = Connection(
-            Route(configuration.server_url, configuration.request_timeout, configuration.ca_file, configuration.proxy),
+            Route(
+                configuration.server_url,
+                configuration.request_timeout,
+                configuration.ca_file,
+                proxy=configuration.proxy,
+            ),
             transport=transport,
             monotonic=self._clock.monotonic,
         )
@@ -210,7 +215,7 @@ class DirectTransport:
     def _post(
         self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        response, raw = self._connection.exchange("POST", path, body, headers)
+        response, raw = self._connection.exchange("POST", path, body, headers=headers)
         if response.status_code != 200:
             raise _failure(response, raw, now=self._clock.now())
         return _read_object(response.status_code, raw)

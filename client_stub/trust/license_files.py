@@ -110,7 +110,9 @@ def _read(algorithm: Algorithm, payload: str, protected: str, signature: str) ->
         raise WrongTypeError("The header of a signature is not exactly the one of a license file.")
     digest = str(second) if "second" in expected else None
     message = f"{protected}.{payload}".encode("ascii")  # both parts are base64url by now
-    return _Signature(algorithm, key_id, digest, f"{protected}.{signature}", base64url.decode(signature), message)
+    return _Signature(
+        algorithm, key_id, digest, text=f"{protected}.{signature}", raw=base64url.decode(signature), message=message
+    )
 
 
 def _check_second(signatures: Sequence[_Signature]) -> None:
@@ -125,7 +127,7 @@ def _verify(signatures: Sequence[_Signature], keys: PinnedKeys) -> list[str]:
     verified = []
     for signature in signatures:
         if keys.has(signature.algorithm, KeyPurpose.LICENSE) or signature.key_id in keys.by_id:
-            key = tokens.find_key(signature.key_id, signature.algorithm, KeyPurpose.LICENSE, keys)
+            key = tokens.find_key(signature.key_id, signature.algorithm, KeyPurpose.LICENSE, keys=keys)
             tokens.check_signature(key, signature.raw, signature.message)
             verified.append(signature.key_id)
     if not verified:

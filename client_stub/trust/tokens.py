@@ -88,7 +88,7 @@ def open_signed(text: str | bytes, kind: TokenKind, keys: PinnedKeys) -> Signed:
     signature = base64url.decode(signature_part)
 
     key_id = _read_header(read_object(header_bytes), kind)  # 2
-    key = find_key(key_id, Algorithm.EDDSA, kind.purpose, keys)  # 3
+    key = find_key(key_id, Algorithm.EDDSA, kind.purpose, keys=keys)  # 3
     check_signature(key, signature, f"{header_part}.{payload_part}".encode("ascii"))  # 4
     return Signed(key_id, payload)
 

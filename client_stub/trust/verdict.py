@@ -144,19 +144,19 @@ NO_LICENSE = Verdict(
     Permission.DENIED,
     Reason.NO_LICENSE,
     "There is no license on this computer yet.",
-    "Connect this computer to the network and ask for the license.",
+    action="Connect this computer to the network and ask for the license.",
 )
 
 
 def denied(reason: Reason, sentence: str, action: str = "") -> Verdict:
     """Return a refusal."""
-    return Verdict(Permission.DENIED, reason, sentence, action)
+    return Verdict(Permission.DENIED, reason, sentence, action=action)
 
 
 def denial_of(error: VerificationError) -> Verdict:
     """Return the refusal of a license that is not believed."""
     reason = Reason.DEVICE_MISMATCH if isinstance(error, DeviceMismatchError) else Reason.INVALID_LICENSE
-    return Verdict(Permission.DENIED, reason, str(error), error.action, cause=error.code)
+    return Verdict(Permission.DENIED, reason, str(error), action=error.action, cause=error.code)
 
 
 def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
@@ -259,7 +259,9 @@ def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
         permission, sentence, action = Permission.ALLOWED, "The license is valid.", ""
     else:
         permission, sentence, action = Permission.ALLOWED_OFFLINE, _NOT_REACHED, LeaseEndedError.action
-    return Verdict(permission, Reason.LICENSED, sentence, action, until, days_left=days_left, notice=notice)
+    return Verdict(
+        permission, Reason.LICENSED, sentence, action=action, until=until, days_left=days_left, notice=notice
+    )
 
 
 def _reminder(end: datetime | None, remind_within: timedelta, now: datetime) -> tuple[int | None, str]:

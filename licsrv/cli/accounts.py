@@ -141,7 +141,7 @@ def add(
     from licsrv.people.roles import Role
 
     actor = at_the_terminal(staff.actor(staff_name))
-    new = NewAccount(accounts.normal_name(name), Role(role), display_name, Language(language))
+    new = NewAccount(accounts.normal_name(name), Role(role), display_name, language=Language(language))
     with open_workplace() as place:
         now = place.clock.now()
         text, password = _temporary(now)
@@ -181,7 +181,7 @@ def change(
     def use_case(session: Session, place: Workplace, **how: Any) -> None:
         accounts.change(session, accounts.normal_name(name), wanted, **how)
 
-    account, _ = _decide(name, reason, staff_name, use_case)
+    account, _ = _decide(name, reason, staff_name, change=use_case)
     _show(f"{account.name} is {account.role}, {account.language}.", {"account": account}, as_json=as_json)
 
 
@@ -197,7 +197,7 @@ def disable(
     def change(session: Session, place: Workplace, **how: Any) -> bool:
         return accounts.disable(session, accounts.normal_name(name), **how)
 
-    account, changed = _decide(name, reason, staff_name, change)
+    account, changed = _decide(name, reason, staff_name, change=change)
     sentence = "Disabled {}. Their sessions have ended." if changed else "{} is already disabled. No change needed."
     _show(sentence.format(account.name), {"changed": changed, "account": account}, as_json=as_json)
 
@@ -210,7 +210,7 @@ def enable(name: AccountName, reason: KeptReason, staff_name: Staff = None, as_j
     def change(session: Session, place: Workplace, **how: Any) -> bool:
         return accounts.enable(session, accounts.normal_name(name), lockout_key=_lockout_key(place, name), **how)
 
-    account, changed = _decide(name, reason, staff_name, change)
+    account, changed = _decide(name, reason, staff_name, change=change)
     sentence = "Enabled {}." if changed else "{} was not disabled; failures to sign in are forgotten."
     _show(sentence.format(account.name), {"changed": changed, "account": account}, as_json=as_json)
 
@@ -242,7 +242,7 @@ def reset_password(
         )
         return answers.handed_out(row, text)
 
-    account, made = _decide(name, reason, staff_name, change)
+    account, made = _decide(name, reason, staff_name, change=change)
     _hand_out(f"{account.name} has a new password.", made, as_json=as_json)
     terminal.warn("API tokens of this account stay valid: `licsrv tokens list`.")
 
@@ -276,7 +276,7 @@ def end_sessions(name: AccountName, reason: KeptReason, staff_name: Staff = None
     def change(session: Session, place: Workplace, **how: Any) -> int:
         return accounts.end_sessions(session, accounts.normal_name(name), **how)
 
-    account, ended = _decide(name, reason, staff_name, change)
+    account, ended = _decide(name, reason, staff_name, change=change)
     sentence = f"Ended {counted(ended, 'session')} of {account.name}."
     _show(sentence, {"ended": ended, "account": account}, as_json=as_json)
 

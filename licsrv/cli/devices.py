@@ -70,7 +70,9 @@ def release(
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
-        meant = license_actions.confirmed(place, "release_place", code, {"device_id": device_id.strip()}, yes=yes)
+        meant = license_actions.confirmed(
+            place, "release_place", code, arguments={"device_id": device_id.strip()}, yes=yes
+        )
         with place.writing() as session:
             done = meant(session, cause)
             device = page.device(session, device_id.strip())
@@ -103,7 +105,7 @@ def clock_reset(
 
     cause, device_id = Cause(staff.actor(staff_name), reason=reason), device_id.strip()
     with replaced(out) if out is not None else nullcontext() as draft, open_workplace() as place:
-        meant = license_actions.confirmed(place, "clock_reset", code, {"device_id": device_id}, yes=yes)
+        meant = license_actions.confirmed(place, "clock_reset", code, arguments={"device_id": device_id}, yes=yes)
         keyring, issuer, now = place.keys.read(), place.settings.issuer, place.clock.now()
         with place.writing() as session:
             done = meant(session, cause)

@@ -137,7 +137,7 @@ def new(
         return
     with open_workplace() as place:
         signs_from = begins.begin(place.settings.day_zone) if begins is not None else None
-        record = _make(place, wanted, algorithm, signs_from, staff.actor(staff_name))
+        record = _make(place, wanted, algorithm, signs_from=signs_from, actor=staff.actor(staff_name))
         key = answers.shown(record, signing=True, now=place.clock.now())
         keys_dir = place.settings.keys_dir
     if as_json:
@@ -299,7 +299,7 @@ def _retire(place: Workplace, key_id: str, actor: str) -> KeyRecord:
 
     now = place.clock.now()
     with place.writing() as session:
-        _require_no_need(session, place.keys, key_id, now)
+        _require_no_need(session, place.keys, key_id, now=now)
         record = place.keys.retire(key_id, now=now)
         detail = {"purpose": str(record.purpose)}
         audit.record(session, Action.KEY_RETIRED, subject=key_id, cause=Cause(actor), detail=detail, now=now)

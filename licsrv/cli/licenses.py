@@ -189,7 +189,7 @@ def revoke(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Revoke a license: its devices get the reason at their next check-in. `reinstate` undoes it."""
-    done = _decide("revoke", code, reason, staff_name, yes=yes)
+    done = _decide("revoke", code, reason, staff_name=staff_name, yes=yes)
     license = done.license
     if as_json:
         terminal.show_document(done)
@@ -211,7 +211,7 @@ def reinstate(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Undo a revocation; the audit keeps both."""
-    done = _decide("reinstate", code, reason, staff_name, yes=yes)
+    done = _decide("reinstate", code, reason, staff_name=staff_name, yes=yes)
     license = done.license
     if as_json:
         terminal.show_document(done)
@@ -228,7 +228,7 @@ def _decide(name: str, code: str, reason: str, staff_name: str | None, *, yes: b
 
     cause = Cause(staff.actor(staff_name), reason=reason)
     with open_workplace() as place:
-        meant = license_actions.confirmed(place, name, code, {}, yes=yes)
+        meant = license_actions.confirmed(place, name, code, arguments={}, yes=yes)
         with place.writing() as session:
             return meant(session, cause)
 

@@ -66,7 +66,7 @@ def list_deliveries(
     from licsrv.outbox import store
 
     with open_workplace() as place, place.reading() as session:
-        found, depth, now = _found(session, state, code, limit), store.depth(session), place.clock.now()
+        found, depth, now = _found(session, state, code, limit=limit), store.depth(session), place.clock.now()
     if as_json:
         terminal.show_document(
             {"waiting": depth.waiting, "parked": depth.parked, "oldest_at": depth.oldest_at, "deliveries": found}

@@ -184,7 +184,7 @@ def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: boo
 
     with open_workplace() as place:
         with place.writing() as session:
-            product, changes = _change(session, place, product_id, wanted, Cause(actor))
+            product, changes = _change(session, place, product_id, wanted=wanted, cause=Cause(actor))
             shown = answers.shown(product)
         _warn_of_missing_key(place, second_signature=shown.second_signature)
     if as_json:
@@ -290,6 +290,7 @@ def _longest_terms(product: Product, place: Workplace) -> LicenseTerms:
     now = place.clock.now()
     longest_id, longest_code = "v" * 23, "P" * 32
     return LicenseTerms(
-        place.settings.issuer, longest_id, longest_id, longest_code, product.name, product.features,
-        10**6, is_test=True, is_provisional=True, issued_at=now, ends_at=now, maintenance_until=now,
+        place.settings.issuer, longest_id, longest_id, code=longest_code, product=product.name,
+        features=product.features,
+        amount=10**6, is_test=True, is_provisional=True, issued_at=now, ends_at=now, maintenance_until=now,
     )  # fmt: skip

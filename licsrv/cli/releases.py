@@ -121,10 +121,11 @@ def publish(
 
     size, sha256 = _measured(file, size, sha256)
     publication = Publication(
-        product, version, channel, platform, url, size, sha256.lower(), minimum_version, percent,
-        _notes(notes_zh), _notes(notes_en),
+        product, version, channel, platform=platform, url=url, size=size, sha256=sha256.lower(),
+        minimum_version=minimum_version, rollout_percent=percent,
+        notes_zh=_notes(notes_zh), notes_en=_notes(notes_en),
     )  # fmt: skip
-    _publish(publication, published_at, staff.actor(staff_name), reason, as_json=as_json)
+    _publish(publication, published_at, staff.actor(staff_name), reason=reason, as_json=as_json)
 
 
 def _publish(publication: Any, published_at: Typed | None, actor: str, reason: str, *, as_json: bool) -> None:
@@ -181,7 +182,7 @@ def roll_out(
     from licsrv.releases import changes
 
     with open_workplace() as place, place.writing() as session:
-        which, now = _which(session, product, version, channel, platform), place.clock.now()
+        which, now = _which(session, product, version, channel=channel, platform=platform), place.clock.now()
         cause = Cause(staff.actor(staff_name), reason=reason)
         rows = changes.roll_out(session, which, percent, cause=cause, now=now)
         changed = ChangedReleases(releases=[answers.shown(row, now) for row in rows])
@@ -209,7 +210,7 @@ def withdraw(
     where = f"from {channel or 'every channel'}, {platform or 'every platform'}"
     staff.confirm(f"Withdraw {product} {version} {where}? Its number cannot be used again there.", yes=yes)
     with open_workplace() as place, place.writing() as session:
-        which, now = _which(session, product, version, channel, platform), place.clock.now()
+        which, now = _which(session, product, version, channel=channel, platform=platform), place.clock.now()
         cause = Cause(staff.actor(staff_name), reason=reason)
         rows = changes.withdraw(session, which, cause=cause, now=now)
         changed = ChangedReleases(releases=[answers.shown(row, now) for row in rows])
@@ -257,7 +258,7 @@ def show_or_set_rules(
     if numbering is None and months is None:
         _show_rules(product, as_json=as_json)
     else:
-        _set_rules(product, numbering, months, Cause(staff.actor(staff_name), reason=reason), as_json=as_json)
+        _set_rules(product, numbering, months, cause=Cause(staff.actor(staff_name), reason=reason), as_json=as_json)
 
 
 def _show_rules(product: str, *, as_json: bool) -> None:
@@ -311,7 +312,7 @@ def _which(session: Session, product: str, version: str, channel: str | None, pl
     from licsrv.releases import changes
     from licsrv.releases.changes import Which
 
-    return Which(changes.product_meant(session, product), version, channel, platform)
+    return Which(changes.product_meant(session, product), version, channel, platform=platform)
 
 
 def _measured(file: Path | None, size: int | None, sha256: str | None) -> tuple[int, str]:

@@ -146,5 +146,5 @@ def _signed(session: Session, since: int, *, key: Any, issuer: str, now: datetim
 
     head = store.head(session)
     store.require_known(head, since)
-    edition = Edition(issuer, head.number, since, now)
+    edition = Edition(issuer, head.number, since, issued_at=now)
     return head.number, lists.signed_list(edition, store.changes_of(session, edition), key=key)

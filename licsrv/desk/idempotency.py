@@ -49,7 +49,7 @@ def repeatable(request: Request, actor: Actor, body: bytes, *, sealing_key: byte
     if not _KEY.fullmatch(key):
         raise InvalidRequestError(f"{HEADER} has 1 to 128 printable ASCII characters without blanks.")
     said = f"{request.method}\n{request.url.path}\n{request.url.query}\n".encode() + body
-    return Repeatable(actor.principal, key, hashlib.sha256(said).hexdigest(), sealing_key)
+    return Repeatable(actor.principal, key, hashlib.sha256(said).hexdigest(), sealing_key=sealing_key)
 
 
 def answer_given(session: Session, call: Repeatable, *, now: datetime) -> str | None:
@@ -75,7 +75,7 @@ def take(session: Session, call: Repeatable, *, now: datetime) -> bool:
         session.delete(old)
         session.flush()
     row = {"actor": call.actor, "key": call.key, "fingerprint": call.fingerprint, "sealed": "", "at": now}
-    return bool(add_missing(session, StoredAnswer, "key", [row]))
+    return bool(add_missing(session, StoredAnswer, "key", rows=[row]))
 
 
 def keep(session: Session, call: Repeatable, answer: str) -> None:

@@ -179,8 +179,8 @@ def guarded(operation: AdminOperation, desk: Desk) -> Operation:
         operation.method,
         operation.path,
         f"{operation.summary} ({operation.permission})",
-        operation.tag,
-        handler,
+        tag=operation.tag,
+        handler=handler,
         body=operation.body,
         reads_body=True,
         takes=operation.takes,
@@ -204,7 +204,7 @@ def _security(operation: AdminOperation) -> Sequence[Sequence[str]]:
 
 async def _serve(operation: AdminOperation, desk: Desk, request: Request) -> Response:
     now = desk.clock.now()
-    actor = await _actor(operation, desk, request, now)  # 1, 2
+    actor = await _actor(operation, desk, request, now=now)  # 1, 2
     actor.require(operation.permission)  # 3
     if operation.needs_proof:
         actor.require_proof(desk.settings.step_up, now=now)
@@ -223,7 +223,7 @@ async def _serve(operation: AdminOperation, desk: Desk, request: Request) -> Res
         if repeatable is not None and (given := await _given(desk, repeatable, now)) is not None:
             return _replay(given)
     try:
-        answer = await operation.handler(Call(request, actor, desk, now, repeatable), *arguments)
+        answer = await operation.handler(Call(request, actor, desk, now=now, repeatable=repeatable), *arguments)
     except _AnsweredAlready as already:
         return _replay(already.answer)
     return answer if isinstance(answer, Response) else json_response(answer)

@@ -101,7 +101,7 @@ class HeartbeatEndpoint:
         """Return the operation."""
         refusals = (UnauthenticatedError, DeviceMismatchError, ServiceUnavailableError)
         return Operation(
-            "POST", PATH, "Check in and get a signed lease", "heartbeats", self, body=HeartbeatRequest,
+            "POST", PATH, "Check in and get a signed lease", tag="heartbeats", handler=self, body=HeartbeatRequest,
             result=HeartbeatAnswer, security=BEARER, refusals=refusals, raw=True,
         )  # fmt: skip
 
@@ -127,7 +127,9 @@ class HeartbeatEndpoint:
         request = parse_model(HeartbeatRequest, await read_body(receive))
         text_hash = fingerprints.hash_text(request.device_info, key=self._keyring().device_key)
 
-        beat = Beat(strings.digest(license_string), text_hash, request.device_info, request.client.version)
+        beat = Beat(
+            strings.digest(license_string), text_hash, request.device_info, client_version=request.client.version
+        )
         answer = await self._batcher.submit(_Asked(beat, request.nonce))
         if isinstance(answer, RefusalError):
             raise answer

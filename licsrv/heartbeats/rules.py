@@ -54,8 +54,19 @@ def decide(license: SoldLicense, *, device_has_place: bool, spans: Spans, now: d
     if status is Status.ACTIVE and device_has_place:
         until = now + spans.grace
         until = until if ends_at is None else min(until, ends_at)
-        return LeaseTerms("ACTIVE", "", now, until, min(now + spans.interval, until), ends_at)
+        return LeaseTerms(
+            "ACTIVE", "", now, lease_until=until, next_at=min(now + spans.interval, until), license_expires_at=ends_at
+        )
     again_at = now + min(spans.interval, RETRY_WHEN_REFUSED)
     if status is Status.ACTIVE:
-        return LeaseTerms("RELEASED", _PLACE_GIVEN_BACK, now, again_at, again_at, ends_at)
-    return LeaseTerms(_LEASE_STATUS[status], lifecycle.reason(license, now).en, now, again_at, again_at, ends_at)
+        return LeaseTerms(
+            "RELEASED", _PLACE_GIVEN_BACK, now, lease_until=again_at, next_at=again_at, license_expires_at=ends_at
+        )
+    return LeaseTerms(
+        _LEASE_STATUS[status],
+        lifecycle.reason(license, now).en,
+        now,
+        lease_until=again_at,
+        next_at=again_at,
+        license_expires_at=ends_at,
+    )

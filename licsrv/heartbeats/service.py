@@ -97,7 +97,7 @@ def check_in(
             refused.append(Refused(row.license_id, row.device_id, answer.code))
 
     _recognise(session, granted, keyring=keyring, now=now)
-    _write(session, granted, day, now)
+    _write(session, granted, day, now=now)
     for one in refused:
         refused_devices.note(session, one, now=now)
     return answers
@@ -143,11 +143,11 @@ def _write(session: Session, granted: Sequence[_CheckIn], day: date, now: dateti
         else:
             again.append(check_in)
     if first:
-        _write_first(session, first, day, now)
-    _write_again(session, again, day, now)
+        _write_first(session, first, day, now=now)
+    _write_again(session, again, day, now=now)
     resumed = {check_in.row.device_id: check_in for check_in in again if _may_work_again(check_in)}
     if resumed:
-        _report_resumed(session, list(resumed.values()), day, now)
+        _report_resumed(session, list(resumed.values()), day, now=now)
 
 
 def _may_work_again(check_in: _CheckIn) -> bool:
@@ -169,7 +169,14 @@ def _reports(check_in: _CheckIn, day: date, *, is_first_of_license: bool = False
     row = check_in.row
     if row.released_at is not None:
         return ()
-    use = Use(row.license_id, row.code, row.device_id, day, is_first_of_license, check_in.terms.may_work)
+    use = Use(
+        row.license_id,
+        row.code,
+        row.device_id,
+        day=day,
+        is_first_of_license=is_first_of_license,
+        may_work=check_in.terms.may_work,
+    )
     return origins.of(row.source).reports(use)
 
 
@@ -187,7 +194,7 @@ def _write_again(session: Session, again: Sequence[_CheckIn], day: date, now: da
         told = {"status": status, "lease_until": lease_until, "client_version": version}
         store.seen_again(session, device_ids, day=day, told=told, now=now)
     if twice:
-        _write_again(session, twice, day, now)
+        _write_again(session, twice, day, now=now)
 
 
 def _write_first(session: Session, first: Mapping[str, _CheckIn], day: date, now: datetime) -> None:
@@ -208,7 +215,7 @@ def _write_first(session: Session, first: Mapping[str, _CheckIn], day: date, now
     noted = store.seen_first(session, rows)
     fresh = [check_in for device_id, check_in in first.items() if device_id in noted]
     licenses = store.first_use(session, [check_in.row.license_id for check_in in fresh], day)
-    _enqueue(session, fresh, licenses, day, now)
+    _enqueue(session, fresh, licenses, day=day, now=now)
 
 
 def _enqueue(session: Session, fresh: Sequence[_CheckIn], licenses: set[str], day: date, now: datetime) -> None:

@@ -84,10 +84,13 @@ def _read(row: Any) -> Presented:
         released_at, told_today,
     ) = row  # fmt: skip
     return Presented(
-        digest, issued_id, key_id, form, seal, device_id, text_hash, parts, bool(has_place),
-        license_id, code, source, moment(activated_at), moment(provisional_until), refused_reason,
-        moment(expires_at), moment(grace_until), moment(frozen_at), moment(revoked_at), revoked_reason,
-        moment(released_at), told_today,
+        digest, issued_id, key_id, form=form, seal=seal, device_id=device_id, text_hash=text_hash, parts=parts,
+        device_has_place=bool(has_place),
+        license_id=license_id, code=code, source=source, activated_at=moment(activated_at),
+        provisional_until=moment(provisional_until), refused_reason=refused_reason,
+        expires_at=moment(expires_at), grace_until=moment(grace_until), frozen_at=moment(frozen_at),
+        revoked_at=moment(revoked_at), revoked_reason=revoked_reason,
+        released_at=moment(released_at), told_today=told_today,
     )  # fmt: skip
 
 
@@ -134,13 +137,13 @@ def seen_again(
 
 def seen_first(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Note the day's first check-in of devices; return the ids that no other transaction noted before."""
-    return add_missing(session, CheckIn, "device_id", sorted(rows, key=lambda row: str(row["device_id"])))
+    return add_missing(session, CheckIn, "device_id", rows=sorted(rows, key=lambda row: str(row["device_id"])))
 
 
 def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[str]:
     """Note that licenses are used on a day; return those for which it was not noted yet."""
     rows = [{"license_id": license_id, "day": day} for license_id in sorted(set(license_ids))]
-    return add_missing(session, LicenseDay, "license_id", rows)
+    return add_missing(session, LicenseDay, "license_id", rows=rows)
 
 
 def last_contacts_of(session: Session, device_ids: Sequence[str]) -> dict[str, CheckIn]:
@@ -161,12 +164,14 @@ class OldDays:
 
 def devices_with_old_days(session: Session, *, after: str, before: date) -> OldDays:
     """Look at the next devices: one seek for each in the key of the days, however many days there are."""
-    return _with_old_days(session, _devices.id, _check_ins.device_id, _check_ins.day, after, before)
+    return _with_old_days(session, _devices.id, _check_ins.device_id, day=_check_ins.day, after=after, before=before)
 
 
 def licenses_with_old_days(session: Session, *, after: str, before: date) -> OldDays:
     """Look at the next licenses, as :func:`devices_with_old_days`."""
-    return _with_old_days(session, _licenses.id, _license_days.license_id, _license_days.day, after, before)
+    return _with_old_days(
+        session, _licenses.id, _license_days.license_id, day=_license_days.day, after=after, before=before
+    )
 
 
 def _with_old_days(session: Session, of: Any, key: Any, day: Any, after: str, before: date) -> OldDays:

@@ -50,7 +50,7 @@ def learn(known: HashedParts, lasting: HashedParts, *, others: Collection[str] =
         lasting: What it names, without what software makes up (:func:`fingerprints.lasting`).
         others: What other devices of the license are bound to.
     """
-    new = {part: values[0] for part in _LEARNED if (values := _new_values(part, known, lasting, others))}
+    new = {part: values[0] for part in _LEARNED if (values := _new_values(part, known, lasting, others=others))}
     if not new or len([part for part in _LEARNED if part in new or known.get(part)]) < len(_LEARNED):
         return None
     part, value = next(iter(new.items()))

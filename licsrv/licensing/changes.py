@@ -319,7 +319,7 @@ def revoke_many(session: Session, licenses: Sequence[License], *, cause: Cause, 
     Raises:
         ConflictError: One of them is released.
     """
-    revoked = [license for license in licenses if _mark_revoked(session, license, cause, now)]
+    revoked = [license for license in licenses if _mark_revoked(session, license, cause, now=now)]
     if revoked:
         revocation_lists.list_licenses(session, revoked, now=now)
     return revoked
@@ -346,7 +346,7 @@ def reinstate(session: Session, license: License, *, cause: Cause, now: datetime
 
 def reinstate_many(session: Session, licenses: Sequence[License], *, cause: Cause, now: datetime) -> list[License]:
     """Undo revocations as :func:`reinstate` does, with a few statements for all; return the licenses it changed."""
-    reinstated = [license for license in licenses if _mark_reinstated(session, license, cause, now)]
+    reinstated = [license for license in licenses if _mark_reinstated(session, license, cause, now=now)]
     listed = [license for license in reinstated if license.released_at is None]  # what is gone for good stays listed
     if listed:
         revocation_lists.unlist_licenses(session, listed, now=now)

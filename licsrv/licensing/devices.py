@@ -207,7 +207,7 @@ def _activate(
     recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
     issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
     if issued.is_new or admission.takes_place:
-        detail = _explain(admission, device_id, issued.issued_id, places.limit)
+        detail = _explain(admission, device_id, issued.issued_id, places=places.limit)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
     refresh_after = _earlier(now + terms.lease_grace, ends_at)
@@ -228,7 +228,7 @@ def note_refusal(
     like = store.devices_like(session, license.id, parts)
     known = next((one.id for one in like if fingerprints.is_same_device(one.parts, parts)), None)
     device = known or fingerprints.fingerprint(parts)
-    refused_devices.note(session, Refused(license.id, device, code, request.device_name), now=now)
+    refused_devices.note(session, Refused(license.id, device, code, name=request.device_name), now=now)
 
 
 def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None]:

@@ -234,7 +234,7 @@ class KeyFolder:
         private = MLDSA65PrivateKey.generate() if algorithm is Algorithm.ML_DSA_65 else Ed25519PrivateKey.generate()
         public = _public_half(private)
         key_id = thumbprint(public, algorithm)[:KEY_ID_LENGTH]
-        record = KeyRecord(key_id, purpose, public, now, algorithm=algorithm, signs_from=signs_from)
+        record = KeyRecord(key_id, purpose, public, created_at=now, algorithm=algorithm, signs_from=signs_from)
         pem = key_files.pem_of(private, self._passphrase)
         _write(self.path / f"{record.key_id}.pem", pem, new=True)
         self._save(record)
@@ -300,7 +300,7 @@ class KeyFolder:
             raise KeyringError(f"{DEVICE_KEY_NAME} cannot be read: run `licsrv init`, or restore it.") from error
         if len(device_key) != _DEVICE_KEY_BYTES:
             raise KeyringError(f"{DEVICE_KEY_NAME} is damaged: restore it from a backup.")
-        return Keyring(records, signers, device_key, self.seals())
+        return Keyring(records, signers, device_key, seals=self.seals())
 
     def seals(self) -> Seals:
         """Read what seals rows of the database.

@@ -131,7 +131,7 @@ class HeldPlaces:
         """
         lifecycle.require_usable(license, now)
         compared = [(fingerprints.match(device.parts, given), device) for device in candidates]
-        same = [(found, device) for found, device in compared if _is_same(found, device, given, text_hash)]
+        same = [(found, device) for found, device in compared if _is_same(found, device, given, text_hash=text_hash)]
         found, device = max(same, key=lambda pair: (pair[1].has_place, pair[0].agreeing), default=(None, None))
         if device is not None and device.has_place:
             return Admission(device.id, found, takes_place=False)

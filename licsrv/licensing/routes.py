@@ -178,21 +178,23 @@ class LicenseRoutes:
         """Return the operations."""
         return (
             Operation(
-                "POST", "/v1/licenses/string", "Get the license string of a code for this device", "licenses",
-                self.license_string, body=StringRequest, result=StringAnswer, refusals=LICENSE_REFUSALS,
+                "POST", "/v1/licenses/string", "Get the license string of a code for this device", tag="licenses",
+                handler=self.license_string, body=StringRequest, result=StringAnswer, refusals=LICENSE_REFUSALS,
             ),
             Operation(
-                "POST", "/v1/licenses/file", "Get the license file of a code for this device", "licenses",
-                self.license_file, body=FileRequest, media_type=FILE_MEDIA_TYPE, refusals=LICENSE_REFUSALS,
+                "POST", "/v1/licenses/file", "Get the license file of a code for this device", tag="licenses",
+                handler=self.license_file, body=FileRequest, media_type=FILE_MEDIA_TYPE, refusals=LICENSE_REFUSALS,
                 responses={"200": "The file, with Content-Disposition and Content-Digest (RFC 9530, sha-256)"},
             ),
             Operation(
-                "POST", "/v1/devices/release", "Give this device's place back", "licenses",
-                self.release_device, body=ReleaseRequest, reads_body=True, result=ReleaseAnswer, security=BEARER,
+                "POST", "/v1/devices/release", "Give this device's place back", tag="licenses",
+                handler=self.release_device, body=ReleaseRequest, reads_body=True, result=ReleaseAnswer,
+                security=BEARER,
                 refusals=(UnauthenticatedError, DeviceMismatchError, MoveLimitError, ServiceUnavailableError),
             ),
             Operation(
-                "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", "keys", self.jwks
+                "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", tag="keys",
+                handler=self.jwks
             ),
         )  # fmt: skip
 
@@ -218,7 +220,9 @@ class LicenseRoutes:
         now = self.clock.now()
         facts = fingerprints.parse(body.device_info)
         cause = _cause(request)
-        activation = Activation(body.code, body.device_info, body.client.name, body.client.version, file_name)
+        activation = Activation(
+            body.code, body.device_info, body.client.name, client_version=body.client.version, file_name=file_name
+        )
 
         def use_case(session: Session) -> LicenseForDevice:
             return activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)
@@ -227,10 +231,10 @@ class LicenseRoutes:
             try:
                 issued = await self.writer.run(use_case)
             except LicenseNotFoundError:  # not known here, or not for good: ask the authority
-                await self._introduce(body.code, facts, request, cause, now)
+                await self._introduce(body.code, facts, request, cause=cause, now=now)
                 issued = await self.writer.run(use_case)
         except RefusalError as refusal:
-            await self._note_refusal(activation, facts, refusal, now)
+            await self._note_refusal(activation, facts, refusal, now=now)
             raise
         self.metrics.licenses_issued.inc()
         return issued
@@ -244,7 +248,7 @@ class LicenseRoutes:
         keyring = self.keyring()
         await self.writer.run(
             lambda session: devices.note_refusal(
-                session, activation, facts, refusal.code, device_key=keyring.device_key, now=now
+                session, activation, facts, code=refusal.code, device_key=keyring.device_key, now=now
             )
         )
 

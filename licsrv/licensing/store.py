@@ -127,9 +127,9 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
         row.product_name,
         row.product_device_limit,
         row.product_amount_is_places,
-        row.product_features,
-        row.product_second_signature,
-        row.product_deliver_as,
+        features=row.product_features,
+        second_signature=row.product_second_signature,
+        deliver_as=row.product_deliver_as,
         learned_parts=row.product_learned_parts,
         learned_days=row.product_learned_days,
         weak_binding=row.product_weak_binding,
@@ -274,7 +274,7 @@ def texts_of_day(session: Session, device_ids: Sequence[str], day: date) -> dict
 
 def add_texts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Note texts of devices; one that is noted for its day stays as it is."""
-    add_missing(session, DeviceText, "device_id", rows)
+    add_missing(session, DeviceText, "device_id", rows=rows)
 
 
 def prune_texts(session: Session, *, before: date) -> int:
@@ -381,7 +381,7 @@ def count_refusal_again(session: Session, row: Mapping[str, Any]) -> bool:
 
 def add_refusal(session: Session, row: Mapping[str, Any]) -> bool:
     """Add the day's row of a refused device; False where another transaction was first."""
-    return bool(add_missing(session, RefusedDevice, "device", [row]))
+    return bool(add_missing(session, RefusedDevice, "device", rows=[row]))
 
 
 def refusals_of_day(session: Session, license_id: str, day: date) -> int:

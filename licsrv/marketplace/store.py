@@ -48,7 +48,7 @@ _LOG = insert(table_of(CallbackRecord))
 def remember_nonces(session: Session, digests: Sequence[str], *, now: datetime) -> bool:
     """Note that nonces were used; False when one was used before, on this replica or any other."""
     rows = [{"digest": digest, "seen_at": now} for digest in sorted(digests)]
-    return len(add_missing(session, CallbackNonce, "digest", rows)) == len(rows)
+    return len(add_missing(session, CallbackNonce, "digest", rows=rows)) == len(rows)
 
 
 def receipt(session: Session, digest: str) -> str | None:
@@ -60,7 +60,7 @@ def receipt(session: Session, digest: str) -> str | None:
 def add_receipt(session: Session, digest: str, message: str, *, now: datetime) -> None:
     """Keep the answer given to a message; the one given first stays."""
     row = {"digest": digest, "message": message, "answered_at": now}
-    add_missing(session, CallbackReceipt, "digest", [row])
+    add_missing(session, CallbackReceipt, "digest", rows=[row])
 
 
 def log_callback(session: Session, row: Mapping[str, Any]) -> None:
@@ -80,7 +80,7 @@ def add_order(
 ) -> None:
     """Note an order of a license, and the end that it states; noting it again changes nothing."""
     key = {"license_id": license_id, "order_id": order_id, "order_line_id": order_line_id, "scene": scene}
-    add_missing(session, LicenseOrder, "license_id", [{**key, "at": now, "ends_at": ends_at}])
+    add_missing(session, LicenseOrder, "license_id", rows=[{**key, "at": now, "ends_at": ends_at}])
 
 
 def named_in(session: Session, license_id: str, scenes: Collection[str], *, order: tuple[str, str]) -> Any:
@@ -125,7 +125,7 @@ def add_instance(session: Session, code: str, order_id: str, order_line_id: str,
     A second call waits here for the first one's transaction, so that 32 at once make one.
     """
     row = {"code": code, "order_id": order_id, "order_line_id": order_line_id, "created_at": now}
-    return bool(add_missing(session, Instance, "code", [row]))
+    return bool(add_missing(session, Instance, "code", rows=[row]))
 
 
 def save_order(session: Session, order: OrderRecord) -> None:
@@ -197,7 +197,7 @@ def callbacks(session: Session, *, code: str | None = None, limit: int = 50) -> 
 
 def gate_for_update(session: Session, key_pair: str) -> Gate:
     """Return the gate of a key pair, made if it is new, locked until the end of the transaction."""
-    add_missing(session, Gate, "key_pair", [{"key_pair": key_pair, "failures": 0, "reason": ""}])
+    add_missing(session, Gate, "key_pair", rows=[{"key_pair": key_pair, "failures": 0, "reason": ""}])
     return session.scalars(select(Gate).where(col(Gate.key_pair) == key_pair).with_for_update()).one()
 
 

@@ -197,7 +197,9 @@ def plan(database: Database) -> Sequence[Step]:
 def _step(connection: Connection, script: Any) -> Step:
     reads = tuple(getattr(script.module, "READS", ()))
     is_online = (getattr(script.module, "IS_ONLINE", True) and connection.dialect.name == "postgresql") or not reads
-    return Step(script.revision, script.doc, reads, sum(_size(connection, table) for table in reads), is_online)
+    return Step(
+        script.revision, script.doc, reads, size=sum(_size(connection, table) for table in reads), is_online=is_online
+    )
 
 
 def _size(connection: Connection, table: str) -> int:

@@ -263,7 +263,7 @@ class Worker:
         verdict = _with_effect(session, verdict)
         match verdict:
             case Delivered():
-                self._settled(session, claimed, State.DELIVERED, None, now=now)
+                self._settled(session, claimed, State.DELIVERED, error=None, now=now)
                 return State.DELIVERED.lower()
             case Refused(reason):
                 return self._park(session, claimed, reason, now=now)
@@ -277,8 +277,8 @@ class Worker:
 
     def _park(self, session: Session, claimed: Claimed, reason: str, *, now: datetime) -> str:
         _log.error("delivery parked", kind=claimed.kind, row=claimed.id, reason=reason)
-        self._on_parked(session, Parked(claimed.id, claimed.kind, claimed.ordering_key, reason))
-        self._settled(session, claimed, State.PARKED, reason, now=now)
+        self._on_parked(session, Parked(claimed.id, claimed.kind, claimed.ordering_key, reason=reason))
+        self._settled(session, claimed, State.PARKED, error=reason, now=now)
         return State.PARKED.lower()
 
     def _settled(self, session: Session, claimed: Claimed, state: State, error: str | None, *, now: datetime) -> None:

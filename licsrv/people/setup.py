@@ -48,7 +48,7 @@ def redeem(
         UnauthenticatedError: The link is none of ours, was used, or has run out.
     """
     links = store.take_setup_links(session)
-    if not any(end > now and _is_mark_of(session, mark, token, end) for mark, end in links.items()):
+    if not any(end > now and _is_mark_of(session, mark, token, expires_at=end) for mark, end in links.items()):
         raise UnauthenticatedError(
             "This set-up link is no longer valid.",
             action="Run `licsrv accounts link`: it prints a new one while there is no account.",

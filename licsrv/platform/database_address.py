@@ -52,5 +52,12 @@ def shown(url: URL) -> str:
     """Return an address for people: no password, and none of the parameters, which may hold one."""
     if url.get_backend_name() == "sqlite":
         return url.database or ""
-    plain = URL.create("postgresql", url.username, url.password, url.host, url.port, url.database)
+    plain = URL.create(
+        "postgresql",
+        username=url.username,
+        password=url.password,
+        host=url.host,
+        port=url.port,
+        database=url.database,
+    )
     return plain.render_as_string(hide_password=True)

@@ -41,7 +41,7 @@ def _groups(document: Mapping[str, Any]) -> Iterator[str]:
     groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            groups.setdefault(operation["tags"][0], []).append(_operation(document, method, path, operation))
+            groups.setdefault(operation["tags"][0], []).append(_operation(document, method, path, operation=operation))
     for tag, rendered in groups.items():
         yield f"<h2>{escape(tag)}</h2>" + "".join(rendered)
 

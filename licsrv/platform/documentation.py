@@ -36,8 +36,10 @@ class Documentation:
     def operations(self) -> Sequence[Operation]:
         """Return the operations of this module."""
         return (
-            Operation("GET", "/openapi.json", "This API, OpenAPI 3.1", "operations", self.openapi_json),
-            Operation("GET", "/docs", "This API, for people", "operations", self.docs, media_type="text/html"),
+            Operation("GET", "/openapi.json", "This API, OpenAPI 3.1", tag="operations", handler=self.openapi_json),
+            Operation(
+                "GET", "/docs", "This API, for people", tag="operations", handler=self.docs, media_type="text/html"
+            ),
         )
 
     @cached_property

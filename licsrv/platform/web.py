@@ -107,7 +107,7 @@ class Gateway:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route_of(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self._metrics.count_request(route, method, status, seconds)
+        self._metrics.count_request(route, method, status, seconds=seconds)
         if status >= 400 or route not in _QUIET_ROUTES:
             more = {"address": self._shown(scope["client"][0])} if scope.get("client") and self._shown else {}
             if named := client_request_id_of(scope):

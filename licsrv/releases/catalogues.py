@@ -43,7 +43,9 @@ def _catalogue(rows: Iterable[Any], scheme: Scheme) -> Catalogue:
     for row in rows:
         minimum = versions.parse(row.minimum_version, scheme) if row.minimum_version is not None else None
         version = versions.parse(row.version, scheme)
-        candidate = Candidate(row.id, version, minimum, row.rollout_percent, row.published_at)
+        candidate = Candidate(
+            row.id, version, minimum, rollout_percent=row.rollout_percent, published_at=row.published_at
+        )
         found[row.channel, row.platform].append(candidate)
     return {
         place: sorted(candidates, key=lambda candidate: candidate.version.precedence)

@@ -65,7 +65,7 @@ def publish(session: Session, publication: Publication, *, cause: Cause, now: da
     """
     product = store.product_for_update(session, publication.product_id)
     version = publications.require_sound(publication, Scheme(product.version_scheme))
-    row = _row(publication, version, cause, now)
+    row = _row(publication, version, cause, now=now)
 
     if not store.add_release(session, row):
         raise ConflictError(
@@ -126,7 +126,7 @@ def withdraw(session: Session, which: Which, *, cause: Cause, now: datetime) -> 
         release.withdrawn_by = cause.actor
         release.withdrawn_reason = cause.reason
         session.add(release)
-        _note(session, release, Action.RELEASE_WITHDRAWN, {}, cause, now)
+        _note(session, release, Action.RELEASE_WITHDRAWN, change={}, cause=cause, now=now)
     if offered:
         store.note_change(session, product.product_id)
     return offered
@@ -151,7 +151,7 @@ def roll_out(session: Session, which: Which, percent: int, *, cause: Cause, now:
         change = {"rollout_percent": {"before": release.rollout_percent, "after": percent}}
         release.rollout_percent = percent
         session.add(release)
-        _note(session, release, Action.RELEASE_CHANGED, change, cause, now)
+        _note(session, release, Action.RELEASE_CHANGED, change=change, cause=cause, now=now)
     if changed:
         store.note_change(session, product.product_id)
     return changed

@@ -75,7 +75,7 @@ class ReleaseRoutes:
         summary = "Ask for a newer version; the license string as bearer is optional"
         return (
             Operation(
-                "POST", PATH, summary, "releases", self.check, body=VersionQuestion, result=VersionAnswer,
+                "POST", PATH, summary, tag="releases", handler=self.check, body=VersionQuestion, result=VersionAnswer,
                 refusals=(UnauthenticatedError, ForbiddenError, ServiceUnavailableError),
             ),
         )  # fmt: skip
@@ -85,7 +85,9 @@ class ReleaseRoutes:
         now = self.clock.now()
         authorization = request.headers.get("authorization")
         license_string = bearer_of(authorization) if authorization is not None else None
-        question = Question(body.product, body.version, body.channel, body.platform, license_string)
+        question = Question(
+            body.product, body.version, body.channel, platform=body.platform, license_string=license_string
+        )
         return await asyncio.to_thread(self._check, question, body.nonce, now)
 
     def _check(self, question: Question, nonce: str | None, now: datetime) -> VersionAnswer:
@@ -94,7 +96,7 @@ class ReleaseRoutes:
             offer = service.check(session, question, catalogues=self.catalogues, keyring=keyring, now=now)
         if offer is None:
             return VersionAnswer(available=False)
-        manifest = self._manifest(offer, question, nonce, now)
+        manifest = self._manifest(offer, question, nonce, now=now)
         return _answer(offer, manifests.sign(manifest, key=keyring.signer(Purpose.RELEASE, now=now)))
 
     def _manifest(self, offer: Offer, question: Question, nonce: str | None, now: datetime) -> Manifest:

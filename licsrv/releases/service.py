@@ -66,7 +66,7 @@ def check(
     if not _may_have_any(product, license, now):
         return None
 
-    client = Client(version, question.channel, question.platform, _holder(license))
+    client = Client(version, question.channel, question.platform, holder=_holder(license))
     choice = rules.choose(catalogues.of(session, product), client, now=now)
 
     return Offer(store.release_row(session, choice.release_id), choice.forced) if choice is not None else None

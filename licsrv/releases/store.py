@@ -229,7 +229,7 @@ def product_for_update(session: Session, product_id: str) -> ReleaseProduct:
     Everything that changes what clients are offered begins here, so changes of one product follow each other.
     """
     row = {"product_id": product_id, "version_scheme": "pep440", "maintenance_months": None, "change_number": 0}
-    add_missing(session, ReleaseProduct, "product_id", [row])
+    add_missing(session, ReleaseProduct, "product_id", rows=[row])
     query = select(ReleaseProduct).where(col(ReleaseProduct.product_id) == product_id).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one()
 
@@ -242,4 +242,4 @@ def note_change(session: Session, product_id: str) -> None:
 
 def add_release(session: Session, row: Mapping[str, Any]) -> bool:
     """Write a version; return whether it is written: the same one is not written twice."""
-    return bool(add_missing(session, Release, "id", [row]))
+    return bool(add_missing(session, Release, "id", rows=[row]))

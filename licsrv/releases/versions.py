@@ -68,9 +68,9 @@ def parse(text: str, scheme: Scheme) -> Version:
 
 def _pep440(text: str) -> Version:
     read = pep440.Version(text)
-    return Version(text, pep440_spelling.canonicalize_version(read), read.is_prerelease, read)
+    return Version(text, pep440_spelling.canonicalize_version(read), read.is_prerelease, precedence=read)
 
 
 def _semver(text: str) -> Version:
     read = semver.Version.parse(text)
-    return Version(text, str(read.replace(build=None)), read.prerelease is not None, read)
+    return Version(text, str(read.replace(build=None)), read.prerelease is not None, precedence=read)

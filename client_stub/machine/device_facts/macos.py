@@ -93,7 +93,7 @@ def _disks_of(controller: object) -> Iterator[Disk]:
 
 def _disk(item: dict[str, object]) -> Disk:
     is_removable = "yes" in (item.get("detachable_drive"), item.get("removable_media"))
-    return Disk(str(item.get("_name", "")), str(item["device_serial"]), Bus.BUILT_IN, is_removable)
+    return Disk(str(item.get("_name", "")), str(item["device_serial"]), Bus.BUILT_IN, is_removable=is_removable)
 
 
 def _processor(text: str) -> str:

@@ -86,7 +86,7 @@ def _disks(root: Path, block_devices: dict[str, BlockDevice]) -> Iterator[Disk]:
         if not _NOT_DISKS.match(path.name):
             known = block_devices.get(path.name, BlockDevice("", ""))
             serial = _disk_serial(path) or known.serial
-            yield Disk(path.name, serial, _disk_bus(root, path, known), _read(path / "removable") == "1")
+            yield Disk(path.name, serial, _disk_bus(root, path, known), is_removable=_read(path / "removable") == "1")
 
 
 def _disk_bus(root: Path, path: Path, known: BlockDevice) -> Bus:

@@ -157,7 +157,9 @@ def _built_in_card(bus: Bus) -> Bus:
 def _disk(entry: Object, bus_type: object = None) -> Disk:
     media = _text(entry, "MediaType").lower()
     is_removable = "removable" in media or "external" in media
-    return Disk(_text(entry, "Model"), _text(entry, "SerialNumber"), _disk_bus(entry, bus_type), is_removable)
+    return Disk(
+        _text(entry, "Model"), _text(entry, "SerialNumber"), _disk_bus(entry, bus_type), is_removable=is_removable
+    )
 
 
 def _disk_bus(entry: Object, bus_type: object) -> Bus:

@@ -41,17 +41,17 @@ class Diagnosis:
 
 def ok(area: str, detail: str, advice: str = "") -> Diagnosis:
     """Return that something is good; ``advice`` is then only a hint."""
-    return Diagnosis(area, Level.OK, detail, advice)
+    return Diagnosis(area, Level.OK, detail, advice=advice)
 
 
 def warning(area: str, detail: str, advice: str = "") -> Diagnosis:
     """Return that something is worth a look."""
-    return Diagnosis(area, Level.WARNING, detail, advice)
+    return Diagnosis(area, Level.WARNING, detail, advice=advice)
 
 
 def problem(area: str, detail: str, advice: str = "") -> Diagnosis:
     """Return that something is broken or dangerous."""
-    return Diagnosis(area, Level.PROBLEM, detail, advice)
+    return Diagnosis(area, Level.PROBLEM, detail, advice=advice)
 
 
 def worst(found: Sequence[Diagnosis]) -> Level:

@@ -81,7 +81,7 @@ def _ask(url: str, clock: Callable[[], datetime], time_limit: timedelta) -> Answ
     ):
         stream = response.extensions.get("network_stream")
         secured = stream.get_extra_info("ssl_object") if stream is not None else None
-        return Answer(response.status_code, response.headers.get("date"), _ends_at(secured), clock())
+        return Answer(response.status_code, response.headers.get("date"), _ends_at(secured), received_at=clock())
 
 
 def _ends_at(secured: ssl.SSLObject | None) -> datetime | None:

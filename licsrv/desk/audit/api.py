@@ -25,16 +25,16 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation(
-            "GET", _PATH, "List the audit", Permission.READ_AUDIT, list_audit,
+            "GET", _PATH, "List the audit", permission=Permission.READ_AUDIT, handler=list_audit,
             result=Entries, query=("subject", "action", *paging.PARAMETERS),
         ),
         AdminOperation(
             "GET", f"{_PATH}/export", "Export the audit, a line of JSON for each entry",
-            Permission.EXPORT_AUDIT, export_audit, media_type=JSON_LINES, query=("after_seq",),
+            permission=Permission.EXPORT_AUDIT, handler=export_audit, media_type=JSON_LINES, query=("after_seq",),
         ),
         AdminOperation(
             "GET", f"{_PATH}/check", "Check that no entry of the audit was changed, taken out or cut off",
-            Permission.EXPORT_AUDIT, check_audit, result=AuditChecked, query=("noted",),
+            permission=Permission.EXPORT_AUDIT, handler=check_audit, result=AuditChecked, query=("noted",),
         ),
     )  # fmt: skip
 

@@ -16,7 +16,8 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation(
-            "GET", "/admin/api/callbacks", "List what the marketplace sent", Permission.READ_OUTBOX, list_callbacks,
+            "GET", "/admin/api/callbacks", "List what the marketplace sent", permission=Permission.READ_OUTBOX,
+            handler=list_callbacks,
             result=Callbacks, query=("code", "failed", *paging.PARAMETERS),
         ),
     )  # fmt: skip

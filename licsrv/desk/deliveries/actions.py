@@ -27,7 +27,7 @@ def retry(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool
     if _is_held(row, now):
         return False
     store.reopen(session, row_id, now=now)
-    _record(session, Action.DELIVERY_RETRIED, row, cause, now)
+    _record(session, Action.DELIVERY_RETRIED, row, cause=cause, now=now)
     return True
 
 
@@ -46,7 +46,7 @@ def drop(session: Session, row_id: int, *, cause: Cause, now: datetime) -> bool:
     if _is_held(row, now):
         raise ConflictError(f"Delivery {row_id} is under way at this moment.", action="Try again in two minutes.")
     store.settle(session, row_id, state=State.DROPPED, error=row.last_error, now=now)
-    _record(session, Action.DELIVERY_DROPPED, row, cause, now)
+    _record(session, Action.DELIVERY_DROPPED, row, cause=cause, now=now)
     return True
 
 

@@ -26,15 +26,16 @@ def operations() -> Sequence[AdminOperation]:
     manage, refusals = Permission.MANAGE_OUTBOX, (NotFoundError, ConflictError)
     return (
         AdminOperation(
-            "GET", _PATH, "List deliveries to the marketplace", Permission.READ_OUTBOX, list_deliveries,
+            "GET", _PATH, "List deliveries to the marketplace", permission=Permission.READ_OUTBOX,
+            handler=list_deliveries,
             result=Deliveries, refusals=(LicenseNotFoundError,), query=("state", "license", *paging.PARAMETERS),
         ),
         AdminOperation(
-            "POST", f"{_PATH}/{{id}}/retry", "Try a delivery again now", manage, retry_delivery,
+            "POST", f"{_PATH}/{{id}}/retry", "Try a delivery again now", permission=manage, handler=retry_delivery,
             body=Reasoned, result=DecidedAnswer, refusals=refusals,
         ),
         AdminOperation(
-            "POST", f"{_PATH}/{{id}}/drop", "Give a delivery up for good", manage, drop_delivery,
+            "POST", f"{_PATH}/{{id}}/drop", "Give a delivery up for good", permission=manage, handler=drop_delivery,
             body=Reasoned, result=DecidedAnswer, refusals=refusals,
         ),
     )  # fmt: skip

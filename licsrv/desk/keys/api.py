@@ -14,8 +14,9 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation(
-            "GET", "/admin/api/keys", "List signing keys, without their private halves", Permission.READ_KEYS,
-            list_keys, result=Keys,
+            "GET", "/admin/api/keys", "List signing keys, without their private halves",
+            permission=Permission.READ_KEYS,
+            handler=list_keys, result=Keys,
         ),
     )  # fmt: skip
 

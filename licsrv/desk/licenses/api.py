@@ -85,35 +85,40 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations with the permissions that they ask for."""
     return (
         AdminOperation(
-            "POST", "/admin/api/search", "Find licenses by a code, order, customer, device or string", _READ, find,
+            "POST", "/admin/api/search", "Find licenses by a code, order, customer, device or string",
+            permission=_READ, handler=find,
             body=SearchRequest, result=SearchAnswer, most=_LONGEST_SEARCH,
         ),
         AdminOperation(
-            "GET", _LICENSE, "Show what a license is and may do now", _READ, show,
+            "GET", _LICENSE, "Show what a license is and may do now", permission=_READ, handler=show,
             result=LicensePage, refusals=_NONE,
         ),
         AdminOperation(
-            "POST", f"{_LICENSE}/match", "Compare the devices of a license with a fingerprint", _READ, compare_devices,
+            "POST", f"{_LICENSE}/match", "Compare the devices of a license with a fingerprint", permission=_READ,
+            handler=compare_devices,
             body=MatchRequest, result=LicensePage, refusals=_NONE,
         ),
         AdminOperation(
-            "GET", f"{_LICENSE}/devices", "List the devices of a license", _READ, list_devices,
+            "GET", f"{_LICENSE}/devices", "List the devices of a license", permission=_READ, handler=list_devices,
             result=DevicesAnswer, refusals=_NONE, query=paging.PARAMETERS,
         ),
         AdminOperation(
-            "GET", f"{_LICENSE}/timeline", "List everything that happened to a license", _READ, show_timeline,
+            "GET", f"{_LICENSE}/timeline", "List everything that happened to a license", permission=_READ,
+            handler=show_timeline,
             result=TimelineAnswer, refusals=_NONE, query=paging.PARAMETERS,
         ),
         AdminOperation(
-            "GET", f"{_LICENSE}/usage", "Show a year of daily use", _READ, show_usage,
+            "GET", f"{_LICENSE}/usage", "Show a year of daily use", permission=_READ, handler=show_usage,
             result=UsageAnswer, refusals=_NONE,
         ),
         AdminOperation(
-            "POST", f"{_LICENSE}/compare", "Ask the marketplace now and compare", Permission.RECONCILE, compare_now,
+            "POST", f"{_LICENSE}/compare", "Ask the marketplace now and compare", permission=Permission.RECONCILE,
+            handler=compare_now,
             result=CompareAnswer, refusals=(*_NONE, MarketplaceUnavailableError),
         ),
         AdminOperation(
-            "POST", f"{_LICENSE}/devices/{{device}}/file", "Get a license file for a known device", _CHANGE, make_file,
+            "POST", f"{_LICENSE}/devices/{{device}}/file", "Get a license file for a known device", permission=_CHANGE,
+            handler=make_file,
             body=FileForDeviceRequest, media_type=FILE_MEDIA_TYPE,
             refusals=(
                 *_NONE, NotFoundError, ConflictError, DeviceMismatchError, LicenseExpiredError, LicenseFrozenError,
@@ -134,11 +139,12 @@ def _of_actions() -> Iterator[AdminOperation]:
         path, words = f"{_LICENSE}/actions/{action.name}", action.name.replace("_", " ")
         refusals = (*_NONE, *service.REFUSALS)
         yield AdminOperation(
-            "POST", f"{path}/preview", f"Say what would change: {words}", action.permission, partial(_preview, action),
+            "POST", f"{path}/preview", f"Say what would change: {words}", permission=action.permission,
+            handler=partial(_preview, action),
             body=PreviewRequest, result=PreviewAnswer, refusals=refusals,
         )  # fmt: skip
         yield AdminOperation(
-            "POST", f"{path}/do", f"Do it: {words}", action.permission, partial(_do, action),
+            "POST", f"{path}/do", f"Do it: {words}", permission=action.permission, handler=partial(_do, action),
             body=ActionRequest, result=ActionAnswer, refusals=refusals,
         )  # fmt: skip
 
@@ -201,14 +207,14 @@ async def compare_now(call: Call) -> CompareAnswer:
 
 async def _preview(action: StaffAction, call: Call, body: PreviewRequest) -> PreviewAnswer:
     view = call.desk.support.view(call.now)
-    return await call.read(lambda session: service.preview(session, _name(call), action, body, view=view))
+    return await call.read(lambda session: service.preview(session, _name(call), action, request=body, view=view))
 
 
 async def _do(action: StaffAction, call: Call, body: ActionRequest) -> ActionAnswer:
     tools, cause, above = call.desk.support, call.cause(body.reason), call.desk.settings.bulk_approval_above
 
     def use_case(session: Session) -> ActionAnswer:
-        answer = service.do(session, _name(call), action, body, cause=cause, view=tools.view(call.now))
+        answer = service.do(session, _name(call), action, request=body, cause=cause, view=tools.view(call.now))
         if action.name == _REVOKE and answer.changed:
             limit = Limit(above, tools.started_in_bulk)
             singles.note(session, answer.license.id, call.actor, limit=limit, now=call.now)

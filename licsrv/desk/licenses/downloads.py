@@ -55,9 +55,11 @@ def license_file(
 
     wording = _wording(session, license, terms)
     if device_info is None:
-        issued = _again(session, license, device, wording, keyring, now)
+        issued = _again(session, license, device, wording=wording, keyring=keyring, now=now)
     else:
-        issued = _for_facts(session, license, device, device_info, wording, keyring, now)
+        issued = _for_facts(
+            session, license, device, device_info=device_info, wording=wording, keyring=keyring, now=now
+        )
 
     detail = {"device": device.id, "issued": issued.issued_id}
     audit.record(session, Action.LICENSE_DOWNLOADED, subject=license.id, cause=cause, detail=detail, now=now)
@@ -126,7 +128,7 @@ def _row(product: Product | None) -> ProductRow | None:
         product.name,
         product.device_limit,
         product.amount_is_places,
-        product.features,
-        product.second_signature,
-        product.deliver_as,
+        features=product.features,
+        second_signature=product.second_signature,
+        deliver_as=product.deliver_as,
     )

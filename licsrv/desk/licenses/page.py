@@ -144,7 +144,7 @@ def devices(session: Session, name: str, window: Window) -> DevicesAnswer:
     """
     license = names.license_of(session, name)
     after = window.after[0] if window.after is not None else ""
-    rows = store.devices_after(session, license.id, after, window.fetched)
+    rows = store.devices_after(session, license.id, after, limit=window.fetched)
     lines = {line.id: line for line in showing.device_lines(session, rows)}
     made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: lines[row.id])
     return DevicesAnswer(items=made.items, next=made.next)
@@ -164,7 +164,7 @@ def usage(session: Session, name: str, *, zone: tzinfo, now: datetime) -> UsageA
     license = names.license_of(session, name)
     last = now.astimezone(zone).date()
     first = last - _YEAR
-    days = store.days_of_use(session, license.id, first, last)
+    days = store.days_of_use(session, license.id, first, last=last)
     return UsageAnswer(first_day=first, last_day=last, days=[UsedDay(day=day, devices=count) for day, count in days])
 
 

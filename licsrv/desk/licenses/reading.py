@@ -96,7 +96,7 @@ def read(text: str) -> Presented | None:
 
 def _read_compact(text: str) -> Presented:
     protected, payload, signature = text.split(".")
-    return _presented(text, protected, payload, signature)
+    return _presented(text, protected, payload, signature=signature)
 
 
 def _read_file(text: str, body: str) -> Presented:
@@ -104,9 +104,9 @@ def _read_file(text: str, body: str) -> Presented:
     try:
         document = strict_json.loads_object(base64.b64decode("".join(body.split()), validate=True), max_bytes=_LONGEST)
         first = document["signatures"][0]  # type: ignore[index]
-        return _presented(as_issued, first["protected"], document["payload"], first["signature"])
+        return _presented(as_issued, first["protected"], document["payload"], signature=first["signature"])
     except (MalformedJsonError, ValueError, KeyError, IndexError, TypeError, AttributeError):
-        return Presented(UNKNOWN, as_issued, "", {}, b"", b"")
+        return Presented(UNKNOWN, as_issued, "", claims={}, signed=b"", signature=b"")
 
 
 def _presented(text: str, protected: Any, payload: Any, signature: Any) -> Presented:
@@ -115,9 +115,16 @@ def _presented(text: str, protected: Any, payload: Any, signature: Any) -> Prese
         claims = strict_json.loads_object(_decoded(payload), max_bytes=_LONGEST)
         raw = _decoded(signature)
     except (MalformedJsonError, ValueError, TypeError, AttributeError):
-        return Presented(UNKNOWN, text, "", {}, b"", b"")
+        return Presented(UNKNOWN, text, "", claims={}, signed=b"", signature=b"")
     kind = _KINDS.get(str(header.get("typ")), UNKNOWN) if header.get("alg") == "EdDSA" else UNKNOWN
-    return Presented(kind, text, str(header.get("kid"))[:64], claims, f"{protected}.{payload}".encode("ascii"), raw)
+    return Presented(
+        kind,
+        text,
+        str(header.get("kid"))[:64],
+        claims=claims,
+        signed=f"{protected}.{payload}".encode("ascii"),
+        signature=raw,
+    )
 
 
 def _decoded(text: str) -> bytes:

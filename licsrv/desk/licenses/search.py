@@ -68,11 +68,11 @@ def search(session: Session, text: str, *, keyring: Keyring, view: View) -> Sear
     """
     presented = reading.read(text)
     if presented is not None:
-        return _judge(session, presented, keyring, view)
+        return _judge(session, presented, keyring, view=view)
     found = _Found()
     kind = "fingerprint" if text.count("|") == len(fingerprints.Part) - 1 else "text"
     if kind == "fingerprint":
-        _by_fingerprint(session, text.strip(), keyring, found)
+        _by_fingerprint(session, text.strip(), keyring, found=found)
     elif _UNSTORABLE.search(text) is None and 0 < len(text.strip()) <= _LONGEST_NAME:
         _by_text(session, text.strip(), found)
     hits, has_more = found.hits(session, view)
@@ -117,7 +117,9 @@ def _judge(session: Session, presented: Presented, keyring: Keyring, view: View)
     is_on_record = presented.kind == reading.LEASE or (
         issued is not None and issued.digest == strings.digest(presented.text)
     )
-    problem = _problem(session, presented, key, issued, license, device, is_on_record=is_on_record, view=view)
+    problem = _problem(
+        session, presented, key, issued=issued, license=license, device=device, is_on_record=is_on_record, view=view
+    )
     judged = Judged(
         kind=presented.kind,
         is_ours=key is not None,

@@ -81,17 +81,17 @@ def by_order(session: Session, text: str, limit: int) -> Sequence[str]:
 
 def by_code(session: Session, text: str, limit: int) -> Sequence[str]:
     """Return the ids of licenses whose code begins so, in the order of their codes."""
-    return _beginning(session, col(License.id), col(License.code), text, limit)
+    return _beginning(session, col(License.id), col(License.code), text=text, limit=limit)
 
 
 def by_customer(session: Session, text: str, limit: int) -> Sequence[str]:
     """Return the ids of licenses whose customer begins so, in the order of their names."""
-    return _beginning(session, col(License.id), col(License.customer), text, limit)
+    return _beginning(session, col(License.id), col(License.customer), text=text, limit=limit)
 
 
 def by_device_name(session: Session, text: str, limit: int) -> Sequence[Device]:
     """Return devices whose name begins so, in the order of their names."""
-    ids = _beginning(session, col(Device.id), col(Device.name), text, limit)
+    ids = _beginning(session, col(Device.id), col(Device.name), text=text, limit=limit)
     found = {row.id: row for row in session.scalars(select(Device).where(col(Device.id).in_(ids)))}
     return [found[device_id] for device_id in ids]
 

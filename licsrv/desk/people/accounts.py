@@ -50,33 +50,42 @@ def operations() -> Sequence[AdminOperation]:
     missing = (NotFoundError,)
     either = (NotFoundError, ConflictError)
     return (
-        AdminOperation("GET", _PATH, "List accounts", _MANAGE, listed, result=AccountList, query=paging.PARAMETERS),
+        AdminOperation("GET", _PATH, "List accounts", permission=_MANAGE, handler=listed, result=AccountList,
+        query=paging.PARAMETERS),
         AdminOperation(
-            "POST", _PATH, "Add an account", _MANAGE, add, NewAccountRequest, TemporaryPassword, (ConflictError,),
+            "POST", _PATH, "Add an account", permission=_MANAGE, handler=add, body=NewAccountRequest,
+            result=TemporaryPassword, refusals=(ConflictError,),
             needs_proof=True,
         ),
-        AdminOperation("GET", _ONE, "Show an account", _MANAGE, show, result=AccountAnswer, refusals=missing),
+        AdminOperation("GET", _ONE, "Show an account", permission=_MANAGE, handler=show, result=AccountAnswer,
+        refusals=missing),
         AdminOperation(
-            "PUT", _ONE, "Change an account", _MANAGE, change, AccountChange, AccountAnswer, either, needs_proof=True
+            "PUT", _ONE, "Change an account", permission=_MANAGE, handler=change, body=AccountChange,
+            result=AccountAnswer, refusals=either, needs_proof=True
         ),
         AdminOperation(
-            "POST", f"{_ONE}/disable", "Disable an account", _MANAGE, disable, Reasoned, AccountAnswer, either
+            "POST", f"{_ONE}/disable", "Disable an account", permission=_MANAGE, handler=disable, body=Reasoned,
+            result=AccountAnswer, refusals=either
         ),
         AdminOperation(
-            "POST", f"{_ONE}/enable", "Enable an account and forget its failures", _MANAGE, enable, Reasoned,
-            AccountAnswer, missing, needs_proof=True,
+            "POST", f"{_ONE}/enable", "Enable an account and forget its failures", permission=_MANAGE, handler=enable,
+            body=Reasoned,
+            result=AccountAnswer, refusals=missing, needs_proof=True,
         ),
         AdminOperation(
-            "POST", f"{_ONE}/reset-password", "Give a temporary password", _MANAGE, reset_password, PasswordReset,
-            TemporaryPassword, either, needs_proof=True,
+            "POST", f"{_ONE}/reset-password", "Give a temporary password", permission=_MANAGE, handler=reset_password,
+            body=PasswordReset,
+            result=TemporaryPassword, refusals=either, needs_proof=True,
         ),
         AdminOperation(
-            "GET", f"{_ONE}/sessions", "List the sessions of an account", _MANAGE, sessions_of, result=SessionList,
+            "GET", f"{_ONE}/sessions", "List the sessions of an account", permission=_MANAGE, handler=sessions_of,
+            result=SessionList,
             refusals=missing,
         ),
         AdminOperation(
-            "POST", f"{_ONE}/end-sessions", "End the sessions of an account", _MANAGE, end_sessions, Reasoned, Ended,
-            missing,
+            "POST", f"{_ONE}/end-sessions", "End the sessions of an account", permission=_MANAGE, handler=end_sessions,
+            body=Reasoned, result=Ended,
+            refusals=missing,
         ),
     )  # fmt: skip
 
@@ -90,7 +99,7 @@ async def listed(call: Call) -> AccountList:
 async def add(call: Call, body: NewAccountRequest) -> TemporaryPassword:
     """Answer ``POST /admin/api/accounts``."""
     password, made = await _temporary(call)
-    new = NewAccount(body.name, body.role, body.display_name, body.language)
+    new = NewAccount(body.name, body.role, body.display_name, language=body.language)
     cause = call.cause(body.reason)
 
     def use_case(session: Session) -> TemporaryPassword:

@@ -123,37 +123,46 @@ class RecoveryCodes(Body):
 def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
-        AdminOperation("POST", _SESSION, "Sign in", OPEN, enter, SignInRequest, WhoAmI),
-        AdminOperation("GET", _SESSION, "Who am I", ANY, who_am_i, result=WhoAmI),
-        AdminOperation("DELETE", _SESSION, "Sign out", OWN, leave, result=Ended),
+        AdminOperation("POST", _SESSION, "Sign in", permission=OPEN, handler=enter, body=SignInRequest, result=WhoAmI),
+        AdminOperation("GET", _SESSION, "Who am I", permission=ANY, handler=who_am_i, result=WhoAmI),
+        AdminOperation("DELETE", _SESSION, "Sign out", permission=OWN, handler=leave, result=Ended),
         AdminOperation(
-            "POST", "/admin/api/setup", "Make the first account by the set-up link", OPEN, set_up, SetupRequest, WhoAmI,
-            (ConflictError,),
+            "POST", "/admin/api/setup", "Make the first account by the set-up link", permission=OPEN, handler=set_up,
+            body=SetupRequest, result=WhoAmI,
+            refusals=(ConflictError,),
         ),
-        AdminOperation("POST", f"{_SESSION}/proof", "Prove again that it is me", OWN, prove, ProofRequest, WhoAmI),
+        AdminOperation("POST", f"{_SESSION}/proof", "Prove again that it is me", permission=OWN, handler=prove,
+        body=ProofRequest, result=WhoAmI),
         AdminOperation(
-            "PUT", f"{_SESSION}/profile", "Change my name and language", OWN, profile, ProfileRequest, WhoAmI
-        ),
-        AdminOperation(
-            "PUT", f"{_SESSION}/password", "Change my password; my other sessions end", OWN, password, PasswordRequest,
-            WhoAmI,
-        ),
-        AdminOperation(
-            "POST", f"{_SESSION}/second-factor", "Ask for a secret for my authenticator app", OWN, propose_factor,
-            ProvedRequest, Secret,
-            (StepUpRequiredError,),
+            "PUT", f"{_SESSION}/profile", "Change my name and language", permission=OWN, handler=profile,
+            body=ProfileRequest, result=WhoAmI
         ),
         AdminOperation(
-            "PUT", f"{_SESSION}/second-factor", "Take it into use by its first code", OWN, confirm_factor, CodeRequest,
-            RecoveryCodes, (ConflictError,),
+            "PUT", f"{_SESSION}/password", "Change my password; my other sessions end", permission=OWN,
+            handler=password, body=PasswordRequest,
+            result=WhoAmI,
         ),
         AdminOperation(
-            "POST", f"{_SESSION}/recovery-codes", "Make new recovery codes", OWN, recovery_codes, ProvedRequest,
-            RecoveryCodes, (ConflictError,), needs_proof=True,
+            "POST", f"{_SESSION}/second-factor", "Ask for a secret for my authenticator app", permission=OWN,
+            handler=propose_factor,
+            body=ProvedRequest, result=Secret,
+            refusals=(StepUpRequiredError,),
         ),
-        AdminOperation("GET", "/admin/api/sessions", "List my sessions", OWN, own_sessions, result=SessionList),
         AdminOperation(
-            "DELETE", "/admin/api/sessions/{id}", "End one of my sessions", OWN, end_session, result=Ended,
+            "PUT", f"{_SESSION}/second-factor", "Take it into use by its first code", permission=OWN,
+            handler=confirm_factor, body=CodeRequest,
+            result=RecoveryCodes, refusals=(ConflictError,),
+        ),
+        AdminOperation(
+            "POST", f"{_SESSION}/recovery-codes", "Make new recovery codes", permission=OWN, handler=recovery_codes,
+            body=ProvedRequest,
+            result=RecoveryCodes, refusals=(ConflictError,), needs_proof=True,
+        ),
+        AdminOperation("GET", "/admin/api/sessions", "List my sessions", permission=OWN, handler=own_sessions,
+        result=SessionList),
+        AdminOperation(
+            "DELETE", "/admin/api/sessions/{id}", "End one of my sessions", permission=OWN, handler=end_session,
+            result=Ended,
             refusals=(NotFoundError,),
         ),
     )  # fmt: skip
@@ -166,7 +175,7 @@ async def enter(call: Call, body: SignInRequest) -> Response:
         body.name,
         body.password,
         body.code,
-        call.browser,
+        browser=call.browser,
         request_id=call.request_id,
         replaced=replaced,
         known=authentication.known_browser_of(call.request),
@@ -183,10 +192,10 @@ async def set_up(call: Call, body: SetupRequest) -> Response:
     passwords.require_good(body.password, name=body.name)
     with call.desk.proving():
         phc = await call.desk.hash_password(body.password)
-    new = NewAccount(body.name, Role.OPERATOR, body.display_name, body.language)
+    new = NewAccount(body.name, Role.OPERATOR, body.display_name, language=body.language)
 
     def use_case(session: Session) -> Opened:
-        row = setup.redeem(session, body.token, new, Password(phc), request_id=call.request_id, now=call.now)
+        row = setup.redeem(session, body.token, new, password=Password(phc), request_id=call.request_id, now=call.now)
         return sessions.open_session(session, row, call.browser, settings=call.desk.settings, now=call.now)
 
     return await _with_cookie(call, await call.change(use_case))

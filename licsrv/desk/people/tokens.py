@@ -32,11 +32,14 @@ class NewTokenRequest(Reasoned):
 def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
-        AdminOperation("GET", _PATH, "List API tokens", _MANAGE, listed, result=TokenList, query=paging.PARAMETERS),
-        AdminOperation("POST", _PATH, "Make an API token", _MANAGE, make, NewTokenRequest, MadeToken, needs_proof=True),
+        AdminOperation("GET", _PATH, "List API tokens", permission=_MANAGE, handler=listed, result=TokenList,
+        query=paging.PARAMETERS),
+        AdminOperation("POST", _PATH, "Make an API token", permission=_MANAGE, handler=make, body=NewTokenRequest,
+        result=MadeToken, needs_proof=True),
         AdminOperation(
-            "POST", _PATH + "/{id}/revoke", "Revoke an API token", _MANAGE, revoke, Reasoned, TokenAnswer,
-            (NotFoundError,),
+            "POST", _PATH + "/{id}/revoke", "Revoke an API token", permission=_MANAGE, handler=revoke, body=Reasoned,
+            result=TokenAnswer,
+            refusals=(NotFoundError,),
         ),
     )  # fmt: skip
 

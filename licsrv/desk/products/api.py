@@ -15,7 +15,7 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation(
-            "GET", "/admin/api/products", "List products", Permission.READ_LICENSES, list_products,
+            "GET", "/admin/api/products", "List products", permission=Permission.READ_LICENSES, handler=list_products,
             result=Products, query=paging.PARAMETERS,
         ),
     )  # fmt: skip

@@ -170,7 +170,7 @@ def difference_list(
 ) -> DifferenceList:
     """Return differences in the order in which they were found."""
     is_closed = state is State.CLOSED
-    which = Filter(is_closed, None if is_closed else state is State.DISMISSED, kind, license_id)
+    which = Filter(is_closed, None if is_closed else state is State.DISMISSED, kind, license_id=license_id)
     rows = store.differences(session, which, after=after_of(window), limit=window.fetched)
     made = paging.page_of(
         rows, window, keys=lambda row: (row[0].id,), item=lambda row: difference_shown(row[0], row[1])

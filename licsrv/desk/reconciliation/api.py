@@ -53,31 +53,39 @@ def operations() -> Sequence[AdminOperation]:
     listing = ("kind", "license", "state", *paging.PARAMETERS)
     return (
         AdminOperation(
-            "GET", _PATH, "Show the status of the comparison with the marketplace", read, show, result=StandAnswer
+            "GET", _PATH, "Show the status of the comparison with the marketplace", permission=read, handler=show,
+            result=StandAnswer
         ),
         AdminOperation(
-            "GET", f"{_PATH}/runs", "List comparisons", read, list_runs, result=RunList, query=paging.PARAMETERS
+            "GET", f"{_PATH}/runs", "List comparisons", permission=read, handler=list_runs, result=RunList,
+            query=paging.PARAMETERS
         ),
         AdminOperation(
-            "GET", found, "List differences from the marketplace", read, list_differences, None, DifferenceList,
-            (LicenseNotFoundError,), listing,
+            "GET", found, "List differences from the marketplace", permission=read, handler=list_differences,
+            body=None, result=DifferenceList,
+            refusals=(LicenseNotFoundError,), query=listing,
         ),
         AdminOperation(
-            "POST", f"{_PATH}/start", "Start a comparison of every license", reconcile, start, None, StartedAnswer,
-            (ConflictError,),
+            "POST", f"{_PATH}/start", "Start a comparison of every license", permission=reconcile, handler=start,
+            body=None, result=StartedAnswer,
+            refusals=(ConflictError,),
         ),
-        AdminOperation("POST", f"{_PATH}/stop", "Stop the comparison", reconcile, stop, Reasoned, StoppedAnswer),
+        AdminOperation("POST", f"{_PATH}/stop", "Stop the comparison", permission=reconcile, handler=stop,
+        body=Reasoned, result=StoppedAnswer),
         AdminOperation(
-            "POST", f"{_PATH}/repair", "Take the marketplace's word over for many differences", reconcile, repair_many,
-            RepairRequest, RepairedAnswer,
+            "POST", f"{_PATH}/repair", "Take the marketplace's word over for many differences", permission=reconcile,
+            handler=repair_many,
+            body=RepairRequest, result=RepairedAnswer,
         ),
         AdminOperation(
-            "POST", f"{found}/{{id}}/repair", "Take the marketplace's word over for a license", reconcile, repair,
-            Reasoned, SettledAnswer, of_one,
+            "POST", f"{found}/{{id}}/repair", "Take the marketplace's word over for a license", permission=reconcile,
+            handler=repair,
+            body=Reasoned, result=SettledAnswer, refusals=of_one,
         ),
         AdminOperation(
-            "POST", f"{found}/{{id}}/dismiss", "Leave a difference as it is", reconcile, dismiss, Reasoned,
-            SettledAnswer, (NotFoundError,),
+            "POST", f"{found}/{{id}}/dismiss", "Leave a difference as it is", permission=reconcile, handler=dismiss,
+            body=Reasoned,
+            result=SettledAnswer, refusals=(NotFoundError,),
         ),
     )  # fmt: skip
 
@@ -162,9 +170,11 @@ async def repair_many(call: Call, body: RepairRequest) -> RepairedAnswer:
     cause, done = call.cause(body.reason), Repairs()
     *before, last = [*differences.portions(ids)] or [()]
     for portion in before:
-        done += await call.change(lambda session: _repaired(session, portion, call, cause))  # noqa: B023 - run before the next turn
+        done += await call.change(lambda session: _repaired(session, portion, call, cause=cause))  # noqa: B023 - run before the next turn
 
-    return await call.write(lambda session: answers.repaired(done + _repaired(session, last, call, cause), following))
+    return await call.write(
+        lambda session: answers.repaired(done + _repaired(session, last, call, cause=cause), following)
+    )
 
 
 async def _meant(call: Call, body: RepairRequest) -> tuple[Sequence[str], str | None]:

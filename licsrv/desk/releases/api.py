@@ -97,28 +97,33 @@ def operations() -> Sequence[AdminOperation]:
     manage, either = Permission.MANAGE_RELEASES, (NotFoundError, ConflictError)
     return (
         AdminOperation(
-            "GET", _PATH, "List published versions", Permission.READ_LICENSES, list_releases,
+            "GET", _PATH, "List published versions", permission=Permission.READ_LICENSES, handler=list_releases,
             result=Releases, query=("product_id", *paging.PARAMETERS),
         ),
         AdminOperation(
-            "POST", _PATH, "Publish a version", manage, publish, PublishRequest, PublishedAnswer, (ConflictError,),
+            "POST", _PATH, "Publish a version", permission=manage, handler=publish, body=PublishRequest,
+            result=PublishedAnswer, refusals=(ConflictError,),
             most=_LONGEST_BODY,
         ),
         AdminOperation(
-            "POST", f"{_PATH}/rollout", "Offer a version to another share of the devices", manage, roll_out,
-            RollOutRequest, ChangedReleases, either,
+            "POST", f"{_PATH}/rollout", "Offer a version to another share of the devices", permission=manage,
+            handler=roll_out,
+            body=RollOutRequest, result=ChangedReleases, refusals=either,
         ),
         AdminOperation(
-            "POST", f"{_PATH}/withdraw", "Offer a version no longer", manage, withdraw, WithdrawRequest,
-            ChangedReleases, either,
+            "POST", f"{_PATH}/withdraw", "Offer a version no longer", permission=manage, handler=withdraw,
+            body=WithdrawRequest,
+            result=ChangedReleases, refusals=either,
         ),
         AdminOperation(
             "GET", f"{_PATH}/rules", "Show how a product numbers its versions and who gets new ones",
-            Permission.READ_LICENSES, show_rules, result=RulesShown, refusals=(ConflictError,), query=("product",),
+            permission=Permission.READ_LICENSES, handler=show_rules, result=RulesShown, refusals=(ConflictError,),
+            query=("product",),
         ),
         AdminOperation(
-            "PUT", f"{_PATH}/rules", "Say how a product numbers its versions and who gets new ones", manage, set_rules,
-            RulesRequest, RulesAnswer, (ConflictError,),
+            "PUT", f"{_PATH}/rules", "Say how a product numbers its versions and who gets new ones", permission=manage,
+            handler=set_rules,
+            body=RulesRequest, result=RulesAnswer, refusals=(ConflictError,),
         ),
     )  # fmt: skip
 
@@ -145,8 +150,10 @@ async def publish(call: Call, body: PublishRequest) -> PublishedAnswer:
 
 def _publication(body: PublishRequest, product_id: str) -> Publication:
     return Publication(
-        product_id, body.version, body.channel, body.platform, body.url, body.size, body.sha256.lower(),
-        body.minimum_version, body.percent, body.notes_zh, body.notes_en, body.published_at,
+        product_id, body.version, body.channel, platform=body.platform, url=body.url, size=body.size,
+        sha256=body.sha256.lower(),
+        minimum_version=body.minimum_version, rollout_percent=body.percent, notes_zh=body.notes_zh,
+        notes_en=body.notes_en, published_at=body.published_at,
     )  # fmt: skip
 
 
@@ -166,7 +173,7 @@ async def withdraw(call: Call, body: WithdrawRequest) -> ChangedReleases:
 
 async def _change(call: Call, body: _Meant, act: Callable[[Session, Which], Sequence[Release]]) -> ChangedReleases:
     def use_case(session: Session) -> ChangedReleases:
-        which = Which(changes.product_meant(session, body.product), body.version, body.channel, body.platform)
+        which = Which(changes.product_meant(session, body.product), body.version, body.channel, platform=body.platform)
         return ChangedReleases(releases=[answers.shown(row, call.now) for row in act(session, which)])
 
     return await call.write(use_case)

@@ -23,12 +23,13 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     read, one = Permission.READ_REPORTS, f"{_PATH}/{{name}}"
     return (
-        AdminOperation("GET", _PATH, "List the reports", read, listed, result=ReportList),
+        AdminOperation("GET", _PATH, "List the reports", permission=read, handler=listed, result=ReportList),
         AdminOperation(
-            "GET", one, "Show a report's figures", read, show, None, ReportAnswer, (NotFoundError,), PARAMETERS
+            "GET", one, "Show a report's figures", permission=read, handler=show, body=None, result=ReportAnswer,
+            refusals=(NotFoundError,), query=PARAMETERS
         ),
         AdminOperation(
-            "GET", f"{one}/file", "Download every row of a report as CSV or XLSX", read, file,
+            "GET", f"{one}/file", "Download every row of a report as CSV or XLSX", permission=read, handler=file,
             refusals=(NotFoundError,), query=("format", *PARAMETERS), media_type="text/csv",
             also=(sheets.TYPES[Format.XLSX],),
         ),

@@ -105,7 +105,7 @@ def question(report: Report, asked: Mapping[str, str], *, zone: tzinfo, now: dat
     by = one_of(asked.get("by", about.by[0]), By)
     if by not in about.by:
         raise InvalidRequestError(f"This report can be split by {', '.join(about.by)}.")
-    return Question(first, last, by, zone, _name(asked, "product"), _name(asked, "customer"))
+    return Question(first, last, by, zone=zone, product=_name(asked, "product"), customer=_name(asked, "customer"))
 
 
 Word = TypeVar("Word", bound=StrEnum)

@@ -14,7 +14,8 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation(
-            "GET", "/admin/api/desk", "Show what needs attention", Permission.READ_LICENSES, show_board,
+            "GET", "/admin/api/desk", "Show what needs attention", permission=Permission.READ_LICENSES,
+            handler=show_board,
             result=BoardAnswer,
         ),
     )  # fmt: skip

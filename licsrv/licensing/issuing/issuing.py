@@ -139,14 +139,14 @@ def issue_string(
         InvalidRequestError: The string would be too long to travel.
         KeyringError: No key signs licenses.
     """
-    issue = _begin(license, recipient, wording, keyring, now)
+    issue = _begin(license, recipient, wording, keyring=keyring, now=now)
     before = _before(session, recipient, STRING)
     if before is not None and (text := _string_again(before, issue)) is not None:
         return Issued(text, before.id, is_new=False)
 
     text, claims = strings.sign_license(issue.terms, recipient.facts, salt=issue.salt, key=issue.key)
 
-    return _keep(session, issue, STRING, text, claims)
+    return _keep(session, issue, STRING, text=text, claims=claims)
 
 
 def issue_file(
@@ -167,18 +167,18 @@ def issue_file(
         InvalidRequestError: The file would be longer than a verifier reads.
         KeyringError: No key signs licenses, or none a second time although the product asks for it.
     """
-    issue = _begin(license, recipient, wording, keyring, now)
+    issue = _begin(license, recipient, wording, keyring=keyring, now=now)
     details = FileDetails(license.order_id, file_name, recipient.name)
     second = (
         keyring.second_signer(now=now) if wording.product is not None and wording.product.second_signature else None
     )
     before = _before(session, recipient, FILE)
-    if before is not None and (text := _file_again(before, issue, details, second)) is not None:
+    if before is not None and (text := _file_again(before, issue, details, second=second)) is not None:
         return Issued(text, before.id, is_new=False, form=FILE)
 
     signed = files.sign_file(issue.terms, details, recipient.facts, salt=issue.salt, key=issue.key, second=second)
 
-    return _keep(session, issue, FILE, signed.text, signed.claims, signed.second)
+    return _keep(session, issue, FILE, text=signed.text, claims=signed.claims, second=signed.second)
 
 
 def issue_file_again(
@@ -202,7 +202,7 @@ def issue_file_again(
     before = store.latest_issued(session, device_id, FILE) or store.latest_issued(session, device_id, STRING)
     if before is None:
         return None
-    issue = _begin(license, recipient, wording, keyring, now)
+    issue = _begin(license, recipient, wording, keyring=keyring, now=now)
     details = FileDetails(license.order_id, None, device_name)
     comments = files.comment_lines(issue.terms, details)
     claims = files.file_claims(issue.terms, details) | {
@@ -213,7 +213,7 @@ def issue_file_again(
     wants_second = wording.product is not None and wording.product.second_signature
     second = keyring.second_signer(now=now).sign(payload) if wants_second else None
     text = files.armoured(comments, payload, key=issue.key, second=second)
-    return _keep(session, issue, FILE, text, claims | {_SALT_OF: _salt_of(before)}, second)
+    return _keep(session, issue, FILE, text=text, claims=claims | {_SALT_OF: _salt_of(before)}, second=second)
 
 
 def device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
@@ -273,7 +273,7 @@ def missing_keys(session: Session, keyring: Keyring, *, now: datetime) -> str | 
 
 def _begin(license: IssuableLicense, recipient: Recipient, wording: Wording, keyring: Keyring, now: datetime) -> _Issue:
     key = keyring.signer(Purpose.LICENSE, now=now)
-    return _Issue(_terms(license, wording, new_id(now), now), recipient, keyring, key)
+    return _Issue(_terms(license, wording, new_id(now), now=now), recipient, keyring, key=key)
 
 
 def _before(session: Session, recipient: Recipient, form: str) -> Any:

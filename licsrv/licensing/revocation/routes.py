@@ -55,8 +55,8 @@ class RevocationRoutes:
         """Return the operations."""
         return (
             Operation(
-                "GET", PATH, "Get the signed revocation list, or what changed since a number of it", "licenses",
-                self.revocations, media_type=MEDIA_TYPE, query=("since",),
+                "GET", PATH, "Get the signed revocation list, or what changed since a number of it", tag="licenses",
+                handler=self.revocations, media_type=MEDIA_TYPE, query=("since",),
                 refusals=(InvalidRequestError, ServiceUnavailableError),
                 responses={"200": "JWS compact serialization; a request with its ETag gets 304 until it changes"},
             ),

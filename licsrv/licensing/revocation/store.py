@@ -194,4 +194,4 @@ def edition(found: Head, *, since: int, issuer: str, now: datetime) -> Edition:
         InvalidRequestError: There has never been a list of this number.
     """
     require_known(found, since)
-    return Edition(issuer, found.number, since, lists.issued_at(found.changed_at, now))
+    return Edition(issuer, found.number, since, issued_at=lists.issued_at(found.changed_at, now))

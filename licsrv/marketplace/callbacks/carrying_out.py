@@ -211,7 +211,9 @@ def _change_expiry(
         ends_at=command.expires_at,
         now=now,
     )
-    if command.scene in RENEWALS and instances.is_undone(session, license.id, command.order_id, command.order_line_id):
+    if command.scene in RENEWALS and instances.is_undone(
+        session, license.id, command.order_id, order_line_id=command.order_line_id
+    ):
         return False
     if is_late:
         return True

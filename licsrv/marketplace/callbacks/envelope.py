@@ -75,7 +75,7 @@ def answer(
     command: Command | None = None
     try:
         verified = _require_verified(callback)
-        _require_new(session, callback, verified, now)
+        _require_new(session, callback, verified, now=now)
         body = _parse(callback.body)
         command = product_lines.parse(body, callback_timezone=callback_timezone, method=callback.method)
         message = Message(command, body, verified.signed_at)
@@ -87,7 +87,7 @@ def answer(
 
     activity = body.get("activity")
     document = product_lines.answer(activity, result)
-    _log(session, callback, body, document, is_probe=isinstance(command, Probe), now=now)
+    _log(session, callback, body, document=document, is_probe=isinstance(command, Probe), now=now)
     return Answered(_short(activity), document, str(document["resultCode"]))
 
 

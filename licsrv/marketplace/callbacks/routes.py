@@ -62,12 +62,14 @@ class CallbackRoutes:
         """Return the operations."""
         return (
             Operation(
-                "POST", PATH, "Marketplace callback, signed; every product line", "marketplace", self.callback,
+                "POST", PATH, "Marketplace callback, signed; every product line", tag="marketplace",
+                handler=self.callback,
                 result=CallbackAnswer, query=("signature", "timestamp", "nonce"),
             ),
             Operation(
-                "GET", PATH, "Marketplace callback of the retired License 1.0, with a token", "marketplace",
-                self.callback_v1, result=CallbackAnswer, query=("activity", auth_token.TOKEN, auth_token.TIMESTAMP),
+                "GET", PATH, "Marketplace callback of the retired License 1.0, with a token", tag="marketplace",
+                handler=self.callback_v1, result=CallbackAnswer, query=("activity", auth_token.TOKEN,
+                auth_token.TIMESTAMP),
             ),
         )  # fmt: skip
 
@@ -111,7 +113,15 @@ class CallbackRoutes:
             rejection = error
         said = {name: value for name, value in (parameters or {}).items() if name != auth_token.TOKEN}
         token = (parameters or {}).get(auth_token.TOKEN, "")
-        return Callback("GET", json.dumps(said).encode("ascii"), token, token, verified, rejection, request_id)
+        return Callback(
+            "GET",
+            json.dumps(said).encode("ascii"),
+            token,
+            signature=token,
+            verified=verified,
+            rejection=rejection,
+            request_id=request_id,
+        )
 
     async def _read(self, request: Request, now: datetime) -> Callback:
         query = _query(request.scope["query_string"])
@@ -120,9 +130,17 @@ class CallbackRoutes:
             body = await read_body(request.receive)
         except BodyTooLargeError as error:
             rejection = CallbackError(ResultCode.INVALID_PARAMETER, error.detail)
-            return Callback("POST", b"", "", "", None, rejection, request_id)
+            return Callback("POST", b"", "", signature="", verified=None, rejection=rejection, request_id=request_id)
         verified, refused = self._verify(body, query, now)
-        return Callback("POST", body, query.nonce or "", query.signature or "", verified, refused, request_id)
+        return Callback(
+            "POST",
+            body,
+            query.nonce or "",
+            signature=query.signature or "",
+            verified=verified,
+            rejection=refused,
+            request_id=request_id,
+        )
 
     def _verify(
         self, body: bytes, query: CallbackQuery, now: datetime

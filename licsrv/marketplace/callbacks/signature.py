@@ -69,7 +69,7 @@ def verify(body: bytes, query: CallbackQuery, access_keys: Sequence[str], *, now
     if not query.signature:  # 4
         raise CallbackError(ResultCode.AUTHENTICATION_FAILED, "signature is missing.")
     salt = nonce + (query.timestamp or "")
-    key = _signing_key(body, salt, query.signature, access_keys)  # 5
+    key = _signing_key(body, salt, query.signature, access_keys=access_keys)  # 5
     if key is None:
         raise CallbackError(ResultCode.AUTHENTICATION_FAILED, "signature is not valid.")
     return Verified(signed_at=signed_at, key_digest=key_digest(key))
@@ -124,9 +124,9 @@ def _nonce(nonce: str | None) -> str:
 def _signing_key(body: bytes, salt: str, signature: str, access_keys: Sequence[str]) -> str | None:
     # Any caller can sign with an empty key, and a setting like "key-1," has one: leave it out.
     keys = [key for key in access_keys if key]
-    found = _matching(body, salt, signature, keys)
+    found = _matching(body, salt, signature, keys=keys)
     if found is None and (canonical := canonical_form(body)) is not None:
-        found = _matching(canonical, salt, signature, keys)
+        found = _matching(canonical, salt, signature, keys=keys)
     return found
 
 

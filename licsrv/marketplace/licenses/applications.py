@@ -85,7 +85,9 @@ def apply(session: Session, command: ApplyForLicense, issuer: Issuer, *, cause: 
     if license.activated_at is None:
         application.sealed = sealing.seal(command.device_info or "", device_key=issuer.keyring().device_key)
     else:
-        _issue(session, license, application, command.device_info or "", issuer, cause=cause, now=now)
+        _issue(
+            session, license, application, device_info=command.device_info or "", issuer=issuer, cause=cause, now=now
+        )
     session.add(application)
     return _answer(application)
 
@@ -101,7 +103,7 @@ def issue_waiting(session: Session, license: License, issuer: Issuer, *, cause: 
         try:
             device_info = sealing.unseal(sealed, device_key=issuer.keyring().device_key)
             with savepoint(session):
-                _issue(session, license, application, device_info, issuer, cause=cause, now=now)
+                _issue(session, license, application, device_info=device_info, issuer=issuer, cause=cause, now=now)
         except CallbackError as error:
             _log.warning("an application cannot be granted", result_code=error.result_code, why=error.message)
         except KeyringError as error:  # the order's facts must not be lost over it
@@ -148,8 +150,8 @@ def _issue(
     cause: Cause,
     now: datetime,
 ) -> None:
-    _require_inside_period(session, license, application, now)
-    issued = _activate(session, application, device_info, issuer, cause, now)
+    _require_inside_period(session, license, application, now=now)
+    issued = _activate(session, application, device_info, issuer=issuer, cause=cause, now=now)
     application.issued_id = issued.issued_id
     upload = UploadLicense(
         license.id,

@@ -72,7 +72,7 @@ def apply_state(
     license = store.license_by_id_for_update(session, license_id)
     if license is None:
         return
-    _keep(session, license, state, asked_at)
+    _keep(session, license, state, asked_at=asked_at)
     marketplace.note_reading(session, license.code, state.unread, now=now)
     if asked_at < license.facts_changed_at:
         return

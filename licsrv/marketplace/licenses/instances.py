@@ -86,7 +86,7 @@ def _instance(
     for code in (command.business_id, new_id(now)):
         if licenses.license_by_code(session, code) is not None:
             continue
-        if store.add_instance(session, code, command.order_id, command.order_line_id, now=now):
+        if store.add_instance(session, code, command.order_id, order_line_id=command.order_line_id, now=now):
             purchase = Purchase(code, origin.source, order_id=command.order_id, order_line_id=command.order_line_id)
             license = changes.reserve(session, purchase, cause=cause, now=now)
             store.add_order(
@@ -179,7 +179,7 @@ def take_order_over(
     _keep(session, order, asked_at)
     store.note_reading(session, code or order.order_id, order.unread, now=now)
     license = licenses.license_for_update(session, code) if code else None
-    if license is None or is_undone(session, license.id, order.order_id, order.order_line_id):
+    if license is None or is_undone(session, license.id, order.order_id, order_line_id=order.order_line_id):
         return license
     if license.activated_at is None and order.type in _FIRST | _CHANGING:
         unstated = _unstated_end(session, license, order)

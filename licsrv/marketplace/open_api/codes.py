@@ -89,7 +89,7 @@ def read_envelope(body: bytes) -> Envelope | None:
     if not isinstance(code, str) or not _CODE.fullmatch(code := _BLANKS.sub("", code)):
         return None
     message = members.get("error_msg", members.get("resultMsg"))
-    return Envelope(code, message if isinstance(message, str) else "", members.get("data"), members)
+    return Envelope(code, message if isinstance(message, str) else "", members.get("data"), members=members)
 
 
 def check(envelope: Envelope, *, http_status: int) -> None:

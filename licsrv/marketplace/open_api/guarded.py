@@ -148,7 +148,7 @@ class GuardedOpenApi:
             self._proven_at = None
             self._metrics.marketplace_paused.set(1)
             _log.error("marketplace refuses our key pair; calls are paused", error=error.message)
-        await self._writer.run(lambda session: gate.leave(session, self.key_pair, entered, error, now=now))
+        await self._writer.run(lambda session: gate.leave(session, self.key_pair, entered, error=error, now=now))
 
     @property
     def last_clock_difference(self) -> timedelta | None:

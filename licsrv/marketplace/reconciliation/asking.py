@@ -218,7 +218,7 @@ async def ask_one(api: GuardedOpenApi, question: Question, *, clock: Clock, time
         if not question.is_online:
             state = await api.query(question.code, time_limit=time_limit)
             raw = json.dumps(state.raw, ensure_ascii=True)
-            return Answered(question, rules.word_of_code(state), asked_at, raw)
+            return Answered(question, rules.word_of_code(state), asked_at, raw=raw)
         if question.order is None:
             return Answered(question, Silent("no order of this license is known here"), asked_at)
         order = await api.query_order(*question.order, time_limit=time_limit)

@@ -107,9 +107,9 @@ def repair(session: Session, difference_id: str, *, cause: Cause, alive_unfreeze
         raise AssertionError  # differences belong to licenses, and those are never deleted
     _require_fresh(difference, license, now)
 
-    said = _take_over(session, license, difference, cause, alive_unfreezes, now)
+    said = _take_over(session, license, difference, cause=cause, alive_unfreezes=alive_unfreezes, now=now)
 
-    _close(session, license, difference, said, cause, alive_unfreezes, now)
+    _close(session, license, difference, said=said, cause=cause, alive_unfreezes=alive_unfreezes, now=now)
     return True
 
 
@@ -154,7 +154,7 @@ def dismiss(session: Session, difference_id: str, *, cause: Cause, now: datetime
         return False
     difference.dismissed_at, difference.dismissed_by, difference.reason = now, cause.actor, cause.reason
     session.add(difference)
-    _record(session, Action.DIFFERENCE_DISMISSED, difference, cause, now)
+    _record(session, Action.DIFFERENCE_DISMISSED, difference, cause=cause, now=now)
     return True
 
 
@@ -187,9 +187,11 @@ def _take_over(
         outbox.enqueue(session, ActivateLicense(license.id, code=license.code), now=now)
         outbox.enqueue(session, QueryLicense(license.id, code=license.code), now=now)
     elif asked_by(license.source) is AskedBy.CODE:
-        _take_code_over(session, license, word, difference.asked_at, cause, alive_unfreezes, now)
+        _take_code_over(
+            session, license, word, asked_at=difference.asked_at, cause=cause, alive_unfreezes=alive_unfreezes, now=now
+        )
     else:
-        _take_order_over(session, license, word, difference.asked_at, cause, now)
+        _take_order_over(session, license, word, asked_at=difference.asked_at, cause=cause, now=now)
     return word
 
 
@@ -203,10 +205,16 @@ def _take_code_over(
     now: datetime,
 ) -> None:
     state = CodeState(
-        ReportedStatus(word.status), word.expires_at, None, word.product_id, None, word.amount, _raw(session, license)
+        ReportedStatus(word.status),
+        word.expires_at,
+        None,
+        product_id=word.product_id,
+        order_id=None,
+        amount=word.amount,
+        raw=_raw(session, license),
     )
     codes.apply_state(session, license.id, state, asked_at=asked_at, alive_unfreezes=alive_unfreezes, now=now)
-    _take_amount_over(session, license, word, cause, now)
+    _take_amount_over(session, license, word, cause=cause, now=now)
 
 
 def _take_amount_over(session: Session, license: License, word: Word, cause: Cause, now: datetime) -> None:
@@ -231,7 +239,7 @@ def _take_order_over(
     """Take an order over whole: what the outbox leaves to callbacks has not come, or a person would not be here."""
     if word.product_id:
         changes.change_product(session, license, word.product_id, cause=cause, now=now)
-    _take_amount_over(session, license, word, cause, now)
+    _take_amount_over(session, license, word, cause=cause, now=now)
     if word.expires_at is not None:
         # The marketplace's clock may go before ours: what it stated in a callback is no newer than its answer.
         stated_at = max(asked_at, license.expiry_stated_at or asked_at)
@@ -263,7 +271,7 @@ def _close(
         if other.kind in left.judged and other.kind not in kinds:
             other.closed_at, other.closed_by, other.reason = now, cause.actor, cause.reason
             session.add(other)
-            _record(session, Action.DIFFERENCE_REPAIRED, other, cause, now)
+            _record(session, Action.DIFFERENCE_REPAIRED, other, cause=cause, now=now)
     if difference.closed_at is None:
         raise ConflictError("This answer is no longer valid.", action=_COMPARE_AGAIN)
 

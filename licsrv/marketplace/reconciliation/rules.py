@@ -129,9 +129,9 @@ def compare(ours: Ours, said: Said, *, alive_unfreezes: bool, now: datetime) -> 
         case Missing(reason):
             return Comparison([] if ours.is_revoked else [_missing(ours, reason, now)], frozenset(Kind))
         case Word(status="RELEASED" | "NOT_ACTIVATED" | "NOT_RECEIVED"):
-            return Comparison(_status(ours, said, alive_unfreezes, now), frozenset(Kind))
+            return Comparison(_status(ours, said, alive_unfreezes, now=now), frozenset(Kind))
     judged = frozenset({Kind.UNKNOWN, Kind.UNANSWERED, *_stated(ours, said, now)})
-    every = [_unread(ours, said, now), _status(ours, said, alive_unfreezes, now), _terms(ours, said)]
+    every = [_unread(ours, said, now), _status(ours, said, alive_unfreezes, now=now), _terms(ours, said)]
     return Comparison([one for found in every for one in found if one.kind in judged], judged)
 
 
@@ -162,7 +162,7 @@ def _status(ours: Ours, word: Word, alive_unfreezes: bool, now: datetime) -> lis
     if word.status in _NO_STATUS or _agree(known, word.status, alive_unfreezes) or _is_turning(ours, word, now):
         return []
     explained = _STATUS_SENTENCES.get((known, word.status)) or _STATUS_SENTENCES[word.status]
-    return [Found(Kind.STATUS, known, word.status, explained)]
+    return [Found(Kind.STATUS, known, word.status, explained=explained)]
 
 
 def _agree(known: Status, said: str, alive_unfreezes: bool) -> bool:
@@ -220,13 +220,13 @@ def _expiry(ours: Ours, word: Word) -> list[Found]:
         explained = "The license lasts longer at the marketplace than here; a renewal did not arrive."
     else:
         explained = "The license ends earlier at the marketplace than here."
-    return [Found(Kind.EXPIRY, end(ours.expires_at), end(word.expires_at), explained)]
+    return [Found(Kind.EXPIRY, end(ours.expires_at), end(word.expires_at), explained=explained)]
 
 
 def _product(ours: Ours, product_id: str) -> list[Found]:
     if product_id == ours.product_id:
         return []
-    return [Found(Kind.PRODUCT, ours.product_id, product_id, "The marketplace names another product.")]
+    return [Found(Kind.PRODUCT, ours.product_id, product_id, explained="The marketplace names another product.")]
 
 
 _MORE_BOUGHT = "At the marketplace more was bought than is known here."
@@ -238,17 +238,17 @@ def _amount(ours: Ours, amount: int) -> list[Found]:
         return []
     known = "" if ours.amount is None else str(ours.amount)
     is_more = ours.amount is None or amount > ours.amount
-    return [Found(Kind.AMOUNT, known, str(amount), _MORE_BOUGHT if is_more else _LESS_BOUGHT)]
+    return [Found(Kind.AMOUNT, known, str(amount), explained=_MORE_BOUGHT if is_more else _LESS_BOUGHT)]
 
 
 def _missing(ours: Ours, reason: str, now: datetime) -> Found:
     explained = "The marketplace does not know this license, or no longer."
-    return Found(Kind.UNKNOWN, lifecycle.status(ours, now), reason, explained)
+    return Found(Kind.UNKNOWN, lifecycle.status(ours, now), reason, explained=explained)
 
 
 def _unanswered(ours: Ours, reason: str, now: datetime) -> Found:
     explained = "The marketplace answered about other licenses, and not about this one."
-    return Found(Kind.UNANSWERED, lifecycle.status(ours, now), reason, explained)
+    return Found(Kind.UNANSWERED, lifecycle.status(ours, now), reason, explained=explained)
 
 
 def end(moment: datetime | None) -> str:
@@ -260,7 +260,7 @@ def word_of_code(state: CodeState) -> Said:
     """Read the answer about a code; one whose end cannot be read is none."""
     if "expire_time" in state.unread:
         return Silent("the answer states an end that cannot be read")
-    return Word(str(state.status), state.expires_at, state.product_id, state.amount)
+    return Word(str(state.status), state.expires_at, state.product_id, amount=state.amount)
 
 
 def word_of_order(order: Order) -> Word:
@@ -268,7 +268,7 @@ def word_of_order(order: Order) -> Word:
     if order.type is OrderType.UNSUBSCRIBE:
         return Word()
     tolerance = WORKED_OUT if order.end_is_worked_out else _SAME_SECOND
-    return Word("", order.expires_at, order.product_id or None, order.amount, tolerance)
+    return Word("", order.expires_at, order.product_id or None, amount=order.amount, tolerance=tolerance)
 
 
 def word_of_refusal(error_code: str, message: str) -> Said:

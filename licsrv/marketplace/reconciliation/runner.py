@@ -235,7 +235,7 @@ class Reconciler:
         now, owner, alive = self._clock.now(), self._owner, self._settings.alive_unfreezes
         return await self._writer.run(
             lambda session: runs.keep(
-                session, run_id, owner, asked.answers, cursor=cursor, alive_unfreezes=alive, now=now
+                session, run_id, owner, answers=asked.answers, cursor=cursor, alive_unfreezes=alive, now=now
             )
         )
 

@@ -97,7 +97,7 @@ def stop(session: Session, *, cause: Cause, now: datetime) -> ReconciliationRun 
     if run is None:
         return None
     detail = {"compared": run.compared, "licenses": run.total}
-    _end(session, run, RunState.STOPPED, cause.reason, now)
+    _end(session, run, RunState.STOPPED, note=cause.reason, now=now)
     audit.record(session, Action.RECONCILIATION_STOPPED, subject=run.id, cause=cause, detail=detail, now=now)
     return run
 
@@ -207,7 +207,7 @@ def postpone(
         return True
     run.failing_since = run.failing_since or now
     if now - run.failing_since >= PATIENCE:
-        _end(session, run, RunState.FAILED, reason, now)
+        _end(session, run, RunState.FAILED, note=reason, now=now)
         return False
     run.failures += 1
     run.waits_until = until or now + outbox_rules.delay(run.failures, jitter)
@@ -221,7 +221,7 @@ def finish(session: Session, run_id: str, owner: str, *, now: datetime) -> None:
     """End a run that has compared every license."""
     run = store.run_for_update(session, run_id)
     if run is not None and run.owner == owner:
-        _end(session, run, RunState.FINISHED, "", now)
+        _end(session, run, RunState.FINISHED, note="", now=now)
 
 
 def _end(session: Session, run: ReconciliationRun, state: RunState, note: str, now: datetime) -> None:
@@ -249,7 +249,7 @@ def compare(session: Session, answers: Sequence[Answered], *, alive_unfreezes: b
             found = rules.compare(
                 ours_of(license), answered.said, alive_unfreezes=alive_unfreezes, now=answered.asked_at
             )
-            changes.append(_note(session, answered, found, known[license.id], now))
+            changes.append(_note(session, answered, found, known=known[license.id], now=now))
     store.save_views(session, [view for answered in answers if (view := _view(answered)) is not None])
     return Changes(sum(change.found for change in changes), sum(change.vanished for change in changes))
 
@@ -260,9 +260,9 @@ def ours_of(license: Any) -> Ours:
         license.activated_at,
         license.expires_at,
         license.frozen_at,
-        license.released_at,
-        license.product_id,
-        license.amount,
+        released_at=license.released_at,
+        product_id=license.product_id,
+        amount=license.amount,
         is_revoked=license.revoked_at is not None,
     )
 
@@ -284,7 +284,7 @@ def _note(
         store.seen_again(session, same, asked_at=answered.asked_at, word=word)
     kept = {old.kind for old in known if old not in over}
     fresh = [one for one in found.values() if one.kind not in kept]
-    added = [store.add_difference(session, _row(answered, one, word, now)) for one in fresh]
+    added = [store.add_difference(session, _row(answered, one, word, now=now)) for one in fresh]
     return Changes(sum(added), sum(old.kind not in found for old in over))
 
 

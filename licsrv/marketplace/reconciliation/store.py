@@ -88,12 +88,12 @@ def save_views(session: Session, views: Sequence[Mapping[str, Any]]) -> None:
         return
     table = table_of(MarketplaceView)
     session.execute(delete(table).where(table.c.license_id.in_([view["license_id"] for view in views])))
-    add_missing(session, MarketplaceView, "license_id", views)
+    add_missing(session, MarketplaceView, "license_id", rows=views)
 
 
 def add_run(session: Session, run: Mapping[str, Any]) -> bool:
     """Start a run; False when one is under way, or this night had its own."""
-    return bool(add_missing(session, ReconciliationRun, "id", [run]))
+    return bool(add_missing(session, ReconciliationRun, "id", rows=[run]))
 
 
 def run_under_way(session: Session) -> ReconciliationRun | None:
@@ -129,7 +129,7 @@ def not_closed(session: Session, license_ids: Sequence[str]) -> Sequence[Differe
 
 def add_difference(session: Session, row: Mapping[str, Any]) -> bool:
     """Write a difference; False when the license has one of its kind already."""
-    return bool(add_missing(session, Difference, "id", [row]))
+    return bool(add_missing(session, Difference, "id", rows=[row]))
 
 
 def seen_again(session: Session, ids: Sequence[str], *, asked_at: datetime, word: Mapping[str, object]) -> None:
