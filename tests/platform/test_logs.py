@@ -13,7 +13,7 @@ from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.platform import logs
 from licsrv.platform.logs import HIDDEN, REQUEST_ID, hide_secrets
-from tests.conftest import ACCESS_KEY, DEVICE, SK, StandingClock
+from tests.conftest import ACCESS_KEY, DEVICE, OTHER_DEVICE, SK, StandingClock
 from tests.platform.conftest import Log, configure_into
 
 
@@ -95,7 +95,7 @@ async def test_a_whole_life_leaves_no_secret_and_no_device_fact(
     bearer = {"Authorization": f"Bearer {string}"}
     beat = {"nonce": "n-2", "device_info": DEVICE}
     lease = (await client.post("/v1/heartbeats", json=beat, headers=bearer)).json()["lease"]
-    await client.post("/v1/heartbeats", json=beat | {"device_info": "X|Y|Z|Q"}, headers=bearer)
+    await client.post("/v1/heartbeats", json=beat | {"device_info": OTHER_DEVICE}, headers=bearer)
     await client.post("/v1/heartbeats", json=beat, headers={"Authorization": "Bearer forged-string"})
     half = b'{"device_info":"' + DEVICE.encode()
     await client.post("/v1/heartbeats", content=half, headers=bearer | {"Content-Type": "application/json"})
@@ -105,7 +105,7 @@ async def test_a_whole_life_leaves_no_secret_and_no_device_fact(
     await client.post("/v1/devices/release", headers=bearer, json={"device_info": DEVICE})
 
     raw = {*DEVICE.split("|"), DEVICE, "047C165EE35D", string, string.split(".")[1], lease, SK, ACCESS_KEY}
-    raw |= {"Bearer", "forged", "CAD-WS-07"}
+    raw |= {*OTHER_DEVICE.split("|"), "Bearer", "forged", "CAD-WS-07"}
     assert [text for text in raw if text in log.text] == []
     served = log.named("request")
     assert {event["status"] for event in served} >= {200, 401, 409, 422}
