@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -38,13 +38,12 @@ def tls_server(certificate: trustme.LeafCert) -> Iterator[int]:
             while True:
                 try:
                     connection, _ = listener.accept()
-                    with context.wrap_socket(connection, server_side=True) as secure:
-                        secure.recv(65536)
-                        secure.sendall(answer)
-                except ssl.SSLError:
-                    continue
                 except OSError:
                     return
+                # A client that does not trust the certificate breaks off, with an alert or without one.
+                with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
