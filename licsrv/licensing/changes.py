@@ -69,13 +69,17 @@ def add(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) ->
     """Add a license that was sold elsewhere; it is active at once. Its code is kept in plain characters.
 
     Raises:
-        ConflictError: The code exists already, or differs in case, dashes or blanks alone.
-        InvalidRequestError: The code has no visible character.
+        ConflictError: The code exists already, or differs in case, dashes or blanks alone from one that the authority
+            did not refuse.
+        InvalidRequestError: The code has no visible character, or too many in plain characters.
     """
     code = spellings.clean(purchase.code)
     if not code:
         raise InvalidRequestError("The code has no visible character.", field="code")
-    if store.license_typed(session, code) is not None:
+    if len(code) > spellings.LONGEST:
+        raise InvalidRequestError(f"The code has more than {spellings.LONGEST} plain characters.", field="code")
+    known = store.license_typed(session, code)
+    if known is not None and (known.code == code or not lifecycle.is_refused(known)):
         raise ConflictError("A license with this code exists already.")
     license = _new(replace(purchase, code=code), now)
     license.activated_at = now

@@ -111,6 +111,11 @@ def is_provisional(license: LicenseFacts, now: datetime) -> bool:
     return license.activated_at is None and license.provisional_until is not None and now < license.provisional_until
 
 
+def is_refused(license: LicenseFacts) -> bool:
+    """Whether the authority said that there is no such license, and never said otherwise."""
+    return license.activated_at is None and license.refused_reason is not None
+
+
 def end_of_use(license: LicenseFacts) -> datetime | None:
     """Return the moment up to which use may be promised to a device; None when there is no end."""
     if license.activated_at is None and license.provisional_until is not None:

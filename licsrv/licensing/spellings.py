@@ -16,6 +16,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST = 64
+"""Characters of a code at most. Plain forms may be longer than what was typed."""
+
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs"})
 _SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
 _DASHES = frozenset({"\N{MINUS SIGN}", "\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"})
@@ -43,9 +46,11 @@ def normal(typed: str) -> str:
 def asked_as(typed: str) -> Sequence[str]:
     """Return the codes as which the marketplace is asked about a typed one that no license has, the likeliest first.
 
+    A form that is too long is no code; there may be none left.
+
     GAP: the protocol does not say which characters a code has; all examples are capitals and digits.
     """
-    return tuple(dict.fromkeys(code for code in (normal(typed), clean(typed)) if code))
+    return tuple(dict.fromkeys(code for code in (normal(typed), clean(typed)) if 0 < len(code) <= LONGEST))
 
 
 def read(typed: str, among: Sequence[str]) -> Meant:

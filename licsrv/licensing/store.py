@@ -95,7 +95,9 @@ _LOCKED_MANY = (
     .execution_options(**_ANEW)
 )
 _CLAIMS = select(_issued.license_id, _issued.claims).where(is_member(_issued.license_id, "of_licenses"))
-_LOOKS_ALIKE = select(_licenses.code).where(LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text)))
+_LOOKS_ALIKE = select(_licenses.code, _licenses.activated_at, _licenses.refused_reason).where(
+    LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text))
+)
 _MOST_ALIKE = 20
 _SEAL_ISSUED = (
     update(table_of(IssuedLicense)).where(_issued.id == bindparam("of_id")).values(seal=bindparam("new_seal"))
@@ -143,9 +145,13 @@ def license_by_code(session: Session, code: str) -> License | None:
 
 
 def code_meant(session: Session, typed: str) -> Meant:
-    """Return the code of a license that a typed one means; see :mod:`licsrv.licensing.spellings`."""
-    rows = execute(session, _LOOKS_ALIKE.limit(_MOST_ALIKE), {"typed": spellings.clean(typed)}).scalars()
-    return spellings.read(typed, rows.all())
+    """Return the code of a license that a typed one means; see :mod:`licsrv.licensing.spellings`.
+
+    A license that the authority refused is meant only where no other one is.
+    """
+    rows = execute(session, _LOOKS_ALIKE.limit(_MOST_ALIKE), {"typed": spellings.clean(typed)}).all()
+    meant = spellings.read(typed, [row.code for row in rows if row.activated_at or row.refused_reason is None])
+    return meant if meant.code is not None else spellings.read(typed, [row.code for row in rows])
 
 
 def license_typed(session: Session, typed: str) -> License | None:

@@ -131,15 +131,21 @@ class MarketplaceAuthority:
     def _to_ask(self, code: str, now: datetime) -> Sequence[str]:
         """Return the spellings to ask the marketplace about.
 
-        There are none where the code runs provisionally, or is no code of this product line at all.
+        There are none where the code runs provisionally. A license that was refused may have the wrong spelling.
+
+        Raises:
+            LicenseNotFoundError: It has too many characters to be a code.
         """
         with reading(self._database) as session:
             license = store.license_typed(session, code)
         if license is None:
-            return spellings.asked_as(code)
+            return _spelled(code)
         if asked_by(license.source) is not AskedBy.CODE:
             lifecycle.require_usable(license, now)
-        return () if lifecycle.is_provisional(license, now) else (license.code,)
+        if lifecycle.is_provisional(license, now):
+            return ()
+        others = spellings.asked_as(code) if lifecycle.is_refused(license) else ()
+        return tuple(dict.fromkeys((license.code, *others)))
 
     def _unknown(self, code: str) -> LicenseNotFoundError:
         with reading(self._database) as session:
@@ -291,6 +297,13 @@ def refusal_of(error: MarketplaceRefusedError) -> RefusalError:
             action="Receive it under purchased services in the buyer center, then try again.",
         )
     return unknown()
+
+
+def _spelled(code: str) -> Sequence[str]:
+    spelled = spellings.asked_as(code)
+    if not spelled:
+        raise unknown()
+    return spelled
 
 
 def _busy() -> MarketplaceUnavailableError:

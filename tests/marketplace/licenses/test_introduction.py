@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+import pytest
 from pydantic import SecretStr
 from sqlmodel import select
 
@@ -14,6 +15,7 @@ from licsrv import audit
 from licsrv.app import Runtime, build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
+from licsrv.errors import ConflictError, InvalidRequestError
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
@@ -270,3 +272,49 @@ async def test_a_look_alike_is_suggested_and_not_accepted(
     assert [answer.json()["code"] for answer in answers] == ["LICENSE_NOT_FOUND"] * 2 + ["TOO_MANY_REQUESTS"]
     assert "Did you mean KEY-10?" in answers[0].json()["detail"]
     assert "Did you mean" not in answers[1].json()["detail"]  # two licenses look like it
+
+
+async def test_a_spelling_that_was_refused_after_an_outage_does_not_block_the_right_one(
+    client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator, clock: StandingClock
+) -> None:
+    emulator.codes.buy(product_id="OFFI1", days=30, received=True, code="ab-12")
+    emulator.set_fault("open_api", "status", 503)
+    assert (await string(client, "ab-12")).status_code == 200
+    emulator.clear_faults()
+    clock.advance(minutes=1)
+    await runtime.worker.drain()
+
+    answers = [await string(client, typed) for typed in ("ab-12", "AB-12", "ab12")]
+
+    assert [answer.status_code for answer in answers] == [200] * 3, [answer.text for answer in answers]
+    activated = {license.code: license.activated_at is not None for license in rows(runtime, License)}
+    assert activated == {"AB12": False, "ab-12": True}
+
+
+async def test_staff_add_a_code_of_which_another_spelling_was_refused(runtime: Runtime) -> None:
+    until, cause = NOW + timedelta(days=1), Cause("test")
+    with transaction(runtime.database) as session:
+        license = changes.add_provisional(session, Purchase("AB12", MANUAL), until=until, cause=cause, now=NOW)
+        with pytest.raises(ConflictError):
+            changes.add(session, Purchase("ab-12", MANUAL), cause=cause, now=NOW)
+        changes.refuse(session, license, "unknown", cause=cause, now=NOW)
+
+        changes.add(session, Purchase("ab-12", MANUAL), cause=cause, now=NOW)
+
+        for code in ("AB12", "AB-12", "ab-12"):  # refused under this name, or the added one is meant
+            with pytest.raises(ConflictError):
+                changes.add(session, Purchase(code, MANUAL), cause=cause, now=NOW)
+
+
+async def test_a_code_whose_plain_form_is_too_long_is_unknown(
+    client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator
+) -> None:
+    emulator.set_fault("open_api", "status", 503)
+    for typed in ("\ufdfa" * 64, "\u33c2" * 40):
+        answer = await string(client, typed)
+        assert (answer.status_code, answer.json()["code"]) == (404, "LICENSE_NOT_FOUND")
+        with transaction(runtime.database) as session, pytest.raises(InvalidRequestError, match="64"):
+            changes.add(session, Purchase(typed, MANUAL), cause=Cause("test"), now=NOW)
+    assert (await string(client, "\u00df" * 64)).status_code == 200  # its capitals alone are too long
+
+    assert [license.code for license in rows(runtime, License)] == ["\u00df" * 64]
