@@ -71,7 +71,7 @@ class Actor:
     @property
     def claimed(self) -> str:
         """The name claimed at the terminal; empty elsewhere."""
-        return self.name.partition(_CLAIM)[2].removesuffix(")").casefold()
+        return claimed_in(self.name)
 
     def may(self, permission: Permission) -> bool:
         """Whether the actor holds a permission."""
@@ -154,6 +154,12 @@ _PROVE = {
     "password": "Enter your password.",
 }
 ANONYMOUS = Actor("anonymous", frozenset({Permission.SIGN_IN}), Via.ANONYMOUS)
+
+
+def claimed_in(name: str) -> str:
+    """Return the name claimed at the terminal in how the audit names an actor; empty for others."""
+    is_terminal = name.startswith(f"{Via.TERMINAL}:")
+    return name.partition(_CLAIM)[2].removesuffix(")").casefold() if is_terminal else ""
 
 
 def at_the_terminal(name: str) -> Actor:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.errors import ForbiddenError, InvalidRequestError, NotFoundError
+from licsrv.errors import InvalidRequestError, NotFoundError
 from licsrv.people import credentials, row_seals, store
 from licsrv.people.actors import Actor, Via
 from licsrv.people.roles import GRANTABLE, OF_EVERY_CALLER, Permission, Permissions, Role, permissions_of
@@ -23,7 +23,7 @@ _NAME_TAIL = 6
 
 @dataclass(frozen=True)
 class NewToken:
-    """A program that shall get in."""
+    """A token as it is asked for."""
 
     name: str
     scopes: Permissions
@@ -53,14 +53,14 @@ def make(session: Session, new: NewToken, *, actor: Actor, cause: Cause, now: da
 
     Raises:
         InvalidRequestError: Its scopes are none, or not for tokens; it ends in the past or in more than a year.
-        ForbiddenError: It would hold, or outlive, what the actor does.
+        ForbiddenError: The actor is a token, which a revocation would not reach, or holds less than it would.
     """
+    actor.require_person()
     if not new.scopes or not new.scopes <= GRANTABLE:
         raise InvalidRequestError("Name at least one scope, and only such as tokens can have.")
     if not now < new.expires_at <= now + LONGEST_SPAN:
         raise InvalidRequestError(f"A token ends in the future, within {LONGEST_SPAN.days} days.")
     actor.require_all(new.scopes, "This token")
-    _require_not_outliving(session, new, actor)
     secret = credentials.new_api_token()
     row = ApiToken(
         id=new_id(now),
@@ -128,11 +128,3 @@ def _actor(row: ApiToken, owner: Account | None) -> Actor:
     return Actor(
         name, scopes | OF_EVERY_CALLER, Via.TOKEN, account=account, credential=row.id, approver_since=since
     )  # fmt: skip
-
-
-def _require_not_outliving(session: Session, new: NewToken, actor: Actor) -> None:
-    if actor.via is not Via.TOKEN:
-        return
-    parent = session.get(ApiToken, actor.credential)
-    if parent is None or new.expires_at > parent.expires_at:
-        raise ForbiddenError("A token cannot make one that outlives it.")

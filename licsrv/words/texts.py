@@ -13,7 +13,6 @@ from licsrv.words.sentences import Sentence, same
 TEXTS: Mapping[str, str] = {
     "A name has 1 to 60 of a-z, 0-9 and . _ @ -, and begins with a letter or digit.":
         "用户名为 1 到 60 个小写字母、数字及 . _ @ -，以字母或数字开头。",
-    "A token cannot make one that outlives it.": "令牌不能创建比自己有效期更长的令牌。",
     "Name at least one scope, and only such as tokens can have.": "请至少选择一项令牌可用的权限。",
     "No second factor waits for its first code.": "没有等待确认的两步验证。",
     "The new password is the old one.": "新密码与旧密码相同。",

@@ -134,7 +134,7 @@ def test_every_operation_that_gives_access_asks_for_a_proof() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["an account", "a role", "an account again", "a password of another"])
+@pytest.mark.parametrize("what", ["an account", "a role", "an account again", "a password of another", "a token"])
 async def test_a_token_gives_no_access_that_outlives_it(house: House, what: str) -> None:
     await operator(house)
     program = house.program(GRANTABLE)

@@ -8,12 +8,17 @@ import pytest
 from sqlmodel import select
 
 from licsrv.audit import Action
-from licsrv.people.roles import Permission, Role
+from licsrv.errors import ForbiddenError
+from licsrv.people import tokens
+from licsrv.people.actors import Actor, Via
+from licsrv.people.roles import GRANTABLE, Permission, Role
 from licsrv.people.tables import ApiToken
-from licsrv.platform.db import reading
+from licsrv.people.tokens import NewToken
+from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW, StandingClock
 from tests.staff import House, Visitor
 
+DAY = timedelta(days=1)
 _NOWHERE = {404, 405}  # a slash makes a path of its own, which pages are looked for at
 
 PATH = "/admin/api/tokens"
@@ -80,9 +85,10 @@ async def test_a_wrong_token_is_not_mended_by_a_cookie(house: House) -> None:
 
 
 async def test_a_program_needs_no_origin_and_no_csrf_token(house: House) -> None:
-    program = house.program(frozenset({Permission.MANAGE_TOKENS}))
+    made = house.token(frozenset({Permission.MANAGE_TOKENS}))
+    program, revoking = bearing(house, made.secret), f"{PATH}/{made.row.id}/revoke"
 
-    answer = await program.call("POST", PATH, wanted(), Origin="https://elsewhere.test")
+    answer = await program.call("POST", revoking, {"reason": "Over."}, Origin="https://elsewhere.test")
 
     assert answer.status_code == 200
 
@@ -111,24 +117,26 @@ async def test_a_token_without_bounds_is_refused(house: House, more: dict[str, o
     assert (await house.signed_in("ann").call("POST", PATH, wanted(**more))).status_code == 422
 
 
-async def test_nobody_gives_a_program_more_than_they_hold(house: House) -> None:
-    program = house.program(frozenset({Permission.MANAGE_TOKENS}))
+async def test_a_token_holds_no_more_than_the_person_who_makes_it(house: House) -> None:
+    actor = Actor("staff:ann", frozenset({Permission.MANAGE_TOKENS}), Via.SESSION, account="ann")
+    new = NewToken("nightly", frozenset({Permission.MANAGE_TOKENS, Permission.CHANGE_LICENSES}), NOW + DAY)
 
-    more = await program.call("POST", PATH, wanted(scopes=["manage_tokens", "change_licenses"]))
-    longer = await program.call("POST", PATH, wanted(expires_at=(NOW + timedelta(days=30)).isoformat()))
+    with pytest.raises(ForbiddenError) as refused, transaction(house.runtime.database) as session:
+        tokens.make(session, new, actor=actor, cause=actor.cause(), now=NOW)
 
-    assert (more.status_code, more.json()["permissions"]) == (403, ["change_licenses"])
-    assert longer.status_code == 200
+    assert refused.value.extra["permissions"] == ["change_licenses"]
 
 
-async def test_a_token_does_not_outlive_the_one_that_made_it(house: House) -> None:
+async def test_a_token_makes_no_tokens_so_none_is_left_when_it_is_revoked(house: House) -> None:
     house.hire("ann")
-    made = await made_by(house, "ann")
-    program = bearing(house, str(made["secret"]))
+    owned, unowned = str((await made_by(house, "ann"))["secret"]), house.token(GRANTABLE).secret
 
-    longer = await program.call("POST", PATH, wanted(expires_at=(NOW + timedelta(days=31)).isoformat()))
+    for secret in (owned, unowned):
+        answer = await bearing(house, secret).call("POST", PATH, wanted(expires_at=(NOW + DAY).isoformat()))
 
-    assert longer.status_code == 403
+        assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+        assert "outlives" in answer.json()["detail"]
+    assert len(house.audited(Action.TOKEN_MADE)) == 2
 
 
 async def test_a_token_falls_silent_with_its_owner_and_shrinks_with_their_role(house: House) -> None:

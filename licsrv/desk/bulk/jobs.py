@@ -21,7 +21,7 @@ from licsrv.desk.bulk.uploaded_list import Entry
 from licsrv.desk.licenses import store as singles
 from licsrv.desk.licenses.singles import COUNTED
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
-from licsrv.people.actors import Actor, Via
+from licsrv.people.actors import Actor, Via, claimed_in
 from licsrv.people.roles import Permission
 from licsrv.platform.ids import new_id
 
@@ -261,8 +261,9 @@ def _is_maker(job: BulkJob, actor: Actor) -> bool:
 
 
 def _may_be_maker(job: BulkJob, actor: Actor) -> bool:
-    """Whether the actor is the maker, or claims the maker's name at the terminal."""
-    return job.maker in {actor.person, actor.claimed}
+    """Whether the actor is the maker; a name claimed at the terminal counts on either side."""
+    makers = {job.maker, claimed_in(job.created_by)} - {""}
+    return not makers.isdisjoint({actor.person, actor.claimed})
 
 
 def _job(session: Session, job_id: str) -> BulkJob:

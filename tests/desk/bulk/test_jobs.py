@@ -13,11 +13,12 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.bulk import jobs
-from licsrv.desk.bulk.rules import Outcome
+from licsrv.desk.bulk.rules import FOR_LISTS, Outcome, Task
+from licsrv.errors import ForbiddenError
 from licsrv.licensing import changes, store
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
-from licsrv.people.actors import Actor, Via
+from licsrv.people.actors import Actor, Via, at_the_terminal
 from licsrv.people.roles import GRANTABLE, Permission, Role
 from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW, StandingClock
@@ -187,9 +188,6 @@ async def test_lines_that_are_no_licenses_do_not_make_a_job_large(shop: Shop) ->
 
 
 async def test_nobody_agrees_with_themselves_by_way_of_a_token_or_the_terminal(shop: Shop) -> None:
-    from licsrv.errors import ForbiddenError
-    from licsrv.people.actors import Actor, Via, at_the_terminal
-
     ann = shop.person("ann")
     job = await shop.prepared(ann, "\n".join(shop.stock(101)))
     await say(ann, job["id"], "start")
@@ -203,6 +201,28 @@ async def test_nobody_agrees_with_themselves_by_way_of_a_token_or_the_terminal(s
     for actor in actors:
         with pytest.raises(ForbiddenError), transaction(shop.runtime.database) as session:
             jobs.approve(session, job["id"], actor=actor, cause=Cause("x"), now=NOW)
+
+
+async def test_a_job_made_at_the_terminal_is_not_approved_by_the_person_it_was_made_as(shop: Shop) -> None:
+    maker, every, cause = at_the_terminal("terminal:1000 (Boss)"), frozenset(Permission), Cause("x", reason="Over.")
+    with transaction(shop.runtime.database) as session:
+        job_id = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=maker, cause=cause, now=NOW).id
+        jobs.finish_list(session, jobs.begin_list(session, job_id, actor=maker, now=NOW), now=NOW)
+        jobs.start(session, job_id, actor=maker, approval_above=-1, cause=cause, now=NOW)
+    own = [
+        Actor("staff:boss", every, Via.SESSION, "boss", "1"),
+        Actor("token:mine#1", every, Via.TOKEN, "boss", "1"),
+        at_the_terminal("terminal:1001 (boss)"),
+        at_the_terminal("terminal:1000 (bob)"),
+    ]
+
+    for actor in own:
+        for decide in (jobs.approve, jobs.reject):
+            with pytest.raises(ForbiddenError), transaction(shop.runtime.database) as session:
+                decide(session, job_id, actor=actor, cause=cause, now=NOW)
+    bob = Actor("staff:bob", every, Via.SESSION, "bob", "1")
+    with transaction(shop.runtime.database) as session:
+        assert jobs.approve(session, job_id, actor=bob, cause=cause, now=NOW).state == "RUNNING"
 
 
 async def test_a_rejected_or_stopped_job_never_begins(shop: Shop) -> None:
