@@ -545,9 +545,11 @@ def _first_day_kept(runtime: Runtime) -> date:
     return days.day_of(runtime.clock.now() - timedelta(days=KEPT_DAYS), runtime.settings.marketplace_timezone)
 
 
-def _missing_keys(runtime: Runtime, keyring: Keyring) -> str | None:
+def _key_problem(runtime: Runtime, keyring: Keyring) -> str | None:
     try:
         with reading(runtime.database) as session:
+            if not audit.is_head_ours(session):
+                return "the database does not fit seal.key: see `licsrv doctor` and `licsrv keys reseal`"
             return issuing.missing_keys(session, keyring, now=runtime.clock.now())
     except StorageError:
         return None  # the check of the database reports that
@@ -563,8 +565,8 @@ def _checks(runtime: Runtime) -> dict[str, Any]:
     async def keys() -> Finding:
         keyring = runtime.keyring()
         count = len(keyring.jwks()["keys"])
-        missing = await asyncio.to_thread(_missing_keys, runtime, keyring)  # the others are served
-        return Finding(count > 0, missing or f"{count} verify", {"count": count})
+        problem = await asyncio.to_thread(_key_problem, runtime, keyring)  # devices that can be served are served
+        return Finding(count > 0, problem or f"{count} verify", {"count": count})
 
     async def outbox() -> Finding:
         depth = await asyncio.to_thread(_depth, runtime)

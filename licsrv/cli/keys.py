@@ -124,16 +124,19 @@ def new(
             help="When it begins to sign: the first day, such as 2027-01-31, or RFC 3339. It is published at once.",
         ),
     ] = None,
+    use: Annotated[
+        bool, typer.Option("--use", help="For seal: let the key made last seal, now that every replica has it.")
+    ] = False,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Make a key that signs (or seals rows) from now on; the ones before go on verifying until they are retired."""
+    """Make a key that signs from now on; the ones before go on verifying. One for seals waits for --use."""
     from licsrv.cli.workplace import open_workplace
     from licsrv.desk.keys import answers
 
     wanted = _one_purpose(purpose, purpose_option)
     if wanted == _SEAL:
-        _new_seal(staff.actor(staff_name), as_json=as_json)
+        _new_seal(staff.actor(staff_name), use=use, as_json=as_json)
         return
     with open_workplace() as place:
         signs_from = begins.begin(place.settings.day_zone) if begins is not None else None
@@ -180,20 +183,28 @@ def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime |
     return record
 
 
-def _new_seal(actor: str, *, as_json: bool) -> None:
+def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
     from licsrv import audit
     from licsrv.audit import Action, Cause
     from licsrv.cli.workplace import open_workplace
+    from licsrv.errors import ConflictError
 
     with open_workplace() as place, place.writing() as session:
-        key_id = place.keys.make_seal_key()
-        detail = {"purpose": _SEAL}
+        key_id = place.keys.use_seal_key() if use else place.keys.make_seal_key()
+        if key_id is None:
+            raise ConflictError("No seal key waits.", action="Make one: `licsrv keys new seal`.")
+        detail = {"purpose": _SEAL, "seals": use}
         now = place.clock.now()
         audit.record(session, Action.KEY_MADE, subject=key_id, cause=Cause(actor), detail=detail, now=now)
     if as_json:
         terminal.show_document({"key": {"id": key_id, "purpose": _SEAL}})
     else:
-        terminal.say(f"Made key {key_id}; it seals rows from now on. Copy seal.key to every replica, and back it up.")
+        terminal.say(
+            f"Key {key_id} seals rows from now on. Copy seal.key to every replica once more, and back it up."
+            if use
+            else f"Made key {key_id}; it verifies seals. Copy seal.key to every replica, wait ten seconds, "
+            "then run `licsrv keys new seal --use`."
+        )
 
 
 @app.command()

@@ -131,9 +131,13 @@ def upgraded(settings: Settings) -> bool:
         with _failure_told(settings):
             is_upgraded = migrations.upgrade(database, on_wait=_say_once_that_it_waits())
             folder = key_folder(settings)
-            return (folder.ensure_seal_key() and first_seals.seal_once(database, folder)) or is_upgraded
+            return (folder.ensure_seal_key() and first_seals.seal_once(database, folder, warn=_warn)) or is_upgraded
     finally:
         database.dispose()
+
+
+def _warn(sentence: str) -> None:
+    print(f"licsrv: {sentence}", file=sys.stderr, flush=True)
 
 
 def _say_once_that_it_waits() -> Callable[[], None]:

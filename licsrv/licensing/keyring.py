@@ -308,7 +308,8 @@ class KeyFolder:
         Raises:
             KeyringError: The file is missing or damaged.
         """
-        return Seals(*self._seal_keys())
+        found = self._seal_keys()
+        return Seals(found.keys, found.sealed)
 
     def ensure_seal_key(self, *, sealed: Sealed = Sealed.NOTHING) -> bool:
         """Make the first seal key of a folder that is older than seals; return whether there is one now.
@@ -318,19 +319,34 @@ class KeyFolder:
         """
         path = self.path / SEAL_KEY_NAME
         if (self.path / DEVICE_KEY_NAME).exists() and not path.exists():
-            _write(path, _seal_document([_new_seal_key()], sealed), new=True)
+            _write(path, _SealFile([_new_seal_key()], sealed).document(), new=True)
         return path.exists()
 
     def make_seal_key(self) -> str:
-        """Make the key that seals from now on, and return its id; the ones before go on verifying.
+        """Make a key that verifies seals, and seals itself after :meth:`use_seal_key`; return its id.
+
+        Between the two, every replica has to get the file: one that does not know a key takes its seals for forged.
+        A key that waits already stays the one.
 
         Raises:
             KeyringError: The file is missing or damaged.
         """
-        keys, sealed = self._seal_keys()
-        made = _new_seal_key()
-        _write(self.path / SEAL_KEY_NAME, _seal_document([made, *keys], sealed))
-        return made.id
+        found = self._seal_keys()
+        if found.waiting is None:
+            found = replace(found, keys=[*found.keys, _new_seal_key()], waits=True)
+            self._write_seal_keys(found)
+        return str(found.waiting)
+
+    def use_seal_key(self) -> str | None:
+        """Let the key that waits seal from now on, and return its id, or None; the ones before go on verifying.
+
+        Raises:
+            KeyringError: The file is missing or damaged.
+        """
+        found = self._seal_keys()
+        if found.waiting is not None:
+            self._write_seal_keys(replace(found, keys=[found.keys[-1], *found.keys[:-1]], waits=False))
+        return found.waiting
 
     def note_sealed(self) -> None:
         """Note that everything is sealed: from now on a row without a seal is not believed.
@@ -338,19 +354,21 @@ class KeyFolder:
         Raises:
             KeyringError: The file is missing or damaged.
         """
-        keys, _ = self._seal_keys()
-        _write(self.path / SEAL_KEY_NAME, _seal_document(keys, Sealed.EVERYTHING))
+        self._write_seal_keys(replace(self._seal_keys(), sealed=Sealed.EVERYTHING))
 
-    def _seal_keys(self) -> tuple[list[SealKey], Sealed]:
+    def _write_seal_keys(self, found: _SealFile) -> None:
+        _write(self.path / SEAL_KEY_NAME, found.document())
+
+    def _seal_keys(self) -> _SealFile:
         try:
             document = json.loads((self.path / SEAL_KEY_NAME).read_text(encoding="ascii"))
             keys = [SealKey(one["id"], base64.b64decode(one["secret"], validate=True)) for one in document["keys"]]
-            sealed = Sealed(document["sealed"])
+            found = _SealFile(keys, Sealed(document["sealed"]), bool(document.get("waits", False)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise KeyringError(f"{SEAL_KEY_NAME} cannot be read: run `licsrv init`, or restore it.") from error
         if not keys or any(len(key.secret) != _SEAL_KEY_BYTES for key in keys):
             raise KeyringError(f"{SEAL_KEY_NAME} is damaged: restore it from a backup.")
-        return keys, sealed
+        return found
 
     def stamp(self) -> tuple[tuple[str, int], ...]:
         """Return something that changes when the folder does, to notice new keys without reading them."""
@@ -391,9 +409,21 @@ def _new_seal_key() -> SealKey:
     return SealKey(secrets.token_hex(4), secrets.token_bytes(_SEAL_KEY_BYTES))
 
 
-def _seal_document(keys: Iterable[SealKey], sealed: Sealed) -> bytes:
-    shown = [{"id": key.id, "secret": base64.b64encode(key.secret).decode("ascii")} for key in keys]
-    return json.dumps({"sealed": str(sealed), "keys": shown}, indent=2).encode("ascii")
+@dataclass(frozen=True)
+class _SealFile:
+    """What ``seal.key`` holds: the first key seals, all verify; the last may wait to seal."""
+
+    keys: Sequence[SealKey]
+    sealed: Sealed
+    waits: bool = False
+
+    @property
+    def waiting(self) -> str | None:
+        return self.keys[-1].id if self.waits else None
+
+    def document(self) -> bytes:
+        shown = [{"id": key.id, "secret": base64.b64encode(key.secret).decode("ascii")} for key in self.keys]
+        return json.dumps({"sealed": str(self.sealed), "waits": self.waits, "keys": shown}, indent=2).encode("ascii")
 
 
 def _is_half_of(record: KeyRecord, private: Ed25519PrivateKey | MLDSA65PrivateKey) -> bool:

@@ -20,25 +20,35 @@ from licsrv.people import row_seals
 from licsrv.platform.db import Database, reading, transaction
 from licsrv.platform.seals import Sealed
 
+_DOES_NOT_FIT = (
+    f"The database does not fit {SEAL_KEY_NAME}: sign-ins and licenses on record do not count. Restore the file, or "
+    "compare the database with a backup and run `licsrv keys reseal`."
+)
 Page = Callable[[Session, Any], Any]
 
 
-def seal_once(database: Database, folder: KeyFolder) -> bool:
+def seal_once(database: Database, folder: KeyFolder, *, warn: Callable[[str], None]) -> bool:
     """Seal what is there where nothing was sealed yet; return whether there was anything to do.
+
+    Args:
+        warn: Takes a sentence for the operator: the database was sealed, and does not fit the key any more.
 
     Raises:
         KeyringError: The seal key cannot be read, or the database is sealed under another one.
         StorageError: The database cannot be changed.
     """
     sealed = folder.seals().sealed
-    if sealed is Sealed.EVERYTHING:
-        return False
     with reading(database) as session:
-        if not audit.is_head_ours(session):
-            raise KeyringError(
-                f"The database is sealed under another key: restore {SEAL_KEY_NAME}, copy it from the machine that was "
-                "upgraded first, or accept what is there by `licsrv keys reseal`."
-            )
+        is_ours = audit.is_head_ours(session)
+    if sealed is Sealed.EVERYTHING:
+        if not is_ours:  # no reason to stop: a person with write access to the database could do that
+            warn(_DOES_NOT_FIT)
+        return False
+    if not is_ours:
+        raise KeyringError(
+            f"The database is sealed under another key: restore {SEAL_KEY_NAME}, copy it from the machine that was "
+            "upgraded first, or accept what is there by `licsrv keys reseal`."
+        )
     if sealed is Sealed.NOTHING:
         reseal(database, folder)
     else:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 from sqlalchemy import text
 
+from licsrv import app as application
+from licsrv import audit
+from licsrv.audit import Action, Cause
 from licsrv.desk.audit import store
+from licsrv.licensing.keyring import KeyFolder
+from licsrv.platform import config
+from licsrv.platform.clock import Clock
+from licsrv.platform.db import open_database, transaction
 from tests.cli.conftest import FurnishedHouse, Run
 
 
@@ -123,6 +133,10 @@ def test_a_rewritten_chain_is_found_until_a_person_believes_it(house: FurnishedH
 
 def test_a_new_seal_key_seals_and_the_one_before_verifies(house: FurnishedHouse, licsrv: Run) -> None:
     made = licsrv("keys", "new", "seal", "--json").document["key"]
+    again = licsrv("keys", "new", "seal", "--json").document["key"]
+    used = licsrv("keys", "new", "seal", "--use", "--json").document["key"]
+    assert made == again == used
+    assert licsrv("keys", "new", "seal", "--use").err.startswith("licsrv: No seal key waits.")
     licsrv("licenses", "add", "PL-AFTER")
 
     with house.writing() as session:
@@ -130,6 +144,46 @@ def test_a_new_seal_key_seals_and_the_one_before_verifies(house: FurnishedHouse,
     assert len({seal.partition(".")[0] for seal in seals}) == 2
     assert seals[-1].startswith(made["id"])
     assert licsrv("audit", "verify").exit_code == 0
+
+
+def test_a_process_with_the_keys_of_before_writes_on_while_they_rotate(house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("init", "--quiet")
+    licsrv("keys", "new", "seal")
+    settings = config.load()
+    older = KeyFolder(settings.keys_dir).seals()  # of a server that has not read the folder again, or a replica
+    database = open_database(settings.database_url)
+    database.seal_with(lambda: older)
+    licsrv("keys", "new", "seal", "--use")
+
+    with transaction(database) as session:
+        audit.record(session, Action.NOTE_ADDED, subject="x", cause=Cause("test"), now=datetime.now(UTC))
+    database.dispose()
+    licsrv("licenses", "add", "PL-AFTER")
+
+    assert licsrv("audit", "verify").exit_code == 0
+
+
+def test_a_restored_database_from_before_the_seals_is_served_and_named(house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("init", "--quiet")
+    with house.writing() as session:
+        session.execute(text("UPDATE audit_entries SET seal = NULL"))
+        session.execute(text("UPDATE audit_head SET seal = NULL"))
+
+    started = licsrv("init")
+
+    assert started.exit_code == 0
+    assert "run `licsrv keys reseal`" in started.err
+    assert "licsrv keys reseal" in asyncio.run(readiness())
+
+
+async def readiness() -> str:
+    runtime = application.build_runtime(config.load(), clock=Clock())
+    transport = httpx2.ASGITransport(app=application.create_app(runtime))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as http:
+        answer = await http.get("/readyz")
+    await runtime.close()
+    assert answer.status_code == 200
+    return answer.text
 
 
 def test_a_database_older_than_seals_is_sealed_at_the_upgrade_and_never_by_itself_again(

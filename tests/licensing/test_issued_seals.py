@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import text
 
 from licsrv.app import Runtime
+from licsrv.emulator.emulator import Emulator
 from licsrv.licensing import store
 from licsrv.licensing.issuing import strings
 from licsrv.platform.db import reading, transaction
-from tests.conftest import DEVICE
+from tests.conftest import DEVICE, StandingClock
 from tests.staff import House, house
 
 INVENTED = "not.a.license"
@@ -70,3 +71,27 @@ async def test_what_was_on_record_before_seals_is_sealed_page_by_page(house: Hou
         assert store.reseal_issued(session, "", house.runtime.keyring().issued_seal) is None
 
     assert unsealed(house.runtime) == 0
+
+
+async def test_a_device_whose_row_has_no_seal_is_served_again_when_it_asks_with_its_code(
+    client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator, clock: StandingClock
+) -> None:
+    body = {"code": emulator.codes.buy(days=30).code, "device_info": DEVICE, "nonce": "n"}
+
+    async def ask() -> str:
+        return str((await client.post("/v1/licenses/string", json=body)).json()["license_string"])
+
+    async def status(string: str) -> int:
+        beat = {"nonce": "n", "device_info": DEVICE}
+        headers = {"Authorization": f"Bearer {string}"}
+        return (await client.post("/v1/heartbeats", json=beat, headers=headers)).status_code
+
+    before = await ask()
+    assert (await ask(), await status(before)) == (before, 200)
+    with transaction(runtime.database) as session:  # an older backup, or a replica without seals
+        session.execute(text("UPDATE issued_licenses SET seal = NULL"))
+
+    assert await status(before) == 401
+    clock.advance(seconds=1)
+    after = await ask()
+    assert (after != before, await status(after), await ask()) == (True, 200, after)

@@ -23,7 +23,7 @@ from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import files, strings
 from licsrv.licensing.issuing.files import FileDetails
 from licsrv.licensing.issuing.strings import LicenseTerms
-from licsrv.licensing.keyring import Keyring, Purpose
+from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring, Purpose
 from licsrv.licensing.lifecycle import SoldLicense
 from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, b64
 from licsrv.licensing.store import ProductRow
@@ -140,7 +140,7 @@ def issue_string(
         KeyringError: No key signs licenses.
     """
     issue = _begin(license, recipient, wording, keyring=keyring, now=now)
-    before = _before(session, recipient, STRING)
+    before = _before(session, recipient, STRING, keyring=keyring)
     if before is not None and (text := _string_again(before, issue)) is not None:
         return Issued(text, before.id, is_new=False)
 
@@ -172,7 +172,7 @@ def issue_file(
     second = (
         keyring.second_signer(now=now) if wording.product is not None and wording.product.second_signature else None
     )
-    before = _before(session, recipient, FILE)
+    before = _before(session, recipient, FILE, keyring=keyring)
     if before is not None and (text := _file_again(before, issue, details, second=second)) is not None:
         return Issued(text, before.id, is_new=False, form=FILE)
 
@@ -276,8 +276,15 @@ def _begin(license: IssuableLicense, recipient: Recipient, wording: Wording, key
     return _Issue(_terms(license, wording, new_id(now), now=now), recipient, keyring, key=key)
 
 
-def _before(session: Session, recipient: Recipient, form: str) -> Any:
-    return None if recipient.is_new else store.still_issued(session, recipient.device_id, form)
+def _before(session: Session, recipient: Recipient, form: str, *, keyring: Keyring) -> Any:
+    """Return what the device was handed out before; nothing where a check-in would not count its row.
+
+    A new license is what mends a device whose row has no valid seal, after a restored backup for instance.
+    """
+    before = None if recipient.is_new else store.still_issued(session, recipient.device_id, form)
+    if before is None or not keyring.is_issued_here(before.seal, [getattr(before, name) for name in ISSUED_COLUMNS]):
+        return None
+    return before
 
 
 def _keep(
