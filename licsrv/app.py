@@ -84,6 +84,7 @@ _OLDEST_GOOD = timedelta(hours=6)
 _FAILURES_KEPT = timedelta(days=2)
 # License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
 _NONCES_KEPT = timedelta(hours=1)
+_TEXTS_KEPT = timedelta(days=3)  # the desk looks at today and yesterday
 _GRANTS_KEPT = timedelta(days=31)  # the longest provisional lifetime is 30 days
 
 
@@ -506,7 +507,7 @@ async def _prune(runtime: Runtime) -> None:
         ),
         partial(outbox_store.prune, before=now - _SETTLED_KEPT),
         partial(licensing_store.prune_refusals, before=_first_day_kept(runtime)),
-        partial(licensing_store.prune_texts, before=_first_day_kept(runtime)),
+        partial(licensing_store.prune_texts, before=days.day_of(now - _TEXTS_KEPT, UTC)),
     ):
         while await runtime.writer.run(use_case) >= SLICE:
             pass

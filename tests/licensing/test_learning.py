@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 from sqlmodel import select
 
+from licsrv import app as application
 from licsrv.app import Runtime
 from licsrv.audit.tables import AuditEntry
 from licsrv.licensing import learning, store
@@ -183,3 +184,18 @@ async def test_the_texts_that_a_device_sends_on_a_day_are_counted(
         assert store.prune_texts(session, before=today) == 0
         clock.advance(days=1)
         assert store.prune_texts(session, before=clock.now().date()) == learning.MOST_TEXTS
+
+
+async def test_texts_are_kept_for_three_days(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    program = Program(client)
+    await program.ask(NEW)
+    await program.beat(NEW.replace("|", ",3C:52:82:00:00:01|", 1))
+
+    for days, kept in ((3, 1), (1, 0)):
+        clock.advance(days=days)
+        await application._prune(runtime)
+        with reading(runtime.database) as session:
+            assert len(session.exec(select(DeviceText)).all()) == kept

@@ -69,11 +69,17 @@ def refused_since(session: Session, since: datetime, limit: int) -> Sequence[Ref
 
 
 def many_texts(session: Session, since: date, *, least: int, limit: int) -> Sequence[Any]:
-    """Return ``day``, ``device_id``, ``license_id`` and ``count`` of devices that sent many texts on a day."""
+    """Return ``day``, ``device_id``, ``license_id`` and ``count`` of devices that sent many texts on a day.
+
+    The rows are counted along their key, so nothing is sorted but what is found.
+    """
     count = func.count().label("count")
-    columns = (col(DeviceText.day), col(DeviceText.device_id), col(DeviceText.license_id))
-    query = select(*columns, count).where(col(DeviceText.day) >= since).group_by(*columns).having(count >= least)
-    return session.execute(query.order_by(count.desc(), col(DeviceText.device_id)).limit(limit)).all()
+    of_day = (col(DeviceText.day), col(DeviceText.device_id))
+    counted = select(*of_day, count).where(col(DeviceText.day) >= since).group_by(*of_day).having(count >= least)
+    most = counted.order_by(count.desc(), of_day[1]).limit(limit).subquery()
+    same = (col(DeviceText.day) == most.c.day, col(DeviceText.device_id) == most.c.device_id)
+    license_id = select(func.min(DeviceText.license_id)).where(*same).scalar_subquery().label("license_id")
+    return session.execute(select(most, license_id).order_by(most.c.count.desc(), most.c.device_id)).all()
 
 
 def told_no(session: Session, day: date, limit: int) -> Sequence[CheckIn]:
