@@ -198,10 +198,12 @@ def reseal(session: Session, after_seq: int, *, limit: int = _PAGE) -> int | Non
     """Seal entries behind a number as they are, and the head with the last; return the last number, None at the end.
 
     For a database that is older than its seals, or one whose key was lost: what is there is believed from then on.
+    The head is locked first: what another transaction adds afterwards finds a sealed head, and is sealed itself.
     """
     seals = seals_of(session)
     if seals is None:
         return None
+    head = execute(session, _HEAD).one()
     found = session.execute(
         select(col(AuditEntry.seq), col(AuditEntry.hash))
         .where(col(AuditEntry.seq) > after_seq).order_by(col(AuditEntry.seq)).limit(limit)
@@ -210,7 +212,7 @@ def reseal(session: Session, after_seq: int, *, limit: int = _PAGE) -> int | Non
         execute(session, _SEAL, [{"of_seq": row.seq, "new_seal": seals.make(_ENTRY, (row.hash,))} for row in found])
     if len(found) == limit:
         return int(found[-1].seq)
-    reseal_head(session)
+    _seal_head(session, head, seals=seals)
     return None
 
 
@@ -218,9 +220,12 @@ def reseal_head(session: Session) -> None:
     """Seal the end of the chain as it is."""
     seals = seals_of(session)
     if seals is not None:
-        head = execute(session, _HEAD).one()
-        end = seals.make(_END, (head.seq, head.hash))
-        execute(session, _MOVE_HEAD, {"new_seq": head.seq, "new_hash": head.hash, "new_seal": end})
+        _seal_head(session, execute(session, _HEAD).one(), seals=seals)
+
+
+def _seal_head(session: Session, head: Any, *, seals: Seals) -> None:
+    end = seals.make(_END, (head.seq, head.hash))
+    execute(session, _MOVE_HEAD, {"new_seq": head.seq, "new_hash": head.hash, "new_seal": end})
 
 
 def moments(

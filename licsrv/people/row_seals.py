@@ -41,7 +41,7 @@ def seal_row(session: Session, row: SQLModel) -> None:
 
 def reseal(session: Session, _: object = None) -> None:
     """Seal every row as it is: what is there is believed from then on."""
-    for row in store.every(session, *_COLUMNS):
+    for row in store.every_for_update(session, *_COLUMNS):
         seal_row(session, row)
         session.add(row)
 

@@ -76,6 +76,12 @@ def every(session: Session, *models: type[SQLModel]) -> list[SQLModel]:
     return [row for model in models for row in session.scalars(select(model))]
 
 
+def every_for_update(session: Session, *models: type[SQLModel]) -> list[SQLModel]:
+    """Return every row of some of these tables as it is now, locked until the end of the transaction."""
+    queries = (select(model).with_for_update().execution_options(populate_existing=True) for model in models)
+    return [row for query in queries for row in session.scalars(query)]
+
+
 # sessions
 
 

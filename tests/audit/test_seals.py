@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
@@ -10,9 +12,10 @@ from licsrv import audit
 from licsrv.audit.entries import GENESIS, entry_hash
 from licsrv.audit.store import _fields
 from licsrv.audit.tables import AuditEntry, AuditHead
+from licsrv.errors import StorageError
 from licsrv.platform.db import Database, reading, table_of, transaction
-from licsrv.platform.seals import Sealed
-from tests.audit.conftest import KEYS, sealed, verdict, write
+from licsrv.platform.seals import Sealed, Seals
+from tests.audit.conftest import KEYS, note, sealed, verdict, write
 
 
 @pytest.fixture
@@ -145,3 +148,28 @@ def test_an_empty_audit_of_a_sealed_installation_is_whole_only_with_its_sealed_h
     assert "no valid seal" in (verdict(database) or "")
     with reading(database) as session:
         assert session.scalars(select(AuditHead)).one().seq == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_a_running_service_writes_while_entries_are_sealed_again_is_sealed_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed(database, Sealed.ROWS, KEYS[1:])
+    write(database, 1, 2)
+    sealed(database, keys=KEYS[:1])
+    make, written = Seals.make, [3]
+
+    def make_while_another_writes(seals: Seals, kind: str, fields: tuple[object, ...]) -> str:
+        while written:
+            number = written.pop()
+            with suppress(StorageError), transaction(database, [audit.seal]) as session:
+                session.execute(text("SET LOCAL lock_timeout = '20ms'"))
+                note(session, number)
+        return make(seals, kind, fields)
+
+    monkeypatch.setattr(Seals, "make", make_while_another_writes)
+    with transaction(database) as session:
+        assert audit.reseal(session, 0) is None
+    write(database, 4)
+
+    assert verdict(database) is None

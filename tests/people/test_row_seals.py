@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import Session, SQLModel
 
-from licsrv.people import credentials, row_seals
+from licsrv.errors import StorageError
+from licsrv.people import credentials, row_seals, store
 from licsrv.people.roles import Permission, Role
 from licsrv.people.tables import Account
 from licsrv.platform.db import reading, transaction
@@ -176,3 +180,43 @@ async def test_everything_there_is_believed_once_it_is_sealed_again(house: House
         row_seals.reseal(session)
 
     assert (await ann.call("GET", ME)).status_code == 200
+
+
+def demote(session: Session) -> None:
+    account = store.account_for_update(session, "ann")
+    assert account is not None
+    account.role = Role.VIEWER
+    session.add(account)
+
+
+def end_sessions(session: Session) -> None:
+    store.end_sessions(session, "ann")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", [demote, end_sessions])
+async def test_a_change_while_everything_is_sealed_again_waits_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], None]
+) -> None:
+    house.hire("ann")
+    house.signed_in("ann")
+    tamper(house, "UPDATE staff_accounts SET seal = NULL", "UPDATE staff_sessions SET seal = NULL")
+    seal_row, changes = row_seals.seal_row, [change]
+
+    def seal_while_another_writes(session: Session, row: SQLModel) -> None:
+        while changes:
+            made = changes.pop()
+            with suppress(StorageError), transaction(house.runtime.database) as other:
+                other.execute(text("SET LOCAL lock_timeout = '20ms'"))
+                made(other)
+        seal_row(session, row)
+
+    monkeypatch.setattr(row_seals, "seal_row", seal_while_another_writes)
+    with transaction(house.runtime.database) as session:
+        row_seals.reseal(session)
+    assert not changes
+
+    assert forged(house) == []
+    with transaction(house.runtime.database) as session:
+        change(session)
+    assert forged(house) == []
