@@ -99,8 +99,9 @@ class OpenInstance:
 
 @dataclass(frozen=True, slots=True)
 class OpenLicense:
-    """Make a license of an order whose message has all its facts."""
+    """Make a license of an order whose message has all its facts; ``source`` is that of the product line's origin."""
 
+    source: str
     order_id: str
     business_id: str
     product_id: str

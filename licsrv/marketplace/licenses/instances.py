@@ -34,7 +34,7 @@ from licsrv.marketplace.commands import (
 from licsrv.marketplace.licenses import ends
 from licsrv.marketplace.licenses.ends import Unstated
 from licsrv.marketplace.open_api.order_answers import Order, OrderType
-from licsrv.marketplace.origins import LICENSE_V1, ONLINE_LICENSE, AskedBy, MarketplaceOrigin
+from licsrv.marketplace.origins import ONLINE_LICENSE, AskedBy, asked_by
 from licsrv.marketplace.tables import Instance, OrderRecord
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryOrder
@@ -55,7 +55,7 @@ def open_instance(session: Session, command: OpenInstance, *, cause: Cause, now:
     Raises:
         CallbackError: ``000005`` when the marketplace has refused to say what was ordered for an hour.
     """
-    instance = _instance(session, command, origin=ONLINE_LICENSE, cause=cause, now=now)
+    instance = _instance(session, command, source=ONLINE_LICENSE.source, cause=cause, now=now)
     license = licenses.license_for_update(session, instance.code)
     if license is None:
         raise AssertionError  # both are written in one transaction, and licenses are never deleted
@@ -76,9 +76,7 @@ def _ask_again(session: Session, license: License, instance: Instance, *, cause:
     _ask_order(session, license, now=now)
 
 
-def _instance(
-    session: Session, command: OpenInstance, *, origin: MarketplaceOrigin, cause: Cause, now: datetime
-) -> Instance:
+def _instance(session: Session, command: OpenInstance, *, source: str, cause: Cause, now: datetime) -> Instance:
     found = store.instance_of_order(session, command.order_id, command.order_line_id)
     if found is not None:
         return found
@@ -87,7 +85,7 @@ def _instance(
         if licenses.license_by_code(session, code) is not None:
             continue
         if store.add_instance(session, code, command.order_id, order_line_id=command.order_line_id, now=now):
-            purchase = Purchase(code, origin.source, order_id=command.order_id, order_line_id=command.order_line_id)
+            purchase = Purchase(code, source, order_id=command.order_id, order_line_id=command.order_line_id)
             license = changes.reserve(session, purchase, cause=cause, now=now)
             store.add_order(
                 session,
@@ -97,7 +95,7 @@ def _instance(
                 scene=OrderType.NEW,
                 now=now,
             )
-            if origin.asked_by is AskedBy.ORDER:
+            if asked_by(source) is AskedBy.ORDER:
                 _ask_order(session, license, now=now)
         found = store.instance_of_order(session, command.order_id, command.order_line_id)
         if found is not None:
@@ -108,10 +106,10 @@ def _instance(
 def open_license(session: Session, command: OpenLicense, *, cause: Cause, now: datetime) -> Outcome:
     """Open a license whose facts are in the message; the second time they stay as they are (§7.1)."""
     line = OpenInstance(command.order_id, "", command.business_id)
-    instance = _instance(session, line, origin=LICENSE_V1, cause=cause, now=now)
+    instance = _instance(session, line, source=command.source, cause=cause, now=now)
     purchase = Purchase(
         code=instance.code,
-        source=LICENSE_V1.source,
+        source=command.source,
         product_id=command.product_id,
         order_id=command.order_id,
         customer=command.customer,

@@ -21,6 +21,7 @@ from licsrv.marketplace.commands import (
     Probe,
     ReleaseLicense,
 )
+from licsrv.marketplace.origins import LICENSE_V1
 
 METHOD = "GET"
 _RENEWAL, _CONVERSION = "RENEWAL", "TRIAL_TO_FORMAL"
@@ -70,6 +71,7 @@ def _open(body: Body, timezone: tzinfo) -> OpenLicense:
     if period is not None and expires_at is None:
         raise fields.refusal("expireTime is missing for a license that is bought by period.")
     return OpenLicense(
+        source=LICENSE_V1.source,
         order_id=fields.required_id(body, "orderId"),
         business_id=fields.required_id(body, "businessId"),
         product_id=fields.required_id(body, "productId"),
