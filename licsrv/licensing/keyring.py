@@ -316,10 +316,13 @@ class KeyFolder:
 
         Args:
             sealed: What is sealed already in the database that the folder belongs to.
+
+        Raises:
+            KeyringError: The file cannot be written.
         """
         path = self.path / SEAL_KEY_NAME
         if (self.path / DEVICE_KEY_NAME).exists() and not path.exists():
-            _write(path, _SealFile([_new_seal_key()], sealed).document(), new=True)
+            self._write_seal_keys(_SealFile([_new_seal_key()], sealed), new=True)
         return path.exists()
 
     def make_seal_key(self) -> str:
@@ -352,12 +355,18 @@ class KeyFolder:
         """Note that everything is sealed: from now on a row without a seal is not believed.
 
         Raises:
-            KeyringError: The file is missing or damaged.
+            KeyringError: The file is missing or damaged, or cannot be written.
         """
         self._write_seal_keys(replace(self._seal_keys(), sealed=Sealed.EVERYTHING))
 
-    def _write_seal_keys(self, found: _SealFile) -> None:
-        _write(self.path / SEAL_KEY_NAME, found.document())
+    def _write_seal_keys(self, found: _SealFile, *, new: bool = False) -> None:
+        try:
+            _write(self.path / SEAL_KEY_NAME, found.document(), new=new)
+        except OSError as error:
+            raise KeyringError(
+                f"{SEAL_KEY_NAME} cannot be written ({error.strerror}): "
+                "run `licsrv init` where the folder can be written."
+            ) from error
 
     def _seal_keys(self) -> _SealFile:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from licsrv.cli.workplace import listening_url
+from licsrv.licensing import keyring
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.tables import each
 
@@ -71,6 +74,26 @@ def test_serve_does_not_start_without_keys(sqlite_house: FurnishedHouse, licsrv:
     ran = licsrv("serve", "--port", 0)
 
     assert (ran.exit_code, "device.key cannot be read: run `licsrv init`" in ran.err) == (1, True)
+
+
+def test_serve_names_the_way_out_where_seals_cannot_be_noted(
+    sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    seal_key = tmp_path / "keys" / "seal.key"
+    document = json.loads(seal_key.read_text("ascii"))
+    monkeypatch.setattr(keyring, "_write", refuse)
+    for content in (json.dumps(document | {"sealed": "rows"}), None):  # sealed by an older start, or not there
+        seal_key.unlink()
+        if content is not None:
+            seal_key.write_text(content, "ascii")
+
+        ran = licsrv("serve", "--port", 0)
+
+        says = "seal.key cannot be written (Read-only file system): run `licsrv init` where the folder can be written."
+        assert (ran.exit_code, ran.err) == (1, f"licsrv: {says}\n")
 
 
 def test_the_address_of_a_listener_is_written_as_a_browser_takes_it() -> None:

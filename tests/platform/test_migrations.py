@@ -222,6 +222,8 @@ def test_an_index_is_made_while_others_write(postgres_url: str) -> None:
 def test_the_plan_names_the_steps_that_are_missing(empty: Database) -> None:
     assert [step.number for step in migrations.plan(empty)][-1] == migrations.HEAD
     assert all(step.does.endswith(".") and step.seconds >= 1 for step in migrations.plan(empty))
+    sealing = next(step for step in migrations.plan(empty) if step.number == "0014")
+    assert (sealing.reads, sealing.is_online) == (("audit_entries", "issued_licenses"), False)
     assert tables(empty) == set(), "nothing is changed"
 
     migrations.upgrade(empty)

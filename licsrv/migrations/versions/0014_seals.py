@@ -10,6 +10,8 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+READS = ("audit_entries", "issued_licenses")  # the sealing after this step, with the service at rest
+IS_ONLINE = False
 _SEALED = ("audit_entries", "audit_head", "staff_accounts", "staff_sessions", "staff_tokens", "issued_licenses")
 
 
