@@ -300,11 +300,12 @@ def _admit(
         }
         store.add_device(session, row | dict(seen))
         return device_id
+    changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
     if admission.is_bound_anew:
+        changes["is_weakly_bound"] = seen.get("is_weakly_bound", False)
         store.bind_anew(session, admission.device_id, license_id=license.id, parts=parts)
         detail = {"device": admission.device_id, "parts": sorted(parts)}
         audit.record(session, Action.DEVICE_BOUND_AGAIN, subject=license.id, cause=cause, detail=detail, now=now)
-    changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
     if admission.takes_place:
         changes["released_at"] = None
     store.update_device(session, admission.device_id, **changes)

@@ -73,7 +73,6 @@ class KnownDevice:
     parts: HashedParts
     has_place: bool
     text_hash: str = ""
-    is_weakly_bound: bool = False
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ _FOR_ACTIVATION = (
     .with_for_update(of=table_of(License))
 )
 _DEVICE_COLUMNS = (
-    _devices.id, _devices.parts, _devices.released_at, _devices.text_hash, _devices.is_weakly_bound
+    _devices.id, _devices.parts, _devices.released_at, _devices.text_hash
 )  # fmt: skip
 _DEVICES_LIKE = (
     select(*_DEVICE_COLUMNS)
@@ -205,12 +205,7 @@ def devices(session: Session, license_id: str) -> Sequence[Device]:
 def devices_like(session: Session, license_id: str, parts: HashedParts) -> list[KnownDevice]:
     """Return the devices of a license that share a selective part with a given one."""
     rows = execute(session, _DEVICES_LIKE, {"of_license": license_id, "hashes": lookup_parts(parts)}).all()
-    return [
-        KnownDevice(
-            row.id, row.parts, row.released_at is None, text_hash=row.text_hash, is_weakly_bound=row.is_weakly_bound
-        )
-        for row in rows
-    ]
+    return [KnownDevice(row.id, row.parts, row.released_at is None, text_hash=row.text_hash) for row in rows]
 
 
 def devices_with_place(session: Session, license_id: str, *, limit: int) -> list[KnownDevice]:

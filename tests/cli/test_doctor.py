@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,14 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from licsrv import audit
+from licsrv.audit import Action, Cause, heads
+from licsrv.audit.heads import Noted
 from licsrv.licensing.tables import DeviceText
 from licsrv.marketplace.open_api.guarded import key_pair_id
 from licsrv.marketplace.tables import Gate
 from licsrv.platform.clock import Clock
+from licsrv.platform.db import open_database, reading, transaction
 from tests.cli.conftest import FurnishedHouse, Ran, Run
 from tests.conftest import AK
 from tests.pgbouncer import PgBouncer, program
@@ -324,3 +329,27 @@ def test_the_ends_in_the_second_place_are_compared(
 
     assert [levels[0][0] for levels in (nothing, good, gone, late)] == ["warning", "ok", "problem", "warning"]
     assert "Entry 999" in gone[0][1]
+
+
+def test_an_end_noted_while_the_database_is_read_is_not_missing(
+    house: FurnishedHouse, licsrv: Run, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, read = tmp_path / "heads", heads.read
+    environment.setenv("LICSRV_AUDIT_HEADS", f"file:{path}")
+
+    def read_after_another_entry(place: Path) -> Sequence[Noted]:
+        database = open_database(house.url)
+        with transaction(database, [audit.seal]) as session:
+            audit.record(session, Action.NOTE_ADDED, subject="x", cause=Cause("x"), now=Clock().now())
+        with reading(database) as session:
+            end = audit.mark(session)
+        database.dispose()
+        assert end is not None
+        heads.write(f"file:{path}", Noted(Clock().now(), end))
+        return read(place)
+
+    environment.setattr(heads, "read", read_after_another_entry)
+
+    checks = licsrv("doctor", "--offline", "--json").document["checks"]
+
+    assert [check["level"] for check in checks if str(path) in check["detail"]] == ["ok"]

@@ -82,6 +82,26 @@ async def test_a_machine_that_names_facts_later_is_bound_to_them(client: httpx2.
         assert not session.exec(select(Device)).one().is_weakly_bound
 
 
+async def test_a_device_that_is_bound_again_to_facts_is_no_longer_weakly_bound(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    allow(runtime, weak_binding=True)
+    await client.post("/v1/licenses/string", json=ask("C-1", MACHINE))
+    older = {"disk": ["0" * 64]}
+    with transaction(runtime.database) as session:
+        device = session.exec(select(Device)).one()
+        device.parts, device.is_weakly_bound = older, True
+        session.add(device)
+
+    answer = await client.post("/v1/licenses/string", json=ask("C-1", MACHINE))
+
+    assert (answer.status_code, answer.json()["weakly_bound"]) == (200, False)
+    with reading(runtime.database) as session:
+        device = session.exec(select(Device)).one()
+        assert device.parts != older
+        assert not device.is_weakly_bound
+
+
 def test_only_where_there_is_nothing_else_and_it_is_allowed_an_identity_is_bound() -> None:
     table = [
         (CONTAINER, True, {Part.DISK: (IDENTITY,), Part.CPU: ("BFEBFBFF000906EA",)}),

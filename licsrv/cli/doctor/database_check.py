@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -102,6 +102,7 @@ def _step(settings: Settings, step: str | None) -> Diagnosis:
 
 
 def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[Diagnosis]:
+    noted = _noted_heads(settings)  # before the database: an end that is noted meanwhile would be missing in it
     with reading(database) as session:
         yield from _whole(session) if database.is_sqlite else _durable(session)
         if not database.is_sqlite:
@@ -110,7 +111,7 @@ def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[D
         yield _places(session)
         yield from _many_texts(session, now)
         yield _audit(session)
-        yield _heads(session, settings, now)
+        yield _heads(session, settings, noted=noted, now=now)
         yield _people(session)
         yield from _issued(session, settings)
         yield from _outbox(session, now)
@@ -189,17 +190,25 @@ def _audit(session: Session) -> Diagnosis:
     return ok("audit", f"All {length} entries are as they were written.")
 
 
-def _heads(session: Session, settings: Settings, now: datetime) -> Diagnosis:
+def _noted_heads(settings: Settings) -> Sequence[heads.Noted] | OSError:
+    path = heads.file_of(settings.audit_heads)
+    try:
+        return heads.read(path) if path is not None else ()
+    except OSError as error:
+        return error
+
+
+def _heads(
+    session: Session, settings: Settings, *, noted: Sequence[heads.Noted] | OSError, now: datetime
+) -> Diagnosis:  # fmt: skip
     """Compare the audit with the ends that were noted in a second place."""
     place = settings.audit_heads
     path = heads.file_of(place)
     if path is None:
         found = "The end of the audit is sent to a second place." if place else "The end of the audit is sent nowhere."
         return ok("audit", found, "Compare it by `licsrv audit verify --noted`." if place else _SEND_HEADS)
-    try:
-        noted = heads.read(path)
-    except OSError as error:
-        return warning("audit", f"{path} cannot be read ({error.strerror}).", "The service writes it each hour.")
+    if isinstance(noted, OSError):
+        return warning("audit", f"{path} cannot be read ({noted.strerror}).", "The service writes it each hour.")
     gone = audit.missing(session, [one.mark for one in noted])
     if gone is not None:
         return problem("audit", f"Entry {gone.seq}, noted in {path}, is not in the audit: it was cut off or rewritten.",

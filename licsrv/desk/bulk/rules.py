@@ -15,7 +15,6 @@ from licsrv.desk.licenses.actions.staff_action import Change, Facts, Given, Refu
 from licsrv.errors import InvalidRequestError
 from licsrv.platform import days
 
-"""How far back jobs count together for the approval limit."""
 FOR_LISTS: Mapping[str, StaffAction] = {name: action for name, action in ACTIONS.items() if action.is_for_lists}
 
 
