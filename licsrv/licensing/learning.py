@@ -55,13 +55,8 @@ def learn(
     session: Session, device: Recognised, product: LearningProduct | None, *, key: bytes, cause: Cause, now: datetime
 ) -> Learned | None:
     """Bind a device to a new part that it shows, within the budget of its product; None where it learned nothing."""
-    known, lasting = device.compared(key)
-    if bindings.learn(known, lasting) is None:
-        return None
-    hashes = fingerprints.selective_parts(lasting)
-    others = store.bound_to_others(session, device.license_id, device_id=device.id, hashes=hashes)
-    learned = bindings.learn(known, lasting, others=others)
-    if learned is None or not _may_learn(session, device, learned, product=product, now=now):
+    learned = _to_learn(session, device, product, key=key, now=now)
+    if learned is None:
         return None
 
     # Where it has more to learn, its next text is compared part by part, even if it is this one.
@@ -73,6 +68,18 @@ def learn(
     detail = {"device": device.id, "learned": str(learned.part)}
     audit.record(session, Action.DEVICE_PART_LEARNED, subject=device.license_id, cause=cause, detail=detail, now=now)
     return learned
+
+
+def _to_learn(
+    session: Session, device: Recognised, product: LearningProduct | None, *, key: bytes, now: datetime
+) -> Learned | None:
+    known, lasting = device.compared(key)
+    if bindings.learn(known, lasting) is None:
+        return None
+    hashes = fingerprints.selective_parts(lasting)
+    others = store.bound_to_others(session, device.license_id, device_id=device.id, hashes=hashes)
+    learned = bindings.learn(known, lasting, others=others)
+    return learned if learned and _may_learn(session, device, learned, product=product, now=now) else None
 
 
 def _may_learn(
@@ -88,8 +95,16 @@ def _may_learn(
 def learn_at_check_in(
     session: Session, devices: Iterable[Recognised], *, key: bytes, cause: Cause, now: datetime
 ) -> None:
-    """Let devices learn that checked in and say something new. Most of them have nothing to learn and cost nothing."""
-    learning = {device.id: device for device in devices if bindings.learn(*device.compared(key)) is not None}
+    """Let devices learn that checked in and say something new. Most of them have nothing to learn and cost nothing.
+
+    Those that may not learn now lock nothing.
+    """
+    new = {device.id: device for device in devices if bindings.learn(*device.compared(key)) is not None}
+    learning = {
+        device.id: device
+        for device in new.values()
+        if _to_learn(session, device, store.product_of_license(session, device.license_id), key=key, now=now)
+    }
     for device in sorted(learning.values(), key=lambda one: one.license_id):  # one order everywhere: no deadlocks
         license = store.license_by_id_for_update(session, device.license_id)
         locked = store.device_for_update(session, device.id)

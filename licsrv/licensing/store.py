@@ -192,6 +192,12 @@ def product(session: Session, product_id: str) -> Product | None:
     return session.get(Product, product_id) if product_id else None
 
 
+def product_of_license(session: Session, license_id: str) -> Product | None:
+    """Return what the vendor says of a license's product, without a lock."""
+    query = select(Product).join(License, col(License.product_id) == col(Product.product_id))
+    return session.scalars(query.where(col(License.id) == license_id)).one_or_none()
+
+
 def products(session: Session) -> Sequence[Product]:
     """Return all products."""
     return session.scalars(select(Product).order_by(col(Product.product_id))).all()

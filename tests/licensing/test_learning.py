@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import pytest
 from sqlmodel import select
 
 from licsrv import app as application
@@ -199,3 +200,25 @@ async def test_texts_are_kept_for_three_days(
         await application._prune(runtime)
         with reading(runtime.database) as session:
             assert len(session.exec(select(DeviceText)).all()) == kept
+
+
+async def test_a_device_that_may_not_learn_now_locks_no_license_when_it_checks_in(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_license(runtime, "C-1", device_limit=2)
+    program, other = Program(client), Program(client)
+    await other.ask(STRANGER)
+    for machine in (NEW, OTHER_DISK, OTHER_CARD):
+        await program.ask(machine)
+    locked: list[str] = []
+    lock = store.license_by_id_for_update
+    monkeypatch.setattr(store, "license_by_id_for_update", lambda *given: locked.append(given[1]) or lock(*given))
+
+    assert (await program.beat(OTHER_BOARD)).status_code == 200  # its budget is used up
+    clock.advance(days=31)
+    assert (await program.beat(OTHER_CARD.replace("BOARD-1", "BOARD-9"))).status_code == 200  # that of the other one
+    assert locked == []
+
+    assert (await program.beat(OTHER_BOARD)).status_code == 200
+    assert len(locked) == 1
+    assert len(audited(runtime, "DEVICE_PART_LEARNED")) == 3
