@@ -29,6 +29,7 @@ from licsrv.platform.config import Settings, load
 from licsrv.platform.db import open_database
 from tests.postgres_server import PostgresServer, start
 from tests.quick_folder import quick_folder
+from tests.soak import IS_WHOLE
 
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder(for_programs=True)))
 hypothesis.settings.register_profile("without a clock", deadline=None)  # a busy machine is no fault of the code
@@ -46,7 +47,7 @@ OTHER_DEVICE = "AA:BB:CC:00:11:22|WD-1234|BOARD-2|BFEBFBFF00090672"
 
 _numbers = itertools.count()
 # These look at what a page, a role or a message means. Rows, races and locks of what they call are tested below it, on
-# both databases, so PostgreSQL's half of these is in the soak.
+# both databases, so PostgreSQL's half of these is in the soak, and a third of it in the short one.
 _ON_POSTGRESQL_IN_THE_SOAK = (
     "tests/console/", "tests/people/", "tests/desk/test_matrix.py", "tests/desk/licenses/",
     "tests/marketplace/callbacks/test_online_license.py", "tests/marketplace/reconciliation/test_runs.py",
@@ -54,11 +55,19 @@ _ON_POSTGRESQL_IN_THE_SOAK = (
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        if parameters.get("database_url") == "postgresql" and item.nodeid.startswith(_ON_POSTGRESQL_IN_THE_SOAK):
+        if _is_for_the_soak(item):
             item.add_marker(pytest.mark.soak)
+    second_halves = [item for item in items if _is_for_the_soak(item)]
+    left_out = set() if IS_WHOLE else {*second_halves} - {*second_halves[::3]}
+    config.hook.pytest_deselected(items=[*left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _is_for_the_soak(item: pytest.Item) -> bool:
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return parameters.get("database_url") == "postgresql" and item.nodeid.startswith(_ON_POSTGRESQL_IN_THE_SOAK)
 
 
 class StandingClock(Clock):

@@ -76,7 +76,7 @@ static licsrv_result try_text(bench *on, const char *kind, const char *bytes, si
 
 static void refuse(bench *on, const seed *from, const char *bytes, size_t length) {
     licsrv_result result = try_text(on, from->kind, bytes, length, LICSRV_FILE_WORKSPACE);
-    if (result == LICSRV_INVALID) return;
+    if (result == LICSRV_INVALID || result == LICSRV_UNREADABLE) return;
     fprintf(stderr, "mutate: a changed %s is %s:\n", from->kind, licsrv_result_name(result));
     fwrite(bytes, 1, length, stderr);
     exit(1);
