@@ -49,7 +49,8 @@ _numbers = itertools.count()
 # These look at what a page, a role or a message means. Rows, races and locks of what they call are tested below it, on
 # both databases, so PostgreSQL's half of these is in the soak, and a third of it in the short one.
 _ON_POSTGRESQL_IN_THE_SOAK = (
-    "tests/console/", "tests/people/", "tests/desk/test_matrix.py", "tests/desk/licenses/",
+    "tests/cli/", "tests/console/", "tests/people/", "tests/releases/", "tests/desk/releases/", "tests/desk/reports/",
+    "tests/marketplace/callbacks/test_license_v1.py", "tests/desk/test_matrix.py", "tests/desk/licenses/",
     "tests/marketplace/callbacks/test_online_license.py", "tests/marketplace/reconciliation/test_runs.py",
 )  # fmt: skip
 
@@ -67,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_for_the_soak(item: pytest.Item) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return parameters.get("database_url") == "postgresql" and item.nodeid.startswith(_ON_POSTGRESQL_IN_THE_SOAK)
+    return "postgresql" in parameters.values() and item.nodeid.startswith(_ON_POSTGRESQL_IN_THE_SOAK)
 
 
 class StandingClock(Clock):

@@ -90,6 +90,7 @@ def test_a_served_folder_is_ready_and_says_so(folder: Path) -> None:
     assert "token=" not in server.log.read_text(), "a log holds no link for the first account"
 
 
+@pytest.mark.soak
 def test_a_hang_up_reads_keys_and_log_level_again(folder: Path) -> None:
     level = folder / "level"
     level.write_text("WARNING")
@@ -131,7 +132,7 @@ async def test_what_is_under_way_at_the_end_is_answered_and_on_disk(folder: Path
 
 
 # uvicorn ends gracefully and then raises the signal that it caught once more, so the process dies of it.
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_ending_when_asked_to_is_a_success(folder: Path, number: signal.Signals) -> None:
     with serving(folder) as server:
         server.process.send_signal(number)
@@ -175,7 +176,7 @@ async def wave(http: httpx2.AsyncClient, strings: list[str], numbers: list[int],
     await asyncio.gather(*(one(number) for number in numbers))
 
 
-@rounds(everyday=2, short=4, whole=40)
+@rounds(everyday=1, short=4, whole=40)
 async def test_being_killed_again_and_again_loses_nothing_and_counts_nothing_twice(
     folder: Path, emulator: Server, rounds: int
 ) -> None:

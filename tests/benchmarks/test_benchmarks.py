@@ -64,6 +64,7 @@ def test_a_benchmark_is_carried_out_and_judges_all_its_targets(name: str, tmp_pa
     assert os.sched_getaffinity(0) == cores
 
 
+@pytest.mark.soak
 def test_missed_targets_are_no_failure_and_nothing_is_left_behind(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

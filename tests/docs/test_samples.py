@@ -182,6 +182,7 @@ def test_a_product_is_described_before_its_license_is_shown(server: Server) -> N
     assert "PL0000000002" in printed
 
 
+@pytest.mark.soak
 def test_a_license_is_revoked_and_reinstated_and_the_audit_has_both(server: Server, first_license: str) -> None:
     printed = server.run_sample(sample("revoke", FIRST_STEPS))
 

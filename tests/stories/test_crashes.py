@@ -91,6 +91,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield Town(tmp_path, shop)
 
 
+@pytest.mark.soak
 def test_killed_between_newinstance_and_the_orders_answer(town: Town) -> None:
     town.control("POST", "/faults", HANGS | {"path": "order_query"})
     with town.serving() as server:
