@@ -62,7 +62,10 @@ class Others:
 
     def share(self) -> float:
         """Return the share of all cores that others used while they were watched."""
-        return max(self._busy, 0.0) / (self._seconds * len(_CORES_AT_START)) if self._seconds else 0.0
+        if not self._seconds:
+            return 0.0
+        # The kernel counts in ticks, so over a few milliseconds more can seem to have been used than there was.
+        return min(max(self._busy, 0.0) / (self._seconds * len(_CORES_AT_START)), 1.0)
 
 
 def _busy_seconds() -> float:

@@ -77,7 +77,7 @@ def add(session: Session, purchase: Purchase, *, cause: Cause, now: datetime) ->
     if not code:
         raise InvalidRequestError("The code has no visible character.", field="code")
     if len(code) > spellings.LONGEST:
-        raise InvalidRequestError(f"The code has more than {spellings.LONGEST} plain characters.", field="code")
+        raise InvalidRequestError("The code has too many characters.", field="code")
     known = store.license_typed(session, code)
     if known is not None and (known.code == code or not lifecycle.is_refused(known)):
         raise ConflictError("A license with this code exists already.")

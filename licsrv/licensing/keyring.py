@@ -231,9 +231,7 @@ class KeyFolder:
         """
         if algorithm is Algorithm.ML_DSA_65 and purpose is not Purpose.LICENSE:
             raise KeyringError(f"{algorithm} keys sign license files and nothing else.")
-        private = MLDSA65PrivateKey.generate() if algorithm is Algorithm.ML_DSA_65 else Ed25519PrivateKey.generate()
-        public = _public_half(private)
-        key_id = thumbprint(public, algorithm)[:KEY_ID_LENGTH]
+        private, public, key_id = _new_key(algorithm)
         record = KeyRecord(key_id, purpose, public, created_at=now, algorithm=algorithm, signs_from=signs_from)
         pem = key_files.pem_of(private, self._passphrase)
         _write(self.path / f"{record.key_id}.pem", pem, new=True)
@@ -412,6 +410,16 @@ class KeyFolder:
         if record.retired_at is not None:
             document["retired_at"] = record.retired_at.isoformat()
         _write(self.path / f"{record.key_id}.json", json.dumps(document, indent=2).encode("ascii"))
+
+
+def _new_key(algorithm: Algorithm) -> tuple[Ed25519PrivateKey | MLDSA65PrivateKey, str, str]:
+    """Return a private key, its public half and its id; no id looks like an option of a command."""
+    while True:
+        private = MLDSA65PrivateKey.generate() if algorithm is Algorithm.ML_DSA_65 else Ed25519PrivateKey.generate()
+        public = _public_half(private)
+        key_id = thumbprint(public, algorithm)[:KEY_ID_LENGTH]
+        if not key_id.startswith("-"):
+            return private, public, key_id
 
 
 def _new_seal_key() -> SealKey:

@@ -134,6 +134,7 @@ TEXTS: Mapping[str, str] = {
     "device_id names the device whose clock is reset.": "device_id 须为要重置时钟记录的设备。",
     "This device holds no place on the license.": "该设备未占用此许可证的名额。",
     "The code has no visible character.": "授权码没有可见字符。",
+    "The code has too many characters.": "授权码过长。",
     "Only one of {actions} can be done to a list.": "清单只支持以下操作：{actions}。",
     "{action} takes a date: until.": "操作 {action} 需要截止日期。",
     "{action} takes no date.": "操作 {action} 不需要截止日期。",

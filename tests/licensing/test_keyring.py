@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from licsrv.errors import KeyringError
+from licsrv.licensing import keyring
 from licsrv.licensing.keyring import DEVICE_KEY_NAME, Algorithm, KeyFolder, Purpose
 from tests.conftest import NOW
 
@@ -199,3 +200,12 @@ def test_a_folder_of_before_can_be_read(tmp_path: Path) -> None:
     document = json.loads((tmp_path / f"{record.key_id}.json").read_text())
 
     assert set(document) == {"kty", "crv", "alg", "use", "kid", "x", "purpose", "created_at"}
+
+
+def test_no_key_id_looks_like_an_option_of_a_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ids = iter(["-AAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAA"])
+    folder = KeyFolder(tmp_path)
+    folder.ensure(now=NOW)
+    monkeypatch.setattr(keyring, "thumbprint", lambda *_: next(ids))
+
+    assert folder.make(Purpose.LICENSE, now=NOW).key_id == "AAAAAAAAAAAAAAAA"
