@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Boolean, Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_
+from sqlalchemy import Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -157,7 +157,7 @@ class Members(FunctionElement[Any]):
 
     name = "members"
     inherit_cache = True
-    type = Boolean()
+    # No Boolean: SQLAlchemy would compare it with 1 on SQLite, which then reads the whole table instead of an index.
 
 
 @compiles(Members, "sqlite")

@@ -7,17 +7,20 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import bindparam, text, update
+from sqlalchemy import Delete, Select, Update, bindparam, text, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
 from licsrv import migrations
 from licsrv.errors import StorageBusyError, StorageError
+from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
+from licsrv.licensing import store as licensing
 from licsrv.platform.db import (
     Database,
     after_commit,
@@ -431,3 +434,28 @@ def test_the_files_of_a_database_are_their_owner_s_only(tmp_path: Path, umask: i
 
     assert modes == dict.fromkeys(("licsrv.db", "licsrv.db-wal", "licsrv.db-shm"), 0o600)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("module", [heartbeats, licensing])
+def test_no_prepared_statement_reads_a_whole_table_on_sqlite(sqlite_url: str, module: ModuleType) -> None:
+    """A list of names is looked up in an index: a comparison around it would read every row."""
+    database = open_database(sqlite_url)
+    listed = [found for found in vars(module).values() if isinstance(found, Select | Update | Delete)]
+    statements = {str(statement.compile(database.read)) for statement in listed}
+    plans = {}
+    with database.read.connect() as connection:
+        for statement in (text for text in statements if "json_each" in text):
+            rows = connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}", ("[]",) * statement.count("?")
+            ).fetchall()
+            plans[statement] = [row[3] for row in rows]
+    database.dispose()
+
+    assert plans
+    scanned = {text: plan for text, plan in plans.items() if any(f"SCAN {_table(text)}" in step for step in plan)}
+    assert scanned == {}
+
+
+def _table(statement: str) -> str:
+    words = statement.replace("\n", " ").split()
+    return words[1] if words[0] == "UPDATE" else words[words.index("FROM") + 1]
