@@ -120,7 +120,14 @@ def add_waiting_messages(installation: Installation, count: int, *, at: datetime
     """Add reports of use that the marketplace has not taken yet, each of another license, all due."""
     counted = select(literal(1).label("n")).cte("numbers", recursive=True)
     numbers = counted.union_all(select(counted.c.n + 1).where(counted.c.n < count))
-    message = func.json_object("code", func.printf("PLW%09d", numbers.c.n), "client_id", "", "day", f"{at:%Y-%m-%d}")
+    message = func.json_object(
+        "code",
+        func.printf("PLW%09d", numbers.c.n),
+        "client_id",
+        func.printf("0D%021d", numbers.c.n),
+        "day",
+        f"{at:%Y-%m-%d}",
+    )
     values: dict[str, ColumnElement[Any]] = {
         "kind": literal("report_usage"), "ordering_key": func.printf("0W%021d", numbers.c.n), "payload": message,
         "state": literal("WAITING"), "attempts": literal(0), "due_at": literal(at), "created_at": literal(at),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Text, and_, cast, exists, func, insert, or_, select, true, update
@@ -14,7 +15,7 @@ from sqlmodel import Session, col
 from licsrv.outbox.messages import Message
 from licsrv.outbox.rules import LONGEST_WAIT, State
 from licsrv.outbox.tables import OutboxRow
-from licsrv.platform.db import after_commit, delete_slice, execute, table_of
+from licsrv.platform.db import after_commit, delete_slice, execute, noted, table_of
 
 _ENQUEUED = "licsrv.outbox.enqueued"
 _ENQUEUE = insert(table_of(OutboxRow))
@@ -64,7 +65,7 @@ def enqueue_many(session: Session, messages: Sequence[Message], *, now: datetime
         for message in messages
     ]
     execute(session, _ENQUEUE, rows)
-    session.info[_ENQUEUED] = True
+    noted(session, _ENQUEUED).extend({message.KIND for message in messages})
 
 
 def was_enqueued(session: Session, message: Message, *, since: datetime) -> bool:
@@ -75,10 +76,10 @@ def was_enqueued(session: Session, message: Message, *, since: datetime) -> bool
     return message.payload() in session.scalars(query).all()
 
 
-def wake_after_commit(session: Session, wake: Callable[[], None]) -> None:
-    """Call ``wake`` after this transaction's commit if it enqueued anything; a hook for the writer."""
-    if session.info.pop(_ENQUEUED, False):
-        after_commit(session, wake)
+def wake_after_commit(session: Session, wake: Callable[[Collection[str]], None]) -> None:
+    """Call ``wake`` with the kinds that this transaction enqueued, after its commit; a hook for the writer."""
+    if kinds := frozenset(session.info.pop(_ENQUEUED, ())):
+        after_commit(session, partial(wake, kinds))
 
 
 def claim_due(

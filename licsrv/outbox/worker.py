@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -104,11 +104,22 @@ class Worker:
         self._turn = -1
         self._is_everything_due = True
 
-    def wake(self) -> None:
-        """Look for work of every kind now instead of at the next turn; safe from any thread."""
-        self._is_everything_due = True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._woken.set)
+    def wake(self, kinds: Collection[str] | None = None) -> None:
+        """Look for work now instead of at the next turn, of these kinds or of every kind; safe from any thread.
+
+        A look costs transactions: each first check-in of a day wakes, so it must not look for what was not enqueued.
+        """
+        if self._loop is None or self._loop.is_closed():
+            self._is_everything_due = True
+            return
+        self._loop.call_soon_threadsafe(self._wake, kinds)
+
+    def _wake(self, kinds: Collection[str] | None) -> None:
+        if kinds is None:
+            self._is_everything_due = True
+        else:
+            self._hungry |= self._paces.keys() & kinds
+        self._woken.set()
 
     async def run(self) -> None:
         """Deliver until cancelled; what is under way then is finished by :meth:`finish`."""
@@ -182,9 +193,10 @@ class Worker:
                 session, kind, together=batch > 1, owner=self._owner, lease=self._lease, limit=limit, now=now
             )
 
+        self._hungry.discard(kind)  # before the look: what is enqueued during it makes the kind hungry again
         claimed = await self._writer.run(claim)
-        if len(claimed) < limit:
-            self._hungry.discard(kind)
+        if len(claimed) == limit:
+            self._hungry.add(kind)
         return [claimed[start : start + batch] for start in range(0, len(claimed), batch)]
 
     async def _deliver(self, deliverer: Deliverer[Any], group: Sequence[Claimed]) -> None:

@@ -276,19 +276,19 @@ def test_pruning_forgets_what_is_done_and_keeps_what_somebody_must_see(database:
 
 
 def test_the_worker_is_woken_after_a_commit_that_enqueued(database: Database) -> None:
-    woken: list[int] = []
+    woken: list[tuple[int, set[str]]] = []
 
     def hook(session: object) -> None:
-        store.wake_after_commit(session, lambda: woken.append(len(rows(database))))  # type: ignore[arg-type]
+        store.wake_after_commit(session, lambda kinds: woken.append((len(rows(database)), set(kinds))))  # type: ignore[arg-type]
 
     with transaction(database, [hook]) as session:
         store.enqueue(session, Query("k"), now=NOW)
         assert woken == []
-    assert woken == [1]
+    assert woken == [(1, {Query.KIND})]
 
     with transaction(database, [hook]):
         pass
-    assert woken == [1], "nothing was enqueued"
+    assert woken == [(1, {Query.KIND})], "nothing was enqueued"
 
 
 def many(database: Database, count: int, *, per_key: int, due: timedelta = timedelta()) -> None:
