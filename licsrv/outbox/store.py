@@ -18,6 +18,8 @@ from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import after_commit, delete_slice, execute, noted, table_of
 
 _ENQUEUED = "licsrv.outbox.enqueued"
+# Short: on PostgreSQL a row that is put aside while another replica settles the row before it is not brought back.
+_ASIDE = timedelta(minutes=1)
 _ENQUEUE = insert(table_of(OutboxRow))
 _LOOKS = (200,) * 5
 
@@ -102,7 +104,7 @@ def claim_due(
     ids: list[int] = []
     for is_due in (_outbox.due_at <= now, _outbox.due_at > now + LONGEST_WAIT):
         query = _due(kind, is_due, together=together, lease=lease, now=now)
-        ids += _take(session, query, limit - len(ids), aside=now + LONGEST_WAIT / 2)
+        ids += _take(session, query, limit - len(ids), aside=now + _ASIDE)
     if not ids:
         return []
     _update_many(session, ids, claimed_by=owner, claimed_until=now + lease, attempts=OutboxRow.attempts + 1)
