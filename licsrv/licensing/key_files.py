@@ -19,7 +19,8 @@ PrivateKey = Ed25519PrivateKey | MLDSA65PrivateKey
 
 _COST, _BLOCK, _LANES = 1 << 16, 8, 1  # 64 MiB and about 0.2 s for each guess
 _SALT_BYTES, _KEY_BYTES, _AES_BITS = 16, 32, 128
-_HEAD, _FOOT = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n", b"-----END ENCRYPTED PRIVATE KEY-----\n"
+_LABEL = b"ENCRYPTED PRIVATE KEY"
+_HEAD, _FOOT = b"-----BEGIN %b-----\n" % _LABEL, b"-----END %b-----\n" % _LABEL
 _LINE = 64
 _SEQUENCE, _OCTETS, _INTEGER, _OBJECT = 0x30, 0x04, 0x02, 0x06
 _LONG_FORM = 0x80

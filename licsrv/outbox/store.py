@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Text, and_, cast, exists, func, insert, or_, select, true, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Integer, Text, and_, bindparam, case, cast, exists, func, insert, or_, select, true, update
 from sqlmodel import Session, col
 
 from licsrv.outbox.messages import Message
@@ -18,17 +17,60 @@ from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import after_commit, delete_slice, execute, noted, table_of
 
 _ENQUEUED = "licsrv.outbox.enqueued"
-# Short: on PostgreSQL a row that is put aside while another replica settles the row before it is not brought back.
 _ASIDE = timedelta(minutes=1)
-_ENQUEUE = insert(table_of(OutboxRow))
 _LOOKS = (200,) * 5
-
-
-_outbox = table_of(OutboxRow).c
+_rows = table_of(OutboxRow)
+_outbox = _rows.c
+_ENQUEUE = insert(_rows)
 # As text: one row whose JSON is damaged must not fail the claim of all others.
-_CLAIMED = select(
-    _outbox.id, _outbox.kind, _outbox.ordering_key, cast(_outbox.payload, Text).label("payload"), _outbox.attempts
-).order_by(_outbox.id)
+_CLAIMED = (
+    select(
+        _outbox.id, _outbox.kind, _outbox.ordering_key, cast(_outbox.payload, Text).label("payload"), _outbox.attempts
+    )
+    .where(_outbox.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_outbox.id)
+)
+_CLAIM = (
+    update(_rows)
+    .where(_outbox.id.in_(bindparam("ids", expanding=True)))
+    .values(claimed_by=bindparam("owner"), claimed_until=bindparam("until"), attempts=_outbox.attempts + 1)
+)
+_PUT_ASIDE = update(_rows).where(_outbox.id.in_(bindparam("ids", expanding=True))).values(due_at=bindparam("until"))
+_STILL_MINE = (
+    select(_outbox.id)
+    .where(
+        _outbox.id == bindparam("of_row"),
+        _outbox.claimed_by == bindparam("owner"),
+        _outbox.attempts == bindparam("tries"),
+        _outbox.settled_at.is_(None),
+    )
+    .with_for_update()
+)
+_GIVEN_BACK: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "last_error": bindparam("error")}
+_SETTLE = (
+    update(_rows)
+    .where(_outbox.id == bindparam("of_row"))
+    .values(state=bindparam("into"), settled_at=bindparam("at"), **_GIVEN_BACK)
+)
+_PUT_BACK = (
+    update(_rows)
+    .where(_outbox.id == bindparam("of_row"))
+    .values(due_at=bindparam("at"), attempts=_outbox.attempts - bindparam("uncounted"), **_GIVEN_BACK)
+)
+_of_row = select(_outbox.ordering_key, _outbox.kind).where(_outbox.id == bindparam("of_row")).subquery()
+# Each row behind is written, due or not: a replica that is putting one aside is waited for, and its word is undone.
+_BRING_BACK = (
+    update(_rows)
+    .where(
+        _outbox.ordering_key == select(_of_row.c.ordering_key).scalar_subquery(),
+        _outbox.settled_at.is_(None),
+        _outbox.id > bindparam("of_row"),
+        _outbox.attempts == 0,
+    )
+    .values(due_at=case((_outbox.due_at > bindparam("at"), bindparam("at")), else_=_outbox.due_at))
+    .returning(_outbox.kind)
+)
+_BRING_BACK_OF_KIND = _BRING_BACK.where(_outbox.kind == select(_of_row.c.kind).scalar_subquery())
 
 
 @dataclass(frozen=True)
@@ -102,60 +144,67 @@ def claim_due(
     found, and come back when the row before them is settled.
     """
     ids: list[int] = []
-    for is_due in (_outbox.due_at <= now, _outbox.due_at > now + LONGEST_WAIT):
-        query = _due(kind, is_due, together=together, lease=lease, now=now)
-        ids += _take(session, query, limit - len(ids), aside=now + _ASIDE)
+    moments = {"now": now, "far": now + LONGEST_WAIT, "far_lease": now + 2 * lease}  # replicas' clocks differ a little
+    for due in _DUE[together]:
+        parameters = {"of_kind": kind, **moments}
+        ids += _take(session, due, limit - len(ids), parameters=parameters, aside=now + _ASIDE)
     if not ids:
         return []
-    _update_many(session, ids, claimed_by=owner, claimed_until=now + lease, attempts=OutboxRow.attempts + 1)
-    return [Claimed(**row) for row in session.execute(_CLAIMED.where(_outbox.id.in_(ids))).mappings()]
+    execute(session, _CLAIM, {"ids": ids, "owner": owner, "until": now + lease})
+    return [Claimed(**row) for row in execute(session, _CLAIMED, {"ids": ids}).mappings()]
 
 
-def _take(session: Session, query: Any, limit: int, *, aside: datetime) -> list[int]:
+def _take(
+    session: Session, due: Any, limit: int, *, parameters: Mapping[str, object], aside: datetime
+) -> list[int]:  # fmt: skip
     """Return up to ``limit`` rows that are not behind others; put those that are aside until then."""
     for look in (limit, *_LOOKS):
         if not limit:
             break
-        found = session.execute(query.limit(look)).all()
+        found = execute(session, due, {**parameters, "most": look}).all()
         free = [row.id for row in found if not row.is_behind]
         behind = [row.id for row in found if row.is_behind]
         if not behind or len(free) >= limit:
             return free[:limit]
-        _update_many(session, behind, due_at=aside)
+        execute(session, _PUT_ASIDE, {"ids": behind, "until": aside})
         if len(found) < look:
             return free
     return []
 
 
-def _due(kind: str, is_due: Any, *, together: bool, lease: timedelta, now: datetime) -> Any:
-    earlier = aliased(OutboxRow)
+def _due(is_due: Any, *, together: bool) -> Any:
+    earlier = _rows.alias()
     is_behind = exists().where(
-        col(earlier.ordering_key) == col(OutboxRow.ordering_key),
-        col(earlier.settled_at).is_(None),
-        col(earlier.id) < col(OutboxRow.id),
-        or_(col(earlier.kind) != kind, ~_is_due(earlier, now), ~_is_free(earlier, lease, now)) if together else true(),
+        earlier.c.ordering_key == _outbox.ordering_key,
+        earlier.c.settled_at.is_(None),
+        earlier.c.id < _outbox.id,
+        or_(earlier.c.kind != bindparam("of_kind"), ~_is_due(earlier.c), ~_is_free(earlier.c)) if together else true(),
     )
     return (
-        select(col(OutboxRow.id), is_behind.label("is_behind"))
-        .where(
-            col(OutboxRow.settled_at).is_(None),
-            col(OutboxRow.kind) == kind,
-            is_due,
-            _is_free(OutboxRow, lease, now),
-        )
-        .order_by(col(OutboxRow.due_at), col(OutboxRow.id))
-        .with_for_update(skip_locked=True, of=OutboxRow)
+        select(_outbox.id, is_behind.label("is_behind"))
+        .where(_outbox.settled_at.is_(None), _outbox.kind == bindparam("of_kind"), is_due, _is_free(_outbox))
+        .order_by(_outbox.due_at, _outbox.id)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True, of=_rows)
     )
 
 
-def _is_due(row: type[OutboxRow], now: datetime) -> Any:
-    return or_(col(row.due_at) <= now, col(row.due_at) > now + LONGEST_WAIT)
+def _is_due(row: Any) -> Any:
+    return or_(row.due_at <= bindparam("now"), row.due_at > bindparam("far"))
 
 
-def _is_free(row: type[OutboxRow], lease: timedelta, now: datetime) -> Any:
-    # Twice the lease: replicas' clocks differ a little.
-    claimed_until = col(row.claimed_until)
-    return or_(claimed_until.is_(None), claimed_until < now, claimed_until > now + 2 * lease)
+def _is_free(row: Any) -> Any:
+    until = row.claimed_until
+    return or_(until.is_(None), until < bindparam("now"), until > bindparam("far_lease"))
+
+
+_DUE = {
+    together: [
+        _due(is_due, together=together)
+        for is_due in (_outbox.due_at <= bindparam("now"), _outbox.due_at > bindparam("far"))
+    ]
+    for together in (False, True)
+}
 
 
 def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
@@ -163,35 +212,15 @@ def still_mine(session: Session, claimed: Claimed, owner: str) -> bool:
 
     The number of tries distinguishes two claims of one worker, the second made after its own lease ended.
     """
-    query = select(col(OutboxRow.id)).where(
-        col(OutboxRow.id) == claimed.id,
-        col(OutboxRow.claimed_by) == owner,
-        col(OutboxRow.attempts) == claimed.attempts,
-        col(OutboxRow.settled_at).is_(None),
-    )
-    return session.execute(query.with_for_update()).first() is not None
+    held = {"of_row": claimed.id, "owner": owner, "tries": claimed.attempts}
+    return execute(session, _STILL_MINE, held).first() is not None
 
 
-def settle(session: Session, row_id: int, *, state: State, error: str | None, now: datetime) -> bool:
-    """Close a row, and let the rows behind it come back; return whether there were any."""
-    woken = _bring_back(session, row_id, at=now)
-    _update(session, row_id, state=str(state), settled_at=now, last_error=error, claimed_by=None, claimed_until=None)
-    return woken
-
-
-def _bring_back(session: Session, row_id: int, *, at: datetime, kind: Any = None) -> bool:
-    """Make the rows behind one due at a moment: those put aside, not those that were tried and wait for their own."""
-    of_row = select(_outbox.ordering_key).where(_outbox.id == row_id).scalar_subquery()
-    behind = update(OutboxRow).where(
-        col(OutboxRow.ordering_key) == of_row,
-        col(OutboxRow.settled_at).is_(None),
-        col(OutboxRow.id) > row_id,
-        col(OutboxRow.attempts) == 0,
-        col(OutboxRow.due_at) > at,
-        true() if kind is None else col(OutboxRow.kind) == kind,
-    )
-    found = session.execute(behind.values(due_at=at).execution_options(synchronize_session=False))
-    return bool(found.rowcount)  # type: ignore[attr-defined]
+def settle(session: Session, row_id: int, *, state: State, error: str | None, now: datetime) -> frozenset[str]:
+    """Close a row, and let the rows behind it come back; return the kinds of those."""
+    behind = execute(session, _BRING_BACK, {"of_row": row_id, "at": now}).scalars().all()
+    execute(session, _SETTLE, {"of_row": row_id, "into": str(state), "at": now, "error": error})
+    return frozenset(behind)
 
 
 def put_back(session: Session, row_id: int, *, due_at: datetime, error: str, counted: bool) -> None:
@@ -199,25 +228,14 @@ def put_back(session: Session, row_id: int, *, due_at: datetime, error: str, cou
 
     Rows of its kind behind it are due with it, as some kinds are delivered together.
     """
-    same_kind = select(_outbox.kind).where(_outbox.id == row_id).scalar_subquery()
-    _bring_back(session, row_id, at=due_at, kind=same_kind)
-    attempts = OutboxRow.attempts if counted else OutboxRow.attempts - 1
-    _update(session, row_id, due_at=due_at, last_error=error, claimed_by=None, claimed_until=None, attempts=attempts)
+    execute(session, _BRING_BACK_OF_KIND, {"of_row": row_id, "at": due_at}).all()
+    execute(session, _PUT_BACK, {"of_row": row_id, "at": due_at, "error": error, "uncounted": 0 if counted else 1})
 
 
 def reopen(session: Session, row_id: int, *, now: datetime) -> None:
     """Make a row due now, as if it were new."""
-    values = {"state": str(State.WAITING), "settled_at": None, "attempts": 0, "due_at": now}
-    _update(session, row_id, **values, claimed_by=None, claimed_until=None)
-
-
-def _update(session: Session, row_id: int, **values: Any) -> None:
-    _update_many(session, [row_id], **values)
-
-
-def _update_many(session: Session, row_ids: Sequence[int], **values: Any) -> None:
-    statement = update(OutboxRow).where(col(OutboxRow.id).in_(row_ids)).values(**values)
-    session.execute(statement.execution_options(synchronize_session=False))
+    again = {"state": str(State.WAITING), "settled_at": None, "attempts": 0, "due_at": now}
+    execute(session, update(_rows).where(_outbox.id == row_id).values(**again, claimed_by=None, claimed_until=None))
 
 
 def row_by_id(session: Session, row_id: int) -> OutboxRow | None:

@@ -295,8 +295,8 @@ class Worker:
 
     def _settled(self, session: Session, claimed: Claimed, state: State, error: str | None, *, now: datetime) -> None:
         """Close a row; look at once for the rows that were behind it."""
-        if store.settle(session, claimed.id, state=state, error=error, now=now):
-            after_commit(session, self.wake)
+        if kinds := store.settle(session, claimed.id, state=state, error=error, now=now):
+            after_commit(session, partial(self.wake, kinds))
 
 
 def _read(kind: type[Message], claimed: Claimed) -> Message | Refused:
