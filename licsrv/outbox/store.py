@@ -17,7 +17,7 @@ from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import after_commit, delete_slice, execute, noted, table_of
 
 _ENQUEUED = "licsrv.outbox.enqueued"
-_ASIDE = timedelta(minutes=1)
+_ASIDE = LONGEST_WAIT / 2
 _LOOKS = (200,) * 5
 _rows = table_of(OutboxRow)
 _outbox = _rows.c
@@ -35,7 +35,6 @@ _CLAIM = (
     .where(_outbox.id.in_(bindparam("ids", expanding=True)))
     .values(claimed_by=bindparam("owner"), claimed_until=bindparam("until"), attempts=_outbox.attempts + 1)
 )
-_PUT_ASIDE = update(_rows).where(_outbox.id.in_(bindparam("ids", expanding=True))).values(due_at=bindparam("until"))
 _STILL_MINE = (
     select(_outbox.id)
     .where(
@@ -145,18 +144,16 @@ def claim_due(
     """
     ids: list[int] = []
     moments = {"now": now, "far": now + LONGEST_WAIT, "far_lease": now + 2 * lease}  # replicas' clocks differ a little
+    parameters = {"of_kind": kind, "until": now + _ASIDE, **moments}
     for due in _DUE[together]:
-        parameters = {"of_kind": kind, **moments}
-        ids += _take(session, due, limit - len(ids), parameters=parameters, aside=now + _ASIDE)
+        ids += _take(session, due, limit - len(ids), put_aside=_PUT_ASIDE[together], parameters=parameters)
     if not ids:
         return []
     execute(session, _CLAIM, {"ids": ids, "owner": owner, "until": now + lease})
     return [Claimed(**row) for row in execute(session, _CLAIMED, {"ids": ids}).mappings()]
 
 
-def _take(
-    session: Session, due: Any, limit: int, *, parameters: Mapping[str, object], aside: datetime
-) -> list[int]:  # fmt: skip
+def _take(session: Session, due: Any, limit: int, *, put_aside: Any, parameters: Mapping[str, object]) -> list[int]:
     """Return up to ``limit`` rows that are not behind others; put those that are aside until then."""
     for look in (limit, *_LOOKS):
         if not limit:
@@ -166,26 +163,29 @@ def _take(
         behind = [row.id for row in found if row.is_behind]
         if not behind or len(free) >= limit:
             return free[:limit]
-        execute(session, _PUT_ASIDE, {"ids": behind, "until": aside})
+        execute(session, put_aside, {**parameters, "ids": behind})
         if len(found) < look:
             return free
     return []
 
 
 def _due(is_due: Any, *, together: bool) -> Any:
-    earlier = _rows.alias()
-    is_behind = exists().where(
-        earlier.c.ordering_key == _outbox.ordering_key,
-        earlier.c.settled_at.is_(None),
-        earlier.c.id < _outbox.id,
-        or_(earlier.c.kind != bindparam("of_kind"), ~_is_due(earlier.c), ~_is_free(earlier.c)) if together else true(),
-    )
     return (
-        select(_outbox.id, is_behind.label("is_behind"))
+        select(_outbox.id, _is_behind(together=together).label("is_behind"))
         .where(_outbox.settled_at.is_(None), _outbox.kind == bindparam("of_kind"), is_due, _is_free(_outbox))
         .order_by(_outbox.due_at, _outbox.id)
         .limit(bindparam("most", type_=Integer))
         .with_for_update(skip_locked=True, of=_rows)
+    )
+
+
+def _is_behind(*, together: bool) -> Any:
+    earlier = _rows.alias()
+    return exists().where(
+        earlier.c.ordering_key == _outbox.ordering_key,
+        earlier.c.settled_at.is_(None),
+        earlier.c.id < _outbox.id,
+        or_(earlier.c.kind != bindparam("of_kind"), ~_is_due(earlier.c), ~_is_free(earlier.c)) if together else true(),
     )
 
 
@@ -203,6 +203,13 @@ _DUE = {
         _due(is_due, together=together)
         for is_due in (_outbox.due_at <= bindparam("now"), _outbox.due_at > bindparam("far"))
     ]
+    for together in (False, True)
+}
+# Looked at once more, with the row locked: what it was behind may have been settled since the look.
+_PUT_ASIDE = {
+    together: update(_rows)
+    .where(_outbox.id.in_(bindparam("ids", expanding=True)), _is_behind(together=together))
+    .values(due_at=bindparam("until"))
     for together in (False, True)
 }
 
