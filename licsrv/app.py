@@ -238,7 +238,7 @@ def _worker(
     settings: Settings, writer: Writer, api: GuardedOpenApi, issuer: Issuer, clock: Clock, metrics: Metrics
 ) -> Worker:
     limit = timedelta(seconds=settings.marketplace_timeout_seconds)
-    deliveries = Deliveries(api, clock, limit, alive_unfreezes=settings.alive_unfreezes, issuer=issuer)
+    deliveries = Deliveries(api.in_background(), clock, limit, alive_unfreezes=settings.alive_unfreezes, issuer=issuer)
     return Worker(
         writer,
         deliveries.deliverers() if settings.marketplace_ak else (),  # without a key pair every message waits

@@ -32,6 +32,8 @@ from licsrv.platform.writer import Writer
 Kind = TypeVar("Kind", bound=Message)
 _log = logs.logger(__name__)
 _IDLE_SECONDS = 2.0
+_GATHER_SECONDS = 0.02
+"""A look is a transaction: what ends or is enqueued within this time shares one."""
 _MARGIN = 0.8  # a delivery is stopped at this share of its lease, so that two workers never deliver one row
 
 
@@ -135,6 +137,7 @@ class Worker:
             try:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     await self._woken.wait()
+                await asyncio.sleep(_GATHER_SECONDS)
             except TimeoutError:
                 self._is_everything_due = True
 
@@ -194,7 +197,7 @@ class Worker:
             )
 
         self._hungry.discard(kind)  # before the look: what is enqueued during it makes the kind hungry again
-        claimed = await self._writer.run(claim)
+        claimed = await self._writer.run(claim, is_background=True)
         if len(claimed) == limit:
             self._hungry.add(kind)
         return [claimed[start : start + batch] for start in range(0, len(claimed), batch)]
@@ -266,7 +269,7 @@ class Worker:
                 for claimed, verdict in pairs
             ]
 
-        return await self._writer.run(use_case)
+        return await self._writer.run(use_case, is_background=True)
 
     def _conclude(self, session: Session, claimed: Claimed, verdict: Verdict, *, jitter: float, now: datetime) -> str:
         """Write the outcome of a try, in one transaction with the effect of the answer."""

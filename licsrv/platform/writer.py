@@ -3,7 +3,8 @@
 A commit with ``fsync`` costs about as much as a hundred rows, so many callers share one. Each use case has its own
 savepoint: one that fails leaves the others alone. A use case may be run again (a deadlock, a spoiled group), so it
 must have no effect outside its session but :func:`licsrv.platform.db.after_commit`. What waits when a commit ends is
-the next group; waiting on purpose for more only loses (measured, see docs/performance.md).
+the next group; waiting on purpose for more only loses (measured, see docs/performance.md). Work in the background (the
+outbox) comes after callers and only a few to a group: thousands of deliveries must not keep a device waiting.
 
 SQLite has one writer thread, which also makes limits race-free. On PostgreSQL several threads run one use case a
 transaction each: row locks of many callers in one transaction would meet each other in deadlocks, and the server
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -38,6 +40,7 @@ Result = TypeVar("Result")
 UseCase = Callable[[Session], Result]
 
 _ATTEMPTS = 4
+_BACKGROUND_GROUP = 4
 _log = logs.logger(__name__)
 
 
@@ -88,7 +91,9 @@ class Writer:
         self._engine = database.write
         self._hooks = tuple(hooks)
         self._group = group if database.is_sqlite else 1
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._callers: deque[_Job] = deque()
+        self._background: deque[_Job] = deque()
+        self._arrivals: SimpleQueue[bool] = SimpleQueue()  # one for each job that waits; False is the end
         self._closed = False
         self._gate = threading.Lock()
         count = 1 if database.is_sqlite else threads
@@ -100,10 +105,13 @@ class Writer:
         """Call these too in each transaction right before its commit."""
         self._hooks = (*self._hooks, *hooks)
 
-    async def run(self, use_case: UseCase[Result]) -> Result:
+    async def run(self, use_case: UseCase[Result], *, is_background: bool = False) -> Result:
         """Run ``use_case(session)`` and return its value once it is on disk.
 
         A caller that goes away does not stop it: what was accepted is finished.
+
+        Args:
+            is_background: No caller waits for it; those of callers come first.
 
         Raises:
             StorageError: The database failed, or the writer is closed; nothing was changed.
@@ -113,7 +121,8 @@ class Writer:
         with self._gate:  # a job behind the end mark would never be answered
             if self._closed:
                 raise StorageBusyError("The service is stopping; nothing was changed.")
-            self._queue.put(job)
+            (self._background if is_background else self._callers).append(job)
+            self._arrivals.put(True)
         result: Result = await job.future
         return result
 
@@ -124,29 +133,38 @@ class Writer:
                 return
             self._closed = True
             for _ in self._threads:
-                self._queue.put(None)
+                self._arrivals.put(False)
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
-        while (first := self._queue.get()) is not None:
-            jobs, stop = self._gather(first)
+        while self._arrivals.get():
+            jobs, is_end = self._gather()
             _answer(jobs, self._run_group(jobs))
-            if stop:
+            if is_end:
                 return
 
-    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        """Take what waits already, up to a group; the flag says that the end was among it."""
-        jobs = [first]
-        while len(jobs) < self._group:
+    def _gather(self) -> tuple[list[_Job], bool]:
+        """Take what waits already, up to a group; the flag says that the end was among it. One arrival is taken."""
+        jobs: list[_Job] = []
+        left = _BACKGROUND_GROUP
+        while True:
+            left -= not self._callers
+            jobs.append(self._next())
+            if len(jobs) >= self._group or not (self._callers or left):
+                return jobs, False
             try:
-                job = self._queue.get_nowait()
+                if not self._arrivals.get_nowait():
+                    return jobs, True
             except Empty:
-                break
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-        return jobs, False
+                return jobs, False
+
+    def _next(self) -> _Job:
+        """Return a job for an arrival that was taken: there is one."""
+        try:
+            return self._callers.popleft()
+        except IndexError:
+            return self._background.popleft()
 
     def _run_group(self, jobs: list[_Job]) -> list[_Outcome[Any]]:
         for attempt in range(1, _ATTEMPTS + 1):

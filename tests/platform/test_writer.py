@@ -102,6 +102,33 @@ async def test_a_group_has_a_size(sqlite_database: Database) -> None:
     writer.close()
 
 
+async def test_callers_come_before_the_background_and_only_a_few_of_it_to_a_group(sqlite_database: Database) -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[Session], None]:
+        def use_case(session: Session) -> None:
+            write_row(session, name)
+            after_commit(session, lambda: order.append(name))
+
+        return use_case
+
+    writer = Writer(sqlite_database)
+    barred = Barred()
+    first = asyncio.create_task(writer.run(barred))
+    await barred.wait_until_entered()
+    late = [asyncio.create_task(writer.run(noting(f"late {n}"), is_background=True)) for n in range(10)]
+    await asyncio.sleep(0)
+    called = [asyncio.create_task(writer.run(noting(f"called {n}"))) for n in range(10)]
+    await asyncio.sleep(0)
+    with counted(sqlite_database) as commits:
+        barred.let_go.set()
+        await asyncio.gather(first, *late, *called)
+        writer.close()
+
+    assert order == [f"called {n}" for n in range(10)] + [f"late {n}" for n in range(10)]
+    assert len(commits) - 1 == 3  # ten calls and four, four, two
+
+
 async def test_on_postgresql_each_has_a_commit_of_its_own(postgres_database: Database) -> None:
     writer = Writer(postgres_database, threads=1)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -27,6 +29,13 @@ _MARGIN = timedelta(seconds=5)
 _STEP_SECONDS = 0.05
 _UNCONFIGURED = timedelta(minutes=5)
 _PROVEN_FOR = timedelta(minutes=1)
+
+
+@dataclass
+class _Proof:
+    """When a call last succeeded."""
+
+    at: datetime | None = None
 
 
 class GuardedOpenApi:
@@ -52,9 +61,16 @@ class GuardedOpenApi:
         self._clock = clock
         self._metrics = metrics
         self._most_calls = most_calls
-        self._proven_at: datetime | None = None
+        self._proof = _Proof()
+        self.is_background = False
         self.is_configured = bool(access_key)
         self.key_pair = key_pair_id(access_key)
+
+    def in_background(self) -> GuardedOpenApi:
+        """Return the same API for calls that no device waits for: their notes in the database come after callers."""
+        twin = copy(self)
+        twin.is_background = True
+        return twin
 
     async def activate(self, code: str, *, time_limit: timedelta) -> Activation:
         """Activate a code, waiting for the gate within the same time limit.
@@ -121,7 +137,8 @@ class GuardedOpenApi:
         while True:
             now = self._clock.now()
             answer = await self._writer.run(
-                partial(gate.enter, key_pair=self.key_pair, span=time_limit + _MARGIN, now=now, most=self._most(now))
+                partial(gate.enter, key_pair=self.key_pair, span=time_limit + _MARGIN, now=now, most=self._most(now)),
+                is_background=self.is_background,
             )
             if isinstance(answer, Entered):
                 self._metrics.marketplace_paused.set(0)
@@ -132,7 +149,7 @@ class GuardedOpenApi:
 
     def _most(self, now: datetime) -> int:
         """Return how many calls may be under way: more than are safe to fail only just after one succeeded."""
-        is_proven = self._proven_at is not None and timedelta() <= now - self._proven_at <= _PROVEN_FOR
+        is_proven = self._proof.at is not None and timedelta() <= now - self._proof.at <= _PROVEN_FOR
         return max(self._most_calls, gate.MOST_FAILURES) if is_proven else gate.MOST_FAILURES
 
     def _closed(self, answer: Closed) -> MarketplacePausedError:
@@ -143,12 +160,13 @@ class GuardedOpenApi:
     async def _leave(self, entered: Entered, error: BaseException | None) -> None:
         now = self._clock.now()
         if error is None:
-            self._proven_at = now
+            self._proof.at = now
         if isinstance(error, MarketplaceAuthenticationError):
-            self._proven_at = None
+            self._proof.at = None
             self._metrics.marketplace_paused.set(1)
             _log.error("marketplace refuses our key pair; calls are paused", error=error.message)
-        await self._writer.run(lambda session: gate.leave(session, self.key_pair, entered, error=error, now=now))
+        leave = partial(gate.leave, key_pair=self.key_pair, entered=entered, error=error, now=now)
+        await self._writer.run(leave, is_background=self.is_background)
 
     @property
     def last_clock_difference(self) -> timedelta | None:

@@ -313,7 +313,7 @@ async def test_a_code_whose_plain_form_is_too_long_is_unknown(
     for typed in ("\ufdfa" * 64, "\u33c2" * 40):
         answer = await string(client, typed)
         assert (answer.status_code, answer.json()["code"]) == (404, "LICENSE_NOT_FOUND")
-        with transaction(runtime.database) as session, pytest.raises(InvalidRequestError, match="64"):
+        with transaction(runtime.database) as session, pytest.raises(InvalidRequestError, match="too many characters"):
             changes.add(session, Purchase(typed, MANUAL), cause=Cause("test"), now=NOW)
     assert (await string(client, "\u00df" * 64)).status_code == 200  # its capitals alone are too long
 
