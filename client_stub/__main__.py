@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from client_stub.machine.clock import SystemClock
+from client_stub.machine.device_facts.installation import NAME as IDENTITY_NAME
 from client_stub.machine.store import default_path
 from client_stub.programs import verify_command
 from client_stub.programs.cad import PATIENCE, CadProgram, Wish
@@ -58,12 +59,15 @@ def main(
     return 0 if may_work else 1
 
 
-def this_device() -> str:
-    """Return this computer's device text, or an invented one where nothing can be gathered that identifies it."""
+def this_device(store: Path | None = None) -> str:
+    """Return this computer's device text, or an invented one where nothing can be gathered that identifies it.
+
+    With the install identity that the SDK keeps next to ``store`` (by default in the user's data folder).
+    """
     try:
-        identity = default_path("install identity")
         facts = importlib.import_module("client_stub.machine.device_facts")
-        gathered = str(facts.gather(install_identity=identity))
+        kept_at = store or default_path("")
+        gathered = str(facts.gather(install_identity=kept_at.with_name(IDENTITY_NAME) if kept_at else None))
         return SAMPLE_DEVICE if devices.parse(gathered).identifies_nothing else gathered
     except (ModuleNotFoundError, InvalidDeviceInfoError):
         return SAMPLE_DEVICE
@@ -102,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _wish(options: argparse.Namespace) -> Wish:
-    device_info = this_device() if options.device is None else options.device
+    device_info = this_device(options.store) if options.device is None else options.device
     return Wish(device_info, options.file, _ISCDESK_PATIENCE if options.iscdesk else PATIENCE)
 
 

@@ -6,7 +6,7 @@
  * asks no clock, keeps no global state and allocates no memory of its own (libcrypto does, for the moment of a call):
  * every function may run on any thread, several at once.
  *
- * What it does not do: gather device facts, or talk to a server.
+ * What it does not do: gather device facts, or talk to a server. machine/ keeps an install identity in a folder.
  *
  * Needs C11 and libcrypto of OpenSSL 1.1.1 or newer. The second (ML-DSA-65) signature that a license file may carry is
  * verified where second keys are pinned, which needs a libcrypto of 3.5 or newer when the program runs
@@ -244,6 +244,36 @@ licsrv_result licsrv_check_revocation(const licsrv_revocations *list, const lics
 
 /* Compare this machine with the one of the license: LICSRV_OK, LICSRV_WRONG_DEVICE or LICSRV_DEVICE_INFO. */
 licsrv_result licsrv_match_device(const licsrv_license *license, const char *device_info, licsrv_match *match);
+
+/*
+ * The install identity: a random part for a machine that is weak, which means that its text names nothing of its own but
+ * a CPU, as in a container. It is kept in a file of the program, `install-identity`, and named among the disks. The
+ * server binds a place to it where the vendor allows that for the product. Verify with the text that names it.
+ * machine/install_identity.h does all of this with a folder.
+ *
+ * `random` is LICSRV_IDENTITY_RANDOM_BYTES from a generator that is good for keys. `machine_name` is what the system calls
+ * this machine (/etc/machine-id, MachineGuid), NULL or empty where it has no name; only a keyed hash of it is kept.
+ */
+#define LICSRV_IDENTITY_CHARACTERS 40
+#define LICSRV_IDENTITY_CONTENT 82 /* characters of a file at most */
+#define LICSRV_IDENTITY_RANDOM_BYTES 16
+
+/* Whether a device text names nothing of its own; false where it cannot be read. */
+bool licsrv_is_weak_device(const char *device_info);
+
+/* Write what a new file says, and NUL. */
+licsrv_result licsrv_make_identity(const unsigned char random[LICSRV_IDENTITY_RANDOM_BYTES], const char *machine_name,
+                                   char content[LICSRV_IDENTITY_CONTENT + 1]);
+
+/*
+ * Read the identity out of a file's bytes: OK, INVALID when there is none, WRONG_DEVICE when the file was copied from
+ * another machine (make a new one in both cases). A file that cannot be read is not known to be damaged: keep it.
+ */
+licsrv_result licsrv_read_identity(const char *content, size_t length, const char *machine_name,
+                                   char identity[LICSRV_IDENTITY_CHARACTERS + 1]);
+
+/* Write a device text with the identity among its disks, and NUL; as it is where it would be too long, or is none. */
+licsrv_result licsrv_name_identity(const char *device_info, const char *identity, char *out, size_t size);
 
 /* Return a feature by its position below feature_count (an empty text above), and whether one is there. */
 licsrv_text licsrv_feature(const licsrv_license *license, size_t position);

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _UNFINISHED = ".license."
@@ -29,7 +29,34 @@ def replace_file(path: Path, content: bytes) -> None:
         _replace_file(path, content)
 
 
+def create_file(path: Path, content: bytes) -> None:
+    """Put a file on disk as ``replace_file`` does, unless there is one: of two programs, one wins.
+
+    Raises:
+        FileExistsError: There is one already; it is whole.
+        OSError: It could not be written.
+    """
+    _put(path, content, _link)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, where the lock alone keeps two programs apart
+        if path.exists():
+            raise FileExistsError(f"{path.name} exists") from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
 def _replace_file(path: Path, content: bytes) -> None:
+    _put(path, content, lambda temporary, target: temporary.replace(target))
+
+
+def _put(path: Path, content: bytes, move: Callable[[Path, Path], object]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp creates the file with mode 0600, before anything is in it. Its name is not made from ours, which may be
     # as long as a name can be.
@@ -40,11 +67,22 @@ def _replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        move(Path(temporary), path)
+        _keep_names(path.parent)
     except OSError:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the folder on disk as well: a power cut keeps a file without its name otherwise."""
+    with contextlib.suppress(OSError):  # Windows opens no folders, and some file systems sync none
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_unfinished(folder: Path) -> None:

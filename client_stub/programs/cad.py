@@ -15,10 +15,10 @@ from pathlib import Path
 from client_stub.machine import license_folder
 from client_stub.programs.terminal import Terminal, when
 from client_stub.sdk.invoker import ResultStatus, SdkInvoker
-from client_stub.session.admission import NO_DEVICE_INFO
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventMessage, EventType, read_message
 from client_stub.session.problems import STORE_NOT_WRITTEN, Problem
+from client_stub.session.recognition import NO_DEVICE_INFO
 from client_stub.trust.claims import License
 from client_stub.trust.errors import VerificationError
 from client_stub.trust.verdict import Permission, Verdict
@@ -162,7 +162,7 @@ class CadProgram:
         Raises:
             VerificationError: It is not believed, or there is no file where the event says.
         """
-        known, device_info = self._configuration, self._wish.device_info or NO_DEVICE_INFO
+        known, device_info = self._configuration, self._invoker.device_info or NO_DEVICE_INFO
         now, issuer, product = self._invoker.now, known.issuer, known.product
         path = message.text("LicenseFilePath")
         if not path:

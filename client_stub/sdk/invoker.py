@@ -243,6 +243,15 @@ class SdkInvoker:
         return self._session.last_problem
 
     @property
+    def device_info(self) -> str:
+        """The device text that licenses are bound to: the one of the last request, with the install identity.
+
+        Verify with it. It differs from the program's own text where the machine has nothing of its own, such as in a
+        container. Empty before the first request.
+        """
+        return self._session.device_info
+
+    @property
     def lease(self) -> Lease | None:
         """The newest lease, None before the first check-in."""
         return self._session.lease

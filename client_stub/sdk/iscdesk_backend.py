@@ -93,7 +93,7 @@ class IscdeskBackend:
             return
         self._target = target
         try:
-            ask(kind, device_info, target.name if kind is LicenseType.LICENSE_TYPE_FILE else "")
+            ask(kind, self._session.device_info, target.name if kind is LicenseType.LICENSE_TYPE_FILE else "")
         except TransportError as error:
             self._news.report(self._session, self._session.fall_back(error.problem, kind, target), kind, target=target)
 

@@ -11,12 +11,11 @@ from dataclasses import replace
 from client_stub.machine.store import Record
 from client_stub.session.configuration import Configuration
 from client_stub.session.holding import Holding, Machine
-from client_stub.trust import devices, verification
+from client_stub.trust import verification
 from client_stub.trust.claims import Lease, License
 from client_stub.trust.errors import VerificationError
 
 _LOG = logging.getLogger(__name__)
-NO_DEVICE_INFO = "|||"
 
 
 class Admission:
@@ -78,13 +77,3 @@ class Admission:
         except VerificationError as error:
             _LOG.warning("the stored lease is not used: %s", error.code)
             return None
-
-
-def machine_of(device_info: str) -> Machine:
-    """Read the device text that the program gave; an empty one means four empty parts.
-
-    Raises:
-        InvalidDeviceInfoError: It cannot be read.
-    """
-    info = device_info or NO_DEVICE_INFO
-    return Machine(info, devices.parse(info))

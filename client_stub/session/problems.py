@@ -15,6 +15,8 @@ SERVER_NOT_TRUSTED = "SERVER_NOT_TRUSTED"
 CERTIFICATE_NOT_VALID_NOW = "CERTIFICATE_NOT_VALID_NOW"
 PROXY_UNREACHABLE = "PROXY_UNREACHABLE"
 STORE_NOT_WRITTEN = "STORE_NOT_WRITTEN"
+NO_INSTALL_IDENTITY = "NO_INSTALL_IDENTITY"
+STORE_OF_ANOTHER_COMPUTER = "STORE_OF_ANOTHER_COMPUTER"
 UNEXPECTED_ANSWER = "UNEXPECTED_ANSWER"
 INTERNAL_ERROR = "INTERNAL_ERROR"
 DAMAGED_ON_THE_WAY = "DAMAGED_ON_THE_WAY"
@@ -84,6 +86,16 @@ NO_STORE = Problem(
     STORE_NOT_WRITTEN,
     "This user has no folder for program data, so nothing is remembered and every start needs the network.",
     "Set store_path to a file that this user can write.",
+)
+NO_IDENTITY = Problem(
+    NO_INSTALL_IDENTITY,
+    "This computer has nothing of its own to bind a license to, and no identity of this installation could be kept.",
+    "Let the program write to the folder of its store (store_path), and keep that folder when a container is replaced.",
+)
+COPIED_IDENTITY = Problem(
+    STORE_OF_ANOTHER_COMPUTER,
+    "The folder of the license was copied from another computer, so this computer counts as a new one.",
+    "If it takes the other one's place, give that place back, or ask the vendor's support to do so.",
 )
 NO_STRING = Problem(
     NO_LICENSE_STRING,

@@ -25,13 +25,14 @@ from client_stub.machine.revocation_store import RevocationStore
 from client_stub.machine.store import LicenseStore
 from client_stub.session import holding as holdings
 from client_stub.session import problems
-from client_stub.session.admission import NO_DEVICE_INFO, Admission, machine_of
+from client_stub.session.admission import Admission
 from client_stub.session.configuration import Configuration
 from client_stub.session.connection import RefusedError, TransportError, UnansweredError
 from client_stub.session.events import LicenseType
 from client_stub.session.holding import Holding, Machine, is_outdated, is_same_license, unix
 from client_stub.session.keeping import Keeper
 from client_stub.session.problems import Problem
+from client_stub.session.recognition import Recognition
 from client_stub.session.revocation_watch import RevocationWatch
 from client_stub.session.sleeping import SleepWatch
 from client_stub.session.transport import IssuedString, Transport
@@ -99,6 +100,7 @@ class LicenseSession:
         self._clock = clock
         self._admission = Admission(configuration)
         self._keeper = Keeper(store, self._admission)
+        self._recognition = Recognition(store.path)
         self._sleep = SleepWatch()
         self._revocations = revocations or _kept_list(configuration)
         self._lock = threading.RLock()
@@ -117,7 +119,13 @@ class LicenseSession:
     @property
     def last_problem(self) -> Problem | None:
         """Why the last request or check-in did not succeed, or why nothing is remembered; None when all is well."""
-        return self._last_problem or self._keeper.problem or self._revocations.problem
+        unidentified = self._recognition.problem if self._holding is None else None
+        return unidentified or self._last_problem or self._keeper.problem or self._revocations.problem
+
+    @property
+    def device_info(self) -> str:
+        """The device text of the last request as the server was given it, with the install identity if there is one."""
+        return self._recognition.device_info
 
     @property
     def keeps_asking(self) -> bool:
@@ -178,7 +186,7 @@ class LicenseSession:
     def prepare(self, device_info: str) -> Problem | None:
         """Take up the stored license of this machine before ISCDesk is asked for a new one."""
         try:
-            self._resume(machine_of(device_info))
+            self._resume(self._recognition.machine(device_info))
         except VerificationError as error:
             self._last_problem = problems.from_error(error)
             return self._last_problem
@@ -302,7 +310,7 @@ class LicenseSession:
     def _attempt(self, device_info: str, obtain: Callable[[Machine], None]) -> License | Problem:
         self._retry_after = None
         try:
-            machine = machine_of(device_info)
+            machine = self._recognition.machine(device_info)
             self._resume(machine)
             obtain(machine)
         except InvalidDeviceInfoError as error:
@@ -334,7 +342,7 @@ class LicenseSession:
 
     def _accept(self, adopt: Callable[[Machine], None]) -> License | Problem:
         try:
-            adopt(self._machine or machine_of(NO_DEVICE_INFO))
+            adopt(self._machine or self._recognition.machine(""))
         except VerificationError as error:
             return self._disbelieve(error)
         return self.settle(None)
@@ -353,7 +361,7 @@ class LicenseSession:
             self.take_clock_reset(self._configuration.clock_reset_path)
 
     def _take_stored(self, machine: Machine) -> None:
-        self._holding, self._denial = None, verdicts.NO_LICENSE
+        self._holding, self._denial = None, self._recognition.denial
         record = self._keeper.load(machine)
         if record is None:
             return

@@ -129,7 +129,7 @@ private:
         licsrv_expected expected{};
         expected.keys = keys_.data();
         expected.key_count = keys_.size();
-        expected.device_info = options_.at("--device").c_str();
+        expected.device_info = invoker_.DeviceInfo().c_str();
         const auto product = options_.find("--product"), now = options_.find("--now");
         expected.product = product == options_.end() ? nullptr : product->second.c_str();
         expected.now = now == options_.end() ? static_cast<int64_t>(std::time(nullptr)) : std::stoll(now->second);

@@ -1,6 +1,7 @@
 #include "sdk_invoker.hpp"
 
 #include "../licsrv_verify.h"
+#include "../machine/install_identity.h"
 
 #include <fstream>
 #include <iterator>
@@ -114,12 +115,20 @@ void SdkInvoker::deliver() {
     }
 }
 
-ResultStatus SdkInvoker::GetLicenseStringRequest(const std::string &) {
+void SdkInvoker::identify(const std::string &devInfo) {
+    std::string text(LICSRV_MAXIMUM_DEVICE_INFO + 1, '\0');
+    licsrv_identify(folder_.u8string().c_str(), devInfo.c_str(), nullptr, text.data());
+    device_info_ = text.c_str();
+}
+
+ResultStatus SdkInvoker::GetLicenseStringRequest(const std::string &devInfo) {
+    identify(devInfo);
     const std::string text = read_string(folder_ / STRING_NAME);
     return raise(EventType::EVENT_LICENSE_VERIFY, license_event(!text.empty(), "LicenseContent", text, "string"));
 }
 
-ResultStatus SdkInvoker::GetLicenseFileRequest(const std::string &fileName, const std::string &) {
+ResultStatus SdkInvoker::GetLicenseFileRequest(const std::string &fileName, const std::string &devInfo) {
+    identify(devInfo);
     if (!is_bare_name(fileName)) return ResultStatus::INVALID_ARGUMENT;
     const std::filesystem::path path = folder_ / (fileName.empty() ? FILE_NAME : fileName);
     std::error_code ignored; /* a folder that cannot be read holds no license */

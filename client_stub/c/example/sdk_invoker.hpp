@@ -81,16 +81,24 @@ public:
     ResultStatus GetSolution(const std::string &filePath);
     ResultStatus ShutOut();
 
+    /*
+     * The device text that licenses are bound to: the one of the last request, with the install identity that is kept in
+     * the folder where a machine has nothing of its own. Verify with it.
+     */
+    const std::string &DeviceInfo() const { return device_info_; }
+
 private:
     friend class Iscdesk;
 
     ResultStatus init();
     ResultStatus remember(EventRecall recall);
     ResultStatus readiness();
+    void identify(const std::string &devInfo);
     ResultStatus raise(EventType event, std::string text);
     void deliver();
 
     std::filesystem::path folder_;
+    std::string device_info_;
     Iscdesk iscdesk_;
     std::mutex lock_;
     std::condition_variable wake_;

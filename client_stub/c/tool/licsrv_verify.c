@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "jwks.h"
 #include "print.h"
+#include "../machine/install_identity.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static const char USAGE[] =
     "       licsrv-verify lease FILE --license FILE --nonce NONCE --keys JWKS --now SECONDS --device TEXT\n"
     "       licsrv-verify revocations FILE [--update FILE] --keys JWKS --now SECONDS [--issuer NAME]\n"
     "       licsrv-verify device TEXT\n"
+    "       licsrv-verify identity TEXT --store FOLDER [--machine NAME]\n"
     "FILE may be - for standard input. TEXT is MAC|disk|board|CPU; SECONDS are Unix time.\n";
 
 /* What was asked for on the command line. */
@@ -31,6 +33,8 @@ typedef struct request {
     const char *nonce;
     const char *revocations;
     const char *update;
+    const char *store;
+    const char *machine;
     licsrv_key keys[MAXIMUM_KEYS];
     licsrv_second_key second_keys[MAXIMUM_SECOND_KEYS];
     licsrv_expected expected;
@@ -66,7 +70,8 @@ static const char **option(request *asked, const char *name) {
         {"--license", &asked->license},     {"--nonce", &asked->nonce},
         {"--update", &asked->update},       {"--revocations", &asked->revocations},
         {"--issuer", &asked->expected.issuer},   {"--product", &asked->expected.product},
-        {"--device", &asked->expected.device_info},
+        {"--device", &asked->expected.device_info}, {"--store", &asked->store},
+        {"--machine", &asked->machine},
     };
     for (size_t index = 0; index < sizeof options / sizeof *options; index++) {
         if (strcmp(options[index].name, name) == 0) return options[index].value;
@@ -182,8 +187,20 @@ static licsrv_result show_device(const char *text) {
     return LICSRV_OK;
 }
 
+static licsrv_result identify(const request *asked) {
+    static const char *const TROUBLES[] = {"", "NOT_KEPT", "COPIED"};
+    char text[LICSRV_MAXIMUM_DEVICE_INFO + 1];
+    licsrv_identified trouble = licsrv_identify(asked->store, asked->subject, asked->machine, text);
+    printf(",\"device\":");
+    print_string(lsv_span_of(text));
+    printf(",\"weak\":%s,\"trouble\":\"%s\"", licsrv_is_weak_device(asked->subject) ? "true" : "false",
+           TROUBLES[trouble]);
+    return LICSRV_OK;
+}
+
 static licsrv_result run(request *asked) {
     if (strcmp(asked->command, "device") == 0) return show_device(asked->subject);
+    if (strcmp(asked->command, "identity") == 0) return identify(asked);
     read_expected(asked);
     if (strcmp(asked->command, "revocations") == 0) return verify_list(asked);
     if (asked->expected.device_info == NULL) fail("--device is missing.");

@@ -15,7 +15,7 @@ form: protocol/online-license-and-sdk.md §1.5.
 
 Modules, each importing only those before it. Pure: ``inventory`` (what was found), ``selection`` (what of it counts),
 ``processor``, ``windows``, ``linux_disks``, ``macos`` (what the systems' own answers mean). With the world:
-``commands``, ``sysfs``, ``installation``, ``survey``; for the terminal ``__main__``.
+``commands``, ``sysfs``, ``machine_name``, ``installation``, ``survey``; for the terminal ``__main__``.
 """
 
 from client_stub.machine.device_facts.selection import DeviceFacts, LeftOut

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from client_stub.machine.device_facts import installation
 from tests.client_stub.c import c_verifier
 from tests.client_stub.c.c_verifier import SOURCES, VECTORS, Tool
+from tests.client_stub.c.test_c_devices import dev_claim
+from tests.client_stub.make_text_signer import license_string
 
 FILE = next(case["text"] for case in VECTORS["files"] if case["name"] == "two signatures")
 
@@ -66,6 +69,17 @@ def test_a_program_without_network_starts_with_what_was_carried_to_it(
 def test_a_program_on_another_machine_does_not_start(program: Path, folder: Path) -> None:
     code, said = play(program, folder, device="11:22:33:44:55:66|X|Y|Z")
 
+    assert (code, "WRONG_DEVICE" in said) == (1, True)
+
+
+def test_a_machine_without_facts_is_known_by_its_installation(program: Path, folder: Path) -> None:
+    identity = installation.with_identity("|||CPU-1", folder / installation.NAME)
+    bound = license_string(dev=dev_claim(identity))
+    (folder / "license.txt").write_text(bound + "\n", "utf-8")
+
+    assert play(program, folder, device="|||CPU-1")[0] == 0
+    (folder / installation.NAME).unlink()
+    code, said = play(program, folder, device="|||CPU-1")
     assert (code, "WRONG_DEVICE" in said) == (1, True)
 
 

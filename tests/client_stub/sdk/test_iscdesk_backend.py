@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -89,6 +90,18 @@ def test_a_string_comes_through_iscdesk(make: Make, program: Program, iscdesk: F
     assert program.texts == [events.license_arrived(vendor.license_string())]
     assert invoker.verdict.is_allowed
     assert iscdesk.bodies("licenses") == [{"kind": "string", "device_info": DEVICE, "file_name": ""}]
+
+
+def test_iscdesk_hears_the_install_identity_of_a_weak_machine(
+    make: Make, program: Program, iscdesk: FakeIscdesk
+) -> None:
+    invoker = make()
+
+    invoker.GetLicenseStringRequest("|||CPU-1")
+
+    program.next_event()
+    assert re.fullmatch(r"\|INSTALL-[0-9A-F]{32}\|\|CPU-1", invoker.device_info)
+    assert iscdesk.bodies("licenses") == [{"kind": "string", "device_info": invoker.device_info, "file_name": ""}]
 
 
 def test_a_file_comes_through_iscdesk_and_goes_where_it_was_asked_for(
