@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
+import re
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import padding, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,6 +24,11 @@ _SALT_BYTES, _KEY_BYTES, _AES_BITS = 16, 32, 128
 _LABEL = b"ENCRYPTED PRIVATE KEY"
 _HEAD, _FOOT = b"-----BEGIN %b-----\n" % _LABEL, b"-----END %b-----\n" % _LABEL
 _LINE = 64
+_MARK = re.compile(rb"-----(BEGIN|END) ")
+_KEY = re.compile(
+    rb"-----BEGIN (?P<encrypted>ENCRYPTED )?PRIVATE KEY-----(?P<text>[^-]*)"
+    rb"-----END (?(encrypted)ENCRYPTED )PRIVATE KEY-----"
+)
 _SEQUENCE, _OCTETS, _INTEGER, _OBJECT = 0x30, 0x04, 0x02, 0x06
 _LONG_FORM = 0x80
 _PBES2 = bytes.fromhex("2a864886f70d01050d")
@@ -40,11 +47,47 @@ def pem_of(private: PrivateKey, passphrase: bytes | None) -> bytes:
     return _HEAD + b"".join(lines) + _FOOT
 
 
-def is_protected(pem: bytes) -> bool:
-    """Whether a file is encrypted the way :func:`pem_of` does it, and neither plain nor at the older, lower cost."""
-    if not pem.startswith(_HEAD):
-        return False
-    return _SCRYPT in base64.b64decode(pem.removeprefix(_HEAD).rpartition(b"-----END")[0])
+@dataclass(frozen=True)
+class KeyFile:
+    """The one private key that a file holds, not opened yet; ``der`` is the text between its two lines."""
+
+    is_encrypted: bool
+    der: bytes
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether it is encrypted the way :func:`pem_of` does it, and neither plain nor at the older, lower cost."""
+        return self.is_encrypted and _SCRYPT in self.der
+
+    def opened(self, passphrase: bytes | None) -> object:
+        """Return the key. A plain one is taken without the passphrase: it may be older than that.
+
+        Raises:
+            ValueError: It is damaged, or not of that passphrase.
+            TypeError: It needs a passphrase.
+            UnsupportedAlgorithm: It is a key of another kind.
+        """
+        return serialization.load_der_private_key(self.der, passphrase if self.is_encrypted else None)
+
+
+def parse(content: bytes) -> KeyFile:
+    """Find the one key in a file's content (RFC 7468); text around it and CRLF do not matter.
+
+    Raises:
+        ValueError: It holds none, or more than one, or one that is cut or changed; the message says which.
+    """
+    marks = _MARK.findall(content)
+    if not marks:
+        raise ValueError("is empty" if not content.strip() else "holds no private key")
+    if marks.count(b"BEGIN") > 1:
+        raise ValueError(f"holds {marks.count(b'BEGIN')} keys and must hold one")
+    found = _KEY.search(content)
+    if found is None:
+        raise ValueError("is damaged")
+    try:
+        return KeyFile(bool(found["encrypted"]), base64.b64decode(b"".join(found["text"].split()), validate=True))
+    except ValueError as error:
+        raise ValueError("is damaged") from error
 
 
 def _encrypted(plain: bytes, passphrase: bytes) -> bytes:

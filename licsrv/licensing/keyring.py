@@ -10,6 +10,7 @@ device facts are hashed, ``seal.key`` holds those under which rows are sealed (:
 from __future__ import annotations
 
 import base64
+import codecs
 import hashlib
 import json
 import os
@@ -22,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 
 from licsrv.errors import KeyringError
 from licsrv.licensing import key_files
 from licsrv.licensing.signing import LEASE_TYPE, LICENSE_TYPE, SECOND_ALGORITHM, SecondKey, SigningKey, b64
+from licsrv.platform import strict_json
 from licsrv.platform.seals import Sealed, SealKey, Seals
 
 KEY_ID_LENGTH = 16
@@ -242,20 +243,22 @@ class KeyFolder:
         """Encrypt every private key that is plain, or was encrypted at the older, lower cost; return their ids.
 
         Raises:
-            KeyringError: No passphrase is set, or it does not open a key.
+            KeyringError: No passphrase is set, it does not open a key, or a file is damaged; nothing was changed.
         """
         if self._passphrase is None:
             raise KeyringError("Set LICSRV_KEYS_PASSPHRASE_FILE first.")
-        weak = self.unprotected()
-        for path in weak:
-            private = self._private(path)
-            if isinstance(private, key_files.PrivateKey):
-                _write(path, key_files.pem_of(private, self._passphrase))
-        return [path.stem for path in weak]
+        weak = [(path, self._private(path)) for path in self.unprotected()]
+        for path, private in weak:
+            _write(path, key_files.pem_of(private, self._passphrase))
+        return [path.stem for path, _ in weak]
 
     def unprotected(self) -> list[Path]:
-        """Return the files of private keys that are plain, or encrypted at the older, lower cost."""
-        return [path for path in sorted(self.path.glob("*.pem")) if not key_files.is_protected(path.read_bytes())]
+        """Return the files of private keys that are plain, or encrypted at the older, lower cost.
+
+        Raises:
+            KeyringError: A file is damaged.
+        """
+        return [path for path in sorted(self.path.glob("*.pem")) if not _key_file(path).is_protected]
 
     def retire(self, key_id: str, *, now: datetime) -> KeyRecord:
         """End a key's life: nothing signed by it counts any more. Retiring it again changes nothing.
@@ -292,13 +295,16 @@ class KeyFolder:
         """
         records = self.records()
         signers = [signer for record in records if (signer := self._signer(record))]
+        return Keyring(records, signers, self._device_key(), seals=self.seals())
+
+    def _device_key(self) -> bytes:
         try:
-            device_key = base64.b64decode((self.path / DEVICE_KEY_NAME).read_bytes(), validate=True)
-        except (OSError, ValueError) as error:
-            raise KeyringError(f"{DEVICE_KEY_NAME} cannot be read: run `licsrv init`, or restore it.") from error
-        if len(device_key) != _DEVICE_KEY_BYTES:
-            raise KeyringError(f"{DEVICE_KEY_NAME} is damaged: restore it from a backup.")
-        return Keyring(records, signers, device_key, seals=self.seals())
+            secret = base64.b64decode(_content(self.path / DEVICE_KEY_NAME).strip(), validate=True)
+        except ValueError as error:
+            raise _damaged(DEVICE_KEY_NAME) from error
+        if len(secret) != _DEVICE_KEY_BYTES:
+            raise _damaged(DEVICE_KEY_NAME)
+        return secret
 
     def seals(self) -> Seals:
         """Read what seals rows of the database.
@@ -368,14 +374,9 @@ class KeyFolder:
 
     def _seal_keys(self) -> _SealFile:
         try:
-            document = json.loads((self.path / SEAL_KEY_NAME).read_text(encoding="ascii"))
-            keys = [SealKey(one["id"], base64.b64decode(one["secret"], validate=True)) for one in document["keys"]]
-            found = _SealFile(keys, Sealed(document["sealed"]), bool(document.get("waits", False)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise KeyringError(f"{SEAL_KEY_NAME} cannot be read: run `licsrv init`, or restore it.") from error
-        if not keys or any(len(key.secret) != _SEAL_KEY_BYTES for key in keys):
-            raise KeyringError(f"{SEAL_KEY_NAME} is damaged: restore it from a backup.")
-        return found
+            return _seal_file(_document(self.path / SEAL_KEY_NAME))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(SEAL_KEY_NAME) from error
 
     def stamp(self) -> tuple[tuple[str, int], ...]:
         """Return something that changes when the folder does, to notice new keys without reading them."""
@@ -387,21 +388,22 @@ class KeyFolder:
         if record.is_retired or not path.exists():
             return None  # a replica that only verifies has no private half
         private = self._private(path)
-        if isinstance(private, Ed25519PrivateKey | MLDSA65PrivateKey) and _is_half_of(record, private):
+        if _is_half_of(record, private):
             if isinstance(private, MLDSA65PrivateKey):
                 return SecondKey(record.key_id, private)
             return SigningKey.make(record.key_id, private, typ=TYPE_OF_PURPOSE[record.purpose])
         raise KeyringError(f"{path.name} does not belong to {record.key_id}.json.")
 
-    def _private(self, path: Path) -> object:
-        content = path.read_bytes() if path.exists() else b""
-        passphrase = None if b"BEGIN PRIVATE KEY" in content else self._passphrase  # one from before the passphrase
+    def _private(self, path: Path) -> key_files.PrivateKey:
         try:
-            return serialization.load_pem_private_key(content, passphrase)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            private = _key_file(path).opened(self._passphrase)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise KeyringError(
                 f"{path.name} cannot be opened: is LICSRV_KEYS_PASSPHRASE right ({type(error).__name__})?"
             ) from error
+        if not isinstance(private, key_files.PrivateKey):
+            raise KeyringError(f"{path.name} is a key of another kind: take it out of the folder.")
+        return private
 
     def _save(self, record: KeyRecord) -> None:
         document: dict[str, Any] = record.jwk() | {"created_at": record.created_at.isoformat()}
@@ -443,6 +445,21 @@ class _SealFile:
         return json.dumps({"sealed": str(self.sealed), "waits": self.waits, "keys": shown}, indent=2).encode("ascii")
 
 
+def _seal_file(document: dict[str, Any]) -> _SealFile:
+    """Read what ``seal.key`` says.
+
+    Raises:
+        ValueError: A member is not what it has to be, as are ``KeyError`` and ``TypeError``.
+    """
+    keys = [SealKey(one["id"], base64.b64decode(one["secret"], validate=True)) for one in document["keys"]]
+    ids, waits = [one["id"] for one in document["keys"]], document.get("waits", False)
+    if not keys or not all(isinstance(id, str) for id in ids) or not isinstance(waits, bool):
+        raise ValueError
+    if any(len(key.secret) != _SEAL_KEY_BYTES for key in keys):
+        raise ValueError
+    return _SealFile(keys, Sealed(document["sealed"]), waits)
+
+
 def _is_half_of(record: KeyRecord, private: Ed25519PrivateKey | MLDSA65PrivateKey) -> bool:
     is_second = record.algorithm is Algorithm.ML_DSA_65
     return isinstance(private, MLDSA65PrivateKey) is is_second and _public_half(private) == record.public
@@ -463,26 +480,66 @@ def _others_sign(record: KeyRecord, records: Iterable[KeyRecord], now: datetime)
 
 def _read_record(path: Path) -> KeyRecord:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = _document(path)
         algorithm = Algorithm(document["alg"])
         record = KeyRecord(
             key_id=document["kid"],
             purpose=Purpose(document["purpose"]),
             public=document["pub" if algorithm is Algorithm.ML_DSA_65 else "x"],
-            created_at=datetime.fromisoformat(document["created_at"]),
-            retired_at=_moment(document.get("retired_at")),
+            created_at=_moment(document["created_at"]),
+            retired_at=_moment(document["retired_at"]) if "retired_at" in document else None,
             algorithm=algorithm,
-            signs_from=_moment(document.get("signs_from")),
+            signs_from=_moment(document["signs_from"]) if "signs_from" in document else None,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KeyringError(f"{path.name} is damaged: restore it from a backup.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path.name) from error
     if thumbprint(record.public, algorithm)[:KEY_ID_LENGTH] != record.key_id or path.stem != record.key_id:
         raise KeyringError(f"{path.name} does not say what it is named: restore it from a backup.")
     return record
 
 
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _key_file(path: Path) -> key_files.KeyFile:
+    content = _content(path)
+    try:
+        return key_files.parse(content)
+    except ValueError as error:
+        raise KeyringError(f"{path.name} {error}: restore it from a backup.") from error
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file.
+
+    Raises:
+        MalformedJsonError: It is none.
+        KeyringError: It cannot be read.
+    """
+    return strict_json.loads_object(_content(path))
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds, without the byte order mark that some editors put before it.
+
+    Raises:
+        KeyringError: It cannot be read.
+    """
+    try:
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except FileNotFoundError as error:
+        raise KeyringError(f"{path.name} is missing: run `licsrv init` on a first start, else restore it.") from error
+    except OSError as error:
+        raise KeyringError(f"{path.name} cannot be read ({error.strerror}): check its owner and mode.") from error
+
+
+def _damaged(name: str) -> KeyringError:
+    return KeyringError(f"{name} is damaged: restore it from a backup.")
+
+
+def _moment(text: str) -> datetime:
+    """Return a moment that names its offset: without one it could not be compared with the others."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} names no offset from UTC")
+    return moment
 
 
 def _write(path: Path, content: bytes, *, new: bool = False) -> None:

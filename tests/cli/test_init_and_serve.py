@@ -73,7 +73,7 @@ def test_serve_does_not_start_without_keys(sqlite_house: FurnishedHouse, licsrv:
 
     ran = licsrv("serve", "--port", 0)
 
-    assert (ran.exit_code, "device.key cannot be read: run `licsrv init`" in ran.err) == (1, True)
+    assert (ran.exit_code, "device.key is missing: run `licsrv init`" in ran.err) == (1, True)
 
 
 def test_serve_names_the_way_out_where_seals_cannot_be_noted(

@@ -156,3 +156,35 @@ def test_a_key_that_cannot_be_is_not_made(
 
     assert licsrv("keys", "new", *options).exit_code == exit_code
     assert state(licsrv) == before
+
+
+@pytest.mark.parametrize("command", [("keys", "list"), ("keys", "protect"), ("serve", "--port", "0"), ("doctor",)])
+def test_a_damaged_private_key_is_named_by_whatever_reads_it(
+    environment: pytest.MonkeyPatch, sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    environment.setenv("LICSRV_KEYS_PASSPHRASE", "correct horse")
+    licsrv("keys", "protect")
+    [path, *_] = sorted((tmp_path / "keys").glob("*.pem"))
+    path.write_bytes(path.read_bytes() * 2)
+
+    ran = licsrv(*command)
+
+    assert (ran.exit_code, f"{path.name} holds 2 keys and must hold one" in " ".join((ran.out + ran.err).split())) == (
+        1,
+        True,
+    )
+    assert "Traceback" not in ran.out + ran.err
+
+
+def test_doctor_names_the_damaged_file_of_a_retired_key(
+    environment: pytest.MonkeyPatch, sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path
+) -> None:
+    environment.setenv("LICSRV_KEYS_PASSPHRASE", "correct horse")
+    before = signing(licsrv, "lease")
+    licsrv("keys", "new", "lease")
+    licsrv("keys", "retire", before, "--yes")
+    (tmp_path / "keys" / f"{before}.pem").write_bytes(b"")
+
+    ran = licsrv("doctor")
+
+    assert f"{before}.pem is empty: restore it from a backup." in " ".join(ran.out.split())

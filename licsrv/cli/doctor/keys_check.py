@@ -31,8 +31,18 @@ def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
         yield _signing(keyring, purpose, now)
     yield _modes(settings)
     yield _passphrase(settings)
-    if settings.keys_passphrase is not None and (weak := key_folder(settings).unprotected()):
-        names = ", ".join(path.name for path in weak)
+    if settings.keys_passphrase is not None:
+        yield from _protection(settings)
+
+
+def _protection(settings: Settings) -> Iterator[Diagnosis]:
+    """Look at every private key in the folder, those of retired keys included, which nothing else reads."""
+    try:
+        names = ", ".join(path.name for path in key_folder(settings).unprotected())
+    except KeyringError as error:
+        yield problem(AREA, str(error), "Nothing signs with it; take it out of the folder if it is of no use.")
+        return
+    if names:
         yield warning(AREA, f"Plain, or encrypted at a low cost: {names}.", "Run `licsrv keys protect`.")
 
 
