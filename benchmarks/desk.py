@@ -31,6 +31,7 @@ from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, Terms
 from licsrv.licensing.keyring import KeyFolder, Keyring
 from licsrv.licensing.origins import MANUAL
+from licsrv.licensing.policies import Policies
 from licsrv.licensing.tables import Device, DevicePart, License
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import Database, open_database, reading, table_of, transaction
@@ -103,7 +104,7 @@ def _median_of(name: str, work: Callable[[], bool], rounds: int) -> float:
 def _tasks(
     database: Database, keyring: Keyring, license_string: str, at: datetime
 ) -> Mapping[str, tuple[Callable[[], bool], float]]:
-    view = View(1, at)
+    view = View(Policies(), at)
     texts = {
         "code": _CODE, "beginning of a code": _CODE[:7].lower(), "order": "CSWANTED", "customer": _CUSTOMER[:8].upper(),
         "device name": _WORKSTATION.lower(), "fingerprint": _INFO.format(1), "license string": license_string,
@@ -144,7 +145,7 @@ def _board(database: Database, view: View, keyring: Keyring) -> bool:
 
 def _add_wanted(database: Database, keyring: Keyring, at: datetime) -> str:
     """Add the license that is looked for, with ten devices that were here every day of a year."""
-    cause, terms = Cause("benchmark"), Terms(installation.ISSUER, _DEVICES_OF_ONE, timedelta(days=7))
+    cause, terms = Cause("benchmark"), Terms(installation.ISSUER)
     with transaction(database) as session:
         purchase = Purchase(_CODE, MANUAL, order_id="CSWANTED", customer=_CUSTOMER, device_limit=_DEVICES_OF_ONE)
         license = changes.add(session, purchase, cause=cause, now=at)

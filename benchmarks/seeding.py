@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, Connection, Executable, Insert, func, inse
 from sqlmodel import SQLModel
 
 from benchmarks.installation import DEVICE_LIMIT, ISSUER, Installation
-from licsrv.licensing import fingerprints
+from licsrv.licensing import fingerprints, policies
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
-from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
+from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, PolicyVersion, Product
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import open_database, table_of
 from licsrv.platform.ids import new_id
@@ -138,8 +138,12 @@ def add_waiting_messages(installation: Installation, count: int, *, at: datetime
 
 def add_product(installation: Installation) -> None:
     """Add the product that all licenses are of."""
-    product = Product(product_id=PRODUCT_ID, name="CAD Professional", device_limit=DEVICE_LIMIT, features=_FEATURES)
-    _write(installation, [(Product, [product.model_dump()])])
+    product = Product(product_id=PRODUCT_ID, name="CAD Professional", features=_FEATURES)
+    policy = PolicyVersion(
+        product_id=PRODUCT_ID, version=1, stated=policies.text_of({"places.limit": DEVICE_LIMIT}), at=now(),
+        actor="benchmark",
+    )  # fmt: skip
+    _write(installation, [(Product, [product.model_dump()]), (PolicyVersion, [policy.model_dump()])])
 
 
 def _license(number: int, license_id: str, at: datetime, *, places: int) -> dict[str, Any]:

@@ -33,12 +33,11 @@ from licsrv.desk.tools import SupportTools
 from licsrv.errors import KeyringError, StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
-from licsrv.heartbeats.rules import Spans
 from licsrv.licensing import store as licensing_store
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import KeyFolder, Keyring
-from licsrv.licensing.moves import MoveRules
+from licsrv.licensing.policy_defaults import policies_of
 from licsrv.licensing.revocation.routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes
 from licsrv.marketplace import store as marketplace_store
@@ -222,16 +221,7 @@ def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> Ope
 
 def license_terms(settings: Settings) -> Terms:
     """Return the terms under which an installation issues licenses."""
-    moves = MoveRules(
-        settings.moves_per_place,
-        span=settings.moves_span,
-        cool_down=settings.move_cool_down,
-        file_holds_place=settings.file_holds_place,
-    )
-    return Terms(
-        settings.issuer, settings.device_limit, settings.lease_grace,
-        maintenance_end=release_store.maintenance_limit, moves=moves,
-    )  # fmt: skip
+    return Terms(settings.issuer, policies_of(settings), release_store.maintenance_limit)
 
 
 def _worker(
@@ -298,11 +288,10 @@ def create_app(runtime: Runtime) -> ASGIApp:
 
 def _operations(runtime: Runtime) -> Sequence[Operation]:
     settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
-    spans = Spans(settings.lease_grace, settings.heartbeat_interval)
     heartbeat = HeartbeatEndpoint(
         runtime.writer,
         keyring=runtime.keyring,
-        settings=HeartbeatSettings(settings.issuer, spans, settings.marketplace_timezone),
+        settings=HeartbeatSettings(settings.issuer, policies_of(settings), settings.marketplace_timezone),
         clock=clock,
         metrics=metrics,
     )

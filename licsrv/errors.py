@@ -36,6 +36,8 @@
         ├── DeviceLimitError              DEVICE_LIMIT_REACHED 409
         ├── DeviceMismatchError           DEVICE_MISMATCH 409
         ├── MoveLimitError                MOVE_LIMIT_REACHED 409
+        ├── InvalidPolicyError            INVALID_POLICY 422
+        ├── PolicyContradictionError      POLICY_CONTRADICTION 422
         ├── ConflictError                 CONFLICT 409
         ├── MarketplaceUnavailableError   MARKETPLACE_UNAVAILABLE 503
         └── ServiceUnavailableError       SERVICE_UNAVAILABLE 503
@@ -305,6 +307,18 @@ class MoveLimitError(RefusalError):
     """A program may not give its place back now; it keeps it. ``next_move_at`` says when, None never."""
 
     code, status, title = "MOVE_LIMIT_REACHED", 409, "Move limit reached"
+
+
+class InvalidPolicyError(RefusalError):
+    """A policy has a value that is unknown or not allowed; ``errors`` names every problem."""
+
+    code, status, title = "INVALID_POLICY", 422, "Invalid policy"
+
+
+class PolicyContradictionError(RefusalError):
+    """Each value of a policy is allowed, and they cannot hold together; ``errors`` says which."""
+
+    code, status, title = "POLICY_CONTRADICTION", 422, "Policy contradicts itself"
 
 
 class ConflictError(RefusalError):

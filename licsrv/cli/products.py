@@ -25,6 +25,14 @@ app = typer.Typer(name="products", help="Products: names, places, features.", no
 
 _EVERY = 1_000_000
 LONGEST_ID, LONGEST_NAME, LONGEST_FEATURE = 128, 64, 64
+# Options of `products set` that are values of the policy since there is one.
+_IN_POLICY = {
+    "device_limit": "places.limit",
+    "amount_is_places": "places.amount_counts",
+    "learned_parts": "recognition.learned_parts",
+    "learned_days": "recognition.learned_days",
+    "weak_binding": "recognition.weak_binding",
+}
 _COLUMNS = (
     Column("Product"),
     Column("Name", flexible=True),
@@ -97,7 +105,7 @@ def list_products(as_json: AsJson = False) -> None:
     from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
-        found = answers.products(session, Window(_EVERY)).items
+        found = answers.products(session, Window(_EVERY), place.policies()).items
     if as_json:
         terminal.show_document({"products": found})
         return
@@ -184,8 +192,10 @@ def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: boo
 
     with open_workplace() as place:
         with place.writing() as session:
-            product, changes = _change(session, place, product_id, wanted=wanted, cause=Cause(actor))
-            shown = answers.shown(product)
+            before = answers.of_product(session, product_id, place.policies())
+            _change(session, place, product_id, wanted=wanted, cause=Cause(actor))
+            shown = answers.described(session, product_id, place.policies())
+            changes = answers.changes(before, shown)
         _warn_of_missing_key(place, second_signature=shown.second_signature)
     if as_json:
         terminal.show_document({"changes": changes, "product": shown})
@@ -218,35 +228,37 @@ def _word(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _change(
-    session: Session, place: Workplace, product_id: str, wanted: Mapping[str, Any], cause: Cause
-) -> tuple[Product, dict[str, dict[str, Any]]]:
-    """Write what differs, and note it; return the product and what changed."""
+def _change(session: Session, place: Workplace, product_id: str, wanted: Mapping[str, Any], cause: Cause) -> None:
+    """Write what differs, and note it; what belongs to the policy becomes a new version of it."""
     from licsrv import audit
     from licsrv.audit import Action
-    from licsrv.licensing import store
+    from licsrv.licensing import policy_changes, store
+    from licsrv.licensing.policy_changes import Wanted
     from licsrv.licensing.tables import Product
 
     known = store.product(session, product_id)
     product = known or Product(product_id=product_id, name=product_id[:LONGEST_NAME], features=[])
-    before = product.model_dump() if known else dict.fromkeys(Product.model_fields)
-    for member, value in wanted.items():
-        setattr(product, member, value)
+    members = Product.model_fields.keys() - _IN_POLICY.keys()
+    before = product.model_dump() if known else dict.fromkeys(members)
+    for member in wanted.keys() - _IN_POLICY.keys():
+        setattr(product, member, wanted[member])
     _require_short(product, place)
 
     after = product.model_dump()
     changes = {
         member: {"before": before[member], "after": after[member]}
-        for member in after
-        if member != "product_id" and before[member] != after[member]
+        for member in Product.model_fields
+        if member in members and member != "product_id" and before[member] != after[member]
     }
+    now = place.clock.now()
     if changes or not known:
         session.add(product)
+        session.flush()
         # The audit's subject is shorter than a product's id may be, so the detail has the whole id.
         detail = {"product_id": product_id, **changes}
-        now = place.clock.now()
         audit.record(session, Action.PRODUCT_CHANGED, subject=product_id[:64], cause=cause, detail=detail, now=now)
-    return product, changes
+    stated = {_IN_POLICY[member]: wanted[member] for member in _IN_POLICY if member in wanted}
+    policy_changes.change(session, product_id, Wanted(stated), known=place.policies(), cause=cause, now=now)
 
 
 def _require_short(product: Product, place: Workplace) -> None:

@@ -28,6 +28,7 @@ from licsrv.platform.db import Database, open_database, reading, transaction, tr
 
 if TYPE_CHECKING:
     from licsrv.desk.view import View
+    from licsrv.licensing.policies import Policies
 
 CONNECT_SECONDS = 5
 _INIT_FIRST = "run `licsrv init` first"
@@ -50,7 +51,13 @@ class Workplace:
         """Return what is needed to show licenses as they are now."""
         from licsrv.desk.view import View
 
-        return View(self.settings.device_limit, self.clock.now())
+        return View(self.policies(), self.clock.now())
+
+    def policies(self) -> Policies:
+        """Return the policies of products, over what the settings say."""
+        from licsrv.licensing.policy_defaults import policies_of
+
+        return policies_of(self.settings)
 
     def reading(self) -> AbstractContextManager[Session]:
         """Open a session that only looks."""

@@ -43,4 +43,4 @@ class SupportTools:
 
     def view(self, now: datetime) -> View:
         """Return what is needed to show licenses."""
-        return View(self.terms.device_limit, now)
+        return View(self.terms.policies, now)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from licsrv.licensing.policies import Policies
+
 
 @dataclass(frozen=True)
 class View:
     """What is needed to show licenses.
 
     Args:
-        default_places: The places of a license for which neither its order nor its product sets them.
+        policies: The policies of products, which say how many places a license has.
         now: The moment at which it is looked at.
     """
 
-    default_places: int
+    policies: Policies
     now: datetime

@@ -22,11 +22,12 @@ from licsrv.errors import (
     UnauthenticatedError,
 )
 from licsrv.heartbeats import service
-from licsrv.heartbeats.rules import LeaseTerms, Spans
+from licsrv.heartbeats.rules import LeaseTerms
 from licsrv.heartbeats.service import Answer, Beat, Granted
 from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring, Purpose
+from licsrv.licensing.policies import Policies
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
 from licsrv.licensing.signing import SigningKey, seconds
 from licsrv.platform import days
@@ -67,7 +68,7 @@ class HeartbeatSettings:
     """The settings of this room."""
 
     issuer: str
-    spans: Spans
+    policies: Policies
     zone: tzinfo
 
 
@@ -141,11 +142,11 @@ class HeartbeatEndpoint:
         beats = [beat for beat, _ in asked]
         now = self._clock.now()
         day = days.day_of(now, self._settings.zone)
-        keyring, spans = self._keyring(), self._settings.spans
+        keyring, policies = self._keyring(), self._settings.policies
         key = keyring.signer(Purpose.LEASE, now=now)  # first: without a key nothing may be written
 
         def use_case(session: Session) -> Sequence[Answer]:
-            return service.check_in(session, beats, day=day, spans=spans, keyring=keyring, now=now)
+            return service.check_in(session, beats, day=day, policies=policies, keyring=keyring, now=now)
 
         answers = await self._writer.run(use_case)
         return [

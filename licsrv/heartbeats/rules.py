@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from licsrv.licensing import lifecycle
 from licsrv.licensing.lifecycle import SoldLicense, Status
+from licsrv.licensing.policies import Times
 
 # A device that may not work asks again soon, so that a renewal or a reinstatement reaches it within the hour.
 RETRY_WHEN_REFUSED = timedelta(hours=1)
@@ -21,14 +21,6 @@ _LEASE_STATUS = {
     # The contract has five words. An unconfirmed license has run out of its provisional time.
     Status.NOT_ACTIVATED: "EXPIRED",
 }
-
-
-@dataclass(frozen=True)
-class Spans:
-    """The settings that shape a lease."""
-
-    grace: timedelta
-    interval: timedelta
 
 
 class LeaseTerms(NamedTuple):
@@ -47,17 +39,17 @@ class LeaseTerms(NamedTuple):
         return self.status == "ACTIVE"
 
 
-def decide(license: SoldLicense, *, device_has_place: bool, spans: Spans, now: datetime) -> LeaseTerms:
+def decide(license: SoldLicense, *, device_has_place: bool, times: Times, now: datetime) -> LeaseTerms:
     """Decide the terms of a device's lease: an ordinary answer for every status, never an error."""
     status = lifecycle.status(license, now)
     ends_at = lifecycle.end_of_use(license)
     if status is Status.ACTIVE and device_has_place:
-        until = now + spans.grace
+        until = now + times.grace
         until = until if ends_at is None else min(until, ends_at)
         return LeaseTerms(
-            "ACTIVE", "", now, lease_until=until, next_at=min(now + spans.interval, until), license_expires_at=ends_at
+            "ACTIVE", "", now, lease_until=until, next_at=min(now + times.interval, until), license_expires_at=ends_at
         )
-    again_at = now + min(spans.interval, RETRY_WHEN_REFUSED)
+    again_at = now + min(times.interval, RETRY_WHEN_REFUSED)
     if status is Status.ACTIVE:
         return LeaseTerms(
             "RELEASED", _PLACE_GIVEN_BACK, now, lease_until=again_at, next_at=again_at, license_expires_at=ends_at

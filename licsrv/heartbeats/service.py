@@ -16,7 +16,7 @@ from sqlmodel import Session
 from licsrv.audit import Cause
 from licsrv.errors import DeviceMismatchError, RefusalError
 from licsrv.heartbeats import rules, store
-from licsrv.heartbeats.rules import LeaseTerms, Spans
+from licsrv.heartbeats.rules import LeaseTerms
 from licsrv.heartbeats.store import Presented
 from licsrv.licensing import devices as licensing
 from licsrv.licensing import fingerprints, learning, origins, refused_devices
@@ -24,6 +24,7 @@ from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.learning import Recognised
 from licsrv.licensing.origins import Use
+from licsrv.licensing.policies import Policies
 from licsrv.licensing.refused_devices import Refused
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import Message
@@ -61,13 +62,13 @@ class _CheckIn(NamedTuple):
     facts: DeviceFacts | None
     """What it says, where that is not what it said when it asked for its license."""
 
-    def recognised(self, facts: DeviceFacts) -> Recognised:
+    def recognised(self, facts: DeviceFacts, policies: Policies) -> Recognised:
         """Return the device with what it says."""
         row = self.row
-        parts = store.read_parts(row)
         return Recognised(
-            id=row.device_id, license_id=row.license_id, parts=parts, facts=facts, text_hash=self.beat.text_hash
-        )
+            id=row.device_id, license_id=row.license_id, parts=store.read_parts(row), facts=facts,
+            text_hash=self.beat.text_hash, budget=policies.of(row.policy).recognition.budget,
+        )  # fmt: skip
 
     def told(self) -> tuple[str, datetime, str]:
         """Return what is written of it; one statement writes all devices with the same values."""
@@ -75,7 +76,7 @@ class _CheckIn(NamedTuple):
 
 
 def check_in(
-    session: Session, beats: Sequence[Beat], *, day: date, spans: Spans, keyring: Keyring, now: datetime
+    session: Session, beats: Sequence[Beat], *, day: date, policies: Policies, keyring: Keyring, now: datetime
 ) -> Sequence[Answer]:
     """Check a batch of devices in; return one answer each, in their order.
 
@@ -89,14 +90,14 @@ def check_in(
     refused: list[Refused] = []
     for beat in beats:
         row = known.get(beat.digest)
-        answer, facts = _decide(row, beat, spans=spans, keyring=keyring, now=now)
+        answer, facts = _decide(row, beat, policies=policies, keyring=keyring, now=now)
         answers.append(answer)
         if row is not None and isinstance(answer, Granted):
             granted.append(_CheckIn(row, beat, terms=answer.terms, facts=facts))
         elif row is not None and isinstance(answer, DeviceMismatchError):
             refused.append(Refused(row.license_id, row.device_id, answer.code))
 
-    _recognise(session, granted, keyring=keyring, now=now)
+    _recognise(session, granted, policies=policies, keyring=keyring, now=now)
     _write(session, granted, day, now=now)
     for one in refused:
         refused_devices.note(session, one, now=now)
@@ -104,17 +105,16 @@ def check_in(
 
 
 def _decide(
-    row: Presented | None, beat: Beat, *, spans: Spans, keyring: Keyring, now: datetime
+    row: Presented | None, beat: Beat, *, policies: Policies, keyring: Keyring, now: datetime
 ) -> tuple[Answer, DeviceFacts | None]:
     if row is None or not keyring.recognises(row.key_id, row.seal, row.sealed_values):
         return licensing.unknown_bearer(), None
-    facts = None
-    if beat.text_hash != row.text_hash:
-        try:
-            facts = _require_same_device(row, beat, keyring)
-        except RefusalError as refusal:
-            return refusal, None
-    terms = rules.decide(row, device_has_place=row.device_has_place, spans=spans, now=now)
+    try:
+        facts = _require_same_device(row, beat, keyring) if beat.text_hash != row.text_hash else None
+        times = policies.of(row.policy).time
+    except RefusalError as refusal:
+        return refusal, None
+    terms = rules.decide(row, device_has_place=row.device_has_place, times=times, now=now)
     return Granted(row.license_id, row.issued_id, terms), facts
 
 
@@ -125,9 +125,11 @@ def _require_same_device(row: Presented, beat: Beat, keyring: Keyring) -> Device
     return facts
 
 
-def _recognise(session: Session, granted: Sequence[_CheckIn], *, keyring: Keyring, now: datetime) -> None:
+def _recognise(
+    session: Session, granted: Sequence[_CheckIn], *, policies: Policies, keyring: Keyring, now: datetime
+) -> None:
     """Note what devices say that is new; those that may work learn it, within the budget of their product."""
-    changed = [(check_in, check_in.recognised(facts)) for check_in in granted if (facts := check_in.facts) is not None]
+    changed = [(one, one.recognised(facts, policies)) for one in granted if (facts := one.facts) is not None]
     if changed:
         key, working = keyring.device_key, [device for check_in, device in changed if check_in.terms.may_work]
         learning.learn_at_check_in(session, working, key=key, cause=Cause("client"), now=now)

@@ -13,10 +13,11 @@ from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing.fingerprints import HashedParts
-from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.licensing.store import IS_POLICY_OF_LICENSE
+from licsrv.licensing.tables import Device, IssuedLicense, License, PolicyVersion
 from licsrv.platform.db import SLICE, Unread, add_missing, execute, is_member, moment, table_of
 
-_licenses, _devices = table_of(License).c, table_of(Device).c
+_licenses, _devices, _policies = table_of(License).c, table_of(Device).c, table_of(PolicyVersion).c
 _issued, _check_ins, _license_days = table_of(IssuedLicense).c, table_of(CheckIn).c, table_of(LicenseDay).c
 
 
@@ -44,6 +45,7 @@ class Presented(NamedTuple):
     revoked_at: datetime | None
     revoked_reason: str | None
     released_at: datetime | None
+    policy: str | None
     told_today: str | None
     """The status in the device's last lease of this day; None before its first check-in."""
 
@@ -68,10 +70,12 @@ _PRESENTED = (
         _unread(_licenses.expires_at), _unread(_licenses.grace_until), _unread(_licenses.frozen_at),
         _unread(_licenses.revoked_at),
         _licenses.revoked_reason, _unread(_licenses.released_at),
+        _policies.stated,
         _check_ins.status,
     )
     .join_from(table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id)
     .join(table_of(License), _licenses.id == _issued.license_id)
+    .outerjoin(table_of(PolicyVersion), IS_POLICY_OF_LICENSE)
     .outerjoin(table_of(CheckIn), (_check_ins.device_id == _devices.id) & (_check_ins.day == bindparam("day")))
     .where(is_member(_issued.digest, "digests"))
 )  # fmt: skip
@@ -81,7 +85,7 @@ def _read(row: Any) -> Presented:
     (
         digest, issued_id, key_id, form, seal, device_id, text_hash, parts, has_place, license_id, code, source,
         activated_at, provisional_until, refused_reason, expires_at, grace_until, frozen_at, revoked_at, revoked_reason,
-        released_at, told_today,
+        released_at, policy, told_today,
     ) = row  # fmt: skip
     return Presented(
         digest, issued_id, key_id, form=form, seal=seal, device_id=device_id, text_hash=text_hash, parts=parts,
@@ -90,7 +94,7 @@ def _read(row: Any) -> Presented:
         provisional_until=moment(provisional_until), refused_reason=refused_reason,
         expires_at=moment(expires_at), grace_until=moment(grace_until), frozen_at=moment(frozen_at),
         revoked_at=moment(revoked_at), revoked_reason=revoked_reason,
-        released_at=moment(released_at), told_today=told_today,
+        released_at=moment(released_at), policy=policy, told_today=told_today,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,8 +23,9 @@ from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
 from licsrv.licensing.learning import Recognised
-from licsrv.licensing.moves import MoveRules, require_move
+from licsrv.licensing.moves import require_move
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
+from licsrv.licensing.policies import Policies
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.store import ProductRow
@@ -55,13 +56,11 @@ def _no_limit(_session: Session, license: MaintainedLicense, /) -> datetime | No
 
 @dataclass(frozen=True)
 class Terms:
-    """The settings that shape a license, and the rule for the releases that it covers."""
+    """What shapes a license: who issues it, the policies, and the rule for the releases that it covers."""
 
     issuer: str
-    device_limit: int
-    lease_grace: timedelta
+    policies: Policies = field(default_factory=Policies)
     maintenance_end: MaintenanceEnd = _no_limit
-    moves: MoveRules = field(default_factory=MoveRules)
 
 
 @dataclass(frozen=True)
@@ -170,10 +169,11 @@ def _activate(
     now: datetime,
 ) -> LicenseForDevice:
     license, product = _license_typed(session, request.code)
+    policy = terms.policies.of(license.policy)
     facts = fingerprints.parse(request.device_info)
     parts = fingerprints.hash_parts(facts, key=keyring.device_key)
     candidates = store.devices_like(session, license.id, parts)
-    places = HeldPlaces(limit(license, product, default=terms.device_limit), license.places_taken)
+    places = HeldPlaces(limit(license, policy.places), license.places_taken)
     if not candidates and places.is_full:
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
 
@@ -183,9 +183,12 @@ def _activate(
     known = next((one for one in candidates if one.id == admission.device_id and not admission.is_bound_anew), None)
     learned = None
     if known is not None:
-        device = Recognised(id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash)
-        learned = _learn(session, device, known, product=product, key=keyring.device_key, cause=cause, now=now)
-    weakly = product is not None and product.weak_binding
+        device = Recognised(
+            id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash,
+            budget=policy.recognition.budget,
+        )  # fmt: skip
+        learned = _learn(session, device, known, key=keyring.device_key, cause=cause, now=now)
+    weakly = policy.recognition.weak_binding
     bound = _bound(facts, admission, learned or known, weakly=weakly, key=keyring.device_key)
     seen: dict[str, Any] = {
         "name": request.device_name, "client_version": request.client_version, "text_hash": text_hash,
@@ -210,7 +213,7 @@ def _activate(
         detail = _explain(admission, device_id, issued.issued_id, places=places.limit)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
-    refresh_after = _earlier(now + terms.lease_grace, ends_at)
+    refresh_after = _earlier(now + policy.time.grace, ends_at)
     return LicenseForDevice(
         issued.text, issued.form, license.id,
         issued_id=issued.issued_id, expires_at=ends_at, refresh_after=refresh_after, weakly_bound=is_weak,
@@ -242,19 +245,12 @@ def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None
 
 
 def _learn(
-    session: Session,
-    device: Recognised,
-    known: KnownDevice,
-    *,
-    product: ProductRow | None,
-    key: bytes,
-    cause: Cause,
-    now: datetime,
+    session: Session, device: Recognised, known: KnownDevice, *, key: bytes, cause: Cause, now: datetime
 ) -> Learned | None:
     """Let a known device learn a new part; count its text, where it last asked with another one."""
     if known.text_hash != device.text_hash:
         learning.note_texts(session, [device], key=key, now=now)
-    return learning.learn(session, device, product, key=key, cause=cause, now=now)
+    return learning.learn(session, device, key=key, cause=cause, now=now)
 
 
 def _bound(
@@ -409,8 +405,8 @@ def release_device(
 def _require_move(
     session: Session, license: License, device: Device, *, terms: Terms, cause: Cause, now: datetime
 ) -> None:
-    rules = terms.moves
-    places = limit(license, store.product(session, license.product_id), default=terms.device_limit)
+    policy = terms.policies.of(store.policy_text(session, license.product_id))
+    rules, places = policy.moves, limit(license, policy.places)
     moved = audit.moments(
         session, license.id, Action.DEVICE_RELEASED,
         actor=cause.actor, since=now - rules.longest, limit=rules.most(places),

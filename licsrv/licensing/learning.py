@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlmodel import Session
 
@@ -23,27 +23,22 @@ MOST_TEXTS = 20
 """Texts of a device that are counted on a day; more would only fill the table."""
 
 
-class LearningProduct(Protocol):
-    """What the vendor says of a product's devices."""
-
-    @property
-    def learned_parts(self) -> int:
-        """How many parts a device may learn..."""
-
-    @property
-    def learned_days(self) -> int:
-        """...within so many days."""
-
-
 @dataclass(frozen=True)
 class Recognised:
-    """A device that was recognised: what it is bound to, what it says, and the hash of that text."""
+    """A device that was recognised.
+
+    Args:
+        parts: What it is bound to.
+        facts: What it says, ``text_hash`` the hash of that text.
+        budget: What it may learn.
+    """
 
     id: str
     license_id: str
     parts: HashedParts
     facts: DeviceFacts
     text_hash: str
+    budget: Budget
 
     def compared(self, key: bytes) -> tuple[HashedParts, HashedParts]:
         """Return what it is bound to, without what many machines have, and what it says that lasts."""
@@ -51,11 +46,9 @@ class Recognised:
         return known, fingerprints.hash_parts(fingerprints.lasting(self.facts), key=key)
 
 
-def learn(
-    session: Session, device: Recognised, product: LearningProduct | None, *, key: bytes, cause: Cause, now: datetime
-) -> Learned | None:
-    """Bind a device to a new part that it shows, within the budget of its product; None where it learned nothing."""
-    learned = _to_learn(session, device, product, key=key, now=now)
+def learn(session: Session, device: Recognised, *, key: bytes, cause: Cause, now: datetime) -> Learned | None:
+    """Bind a device to a new part that it shows, within its budget; None where it learned nothing."""
+    learned = _to_learn(session, device, key=key, now=now)
     if learned is None:
         return None
 
@@ -70,23 +63,19 @@ def learn(
     return learned
 
 
-def _to_learn(
-    session: Session, device: Recognised, product: LearningProduct | None, *, key: bytes, now: datetime
-) -> Learned | None:
+def _to_learn(session: Session, device: Recognised, *, key: bytes, now: datetime) -> Learned | None:
     known, lasting = device.compared(key)
     if bindings.learn(known, lasting) is None:
         return None
     hashes = fingerprints.selective_parts(lasting)
     others = store.bound_to_others(session, device.license_id, device_id=device.id, hashes=hashes)
     learned = bindings.learn(known, lasting, others=others)
-    return learned if learned and _may_learn(session, device, learned, product=product, now=now) else None
+    return learned if learned and _may_learn(session, device, learned, now=now) else None
 
 
-def _may_learn(
-    session: Session, device: Recognised, learned: Learned, *, product: LearningProduct | None, now: datetime
-) -> bool:
+def _may_learn(session: Session, device: Recognised, learned: Learned, *, now: datetime) -> bool:
     """Whether the budget has a part left, and no other device of the license was registered with the same parts."""
-    budget = Budget(product.learned_parts, timedelta(days=product.learned_days)) if product is not None else Budget()
+    budget = device.budget
     if store.count_learned(session, device.id, since=now - budget.span) >= budget.parts:
         return False
     return not store.is_registered(session, device.license_id, fingerprints.fingerprint(learned.parts))
@@ -100,11 +89,7 @@ def learn_at_check_in(
     Those that may not learn now lock nothing.
     """
     new = {device.id: device for device in devices if bindings.learn(*device.compared(key)) is not None}
-    learning = {
-        device.id: device
-        for device in new.values()
-        if _to_learn(session, device, store.product_of_license(session, device.license_id), key=key, now=now)
-    }
+    learning = {device.id: device for device in new.values() if _to_learn(session, device, key=key, now=now)}
     for device in sorted(learning.values(), key=lambda one: one.license_id):  # one order everywhere: no deadlocks
         license = store.license_by_id_for_update(session, device.license_id)
         locked = store.device_for_update(session, device.id)
@@ -112,8 +97,7 @@ def learn_at_check_in(
             continue
         recognised = replace(device, parts=locked.parts)
         if fingerprints.is_same_device(locked.parts, fingerprints.hash_parts(device.facts, key=key)):
-            product = store.product(session, license.product_id)
-            learn(session, recognised, product, key=key, cause=cause, now=now)
+            learn(session, recognised, key=key, cause=cause, now=now)
 
 
 def note_texts(session: Session, devices: Iterable[Recognised], *, key: bytes, now: datetime) -> None:

@@ -37,19 +37,22 @@ class Bought:
     amount: int | None
 
 
-class ProductFacts(Protocol):
-    """What the vendor says of a product."""
+@dataclass(frozen=True)
+class PlaceRules:
+    """What a product says of places.
 
-    @property
-    def device_limit(self) -> int | None:
-        """Places of each license, or of each unit of its amount."""
+    Args:
+        limit: Places of each license, or of each unit of its amount; None where the product does not say.
+        default: Places of a license for which neither its order nor its product says how many.
+        amount_counts: Whether the amount bought counts devices.
+    """
 
-    @property
-    def amount_is_places(self) -> bool:
-        """Whether the amount bought counts devices."""
+    limit: int | None = None
+    default: int = 1
+    amount_counts: bool = True
 
 
-def limit(license: PlaceFacts, product: ProductFacts | None, *, default: int) -> int:
+def limit(license: PlaceFacts, rules: PlaceRules) -> int:
     """Return how many devices a license has room for.
 
     A limit set for this license counts first; then the amount bought times what the product gives for each unit
@@ -58,11 +61,9 @@ def limit(license: PlaceFacts, product: ProductFacts | None, *, default: int) ->
     """
     if license.device_limit is not None:
         return license.device_limit
-    amount = license.amount
-    per_unit = product.device_limit if product is not None else None
-    if amount is not None and amount > 0 and (product is None or product.amount_is_places):
-        return amount * (per_unit or 1)
-    return per_unit or default
+    if license.amount is not None and license.amount > 0 and rules.amount_counts:
+        return license.amount * (rules.limit or 1)
+    return rules.limit or rules.default
 
 
 @dataclass(frozen=True)

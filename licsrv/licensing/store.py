@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -12,7 +12,6 @@ from sqlalchemy import Text, bindparam, delete, func, insert, or_, select, updat
 from sqlmodel import Session, col
 
 from licsrv.licensing import fingerprints, spellings
-from licsrv.licensing.bindings import LEARNED_DAYS, LEARNED_PARTS
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.keyring import ISSUED_COLUMNS
 from licsrv.licensing.places import KnownDevice
@@ -24,6 +23,7 @@ from licsrv.licensing.tables import (
     IssuedLicense,
     LearnedPart,
     License,
+    PolicyVersion,
     Product,
     RefusedDevice,
 )
@@ -32,22 +32,23 @@ from licsrv.platform.ids import new_id
 
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
+_policies = table_of(PolicyVersion).c
+
+IS_POLICY_OF_LICENSE = (_policies.product_id == _licenses.product_id) & _policies.replaced_at.is_(None)
+"""Joins a license with what its product's policy states now: at most one row."""
 
 # Statements of the paths that many callers wait on are made once: making one costs more than running it.
 _FOR_ACTIVATION = (
     select(
         table_of(License),
         _products.name.label("product_name"),
-        _products.device_limit.label("product_device_limit"),
-        _products.amount_is_places.label("product_amount_is_places"),
         _products.features.label("product_features"),
         _products.second_signature.label("product_second_signature"),
         _products.deliver_as.label("product_deliver_as"),
-        _products.learned_parts.label("product_learned_parts"),
-        _products.learned_days.label("product_learned_days"),
-        _products.weak_binding.label("product_weak_binding"),
+        _policies.stated.label("policy"),
     )
     .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
+    .outerjoin(table_of(PolicyVersion), IS_POLICY_OF_LICENSE)
     .where(_licenses.code == bindparam("of_code"))
     .with_for_update(of=table_of(License))
 )
@@ -65,6 +66,12 @@ _DEVICES_LIKE = (
         )
     )
     .order_by(_devices.id)
+)
+_POLICY_TEXT = select(_policies.stated).where(
+    _policies.product_id == bindparam("of_product"), _policies.replaced_at.is_(None)
+)
+_POLICY_TEXTS = select(_policies.product_id, _policies.stated).where(
+    is_member(_policies.product_id, "of_products"), _policies.replaced_at.is_(None)
 )
 _MOVE_PLACES = (
     update(table_of(License))
@@ -110,31 +117,24 @@ class ProductRow:
     """What the vendor says of a license's product."""
 
     name: str
-    device_limit: int | None
-    amount_is_places: bool
     features: Sequence[str]
     second_signature: bool = False
     deliver_as: str = "auto"
-    learned_parts: int = LEARNED_PARTS
-    learned_days: int = LEARNED_DAYS
-    weak_binding: bool = False
 
 
 def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
-    """Return the row of a code's license, locked until the end of the transaction, and its product; or Nones."""
+    """Return the row of a code's license, locked until the end of the transaction, and its product; or Nones.
+
+    The row's ``policy`` is what the product's policy states.
+    """
     row = execute(session, _FOR_ACTIVATION, {"of_code": code}).one_or_none()
     if row is None or row.product_name is None:
         return row, None
     product = ProductRow(
         row.product_name,
-        row.product_device_limit,
-        row.product_amount_is_places,
-        features=row.product_features,
+        row.product_features,
         second_signature=row.product_second_signature,
         deliver_as=row.product_deliver_as,
-        learned_parts=row.product_learned_parts,
-        learned_days=row.product_learned_days,
-        weak_binding=row.product_weak_binding,
     )
     return row, product
 
@@ -192,10 +192,47 @@ def product(session: Session, product_id: str) -> Product | None:
     return session.get(Product, product_id) if product_id else None
 
 
-def product_of_license(session: Session, license_id: str) -> Product | None:
-    """Return what the vendor says of a license's product, without a lock."""
-    query = select(Product).join(License, col(License.product_id) == col(Product.product_id))
-    return session.scalars(query.where(col(License.id) == license_id)).one_or_none()
+def product_for_update(session: Session, product_id: str) -> Product | None:
+    """Return a product, locked until the end of the transaction."""
+    query = select(Product).where(col(Product.product_id) == product_id).with_for_update()
+    return session.scalars(query.execution_options(**_ANEW)).one_or_none()
+
+
+def policy_text(session: Session, product_id: str) -> str:
+    """Return what a product's policy states now; empty where it states nothing."""
+    found: str | None = execute(session, _POLICY_TEXT, {"of_product": product_id}).scalar_one_or_none()
+    return found or ""
+
+
+def policy_texts(session: Session, product_ids: Collection[str]) -> dict[str, str]:
+    """Return what the policies of products state now, by product; those that state nothing are left out."""
+    wanted = {"of_products": json.dumps(sorted(set(product_ids)))}
+    return {row.product_id: row.stated for row in execute(session, _POLICY_TEXTS, wanted)}
+
+
+def current_policy(session: Session, product_id: str) -> PolicyVersion | None:
+    """Return the newest version of a product's policy."""
+    mine = (col(PolicyVersion.product_id) == product_id, col(PolicyVersion.replaced_at).is_(None))
+    return session.scalars(select(PolicyVersion).where(*mine).execution_options(**_ANEW)).one_or_none()
+
+
+def policy_version(session: Session, product_id: str, version: int) -> PolicyVersion | None:
+    """Return a version of a product's policy."""
+    return session.get(PolicyVersion, (product_id, version))
+
+
+def policy_versions(session: Session, product_id: str, *, most: int) -> Sequence[PolicyVersion]:
+    """Return the versions of a product's policy, newest first."""
+    query = select(PolicyVersion).where(col(PolicyVersion.product_id) == product_id)
+    return session.scalars(query.order_by(col(PolicyVersion.version).desc()).limit(most)).all()
+
+
+def add_policy_version(session: Session, version: PolicyVersion) -> None:
+    """Replace a product's policy; of two at once the keys refuse one."""
+    current = (col(PolicyVersion.product_id) == version.product_id, col(PolicyVersion.replaced_at).is_(None))
+    execute(session, update(table_of(PolicyVersion)).where(*current).values(replaced_at=version.at))
+    session.add(version)
+    session.flush()
 
 
 def products(session: Session) -> Sequence[Product]:

@@ -12,6 +12,7 @@ from licsrv.platform.db import Folded, LookAlike
 
 _NOT_RELEASED = Column("released_at").is_(None)
 _IS_ENDLESS = text("expires_at IS NULL AND released_at IS NULL")
+_IS_CURRENT = text("replaced_at IS NULL")
 _IS_LOWERED = Column("lowered_at").is_not(None)
 _IS_FROZEN = Column("frozen_at").is_not(None)
 
@@ -21,23 +22,46 @@ class Product(SQLModel, table=True):
 
     ``second_signature`` asks for an ML-DSA-65 signature in its license files; ``deliver_as`` says in which form a
     license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits. ``one_off``:
-    sold once, so that its licenses may be without an end. A device learns ``learned_parts`` parts within
-    ``learned_days`` days (``bindings``). ``weak_binding``: a place may be bound to an install identity.
+    sold once, so that its licenses may be without an end. How its licenses are used is its policy.
     """
 
     __tablename__ = "products"
 
     product_id: str = Field(primary_key=True, max_length=128)
     name: str = Field(max_length=64)
-    device_limit: int | None = None
-    amount_is_places: bool = True
     features: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     second_signature: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     deliver_as: str = Field(default="auto", max_length=8, sa_column_kwargs={"server_default": "auto"})
     one_off: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+
+    # Now in the policy, and read by the version before this one only; dropped with the next step of the schema.
+    device_limit: int | None = None
+    amount_is_places: bool = True
     learned_parts: int = Field(default=LEARNED_PARTS, sa_column_kwargs={"server_default": str(LEARNED_PARTS)})
     learned_days: int = Field(default=LEARNED_DAYS, sa_column_kwargs={"server_default": str(LEARNED_DAYS)})
     weak_binding: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+
+
+class PolicyVersion(SQLModel, table=True):
+    """What a product's policy states, and stated before; rows are only ever added, and marked as replaced.
+
+    Version 0 states nothing and has no row. ``restores`` names the version that an undo brought back.
+    """
+
+    __tablename__ = "policy_versions"
+    __table_args__ = (
+        Index("uq_policy_versions_current", "product_id", unique=True, sqlite_where=_IS_CURRENT,
+              postgresql_where=_IS_CURRENT),
+    )  # fmt: skip
+
+    product_id: str = Field(primary_key=True, max_length=128)
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    stated: str = Field(sa_column=Column(Text, nullable=False))
+    at: datetime
+    actor: str = Field(max_length=100)
+    reason: str = Field(default="", max_length=500)
+    restores: int | None = None
+    replaced_at: datetime | None = None
 
 
 class License(SQLModel, table=True):

@@ -167,6 +167,7 @@ AUDITED: Mapping[str, Sentence] = {
     "DEVICE_BOUND_AGAIN": both("Device bound by the newer rule", "设备已按新规则重新绑定"),
     "REVOCATIONS_MOVED": both("Revocation list moved", "撤销清单已迁移"),
     "PRODUCT_CHANGED": both("Product changed", "产品变更"),
+    "POLICY_CHANGED": both("Policy changed", "策略变更"),
     "RELEASE_PUBLISHED": both("Version published", "版本已发布"),
     "RELEASE_CHANGED": both("Share of a version changed", "版本灰度变更"),
     "RELEASE_WITHDRAWN": both("Version withdrawn", "版本已撤回"),

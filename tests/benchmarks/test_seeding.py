@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from benchmarks import heartbeat, seeding
-from benchmarks.installation import DEVICE_LIMIT, ISSUER, Installation
+from benchmarks.installation import ISSUER, Installation
 from licsrv import migrations
 from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
@@ -100,7 +100,7 @@ def test_a_client_that_asks_again_gets_the_very_string_that_was_written(installa
 
     database = opened(installation)
     with transaction(database) as session:
-        terms = Terms(ISSUER, DEVICE_LIMIT, timedelta(days=7))
+        terms = Terms(ISSUER)
         keyring = KeyFolder(installation.keys).read()
         given = activate(session, request, keyring=keyring, terms=terms, cause=Cause("client"), now=NOW)
     database.dispose()

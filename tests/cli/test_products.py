@@ -31,8 +31,9 @@ def test_only_what_is_named_changes_and_is_noted(house: FurnishedHouse, licsrv: 
 
     assert ran.out.splitlines() == ["Product OFFI1 is described:", "amount_is_places  yes -> no"]
     entry = licsrv("audit", "list", "--of", "OFFI1", "--json").document["entries"][0]
-    assert entry["action"] == "PRODUCT_CHANGED"
-    assert entry["detail"] == {"product_id": "OFFI1", "amount_is_places": {"before": True, "after": False}}
+    assert entry["action"] == "POLICY_CHANGED"
+    change = {"places.amount_counts": {"before": None, "after": False}}
+    assert entry["detail"] == {"product_id": "OFFI1", "version": 1, **change}
 
 
 def test_the_same_again_changes_and_notes_nothing(house: FurnishedHouse, licsrv: Run) -> None:

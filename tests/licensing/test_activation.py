@@ -201,7 +201,6 @@ def test_the_limit_holds_under_32_threads_with_transactions_of_their_own(
 ) -> None:
     """As 32 replicas would: nothing but the database stands between them."""
     from concurrent.futures import ThreadPoolExecutor
-    from datetime import timedelta
     from threading import Barrier
 
     from licsrv.errors import DeviceLimitError
@@ -219,7 +218,7 @@ def test_the_limit_holds_under_32_threads_with_transactions_of_their_own(
         together.wait()
         try:
             with transaction(database, (audit.seal,)) as session:
-                terms = Terms("licsrv", 1, timedelta(days=7))
+                terms = Terms("licsrv")
                 activate(session, request, keyring=keyring, terms=terms, cause=CAUSE, now=NOW)
         except DeviceLimitError:
             return False

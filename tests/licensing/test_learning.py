@@ -12,8 +12,9 @@ from licsrv import app as application
 from licsrv.app import Runtime
 from licsrv.audit.tables import AuditEntry
 from licsrv.licensing import learning, store
-from licsrv.licensing.tables import DeviceText, License, Product
+from licsrv.licensing.tables import DeviceText, License
 from licsrv.platform.db import reading, transaction
+from tests import products
 from tests.conftest import StandingClock
 from tests.licensing.test_activation import add_license, ask
 from tests.licensing.test_binding import fits
@@ -106,7 +107,7 @@ async def test_a_machine_that_named_two_parts_and_later_four_is_known_by_all(
 
 async def test_a_product_has_a_budget_of_its_own(client: httpx2.AsyncClient, runtime: Runtime) -> None:
     with transaction(runtime.database) as session:
-        session.add(Product(product_id="FIXED", name="fixed", learned_parts=0))
+        products.describe(session, "FIXED", {"recognition.learned_parts": 0})
     add_license(runtime, "C-1", device_limit=1, product_id="FIXED")
     program = Program(client)
     await program.ask(NEW)

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
 from licsrv.errors import DeviceLimitError, LicenseExpiredError
-from licsrv.licensing.places import Admission, Bought, HeldPlaces, KnownDevice, limit
+from licsrv.licensing.places import Admission, Bought, HeldPlaces, KnownDevice, PlaceRules, limit
 from tests.conftest import NOW
 from tests.licensing.test_lifecycle import ACTIVE
-
-
-@dataclass(frozen=True)
-class ProductFacts:
-    device_limit: int | None = None
-    amount_is_places: bool = True
 
 
 @pytest.mark.parametrize(
     ("device_limit", "amount", "product", "expected"),
     [
-        (None, None, None, 3),
-        (None, 5, None, 5),
-        (None, 0, None, 3),
-        (7, 5, ProductFacts(2), 7),
-        (None, 5, ProductFacts(2), 10),
-        (None, 5, ProductFacts(None), 5),
-        (None, 5, ProductFacts(2, amount_is_places=False), 2),
-        (None, 5, ProductFacts(None, amount_is_places=False), 3),
-        (None, None, ProductFacts(2), 2),
+        (None, None, PlaceRules(None, 3), 3),
+        (None, 5, PlaceRules(None, 3), 5),
+        (None, 0, PlaceRules(None, 3), 3),
+        (7, 5, PlaceRules(2, 3), 7),
+        (None, 5, PlaceRules(2, 3), 10),
+        (None, 5, PlaceRules(2, 3, amount_counts=False), 2),
+        (None, 5, PlaceRules(None, 3, amount_counts=False), 3),
+        (None, None, PlaceRules(2, 3), 2),
     ],
 )
 def test_a_limit_comes_from_the_license_its_amount_its_product_or_the_setting(
-    device_limit: int | None, amount: int | None, product: ProductFacts | None, expected: int
+    device_limit: int | None, amount: int | None, product: PlaceRules, expected: int
 ) -> None:
-    assert limit(Bought(device_limit, amount), product, default=3) == expected
+    assert limit(Bought(device_limit, amount), product) == expected
 
 
 PARTS = {"mac": ["m"], "disk": ["d"], "board": ["b"], "cpu": ["c"]}

@@ -10,8 +10,9 @@ from licsrv.app import Runtime
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import fingerprints
 from licsrv.licensing.fingerprints import Part
-from licsrv.licensing.tables import Device, License, Product
+from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import reading, transaction
+from tests import products
 from tests.licensing.test_activation import add_license, ask
 from tests.licensing.test_binding import fits
 from tests.tables import each
@@ -25,7 +26,7 @@ MACHINE = f"3C:52:82:11:22:33|WD-0001,{IDENTITY}|BOARD-1|BFEBFBFF000906EA"
 
 def allow(runtime: Runtime, *, weak_binding: bool) -> None:
     with transaction(runtime.database) as session:
-        session.add(Product(product_id="CLOUD", name="cloud", weak_binding=weak_binding))
+        products.describe(session, "CLOUD", {"recognition.weak_binding": weak_binding})
     add_license(runtime, "C-1", device_limit=1, product_id="CLOUD")
 
 

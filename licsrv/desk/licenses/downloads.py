@@ -116,7 +116,7 @@ def _for_facts(
 
 def _wording(session: Session, license: License, terms: Terms) -> Wording:
     product = licensing.product(session, license.product_id)
-    places = limit(license, product, default=terms.device_limit)
+    places = limit(license, terms.policies.of(licensing.policy_text(session, license.product_id)).places)
     maintenance_until = terms.maintenance_end(session, license)
     return Wording(terms.issuer, _row(product), license.amount or places, maintenance_until=maintenance_until)
 
@@ -125,10 +125,5 @@ def _row(product: Product | None) -> ProductRow | None:
     if product is None:
         return None
     return ProductRow(
-        product.name,
-        product.device_limit,
-        product.amount_is_places,
-        features=product.features,
-        second_signature=product.second_signature,
-        deliver_as=product.deliver_as,
+        product.name, product.features, second_signature=product.second_signature, deliver_as=product.deliver_as
     )

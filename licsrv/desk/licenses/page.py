@@ -31,7 +31,6 @@ from licsrv.desk.reconciliation import answers as reconciliation
 from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.desk.view import View
 from licsrv.licensing import fingerprints, lifecycle
-from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.lifecycle import Status
@@ -73,15 +72,14 @@ def page(
     """
     license = names.license_of(session, name)
     given = _hashed(device_info, keyring)
-    product = licensing.product(session, license.product_id)
     devices = store.first_devices(session, license.id, most_devices)
     lines = showing.device_lines(session, devices, given)
     if given is not None:
         lines.sort(key=lambda line: -line.match.agreeing if line.match else 0)
     offers = offered(license, view.now)
     return LicensePage(
-        license=showing.facts(license, product, view),
-        product=products.shown(product) if product is not None else None,
+        license=showing.facts(session, license, view),
+        product=products.of_product(session, license.product_id, view.policies),
         devices=lines,
         devices_total=store.count_devices(session, license.id),
         moves=_moves(session, license.id, view.now),
@@ -175,13 +173,12 @@ def compared(session: Session, name: str, *, view: View) -> CompareAnswer:
         LicenseNotFoundError: There is no such license.
     """
     license = names.license_of(session, name)
-    product = licensing.product(session, license.product_id)
     theirs = showing.marketplace_view(marketplace.view(session, license.id))
     found = [
         one for one in reconciliation.of_license(session, license.id, most=_DIFFERENCES) if one.dismissed_at is None
     ]
     return CompareAnswer(
-        license=showing.facts(license, product, view),
+        license=showing.facts(session, license, view),
         marketplace=theirs,
         differences=found,
         says=_says(found, is_known=theirs is not None),

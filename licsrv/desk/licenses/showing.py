@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from licsrv.desk.audit.answers import read_json
-from licsrv.desk.licenses import sentences, store
+from licsrv.desk.licenses import sentences
 from licsrv.desk.licenses.answers import (
     DeviceLine,
     LicenseFactsShown,
@@ -21,30 +21,34 @@ from licsrv.desk.view import View
 from licsrv.heartbeats import store as heartbeats
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import fingerprints, lifecycle, origins
+from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.places import limit
-from licsrv.licensing.tables import Device, License, Product
+from licsrv.licensing.tables import Device, License
 from licsrv.marketplace.tables import MarketplaceView
 
 
 def license_lines(session: Session, licenses: Sequence[License], view: View) -> list[LicenseLine]:
     """Return licenses as a list shows them."""
-    products = store.products(session, [license.product_id for license in licenses])
-    return [
-        LicenseLine.model_validate(_line(one, places_of(one, products.get(one.product_id), view), view.now))
-        for one in licenses
-    ]
+    places = _places(session, licenses, view)
+    return [LicenseLine.model_validate(_line(one, places[one.id], view.now)) for one in licenses]
 
 
-def places_of(license: License, product: Product | None, view: View) -> int:
-    """Return how many devices a license has room for."""
-    return limit(license, product, default=view.default_places)
+def _places(session: Session, licenses: Sequence[License], view: View) -> dict[str, int]:
+    """Return how many devices each license has room for."""
+    stated = licensing.policy_texts(session, {license.product_id for license in licenses})
+    return {one.id: limit(one, view.policies.of(stated.get(one.product_id)).places) for one in licenses}
 
 
-def facts(license: License, product: Product | None, view: View) -> LicenseFactsShown:
+def facts(session: Session, license: License, view: View) -> LicenseFactsShown:
     """Return everything that a license's row holds."""
+    return all_facts(session, [license], view)[0]
+
+
+def facts_of(license: License, places: int, view: View) -> LicenseFactsShown:
+    """Return what :func:`facts` does, of a license with so many places."""
     shown = {name: value for name, value in license.model_dump().items() if name in LicenseFactsShown.model_fields}
-    shown |= _line(license, places_of(license, product, view), view.now)
+    shown |= _line(license, places, view.now)
     shown |= {
         "is_provisional": lifecycle.is_provisional(license, view.now),
         "reason": lifecycle.reason(license, view.now).en,
@@ -55,8 +59,8 @@ def facts(license: License, product: Product | None, view: View) -> LicenseFacts
 
 def all_facts(session: Session, licenses: Sequence[License], view: View) -> list[LicenseFactsShown]:
     """Return everything that the rows of licenses hold."""
-    products = store.products(session, [license.product_id for license in licenses])
-    return [facts(one, products.get(one.product_id), view) for one in licenses]
+    places = _places(session, licenses, view)
+    return [facts_of(one, places[one.id], view) for one in licenses]
 
 
 def _line(license: License, places: int, now: datetime) -> dict[str, Any]:

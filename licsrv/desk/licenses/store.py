@@ -13,7 +13,7 @@ from licsrv.desk.licenses.tables import SingleRevocation
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts
-from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, Product
+from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License
 from licsrv.marketplace.tables import LicenseOrder
 from licsrv.platform.db import Folded, begins_with
 
@@ -62,12 +62,6 @@ def miscounted(session: Session, *, limit: int = 5) -> Sequence[str]:
     )
     query = select(col(License.code)).where(col(License.places_taken) != held).order_by(col(License.id)).limit(limit)
     return session.scalars(query).all()
-
-
-def products(session: Session, ids: Iterable[str]) -> dict[str, Product]:
-    """Return products by their ids."""
-    wanted = sorted(set(ids))
-    return {row.product_id: row for row in session.scalars(select(Product).where(col(Product.product_id).in_(wanted)))}
 
 
 def by_order(session: Session, text: str, limit: int) -> Sequence[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 from sqlmodel import Session
 
 from licsrv.desk.products import store
+from licsrv.licensing import policy_changes
+from licsrv.licensing import store as licensing
+from licsrv.licensing.policies import Policies, Policy
 from licsrv.licensing.tables import Product
 from licsrv.platform import paging
 from licsrv.platform.fields import Body
@@ -35,13 +40,51 @@ class Products(Body):
     next: str | None
 
 
-def products(session: Session, window: Window) -> Products:
+def products(session: Session, window: Window, policies: Policies) -> Products:
     """Return products by their ids."""
     rows = store.products(session, window)
-    made = paging.page_of(rows, window, keys=lambda row: (row.product_id,), item=shown)
+    stated = licensing.policy_texts(session, [row.product_id for row in rows])
+    made = paging.page_of(
+        rows,
+        window,
+        keys=lambda row: (row.product_id,),
+        item=lambda row: shown(row, policies.of(stated.get(row.product_id))),
+    )
     return Products(items=made.items, next=made.next)
 
 
-def shown(row: Product) -> ProductShown:
-    """Return a product."""
-    return ProductShown.model_validate(row, from_attributes=True)
+def of_product(session: Session, product_id: str, policies: Policies) -> ProductShown | None:
+    """Return a product; None where it is not described."""
+    row = licensing.product(session, product_id)
+    return shown(row, policies.of(licensing.policy_text(session, product_id))) if row is not None else None
+
+
+def shown(row: Product, policy: Policy) -> ProductShown:
+    """Return a product and what holds for it."""
+    places, recognition = policy.places, policy.recognition
+    return ProductShown(
+        product_id=row.product_id, name=row.name, features=row.features, second_signature=row.second_signature,
+        deliver_as=row.deliver_as, one_off=row.one_off,
+        device_limit=places.limit, amount_is_places=places.amount_counts,
+        learned_parts=recognition.learned_parts, learned_days=recognition.learned_within.days,
+        weak_binding=recognition.weak_binding,
+    )  # fmt: skip
+
+
+def described(session: Session, product_id: str, policies: Policies) -> ProductShown:
+    """Return a product that is described.
+
+    Raises:
+        NotFoundError: It is not.
+    """
+    found = of_product(session, product_id, policies)
+    if found is None:
+        raise policy_changes.not_described()
+    return found
+
+
+def changes(before: ProductShown | None, after: ProductShown) -> dict[str, dict[str, Any]]:
+    """Return what differs between two looks at a product; everything where there was none before."""
+    old, new = before.model_dump() if before else {}, after.model_dump()
+    differ = [name for name in new if name != "product_id" and old.get(name) != new[name]]
+    return {name: {"before": old.get(name), "after": new[name]} for name in differ}

@@ -24,4 +24,5 @@ def operations() -> Sequence[AdminOperation]:
 async def list_products(call: Call) -> Products:
     """Answer ``GET /admin/api/products``."""
     window = paging.window_of(call.request.query_params)
-    return await call.read(lambda session: answers.products(session, window))
+    policies = call.desk.support.terms.policies
+    return await call.read(lambda session: answers.products(session, window, policies))

@@ -145,8 +145,8 @@ def check_change(session: Session, command: CheckChange, terms: Terms) -> Outcom
         raise CallbackError(ResultCode.UNKNOWN_LICENSE, "This instance is not known here.")
     if command.amount == 0:
         raise CallbackError(ResultCode.INVALID_PARAMETER, "linearValue is 0: nothing would be left to use.")
-    product = licenses.product(session, command.product_id)
-    places = limit(Bought(license.device_limit, command.amount), product, default=terms.device_limit)
+    policy = terms.policies.of(licenses.policy_text(session, command.product_id))
+    places = limit(Bought(license.device_limit, command.amount), policy.places)
     if license.places_taken > places:
         raise CallbackError(
             ResultCode.INVALID_PARAMETER,

@@ -31,7 +31,7 @@ from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock, make_settin
 from tests.licensing.reading import ReadFile, read_file
 
 CAUSE = Cause("test")
-TERMS = Terms("licsrv", 1, timedelta(days=7))
+TERMS = Terms("licsrv")
 
 
 @pytest.fixture

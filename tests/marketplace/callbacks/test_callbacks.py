@@ -308,7 +308,7 @@ async def test_a_fault_of_ours_is_answered_with_its_code_too(runtime: Runtime) -
     def broken() -> Any:
         raise ZeroDivisionError
 
-    terms = Terms("licsrv", 1, timedelta(days=7))
+    terms = Terms("licsrv")
     routes = CallbackRoutes(
         runtime.writer, [SecretStr(ACCESS_KEY)], UTC, Issuer(terms, broken), runtime.clock, runtime.metrics
     )

@@ -13,8 +13,8 @@ from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes, store
 from licsrv.licensing.changes import Purchase
-from licsrv.licensing.tables import Product
 from licsrv.platform.db import transaction
+from tests import products
 from tests.conftest import NOW
 from tests.marketplace.sending import send, sign
 from tests.tables import each
@@ -34,9 +34,9 @@ def licenses(runtime: Runtime) -> None:
             found = Purchase(code, "online", product_id="OFFI-1", amount=5, **facts)
             license = changes.add(session, found, cause=Cause("test"), now=NOW)
             license.places_taken = taken
-        session.add(Product(product_id="OFFI-2", name="CAD"))
-        session.add(Product(product_id="PAIR", name="two places for each", device_limit=2))
-        session.add(Product(product_id="SEATS", name="no devices counted", device_limit=4, amount_is_places=False))
+        products.describe(session, "OFFI-2")
+        products.describe(session, "PAIR", {"places.limit": 2})
+        products.describe(session, "SEATS", {"places.limit": 4, "places.amount_counts": False})
         session.flush()
         gone = store.license_for_update(session, "released")
         assert gone is not None

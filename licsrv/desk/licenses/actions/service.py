@@ -19,7 +19,6 @@ from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, R
 from licsrv.desk.licenses.answers import ActionOffered
 from licsrv.desk.view import View
 from licsrv.errors import ConflictError, NotFoundError, RefusalError
-from licsrv.licensing import store as licensing
 from licsrv.licensing.tables import Device, License
 from licsrv.words import actions as words
 from licsrv.words.sentences import Sentence
@@ -93,7 +92,7 @@ def do(
         action=action.name,
         changed=changed,
         says=says if changed or not isinstance(decision, Change) else words.NOTHING_DONE,
-        license=showing.facts(license, licensing.product(session, license.product_id), view),
+        license=showing.facts(session, license, view),
         undo=UndoShown(**asdict(undo)) if changed and undo is not None else None,
     )
 
