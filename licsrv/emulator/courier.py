@@ -97,6 +97,7 @@ class Courier:
         *,
         watch: Callable[[Delivery], None] | None = None,
         remake: Callable[[], Message] | None = None,
+        held: bool = False,
     ) -> Delivery:
         """Put a callback on its way and return at once; needs a running event loop.
 
@@ -104,17 +105,18 @@ class Courier:
             message: What is sent.
             watch: Called after every try, when the state is known.
             remake: Writes a new message for each repeat.
+            held: Withhold it until a flush, without any fault.
         """
         number = f"callback-{next(self._numbers)}"
         delivery = Delivery(number, message, self._clock.now(), watch=watch, remake=remake)
         self._deliveries[delivery.delivery_id] = delivery
-        reorder = self._take(FaultKind.REORDER, message)
-        if reorder is None:
+        reorder = None if held else self._take(FaultKind.REORDER, message)
+        if reorder is None and not held:
             self._start(delivery.delivery_id, self._deliver(delivery))
             return delivery
         delivery.state = DeliveryState.HELD
         self._held.append(delivery)
-        if reorder.times == 0 or 0 < reorder.number <= len(self._held):
+        if reorder is not None and (reorder.times == 0 or 0 < reorder.number <= len(self._held)):
             self.flush()
         return delivery
 

@@ -15,6 +15,9 @@ from licsrv.emulator.moments import rfc3339
 SUCCESS_CODE = "000000"
 IN_PROGRESS_CODE = "000004"
 
+BEFORE_REFUND = timedelta(minutes=1)
+"""So long before its refund a renewal was placed whose own message is withheld."""
+
 SHOWN_CHARACTERS = 2000
 """So much of a body or an answer is shown by the control API."""
 
@@ -23,7 +26,7 @@ class DeliveryState(StrEnum):
     """The state of a callback."""
 
     HELD = "held"
-    """Kept back by the fault ``reorder``."""
+    """Kept back, by the fault ``reorder`` or because its refund goes first."""
 
     PENDING = "pending"
     """Not tried yet, or being tried for the first time."""
@@ -195,6 +198,18 @@ class Delivery:
             "body": shown(self.message.content),
             "attempts": [attempt.view() for attempt in self.attempts],
         }
+
+
+@dataclass(frozen=True)
+class RefundFirst:
+    """A renewal and what took it back, in the wrong order: the refund is sent, the renewal waits for a flush."""
+
+    refund: Delivery
+    withheld: Delivery
+
+    def view(self) -> dict[str, object]:
+        """Describe both for the control API."""
+        return {"callback": self.refund.view(), "withheld": self.withheld.view()}
 
 
 def result_of(http_status: int, content: bytes) -> dict[str, object]:

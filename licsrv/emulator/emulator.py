@@ -81,9 +81,9 @@ class Emulator:
         self.probes = Probes(self.clock, self._debug_cases, self._send_probe)
         self.product_lines: Sequence[ProductLine] = [authorization_code, online_license, license_v1, iscdesk]
 
-    def post(self, body: Mapping[str, object]) -> Delivery:
+    def post(self, body: Mapping[str, object], *, held: bool = False) -> Delivery:
         """Sign a body as the settings say and put it on its way; needs a running event loop."""
-        return self.courier.send(message_for(body, self.settings))
+        return self.courier.send(message_for(body, self.settings), held=held)
 
     async def send_callback(
         self,

@@ -17,5 +17,6 @@ class SendMessage(Protocol):
         *,
         watch: Callable[[Delivery], None] | None = None,
         remake: Callable[[], Message] | None = None,
+        held: bool = False,
     ) -> Delivery:
-        """Put a callback on its way and return at once; needs a running event loop."""
+        """Put a callback on its way and return at once; needs a running event loop. ``held``: only by a flush."""

@@ -39,6 +39,10 @@ FAULTS = (
     Fault("gateway's clock an hour ahead", ((OPEN_API, FaultKind.CLOCK_SKEW_SECONDS, 3600, 2),)),
     Fault("key pair locked", ((OPEN_API, FaultKind.LOCK_KEY_PAIR, None, 2),)),
     Fault("key pair refused", ((OPEN_API, FaultKind.REFUSE_SIGNATURE, None, 2),)),
+    Fault("callbacks to a path with a slash behind it", ((CALLBACKS, FaultKind.TRAILING_SLASH, None, None),)),
+    Fault("a raw + in the token", ((CALLBACKS, FaultKind.RAW_PLUS, None, None),)),
+    Fault("codes as MKT.…", ((OPEN_API, FaultKind.CODE_PREFIX, "MKT.", None),)),
+    Fault("codes as MKT. …", ((OPEN_API, FaultKind.CODE_PREFIX, "MKT. ", None),)),
     Fault(
         "nearly everything",
         (

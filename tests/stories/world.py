@@ -107,14 +107,22 @@ class World:
 
     async def settle(self) -> None:
         """Let turns pass until neither side has anything left to do."""
-        for _ in range(_MOST_TURNS):
+        if not await self.pass_turns(_MOST_TURNS):
+            self._complain()
+
+    async def pass_turns(self, most: int) -> bool:
+        """Let so many turns pass, or fewer when neither side has anything left to do; return whether that is so."""
+        for _ in range(most):
             await asyncio.sleep(0)  # what has ended is cleared away
             await self._try_every_callback()
             if self._deliveries_waiting():
                 await self.runtime.worker.drain()
             if self._is_at_rest():
-                return
+                return True
             self.clock.advance(minutes=2)
+        return False
+
+    def _complain(self) -> None:
         raise AssertionError(f"no end: {self._waiting_callbacks()}, {self.rows(OutboxRow)}")
 
     async def knock_until(self, is_so: Callable[[], bool]) -> None:

@@ -39,6 +39,12 @@ class AuthorizationCodeControl:
                 status=202,
             ),
             post("/codes/{code}/unsubscribe", f"undo the latest renewal: {orders}", self._unsubscribe, status=202),
+            post(
+                "/codes/{code}/refund-first",
+                "renew and undo; the renewal waits for a flush: days | expire_time",
+                self._refund_first,
+                status=202,
+            ),
             post("/codes/{code}/freeze", "freeze", self._plain(self._line.freeze), status=202),
             post("/codes/{code}/unfreeze", "unfreeze", self._plain(self._line.unfreeze), status=202),
             post("/codes/{code}/release", f"release: unsubscribe, {orders}", self._release, status=202),
@@ -97,6 +103,12 @@ class AuthorizationCodeControl:
         ask.finish()
         code = ask.path_values["code"]
         return self._sent(ask, await self._line.unsubscribe_renewal(code, order_id=order[0], order_line_id=order[1]))
+
+    async def _refund_first(self, ask: Ask) -> object:
+        days, expires_at = ask.integer("days"), ask.moment("expire_time")
+        ask.finish()
+        sent = await self._line.refund_first(ask.path_values["code"], days=days, expires_at=expires_at)
+        return {"code": self._view(self._line.get(ask.path_values["code"]))} | sent.view()
 
     def _plain(self, verb: Callable[[str], Awaitable[Delivery]]) -> Handler:
         async def handle(ask: Ask) -> object:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 from licsrv.emulator.authorization_code import fields, messages
 from licsrv.emulator.authorization_code.codes import (
@@ -21,7 +22,7 @@ from licsrv.emulator.authorization_code.codes import (
     Renewal,
 )
 from licsrv.emulator.clock import MovableClock, later, require_in_calendar
-from licsrv.emulator.deliveries import Delivery
+from licsrv.emulator.deliveries import BEFORE_REFUND, Delivery, RefundFirst
 from licsrv.emulator.errors import ControlError, OpenApiRefusedError
 from licsrv.emulator.moments import parse_compact
 from licsrv.emulator.open_api_codes import OpenApiCode
@@ -34,7 +35,12 @@ MAX_DAYS = 36_500
 MAX_AMOUNT = 999_999_999
 SAMPLE_CODE = "PL0000000001"
 
-PostCallback = Callable[[Mapping[str, object]], Delivery]
+
+class PostCallback(Protocol):
+    """Signs a body and puts it on its way; ``held``: only after a flush."""
+
+    def __call__(self, body: Mapping[str, object], *, held: bool = False) -> Delivery:
+        """Return at once."""
 
 
 class AuthorizationCodes:
@@ -136,6 +142,7 @@ class AuthorizationCodes:
         scene: str = messages.RENEWAL,
         order_id: str | None = None,
         order_line_id: str | None = None,
+        ago: timedelta = timedelta(0),
     ) -> Delivery:
         """Renew under a new order and send ``refreshLicenseCode``.
 
@@ -150,6 +157,7 @@ class AuthorizationCodes:
             scene: ``RENEWAL``, or a word the merchant may not know yet.
             order_id: Instead of a random one.
             order_line_id: Instead of the order's first line.
+            ago: The order was placed so long ago, and its callback is withheld until a flush.
 
         Raises:
             ControlError: No such code (404), released or without an end so far (409), a value makes no sense (400).
@@ -159,11 +167,22 @@ class AuthorizationCodes:
         require_in_calendar(ends)
         word = _text(scene, "scene")
         product = None if product_id is None else _text(product_id, "product_id")
-        order = self._order(OrderKind.RENEWAL, order_id, order_line_id)
+        order = self._order(OrderKind.RENEWAL, order_id, order_line_id, ago=ago)
         found.renewals.append(Renewal(found.expires_at, found.product_id))
         found.orders.append(order)
         found.expires_at, found.product_id = ends, product or found.product_id
-        return self._post(messages.refresh(code, order, ends, scene=word, product_id=product))
+        return self._post(messages.refresh(code, order, ends, scene=word, product_id=product), held=bool(ago))
+
+    async def refund_first(
+        self, code: str, *, days: int | None = None, expires_at: datetime | None = None
+    ) -> RefundFirst:
+        """Renew, and undo it a minute later under an order of its own; the renewal is withheld until a flush.
+
+        Raises:
+            ControlError: No such code (404), released or without an end so far (409), a value makes no sense (400).
+        """
+        withheld = await self.renew(code, days=days, expires_at=expires_at, ago=BEFORE_REFUND)
+        return RefundFirst(await self.unsubscribe_renewal(code), withheld)
 
     async def unsubscribe_renewal(
         self, code: str, *, order_id: str | None = None, order_line_id: str | None = None
@@ -316,8 +335,10 @@ class AuthorizationCodes:
             raise ControlError(f"{found.code} has no end before it is activated; give expire_time", status=409)
         return later(max(found.expires_at, self._clock.now()), timedelta(days=days))
 
-    def _order(self, kind: OrderKind, order_id: str | None, order_line_id: str | None) -> Order:
-        now = self._clock.now()
+    def _order(
+        self, kind: OrderKind, order_id: str | None, order_line_id: str | None, *, ago: timedelta = timedelta(0)
+    ) -> Order:
+        now = self._clock.now() - ago
         chosen = _text(order_id, "order_id") if order_id is not None else f"CS{now:%y%m%d%H%M}{_random(5)}"
         line = _text(order_line_id, "order_line_id") if order_line_id is not None else f"{chosen}-000001"
         return Order(chosen, line, kind, placed_at=now)

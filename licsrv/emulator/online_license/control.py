@@ -60,6 +60,12 @@ class OnlineLicenseControl:
             post(f"{_ONE}/change", f"renew changed: {_CHANGE}", self._changed(line.renew_changed), status=202),
             post(f"{_ONE}/upgrade", f"upgradeInstance: {_CHANGE}", self._changed(line.upgrade), status=202),
             post(f"{_ONE}/unsubscribe", f"undo the latest renewal: names, {_ORDER}", self._unsubscribe, status=202),
+            post(
+                f"{_ONE}/refund-first",
+                f"renew and undo; the refund names its own order, the renewal waits for a flush: {_CHANGE}",
+                self._refund_first,
+                status=202,
+            ),
             post(f"{_ONE}/freeze", "freeze", self._plain(line.freeze), status=202),
             post(f"{_ONE}/unfreeze", "unfreeze", self._plain(line.unfreeze), status=202),
             post(f"{_ONE}/release", f"release: unsubscribe, {_ORDER}", self._release, status=202),
@@ -135,6 +141,11 @@ class OnlineLicenseControl:
         ask.finish()
         return self._sent(ask, await self._line.unsubscribe_renewal(ask.path_values["instance"], change, names=names))
 
+    async def _refund_first(self, ask: Ask) -> object:
+        change = _change(ask)
+        sent = await self._line.refund_first(ask.path_values["instance"], change)
+        return {"instance": self._view(self._named(ask))} | sent.view()
+
     async def _release(self, ask: Ask) -> object:
         unsubscribe, change = ask.boolean("unsubscribe") is True, _order_ids(ask)
         ask.finish()
@@ -177,17 +188,7 @@ class OnlineLicenseControl:
 
     def _changed(self, verb: Callable[[str, Change], Awaitable[Delivery]]) -> Handler:
         async def handle(ask: Ask) -> object:
-            change = Change(
-                product_id=ask.text("product_id"),
-                sku_code=ask.text("sku_code"),
-                linear_value=ask.integer("linear_value"),
-                period_type=ask.choice("period_type", PeriodType),
-                period_number=ask.integer("period_number"),
-                expires_at=ask.moment("expire_time"),
-                order_id=ask.text("order_id"),
-                order_line_id=ask.text("order_line_id"),
-            )
-            ask.finish()
+            change = _change(ask)
             return self._sent(ask, await verb(ask.path_values["instance"], change))
 
         return handle
@@ -203,6 +204,21 @@ class OnlineLicenseControl:
 
     def _sent(self, ask: Ask, delivery: Delivery) -> dict[str, object]:
         return {"instance": self._view(self._named(ask)), "callback": delivery.view()}
+
+
+def _change(ask: Ask) -> Change:
+    change = Change(
+        product_id=ask.text("product_id"),
+        sku_code=ask.text("sku_code"),
+        linear_value=ask.integer("linear_value"),
+        period_type=ask.choice("period_type", PeriodType),
+        period_number=ask.integer("period_number"),
+        expires_at=ask.moment("expire_time"),
+        order_id=ask.text("order_id"),
+        order_line_id=ask.text("order_line_id"),
+    )
+    ask.finish()
+    return change
 
 
 def _order_ids(ask: Ask) -> Change:

@@ -40,9 +40,10 @@ class Correspondence:
         *,
         tries: int | None = None,
         watch: Callable[[Delivery], None] | None = None,
+        held: bool = False,
     ) -> Delivery:
-        """Send a body as often as usual, or ``tries`` times."""
-        return self._send(message_for(body, self._settings(), tries=tries), watch=watch)
+        """Send a body as often as usual, or ``tries`` times; ``held``: only after a flush."""
+        return self._send(message_for(body, self._settings(), tries=tries), watch=watch, held=held)
 
     def ask_for_instance(
         self, write: Callable[[], Mapping[str, object]], *, watch: Callable[[Delivery], None]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from licsrv.emulator.clock import MovableClock
-from licsrv.emulator.deliveries import SUCCESS_CODE, Delivery, DeliveryState
+from licsrv.emulator.deliveries import BEFORE_REFUND, SUCCESS_CODE, Delivery, DeliveryState, RefundFirst
 from licsrv.emulator.errors import ControlError
 from licsrv.emulator.online_license import messages
 from licsrv.emulator.online_license.applications import LicenseApplication, LicenseApplications, Wish
@@ -161,6 +161,21 @@ class OnlineLicenses:
         named = undone.order if reading is UnsubscribeNames.RENEWAL else order
         return self._refresh(instance, named, Scene.UNSUBSCRIBE_RENEWAL_PERIOD, before=now)
 
+    async def refund_first(self, name: str, change: Change = NO_CHANGE) -> RefundFirst:
+        """Renew, and undo it a minute later; the renewal is withheld, and the refund names an order of its own.
+
+        A flush sends the renewal, long after what took it back. ``change`` is the renewal's.
+
+        Raises:
+            ControlError: No such instance (404); released, or without an end (409).
+        """
+        instance = self._unreleased(name)
+        start = max(instance.expires_at or self._clock.now(), self._clock.now())
+        withheld = self._extend(
+            instance, change, start, order_type=OrderType.RENEW, scene=Scene.RENEWAL, ago=BEFORE_REFUND
+        )
+        return RefundFirst(await self.unsubscribe_renewal(name, names=UnsubscribeNames.UNSUBSCRIBE), withheld)
+
     async def freeze(self, name: str) -> Delivery:
         """Freeze; again sends it again.
 
@@ -245,20 +260,27 @@ class OnlineLicenses:
             raise ControlError(f"the merchant refuses the change ({codes[0]})", status=409)
 
     def _extend(
-        self, instance: Instance, change: Change, start: datetime, order_type: OrderType, scene: Scene
+        self,
+        instance: Instance,
+        change: Change,
+        start: datetime,
+        order_type: OrderType,
+        scene: Scene,
+        *,
+        ago: timedelta = timedelta(0),
     ) -> Delivery:
-        """Place an order that gives a new end, and report it."""
+        """Place an order that gives a new end, and report it; one that was placed some time ago is withheld."""
         item = change.applied_to(instance.item)
         end = change.expires_at or item.end_from(start)
         if end is None or item.charging_mode is not ChargingMode.PERIOD:
             raise ControlError(f"{instance.instance_id} has no end that could move", status=409)
-        order = self._further(instance, change, order_type, expires_at=end)
+        order = self._further(instance, change, order_type, expires_at=end, ago=ago)
         before = instance.item
         instance.renewals.append(Renewal(order, instance.expires_at, before))
         instance.item, instance.expires_at = order.item, end
-        return self._refresh(instance, order, scene, before=before)
+        return self._refresh(instance, order, scene, before=before, held=bool(ago))
 
-    def _refresh(self, instance: Instance, order: Order, scene: Scene, *, before: Item) -> Delivery:
+    def _refresh(self, instance: Instance, order: Order, scene: Scene, *, before: Item, held: bool = False) -> Delivery:
         changed = instance.item.product_id if instance.item.product_id != before.product_id else None
         end = instance.expires_at or self._clock.now()
         body = messages.refresh_instance(
@@ -269,10 +291,18 @@ class OnlineLicenses:
             product_id=changed,
             milliseconds=self._settings().ends_with_milliseconds,
         )
-        return self._correspondence.post(body)
+        return self._correspondence.post(body, held=held)
 
-    def _further(self, instance: Instance, change: Change, order_type: OrderType, expires_at: datetime | None) -> Order:
-        now = self._clock.now()
+    def _further(
+        self,
+        instance: Instance,
+        change: Change,
+        order_type: OrderType,
+        expires_at: datetime | None,
+        *,
+        ago: timedelta = timedelta(0),
+    ) -> Order:
+        now = self._clock.now() - ago
         order_id = self.book.new_order_id(change.order_id, now)
         order = replace(
             instance.purchase,
