@@ -1,4 +1,4 @@
-"""What the marketplace says otherwise than its pages, each at the press of one button: no license gains or loses by it."""
+"""What the marketplace says otherwise than its pages, at the press of one button: no license gains or loses by it."""
 
 from __future__ import annotations
 
