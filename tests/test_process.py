@@ -30,16 +30,16 @@ from licsrv.marketplace.tables import CallUnderWay
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import Database, open_database, reading, transaction
 from tests.conftest import ACCESS_KEY
-from tests.processes import Server, connected_to, emulating, licsrv, serving
-from tests.soak import rounds
+from tests.processes import Server, connected_to, emulating, install, licsrv, serving
+from tests.soak import amount
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, sqlite_pattern: Path, keys_dir: Path) -> Path:
     """An initialised installation."""
-    licsrv(tmp_path, "init")
+    install(tmp_path, database=sqlite_pattern, keys=keys_dir)
     return tmp_path
 
 
@@ -78,8 +78,9 @@ async def check_in(http: httpx2.AsyncClient, string: str, number: int) -> httpx2
     return await http.post("/v1/heartbeats", json=body, headers={"Authorization": f"Bearer {string}"})
 
 
-def test_a_served_folder_is_ready_and_says_so(folder: Path) -> None:
-    with serving(folder, LOG_LEVEL="INFO") as server:
+def test_a_served_folder_is_ready_and_says_so(tmp_path: Path) -> None:
+    licsrv(tmp_path, "init")
+    with serving(tmp_path, LOG_LEVEL="INFO") as server:
         answer = httpx2.get(f"{server.address}/readyz", trust_env=False)
         assert answer.json()["status"] == "ready"
         assert "server" not in answer.headers
@@ -176,11 +177,11 @@ async def wave(http: httpx2.AsyncClient, strings: list[str], numbers: list[int],
     await asyncio.gather(*(one(number) for number in numbers))
 
 
-@rounds(everyday=1, short=4, whole=40)
+@pytest.mark.soak
 async def test_being_killed_again_and_again_loses_nothing_and_counts_nothing_twice(
-    folder: Path, emulator: Server, rounds: int
+    folder: Path, emulator: Server
 ) -> None:
-    count, chance = 9 * rounds, random.Random(7)
+    count, chance = 9 * amount(short=3, whole=40), random.Random(7)
     settings = {**connected_to(emulator.address), "ALLOW_TEST_CLOCK": "1"}
     codes = [control(emulator, "POST", "/codes", {"days": 30})["code"] for _ in range(count)]
     with serving(folder, **settings) as server:

@@ -17,6 +17,7 @@ from tests.conftest import DEVICE
 from tests.console.conftest import Reader, reader
 from tests.console.furnishing import CODE, THIRD_DEVICE, Furnished, furnish, license_id
 from tests.staff import House
+from tests.tables import each
 
 STATE = re.compile(r'name="state" value="([^"]*)"')
 
@@ -218,25 +219,28 @@ async def test_a_viewer_sees_no_action_and_can_take_none(scene: Scene) -> None:
 
 
 NAUGHTY = (
-    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "{% raw %}", "' OR 1=1 --", "=1+1",
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7777*3 }}", "{% raw %}", "' OR 1=1 --", "=1+1",
     "\u202eabc", "Ω≈ç√∫", "田中さん", "👩‍👩‍👧", "&lt;b&gt;", "%00", "javascript:alert(1)", "</textarea><b>", "a\u00a0b",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", NAUGHTY)
-async def test_whatever_is_stored_comes_back_exactly_and_as_text(scene: Scene, text: str) -> None:
-    await furnish(scene.house, "PL2026000999", customer=text, days=0)
-    page = f"/admin/licenses/{license_id(scene.house, 'PL2026000999')}"
-    await scene.do("add_note", text=text, reason=f"{text} called.")
+async def test_whatever_is_stored_comes_back_exactly_and_as_text(scene: Scene) -> None:
+    pages = {}
+    for number, text in enumerate(NAUGHTY):
+        code = f"PL20260009{number:02}"
+        await furnish(scene.house, code, customer=text, days=0)
+        pages[f"/admin/licenses/{license_id(scene.house, code)}"] = (text,)
+        await scene.do("add_note", text=text, reason=f"{text} called.")
 
-    for address in (scene.page, page, "/admin", "/admin/audit"):
+    for address, texts in {**pages, scene.page: NAUGHTY, "/admin": (), "/admin/audit": ()}.items():
         shown = (await scene.ann.see(address)).text
-        assert not re.search(r"<script>alert|<img src=x|<b>", shown)
-        assert "49" not in re.findall(r"{{ 7\*7 }}|\b49\b", html.unescape(shown))
-    assert text in html.unescape((await scene.ann.see(scene.page)).text)
-    assert text in html.unescape((await scene.ann.see(page)).text)
-    found = (await scene.ann.send("/admin/search", text=text)).text
-    assert not re.search(r"<script>alert|<img src=x|<b>", found)
+        assert not re.search(r"<script>alert|<img src=x|<b>", shown), address
+        assert "23331" not in shown
+        assert [text for text in texts if text not in html.unescape(shown)] == []
+    for row in each(NAUGHTY):
+        with row as text:
+            found = (await scene.ann.send("/admin/search", text=text)).text
+            assert not re.search(r"<script>alert|<img src=x|<b>", found)
 
 
 @pytest.mark.parametrize("action", ["extend_grace", "set_maintenance"])

@@ -56,7 +56,7 @@ def _is_for_every_day(item: pytest.Item) -> bool:
     fault = _fault(item)
     assert fault is not None
     life = len(item.name.split("[")[0])  # any number that stays the same
-    return fault in (FAULTS[0], FAULTS[-1]) or (FAULTS.index(fault) + life) % 6 == 0
+    return fault in (FAULTS[0], FAULTS[-1]) or (FAULTS.index(fault) + life) % 12 == 0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from licsrv.marketplace.tables import Application, CallUnderWay, Instance
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import open_database, reading
 from tests.conftest import DEVICE
-from tests.processes import Server, connected_to, emulating, licsrv, serving
+from tests.processes import Server, connected_to, emulating, install, serving
 
 pytestmark = pytest.mark.timeout(90)
 ORDER, END = "CS2603010930CRASH", "2099-03-01T00:00:00Z"
@@ -85,8 +85,8 @@ def until(is_so: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    licsrv(tmp_path, "init")
+def town(tmp_path: Path, sqlite_pattern: Path, keys_dir: Path) -> Iterator[Town]:
+    install(tmp_path, database=sqlite_pattern, keys=keys_dir)
     with emulating(tmp_path) as shop:
         yield Town(tmp_path, shop)
 
