@@ -148,6 +148,7 @@ def test_hostile_values_neither_colour_nor_break_the_output(sqlite_house: Furnis
     assert licsrv("devices", "list", sqlite_house.codes.used, "--json").out.isascii()
 
 
+@pytest.mark.soak
 def test_a_reader_that_goes_away_is_no_error(sqlite_house: FurnishedHouse) -> None:
     with subprocess.Popen(
         [*LICSRV, "licenses", "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -236,6 +237,7 @@ def test_what_changed_while_a_person_thought_about_it_is_not_overrun(
     assert (license.maintenance_until, license.revoked_at) == (theirs, None)
 
 
+@pytest.mark.soak
 def test_nobody_is_asked_who_said_yes(sqlite_house: FurnishedHouse) -> None:
     found, screen = at_a_terminal(
         ["licenses", "revoke", sqlite_house.codes.used, "--reason", "Charge-back", "--yes"], ""
@@ -244,6 +246,7 @@ def test_nobody_is_asked_who_said_yes(sqlite_house: FurnishedHouse) -> None:
     assert (found, "?" in screen) == (0, False)
 
 
+@pytest.mark.soak
 def test_a_terminal_is_coloured_and_a_pipe_is_not(
     sqlite_house: FurnishedHouse, environment: pytest.MonkeyPatch
 ) -> None:

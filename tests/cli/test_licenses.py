@@ -295,6 +295,7 @@ def test_one_sentence_says_what_a_license_may_do(facts: dict[str, datetime], wor
     assert shown.keys() >= LICENSE_MEMBERS
 
 
+@pytest.mark.soak
 def test_of_two_who_add_a_code_at_once_one_is_refused(postgres_house: FurnishedHouse) -> None:
     with postgres_house.writing() as session:
         changes.add(session, Purchase("BY-HAND", MANUAL), cause=Cause("staff:bob"), now=NOW)

@@ -88,6 +88,7 @@ async def test_the_first_operator_comes_in_by_the_set_up_link(house: House, site
     assert_content(browser, site)
 
 
+@pytest.mark.soak
 async def test_both_languages_and_the_keyboard(house: House, site: str, browser: Chromium) -> None:
     house.hire("ann")
     sign_in(browser, site, house)
@@ -166,6 +167,7 @@ async def test_a_list_is_worked_off_after_a_second_persons_word(house: House, si
     assert_content(browser, site)
 
 
+@pytest.mark.soak
 async def test_reports_are_looked_at(house: House, site: str, browser: Chromium) -> None:
     house.hire("ann", language="en")
     await furnish(house)

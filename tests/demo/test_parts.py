@@ -61,6 +61,7 @@ def test_everything_told_fits_80_columns_and_markup_is_plain_text() -> None:
     assert "\x1b" not in written.getvalue()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
 def test_a_failure_ends_every_process_and_removes_the_folder() -> None:
     stage = Stage()
@@ -115,6 +116,7 @@ def test_a_prompt_that_is_gone_fails_the_command_and_is_no_broken_pipe_of_ours(t
     commands.close()
 
 
+@pytest.mark.soak
 def test_a_command_sees_its_own_environment_and_says_how_it_ended(tmp_path: Path) -> None:
     commands = Commands(ROOT, tmp_path)
 

@@ -166,6 +166,7 @@ def test_the_python_sample_prints_that_the_program_may_work(server: Server, firs
     assert f"`{printed.strip()}`" in text(FIRST_STEPS)
 
 
+@pytest.mark.soak
 def test_the_terminal_program_is_licensed(server: Server, first_license: str) -> None:
     words = ["--server", server.url, "--code", "PL0000000001", "--trust-server-keys", "--once"]
 
@@ -196,6 +197,7 @@ def test_a_code_bought_at_the_emulator_is_activated(server: Server, curl: None) 
     assert answer["license_string"].count(".") == 2
 
 
+@pytest.mark.soak
 def test_the_next_keys_are_made_as_the_page_about_keys_says(server: Server) -> None:
     command = "LICSRV_KEYS_DIR=next-keys LICSRV_DATABASE_URL=sqlite:///next-keys/unused.db"
     assert command in text(KEYS)
@@ -241,10 +243,12 @@ def test_the_offline_sample_finds_nothing_revoked(server: Server, license_file: 
     assert "verified on this computer, without network" in server.run_sample(sample("offline", DESKTOP))
 
 
+@pytest.mark.soak
 def test_the_iscdesk_sample_ends_with_a_license(server: Server, license_file: str) -> None:
     assert "ALLOWED (LICENSED)" in server.run_sample(sample("iscdesk", DESKTOP))
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("compiler")
 def test_the_c_sample_believes_the_file(server: Server, license_file: str) -> None:
     server.run_python(sample("array", DESKTOP))

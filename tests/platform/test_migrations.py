@@ -105,6 +105,7 @@ def end(process: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
+@pytest.mark.soak
 def test_of_many_that_start_together_one_does_it(empty_url: str) -> None:
     processes = [start(empty_url) for _ in range(3)]
 

@@ -74,6 +74,7 @@ async def test_cases_saved_with_real_names_change_nothing_either(world: World) -
     assert state(world) == before
 
 
+@pytest.mark.soak
 async def test_a_fortnight_of_probes_keeps_the_trade_open(world: World) -> None:
     for _ in range(28):
         shown = await probe(world)

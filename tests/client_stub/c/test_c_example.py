@@ -50,6 +50,7 @@ def play(program: Path, folder: Path, *more: str, device: str = VECTORS["device"
     return ended.returncode, ended.stdout + ended.stderr
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("more", "exit_code", "sentence"), [
     ([], 0, "verified on this computer, without network"),
     (["--file", "license.lic"], 0, "verified on this computer, without network"),

@@ -33,6 +33,7 @@ def is_of_the_list(status: int, media_type: str, body: bytes) -> bool:
     return isinstance(code, str) and refusals.is_refusal(status, media_type, code)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("is_file", [False, True], ids=["string", "file"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(status=st.integers(200, 599), media_type=MEDIA_TYPES, body=BODIES)

@@ -166,6 +166,7 @@ async def test_nobody_lives_on_provisional_licenses(
     assert second_time.status_code == 503
 
 
+@pytest.mark.soak
 async def test_authentication_failures_never_lock_the_key_pair(
     client: httpx2.AsyncClient, runtime: Runtime, emulator: Emulator, clock: StandingClock
 ) -> None:

@@ -79,6 +79,7 @@ def licenses(runtime: Runtime, model: Any = License) -> list[Any]:
         return list(session.exec(select(model)).all())
 
 
+@pytest.mark.soak
 async def test_many_invented_codes_at_once_are_load_and_not_an_outage(settings: Any, clock: StandingClock) -> None:
     marketplace = Marketplace()
     marketplace.open.clear()
