@@ -6,7 +6,7 @@ Each use case that finds the license as it should be already changes nothing, no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -112,10 +112,7 @@ def reopen(session: Session, license: License, *, cause: Cause, now: datetime) -
         return False
     detail = {"refused_before": license.refused_reason}
     license.refused_reason = None
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.LICENSE_RESERVED, subject=license.id, cause=cause, detail=detail, now=now)
-    return True
+    return _note(session, license, Action.LICENSE_RESERVED, detail=detail, cause=cause, now=now)
 
 
 def add_provisional(session: Session, purchase: Purchase, *, until: datetime, cause: Cause, now: datetime) -> License:
@@ -142,10 +139,7 @@ def refuse(session: Session, license: License, reason: str, *, cause: Cause, now
         return False
     license.provisional_until = None
     license.refused_reason = reason
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.LICENSE_REFUSED, subject=license.id, cause=cause, detail={"why": reason}, now=now)
-    return True
+    return _note(session, license, Action.LICENSE_REFUSED, detail={"why": reason}, cause=cause, now=now)
 
 
 def change_expiry(
@@ -163,42 +157,27 @@ def change_expiry(
         license.expires_at, license.expiry_stated_at, expires_at, stated_at=stated_at, may_shorten=may_shorten
     ):
         return False
-    before = license.expires_at
     license.expiry_stated_at = stated_at
     session.add(license)
-    if before == expires_at:
+    if license.expires_at == expires_at:
         return False
-    license.expires_at = expires_at
-    license.facts_changed_at = now
-    detail = {"expires_at": {"before": _text(before), "after": _text(expires_at)}}
-    audit.record(session, Action.LICENSE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
-    return True
+    return _set(session, license, "expires_at", value=expires_at, cause=cause, now=now)
 
 
 def change_product(session: Session, license: License, product_id: str, *, cause: Cause, now: datetime) -> bool:
     """Set the license's product, as when its period type changes."""
     if license.released_at is not None or license.product_id == product_id:
         return False
-    detail = {"product_id": {"before": license.product_id, "after": product_id}}
-    license.product_id = product_id
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.LICENSE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
-    return True
+    return _set(session, license, "product_id", value=product_id, cause=cause, now=now)
 
 
 def change_amount(session: Session, license: License, amount: int, *, cause: Cause, now: datetime) -> bool:
     """Set how much was bought, as when an upgrade adds places."""
     if license.released_at is not None or license.amount == amount:
         return False
-    detail = {"amount": {"before": license.amount, "after": amount}}
     if license.amount is not None and amount < license.amount and license.places_taken:
         license.lowered_at = now
-    license.amount = amount
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.LICENSE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
-    return True
+    return _set(session, license, "amount", value=amount, cause=cause, now=now)
 
 
 def change_grace(session: Session, license: License, until: datetime | None, *, cause: Cause, now: datetime) -> bool:
@@ -215,12 +194,7 @@ def change_grace(session: Session, license: License, until: datetime | None, *, 
     problem = problem_of_grace(license, until, now=now) if until is not None else None
     if problem is not None:
         raise problem
-    detail = {"grace_until": {"before": _text(license.grace_until), "after": _text(until)}}
-    license.grace_until = until
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.GRACE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
-    return True
+    return _set(session, license, "grace_until", value=until, action=Action.GRACE_CHANGED, cause=cause, now=now)
 
 
 def problem_of_grace(license: LicenseFacts, until: datetime, *, now: datetime) -> RefusalError | None:
@@ -254,12 +228,9 @@ def change_maintenance(
         return False
     if license.released_at is not None:
         raise ConflictError("The license is released; there is nothing left to maintain.")
-    detail = {"maintenance_until": {"before": _text(license.maintenance_until), "after": _text(until)}}
-    license.maintenance_until = until
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.MAINTENANCE_CHANGED, subject=license.id, cause=cause, detail=detail, now=now)
-    return True
+    return _set(
+        session, license, "maintenance_until", value=until, action=Action.MAINTENANCE_CHANGED, cause=cause, now=now
+    )
 
 
 def reissue(session: Session, license: License, device_ids: Sequence[str], *, cause: Cause, now: datetime) -> int:
@@ -337,10 +308,7 @@ def _mark_revoked(session: Session, license: License, cause: Cause, now: datetim
     license.revoked_at = now
     license.revoked_by = cause.actor
     license.revoked_reason = cause.reason
-    license.facts_changed_at = now
-    session.add(license)
-    audit.record(session, Action.LICENSE_REVOKED, subject=license.id, cause=cause, detail=_facts(license), now=now)
-    return True
+    return _note(session, license, Action.LICENSE_REVOKED, detail=_facts(license), cause=cause, now=now)
 
 
 def reinstate(session: Session, license: License, *, cause: Cause, now: datetime) -> bool:
@@ -362,9 +330,33 @@ def _mark_reinstated(session: Session, license: License, cause: Cause, now: date
         return False
     detail = {"revoked_by": license.revoked_by, "revoked_reason": license.revoked_reason}
     license.revoked_at = license.revoked_by = license.revoked_reason = None
+    return _note(session, license, Action.LICENSE_REINSTATED, detail=detail, cause=cause, now=now)
+
+
+def _set(
+    session: Session,
+    license: License,
+    name: str,
+    *,
+    value: datetime | str | int | None,
+    action: Action = Action.LICENSE_CHANGED,
+    cause: Cause,
+    now: datetime,
+) -> bool:
+    """Set one fact of a license, and note what it was before."""
+    before = getattr(license, name)
+    setattr(license, name, value)
+    detail = {name: {"before": _plain(before), "after": _plain(value)}}
+    return _note(session, license, action, detail=detail, cause=cause, now=now)
+
+
+def _note(
+    session: Session, license: License, action: Action, *, detail: Mapping[str, object], cause: Cause, now: datetime
+) -> bool:
+    """Write a license of which a fact has changed, with its entry in the audit; always True: something changed."""
     license.facts_changed_at = now
     session.add(license)
-    audit.record(session, Action.LICENSE_REINSTATED, subject=license.id, cause=cause, detail=detail, now=now)
+    audit.record(session, action, subject=license.id, cause=cause, detail=detail, now=now)
     return True
 
 
@@ -391,9 +383,9 @@ def _facts(license: License) -> dict[str, object]:
         "product_id": license.product_id,
         "order_id": license.order_id,
         "amount": license.amount,
-        "expires_at": _text(license.expires_at),
+        "expires_at": _plain(license.expires_at),
     }
 
 
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
+def _plain(value: datetime | str | int | None) -> str | int | None:
+    return value.isoformat() if isinstance(value, datetime) else value

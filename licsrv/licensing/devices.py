@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any, Protocol
 
 from sqlmodel import Session
@@ -20,12 +19,12 @@ from licsrv.licensing import fingerprints, learning, lifecycle, refused_devices,
 from licsrv.licensing.bindings import Learned
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.licensing.issuing import issuing, strings
-from licsrv.licensing.issuing.issuing import IssuableLicense, Issued, Recipient, Wording
+from licsrv.licensing.issuing.issuing import Delivery, IssuableLicense, Recipient, Wording
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
 from licsrv.licensing.learning import Recognised
 from licsrv.licensing.moves import require_move
-from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, limit
-from licsrv.licensing.policies import Policies
+from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, PlaceFacts, limit
+from licsrv.licensing.policies import Policies, Recognition
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.store import ProductRow
@@ -35,7 +34,7 @@ from licsrv.platform.ids import new_id
 _COMPARED = 20
 
 
-class MaintainedLicense(IssuableLicense, Protocol):
+class MaintainedLicense(IssuableLicense, PlaceFacts, Protocol):
     """An issuable license of which its age is known too."""
 
     @property
@@ -62,13 +61,34 @@ class Terms:
     policies: Policies = field(default_factory=Policies)
     maintenance_end: MaintenanceEnd = _no_limit
 
+    def wording(
+        self,
+        session: Session,
+        license: MaintainedLicense,
+        product: ProductRow | None,
+        *,
+        places: int,
+        starts_at: datetime | None = None,
+        ends_by: datetime | None = None,
+    ) -> Wording:
+        """Return what a license with so many places says, narrowed to the time for which it was asked."""
+        return Wording(
+            self.issuer,
+            product,
+            license.amount or places,
+            starts_at=starts_at,
+            ends_by=ends_by,
+            maintenance_until=self.maintenance_end(session, license),
+        )
+
 
 @dataclass(frozen=True)
 class Activation:
     """A device asks for the license of a code.
 
     Args:
-        file_name: What it would call the file, where it wants one.
+        form: A string or a file; None for the form in which the product's licenses travel.
+        file_name: What it would call the file.
         starts_at: From when it is wanted, where that is later than now.
         ends_by: Until when it is wanted, where that is earlier than the license's end.
     """
@@ -77,6 +97,7 @@ class Activation:
     device_info: str = field(repr=False)
     device_name: str = ""
     client_version: str = ""
+    form: Delivery | None = Delivery.STRING
     file_name: str | None = None
     starts_at: datetime | None = None
     ends_by: datetime | None = None
@@ -100,115 +121,46 @@ class LicenseForDevice:
         return self.text
 
 
-class Issue(Protocol):
-    """Issues a license to a device that was admitted."""
-
-    def __call__(
-        self,
-        session: Session,
-        license: IssuableLicense,
-        recipient: Recipient,
-        *,
-        wording: Wording,
-        keyring: Keyring,
-        now: datetime,
-    ) -> Issued:
-        """Return the license, written down."""
-
-
 def activate(
     session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
 ) -> LicenseForDevice:
-    """Give the device a place on the license, or recognise it, and issue its license string.
+    """Give the device a place on the license, or recognise it, and issue its license.
 
-    Asking again costs no second place, and gives the same string while it says what a new one would.
+    Asking again costs no second place, and gives the same text while it says what a new one would.
 
     Raises:
         LicenseNotFoundError: No license has this code.
         LicenseExpiredError: And its relatives: no device may use it now.
         DeviceLimitError: The device is new and every place is taken.
-        InvalidRequestError: The product has too many features for a string.
-    """
-    return _activate(session, request, issuing.issue_string, keyring=keyring, terms=terms, cause=cause, now=now)
-
-
-def activate_with_file(
-    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
-) -> LicenseForDevice:
-    """Do what :func:`activate` does and issue a license file.
-
-    Raises:
-        RefusalError: As :func:`activate`.
+        InvalidRequestError: The product has too many features for the form asked for.
         KeyringError: The product asks for a second signature, and no key makes one.
     """
-    issue = partial(issuing.issue_file, file_name=request.file_name)
-    return _activate(session, request, issue, keyring=keyring, terms=terms, cause=cause, now=now)
-
-
-def activate_for_delivery(
-    session: Session, request: Activation, *, keyring: Keyring, terms: Terms, cause: Cause, now: datetime
-) -> LicenseForDevice:
-    """Do what :func:`activate` does and issue the form in which the product's licenses travel; ``form`` says which.
-
-    Raises:
-        RefusalError: As :func:`activate`.
-        KeyringError: As :func:`activate_with_file`.
-    """
-    issue = partial(issuing.issue_for_delivery, file_name=request.file_name)
-    return _activate(session, request, issue, keyring=keyring, terms=terms, cause=cause, now=now)
-
-
-def _activate(
-    session: Session,
-    request: Activation,
-    issue: Issue,
-    *,
-    keyring: Keyring,
-    terms: Terms,
-    cause: Cause,
-    now: datetime,
-) -> LicenseForDevice:
     license, product = _license_typed(session, request.code)
-    policy = terms.policies.of(license.policy)
+    policy, key = terms.policies.of(license.policy), keyring.device_key
     facts = fingerprints.parse(request.device_info)
-    parts = fingerprints.hash_parts(facts, key=keyring.device_key)
+    parts = fingerprints.hash_parts(facts, key=key)
     candidates = store.devices_like(session, license.id, parts)
     places = HeldPlaces(limit(license, policy.places), license.places_taken)
     if not candidates and places.is_full:
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
 
-    text_hash = fingerprints.hash_text(request.device_info, key=keyring.device_key)
+    text_hash = fingerprints.hash_text(request.device_info, key=key)
     admission = places.decide(license, candidates, parts, text_hash=text_hash, now=now)
 
     known = next((one for one in candidates if one.id == admission.device_id and not admission.is_bound_anew), None)
-    learned = None
-    if known is not None:
-        device = Recognised(
-            id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash,
-            budget=policy.recognition.budget,
-        )  # fmt: skip
-        learned = _learn(session, device, known, key=keyring.device_key, cause=cause, now=now)
-    weakly = policy.recognition.weak_binding
-    bound = _bound(facts, admission, learned or known, weakly=weakly, key=keyring.device_key)
-    seen: dict[str, Any] = {
-        "name": request.device_name, "client_version": request.client_version, "text_hash": text_hash,
-    }  # fmt: skip
-    if is_weak := fingerprints.is_weak(bound):
-        seen["is_weakly_bound"] = True
-    if learned is not None:
-        del seen["text_hash"]  # learning it wrote that
-    bound_parts = fingerprints.hash_parts(bound, key=keyring.device_key)
-    device_id = _admit(session, license, admission, seen=seen, parts=bound_parts, cause=cause, now=now)
-    wording = Wording(
-        terms.issuer,
-        product,
-        license.amount or places.limit,
-        starts_at=request.starts_at,
-        ends_by=request.ends_by,
-        maintenance_until=terms.maintenance_end(session, license),
+    device_id, bound = _write(
+        session, license, admission, known=known, request=request, facts=facts, recognition=policy.recognition,
+        key=key, cause=cause, now=now,
+    )  # fmt: skip
+
+    wording = terms.wording(
+        session, license, product, places=places.limit, starts_at=request.starts_at, ends_by=request.ends_by
     )
     recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
-    issued = issue(session, license, recipient, wording=wording, keyring=keyring, now=now)
+    issued = issuing.issue(
+        session, license, recipient, form=request.form,
+        wording=wording, file_name=request.file_name, keyring=keyring, now=now,
+    )  # fmt: skip
     if issued.is_new or admission.takes_place:
         detail = _explain(admission, device_id, issued.issued_id, places=places.limit)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
@@ -216,7 +168,8 @@ def _activate(
     refresh_after = _earlier(now + policy.time.grace, ends_at)
     return LicenseForDevice(
         issued.text, issued.form, license.id,
-        issued_id=issued.issued_id, expires_at=ends_at, refresh_after=refresh_after, weakly_bound=is_weak,
+        issued_id=issued.issued_id, expires_at=ends_at, refresh_after=refresh_after,
+        weakly_bound=fingerprints.is_weak(bound),
     )  # fmt: skip
 
 
@@ -232,6 +185,42 @@ def note_refusal(
     known = next((one.id for one in like if fingerprints.is_same_device(one.parts, parts)), None)
     device = known or fingerprints.fingerprint(parts)
     refused_devices.note(session, Refused(license.id, device, code, name=request.device_name), now=now)
+
+
+def _write(
+    session: Session,
+    license: IssuableLicense,
+    admission: Admission,
+    *,
+    known: KnownDevice | None,
+    request: Activation,
+    facts: DeviceFacts,
+    recognition: Recognition,
+    key: bytes,
+    cause: Cause,
+    now: datetime,
+) -> tuple[str, DeviceFacts]:
+    """Write the admitted device; return its id, and the facts that its license is signed for.
+
+    Args:
+        known: The device as it was, where it is known and stays bound.
+    """
+    text_hash = fingerprints.hash_text(request.device_info, key=key)
+    learned = None
+    if known is not None:
+        device = Recognised(
+            id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash,
+            budget=recognition.budget,
+        )  # fmt: skip
+        learned = _learn(session, device, known, key=key, cause=cause, now=now)
+    bound = _bound(facts, admission, learned or known, weakly=recognition.weak_binding, key=key)
+    seen: dict[str, Any] = {"name": request.device_name, "client_version": request.client_version}
+    if learned is None:  # learning it wrote that
+        seen["text_hash"] = text_hash
+    if fingerprints.is_weak(bound):
+        seen["is_weakly_bound"] = True
+    parts = fingerprints.hash_parts(bound, key=key)
+    return _admit(session, license, admission, seen=seen, parts=parts, cause=cause, now=now), bound
 
 
 def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None]:

@@ -33,6 +33,7 @@ from licsrv.licensing import devices, fingerprints
 from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
 from licsrv.licensing.issuing import files
+from licsrv.licensing.issuing.issuing import Delivery
 from licsrv.licensing.keyring import Keyring
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Code, Name, Nonce, Version
@@ -140,27 +141,11 @@ class Authority(Protocol):
     """A source that knows codes which this server has not seen yet."""
 
     async def introduce(self, code: str, *, parts: HashedParts, address: str, cause: Cause, now: datetime) -> None:
-        """Make a code known here, for good or provisionally, so that :func:`service.activate` finds it.
+        """Make a code known here, for good or provisionally, so that :func:`devices.activate` finds it.
 
         Raises:
             RefusalError: The code cannot be used; the refusal says why and what to do.
         """
-
-
-class Activate(Protocol):
-    """A use case that admits a device and issues its license in some form."""
-
-    def __call__(
-        self,
-        session: Session,
-        request: Activation,
-        *,
-        keyring: Keyring,
-        terms: Terms,
-        cause: Cause,
-        now: datetime,
-    ) -> LicenseForDevice:
-        """Return the license as the device gets it."""
 
 
 @dataclass(frozen=True)
@@ -177,35 +162,34 @@ class LicenseRoutes:
     def operations(self) -> Sequence[Operation]:
         """Return the operations."""
         return (
-            Operation(
-                "POST", "/v1/licenses/string", "Get the license string of a code for this device", tag="licenses",
-                handler=self.license_string, body=StringRequest, result=StringAnswer, refusals=LICENSE_REFUSALS,
-            ),
-            Operation(
-                "POST", "/v1/licenses/file", "Get the license file of a code for this device", tag="licenses",
-                handler=self.license_file, body=FileRequest, media_type=FILE_MEDIA_TYPE, refusals=LICENSE_REFUSALS,
-                responses={"200": "The file, with Content-Disposition and Content-Digest (RFC 9530, sha-256)"},
-            ),
-            Operation(
-                "POST", "/v1/devices/release", "Give this device's place back", tag="licenses",
-                handler=self.release_device, body=ReleaseRequest, reads_body=True, result=ReleaseAnswer,
-                security=BEARER,
-                refusals=(UnauthenticatedError, DeviceMismatchError, MoveLimitError, ServiceUnavailableError),
-            ),
-            Operation(
-                "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", tag="keys",
-                handler=self.jwks
-            ),
+        Operation(
+            "POST", "/v1/licenses/string", "Get the license string of a code for this device", tag="licenses",
+            handler=self.license_string, body=StringRequest, result=StringAnswer, refusals=LICENSE_REFUSALS,
+        ),
+        Operation(
+            "POST", "/v1/licenses/file", "Get the license file of a code for this device", tag="licenses",
+            handler=self.license_file, body=FileRequest, media_type=FILE_MEDIA_TYPE, refusals=LICENSE_REFUSALS,
+            responses={"200": "The file, with Content-Disposition and Content-Digest (RFC 9530, sha-256)"},
+        ),
+        Operation(
+            "POST", "/v1/devices/release", "Give this device's place back", tag="licenses", handler=self.release_device,
+            body=ReleaseRequest, reads_body=True, result=ReleaseAnswer, security=BEARER,
+            refusals=(UnauthenticatedError, DeviceMismatchError, MoveLimitError, ServiceUnavailableError),
+        ),
+        Operation(
+            "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", tag="keys",
+            handler=self.jwks,
+        ),
         )  # fmt: skip
 
     async def license_string(self, request: Request, body: StringRequest) -> StringAnswer:
         """Answer ``POST /v1/licenses/string``."""
-        issued = await self._issued(request, body, devices.activate)
+        issued = await self._issued(request, body, Delivery.STRING)
         return StringAnswer.model_validate(issued, from_attributes=True)
 
     async def license_file(self, request: Request, body: FileRequest) -> Response:
         """Answer ``POST /v1/licenses/file``."""
-        issued = await self._issued(request, body, devices.activate_with_file, file_name=body.file_name)
+        issued = await self._issued(request, body, Delivery.FILE, file_name=body.file_name)
         content = issued.text.encode("utf-8")
         headers = {
             "Content-Length": str(len(content)),
@@ -215,17 +199,18 @@ class LicenseRoutes:
         return StreamingResponse(_chunks(content), headers=headers, media_type=FILE_MEDIA_TYPE)
 
     async def _issued(
-        self, request: Request, body: StringRequest, activate: Activate, *, file_name: str | None = None
+        self, request: Request, body: StringRequest, form: Delivery, *, file_name: str | None = None
     ) -> LicenseForDevice:
         now = self.clock.now()
         facts = fingerprints.parse(body.device_info)
         cause = _cause(request)
         activation = Activation(
-            body.code, body.device_info, body.client.name, client_version=body.client.version, file_name=file_name
-        )
+            body.code, body.device_info, body.client.name,
+            client_version=body.client.version, form=form, file_name=file_name,
+        )  # fmt: skip
 
         def use_case(session: Session) -> LicenseForDevice:
-            return activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)
+            return devices.activate(session, activation, keyring=self.keyring(), terms=self.terms, cause=cause, now=now)
 
         try:
             try:

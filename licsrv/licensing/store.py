@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -30,6 +30,18 @@ from licsrv.licensing.tables import (
 from licsrv.platform.db import SLICE, LookAlike, add_missing, delete_slice, execute, is_member, table_of
 from licsrv.platform.ids import new_id
 
+
+@dataclass(frozen=True)
+class ProductRow:
+    """What the vendor says of a license's product."""
+
+    name: str
+    features: Sequence[str]
+    second_signature: bool = False
+    deliver_as: str = "auto"
+
+
+_OF_PRODUCT = tuple(member.name for member in fields(ProductRow))
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
 _policies = table_of(PolicyVersion).c
@@ -41,10 +53,7 @@ IS_POLICY_OF_LICENSE = (_policies.product_id == _licenses.product_id) & _policie
 _FOR_ACTIVATION = (
     select(
         table_of(License),
-        _products.name.label("product_name"),
-        _products.features.label("product_features"),
-        _products.second_signature.label("product_second_signature"),
-        _products.deliver_as.label("product_deliver_as"),
+        *(_products[name].label(f"product_{name}") for name in _OF_PRODUCT),
         _policies.stated.label("policy"),
     )
     .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
@@ -112,14 +121,9 @@ _SEAL_ISSUED = (
 _ADD_DEVICE, _ADD_PART, _ADD_ISSUED = (insert(table_of(model)) for model in (Device, DevicePart, IssuedLicense))
 
 
-@dataclass(frozen=True)
-class ProductRow:
-    """What the vendor says of a license's product."""
-
-    name: str
-    features: Sequence[str]
-    second_signature: bool = False
-    deliver_as: str = "auto"
+def product_row(product: Product | None) -> ProductRow | None:
+    """Return a product as it is read with a license that is activated."""
+    return ProductRow(*(getattr(product, name) for name in _OF_PRODUCT)) if product is not None else None
 
 
 def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
@@ -130,13 +134,7 @@ def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow
     row = execute(session, _FOR_ACTIVATION, {"of_code": code}).one_or_none()
     if row is None or row.product_name is None:
         return row, None
-    product = ProductRow(
-        row.product_name,
-        row.product_features,
-        second_signature=row.product_second_signature,
-        deliver_as=row.product_deliver_as,
-    )
-    return row, product
+    return row, ProductRow(*(getattr(row, f"product_{name}") for name in _OF_PRODUCT))
 
 
 def license_by_code(session: Session, code: str) -> License | None:

@@ -17,8 +17,7 @@ from licsrv.licensing.issuing import clock_resets, issuing
 from licsrv.licensing.issuing.issuing import Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.places import limit
-from licsrv.licensing.store import ProductRow
-from licsrv.licensing.tables import Device, License, Product
+from licsrv.licensing.tables import Device, License
 
 
 def license_file(
@@ -115,15 +114,6 @@ def _for_facts(
 
 
 def _wording(session: Session, license: License, terms: Terms) -> Wording:
-    product = licensing.product(session, license.product_id)
-    places = limit(license, terms.policies.of(licensing.policy_text(session, license.product_id)).places)
-    maintenance_until = terms.maintenance_end(session, license)
-    return Wording(terms.issuer, _row(product), license.amount or places, maintenance_until=maintenance_until)
-
-
-def _row(product: Product | None) -> ProductRow | None:
-    if product is None:
-        return None
-    return ProductRow(
-        product.name, product.features, second_signature=product.second_signature, deliver_as=product.deliver_as
-    )
+    product = licensing.product_row(licensing.product(session, license.product_id))
+    policy = terms.policies.of(licensing.policy_text(session, license.product_id))
+    return terms.wording(session, license, product, places=limit(license, policy.places))

@@ -36,7 +36,7 @@ _OF_ONE_ISSUE = frozenset({"jti", "iat", "nbf", "dev", "txt"})  # differ between
 
 
 class Delivery(StrEnum):
-    """In which form the licenses of a product reach the marketplace."""
+    """In which form a license travels; AUTO is a string where it fits."""
 
     AUTO = "auto"
     STRING = "string"
@@ -122,6 +122,33 @@ class _Issue:
     def salt(self) -> bytes:
         """The salt of its device hashes."""
         return salt(self.keyring.device_key, self.terms.issued_id)
+
+
+def issue(
+    session: Session,
+    license: IssuableLicense,
+    recipient: Recipient,
+    *,
+    form: Delivery | None,
+    wording: Wording,
+    file_name: str | None,
+    keyring: Keyring,
+    now: datetime,
+) -> Issued:
+    """Return a license in a form; without one, in the form in which the product's licenses travel.
+
+    Raises:
+        InvalidRequestError: It does not fit into the form that is asked for.
+        KeyringError: A key is missing.
+    """
+    wanted = form or (Delivery(wording.product.deliver_as) if wording.product is not None else Delivery.AUTO)
+    if wanted is not Delivery.FILE:
+        try:
+            return issue_string(session, license, recipient, wording=wording, keyring=keyring, now=now)
+        except InvalidRequestError:  # nothing is written before the string is known to fit
+            if wanted is Delivery.STRING:
+                raise
+    return issue_file(session, license, recipient, wording=wording, file_name=file_name, keyring=keyring, now=now)
 
 
 def issue_string(
@@ -225,32 +252,6 @@ def device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
 def _salt_of(before: Any) -> str:
     """Return the id of the license whose salt the hashes of one have: mostly its own."""
     return str(json.loads(before.claims).get(_SALT_OF, before.id))
-
-
-def issue_for_delivery(
-    session: Session,
-    license: IssuableLicense,
-    recipient: Recipient,
-    *,
-    wording: Wording,
-    file_name: str | None,
-    keyring: Keyring,
-    now: datetime,
-) -> Issued:
-    """Return a license in the form in which the product's licenses travel; by itself a string where it fits.
-
-    Raises:
-        InvalidRequestError: It does not fit into the form that the product asks for.
-        KeyringError: A key is missing.
-    """
-    wanted = Delivery(wording.product.deliver_as) if wording.product is not None else Delivery.AUTO
-    if wanted is not Delivery.FILE:
-        try:
-            return issue_string(session, license, recipient, wording=wording, keyring=keyring, now=now)
-        except InvalidRequestError:  # nothing is written before the string is known to fit
-            if wanted is Delivery.STRING:
-                raise
-    return issue_file(session, license, recipient, wording=wording, file_name=file_name, keyring=keyring, now=now)
 
 
 def end_of(claims: str) -> datetime | None:

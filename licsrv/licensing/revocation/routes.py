@@ -54,12 +54,12 @@ class RevocationRoutes:
     def operations(self) -> Sequence[Operation]:
         """Return the operations."""
         return (
-            Operation(
-                "GET", PATH, "Get the signed revocation list, or what changed since a number of it", tag="licenses",
-                handler=self.revocations, media_type=MEDIA_TYPE, query=("since",),
-                refusals=(InvalidRequestError, ServiceUnavailableError),
-                responses={"200": "JWS compact serialization; a request with its ETag gets 304 until it changes"},
-            ),
+        Operation(
+            "GET", PATH, "Get the signed revocation list, or what changed since a number of it", tag="licenses",
+            handler=self.revocations, media_type=MEDIA_TYPE, query=("since",),
+            refusals=(InvalidRequestError, ServiceUnavailableError),
+            responses={"200": "JWS compact serialization; a request with its ETag gets 304 until it changes"},
+        ),
         )  # fmt: skip
 
     async def revocations(self, request: Request) -> Response:

@@ -183,12 +183,10 @@ def _activate(
 ) -> LicenseForDevice:
     """Give the device its place and its license, or say in the marketplace's words why not."""
     request = Activation(
-        application.code, device_info, starts_at=application.effective_at, ends_by=application.expires_at
+        application.code, device_info, form=None, starts_at=application.effective_at, ends_by=application.expires_at
     )
     try:
-        return devices.activate_for_delivery(
-            session, request, keyring=issuer.keyring(), terms=issuer.terms, cause=cause, now=now
-        )
+        return devices.activate(session, request, keyring=issuer.keyring(), terms=issuer.terms, cause=cause, now=now)
     except DeviceLimitError as error:
         raise CallbackError(ResultCode.QUOTA_USED_UP, error.detail) from error
     except LicenseExpiredError as error:

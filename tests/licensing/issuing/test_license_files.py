@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime, build_runtime, create_app
+from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import changes, devices, store
@@ -27,6 +27,7 @@ from licsrv.licensing.keyring import Algorithm, KeyFolder, Purpose
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import IssuedLicense, License, Product
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock, make_settings
 from tests.licensing.reading import ReadFile, read_file
 
@@ -59,9 +60,9 @@ def add_license(runtime: Runtime, code: str, **facts: Any) -> str:
 
 def deliver(runtime: Runtime, code: str, now: datetime, **wish: Any) -> LicenseForDevice:
     with transaction(runtime.database) as session:
-        request = Activation(code, DEVICE, **wish)
+        request = Activation(code, DEVICE, form=None, **wish)
         keyring = runtime.keyring()
-        return devices.activate_for_delivery(session, request, keyring=keyring, terms=TERMS, cause=CAUSE, now=now)
+        return devices.activate(session, request, keyring=keyring, terms=TERMS, cause=CAUSE, now=now)
 
 
 def add_product(runtime: Runtime, **facts: Any) -> None:
