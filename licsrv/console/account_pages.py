@@ -29,11 +29,6 @@ def pages() -> Sequence[ConsolePage]:
     )
 
 
-async def listed(visit: Visit) -> Response:
-    """Show every account, by name, and the form for a new one."""
-    return await _list(visit)
-
-
 async def add(visit: Visit) -> Response:
     """Add a person and show their temporary password, this one time."""
     names = ("name", "role", "display_name", "language", "reason")
@@ -41,13 +36,8 @@ async def add(visit: Visit) -> Response:
     try:
         made = await visit.act("POST", _API, body)
     except RefusalError as refusal:
-        return await _list(visit, refusal)
+        return await listed(visit, refusal)
     return visit.show("temporary_password.html", made=made)
-
-
-async def show(visit: Visit) -> Response:
-    """Show one person."""
-    return await _one(visit)
 
 
 async def change(visit: Visit) -> Response:
@@ -56,7 +46,7 @@ async def change(visit: Visit) -> Response:
     try:
         await visit.act("PUT", _ONE, {name: visit.typed(name) for name in names}, at=_at(visit))
     except RefusalError as refusal:
-        return await _one(visit, refusal)
+        return await show(visit, refusal)
     return visit.go(_address(visit), said="account-changed")
 
 
@@ -66,7 +56,7 @@ async def reset_password(visit: Visit) -> Response:
     try:
         made = await visit.act("POST", f"{_ONE}/reset-password", body, at=_at(visit))
     except RefusalError as refusal:
-        return await _one(visit, refusal)
+        return await show(visit, refusal)
     return visit.show("temporary_password.html", made=made)
 
 
@@ -76,7 +66,7 @@ async def act(visit: Visit) -> Response:
     try:
         await visit.act("POST", f"{_ONE}/{action}", {"reason": visit.typed("reason")}, at=_at(visit))
     except RefusalError as refusal:
-        return await _one(visit, refusal)
+        return await show(visit, refusal)
     return visit.go(_address(visit), said=_SAID.get(action, ""))
 
 
@@ -88,12 +78,14 @@ def _address(visit: Visit) -> str:
     return f"{_PAGE}/{visit.at['name']}"  # an operation took the name, so it is one
 
 
-async def _list(visit: Visit, refusal: RefusalError | None = None) -> Response:
+async def listed(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    """Show every account, by name, and the form for a new one."""
     found = await visit.look(_API, query=visit.after)
     return visit.show("accounts.html", refusal=refusal, found=found, roles=list(Role), typed=visit.typed)
 
 
-async def _one(visit: Visit, refusal: RefusalError | None = None) -> Response:
+async def show(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    """Show one person."""
     account = await visit.look(_ONE, at=_at(visit))
     sessions = (await visit.look(f"{_ONE}/sessions", at=_at(visit)))["items"]
     return visit.show("account.html", refusal=refusal, account=account, sessions=sessions, roles=list(Role))

@@ -20,11 +20,6 @@ def pages() -> Sequence[ConsolePage]:
     return (ConsolePage("POST", f"{_PAGE}/ask", ask), ConsolePage("POST", f"{_PAGE}/do", do))
 
 
-async def ask(visit: Visit) -> Response:
-    """Show what an action would change, and ask for a reason."""
-    return await _preview(visit)
-
-
 async def do(visit: Visit) -> Response:
     """Carry an action out and show the license as it is now, with a way back where there is one."""
     action, given = visit.typed("action"), _given(visit)
@@ -34,11 +29,12 @@ async def do(visit: Visit) -> Response:
     except (ConflictError, NotFoundError) as refusal:
         return await license_pages.page(visit, refusal)
     except RefusalError as refusal:
-        return await _preview(visit, refusal)
+        return await ask(visit, refusal)
     return await license_pages.page(visit, done=done)
 
 
-async def _preview(visit: Visit, refusal: RefusalError | None = None) -> Response:
+async def ask(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    """Show what an action would change, and ask for a reason."""
     action, given = visit.typed("action"), _given(visit)
     try:
         shown = await visit.act("POST", _path(action, "preview"), given, at=_at(visit), key="")

@@ -28,11 +28,6 @@ def pages() -> Sequence[ConsolePage]:
     )
 
 
-async def listed(visit: Visit) -> Response:
-    """Show every job, newest first, and the form for a new one."""
-    return await _list(visit)
-
-
 async def make(visit: Visit) -> Response:
     """Prepare a job, give it its list, and show what the dry run says."""
     body = {
@@ -43,7 +38,7 @@ async def make(visit: Visit) -> Response:
     try:
         job = await visit.act("POST", _API, body)
     except RefusalError as refusal:
-        return await _list(visit, refusal)
+        return await listed(visit, refusal)
     return await _take_list(visit, str(job["id"]))
 
 
@@ -77,7 +72,8 @@ async def _take_list(visit: Visit, job_id: str) -> Response:
     return visit.go(f"{_PAGE}/{job_id}")
 
 
-async def _list(visit: Visit, refusal: RefusalError | None = None) -> Response:
+async def listed(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    """Show every job, newest first, and the form for a new one."""
     found = await visit.look(_API, query=visit.after)
     return visit.show("bulk.html", refusal=refusal, found=found, actions=list(FOR_LISTS), typed=visit.typed)
 

@@ -24,17 +24,12 @@ _MATCH = f"{_API}/match"
 def pages() -> Sequence[ConsolePage]:
     """Return the pages of this module."""
     return (
-        ConsolePage("GET", _PAGE, show),
+        ConsolePage("GET", _PAGE, page),
         ConsolePage("POST", f"{_PAGE}/compare", compare),
         ConsolePage("POST", f"{_PAGE}/differences/{{id}}/{{decision}}", settle),
         ConsolePage("POST", f"{_PAGE}/match", match),
         ConsolePage("POST", f"{_PAGE}/file", download),
     )
-
-
-async def show(visit: Visit) -> Response:
-    """Show a license."""
-    return await page(visit)
 
 
 async def compare(visit: Visit) -> Response:
@@ -81,7 +76,7 @@ async def page(
     done: Mapping[str, Any] | None = None,
     matched: Mapping[str, Any] | None = None,
 ) -> Response:
-    """Return the license page, with what was refused, compared, done or matched just now."""
+    """Show a license, with what was refused, compared, done or matched just now."""
     at = _at(visit)
     found = matched or await visit.look(_API, at=at)
     at = {"license": found["license"]["id"]}

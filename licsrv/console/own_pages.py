@@ -74,11 +74,6 @@ async def confirm_factor(visit: Visit) -> Response:
     return visit.show("recovery_codes.html", codes=answer["recovery_codes"], is_new=bool(visit.who["steps_due"]))
 
 
-async def show_own(visit: Visit) -> Response:
-    """Show one's own account."""
-    return await _own(visit)
-
-
 async def change_profile(visit: Visit) -> Response:
     """Change one's name and language."""
     body = {"display_name": visit.typed("display_name"), "language": visit.typed("language")}
@@ -91,7 +86,7 @@ async def make_recovery_codes(visit: Visit) -> Response:
     try:
         answer = await visit.act("POST", f"{_SESSION}/recovery-codes", {"password": visit.exactly("password")})
     except RefusalError as refusal:
-        return await _own(visit, refusal)
+        return await show_own(visit, refusal)
     return visit.show("recovery_codes.html", codes=answer["recovery_codes"], is_new=False)
 
 
@@ -112,10 +107,11 @@ async def _again(visit: Visit, refusal: RefusalError | None = None, *, mistake: 
     steps = visit.who["steps_due"] if visit.who else []
     if steps:
         return visit.show("finish.html", status=422, refusal=refusal, mistake=mistake, step=steps[0])
-    return await _own(visit, refusal, mistake=mistake)
+    return await show_own(visit, refusal, mistake=mistake)
 
 
-async def _own(visit: Visit, refusal: RefusalError | None = None, *, mistake: str = "") -> Response:
+async def show_own(visit: Visit, refusal: RefusalError | None = None, *, mistake: str = "") -> Response:
+    """Show one's own account."""
     sessions = (await visit.look(_SESSIONS))["items"]
     status = 422 if mistake else 200
     return visit.show("own_account.html", status=status, refusal=refusal, mistake=mistake, sessions=sessions)

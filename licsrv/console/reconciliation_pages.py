@@ -30,11 +30,6 @@ def pages() -> Sequence[ConsolePage]:
     )
 
 
-async def show(visit: Visit) -> Response:
-    """Show the progress of the comparison, and what differs."""
-    return await _show(visit)
-
-
 async def decide_run(visit: Visit) -> Response:
     """Start a comparison, or stop the one that is under way."""
     decision = visit.at["decision"]
@@ -44,7 +39,7 @@ async def decide_run(visit: Visit) -> Response:
     try:
         done = await visit.act("POST", f"{_API}/{decision}", body)
     except RefusalError as refusal:
-        return await _show(visit, refusal)
+        return await show(visit, refusal)
     return visit.go(_PAGE, said=_RUN[decision] if done["changed"] else "")
 
 
@@ -54,9 +49,9 @@ async def repair_many(visit: Visit) -> Response:
     try:
         done = await visit.act("POST", f"{_API}/repair", body)
     except RefusalError as refusal:
-        return await _show(visit, refusal)
+        return await show(visit, refusal)
     if done["left"]:
-        return await _show(visit, done=done)
+        return await show(visit, done=done)
     return visit.go(_here(visit), said="differences-repaired")
 
 
@@ -65,7 +60,7 @@ async def decide(visit: Visit) -> Response:
     try:
         said = await settle(visit)
     except RefusalError as refusal:
-        return await _show(visit, refusal)
+        return await show(visit, refusal)
     return visit.go(_here(visit), said=said)
 
 
@@ -96,7 +91,8 @@ def _here(visit: Visit) -> str:
     return f"{_PAGE}{_query(_filters(visit))}"
 
 
-async def _show(visit: Visit, refusal: RefusalError | None = None, *, done: object = None) -> Response:
+async def show(visit: Visit, refusal: RefusalError | None = None, *, done: object = None) -> Response:
+    """Show the progress of the comparison, and what differs."""
     filters = _filters(visit)
 
     def narrowed(**changes: str) -> str:

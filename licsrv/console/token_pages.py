@@ -23,11 +23,6 @@ def pages() -> Sequence[ConsolePage]:
     )
 
 
-async def listed(visit: Visit) -> Response:
-    """Show every token, newest first, and the form for a new one."""
-    return await _list(visit)
-
-
 async def make(visit: Visit) -> Response:
     """Make a token and show it, this one time."""
     body = {
@@ -39,7 +34,7 @@ async def make(visit: Visit) -> Response:
     try:
         made = await visit.act("POST", _API, body)
     except RefusalError as refusal:
-        return await _list(visit, refusal)
+        return await listed(visit, refusal)
     return visit.show("token_made.html", made=made)
 
 
@@ -48,11 +43,12 @@ async def revoke(visit: Visit) -> Response:
     try:
         await visit.act("POST", f"{_API}/{{id}}/revoke", {"reason": visit.typed("reason")}, at={"id": visit.at["id"]})
     except RefusalError as refusal:
-        return await _list(visit, refusal)
+        return await listed(visit, refusal)
     return visit.go(_PAGE, said="token-revoked")
 
 
-async def _list(visit: Visit, refusal: RefusalError | None = None) -> Response:
+async def listed(visit: Visit, refusal: RefusalError | None = None) -> Response:
+    """Show every token, newest first, and the form for a new one."""
     found = await visit.look(_API, query=visit.after)
     scopes = sorted(scope for scope in GRANTABLE if scope in visit.permissions)
     return visit.show("tokens.html", refusal=refusal, found=found, scopes=scopes, typed=visit.typed, form=visit.form)

@@ -7,7 +7,7 @@ answered already (:mod:`licsrv.desk.idempotency`). Only then the operation itsel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -36,7 +36,9 @@ from licsrv.people.actors import ANONYMOUS, Actor
 from licsrv.people.authentication import CSRF_HEADER, SAFE_METHODS
 from licsrv.people.roles import OF_EVERY_PERSON, Permission
 from licsrv.people.sessions import Browser
+from licsrv.platform import paging
 from licsrv.platform.openapi import Operation, SecurityScheme, parse_model
+from licsrv.platform.paging import Window
 from licsrv.platform.web import MAX_BODY_BYTES, client_request_id_of, read_body, request_id_of, require_json
 
 TOKEN_SCHEME, COOKIE_SCHEME, CSRF_SCHEME = "staff_token", "staff_session", "csrf_token"
@@ -74,6 +76,20 @@ class Call:
     desk: Desk
     now: datetime
     repeatable: Repeatable | None = None
+
+    @property
+    def at(self) -> Mapping[str, str]:
+        """The parameters in the path."""
+        return self.request.path_params
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters behind the path."""
+        return self.request.query_params
+
+    def window(self, *, keys: int = 1) -> Window:
+        """Return which page of a list is asked for; see :func:`licsrv.platform.paging.window_of`."""
+        return paging.window_of(self.query, keys=keys)
 
     @property
     def browser(self) -> Browser:

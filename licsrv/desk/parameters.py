@@ -41,15 +41,20 @@ def word_of(query: Mapping[str, str], name: str, words: type[Word]) -> Word | No
     raise InvalidRequestError(f"{name} is one of {', '.join(words)}.")
 
 
-def number_after(window: Window) -> int:
-    """Return the number below which a page begins.
+def number_of(text: str) -> int | None:
+    """Return the number of a row; None for a text that no row has as its number."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(HIGHEST))):
+        return None
+    return int(text) if int(text) <= HIGHEST else None
+
+
+def number_after(window: Window, *, first: int = HIGHEST) -> int:
+    """Return the number at which a page begins; ``first`` for the first page.
 
     Raises:
         InvalidRequestError: The cursor is not one of this list.
     """
-    if window.after is None:
-        return HIGHEST
-    text = window.after[0]
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(HIGHEST))):
+    number = number_of(window.after[0]) if window.after is not None else first
+    if number is None:
         raise InvalidRequestError("after is no cursor of this list.", action="Begin at the first page.")
-    return min(int(text), HIGHEST)
+    return number

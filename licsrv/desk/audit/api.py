@@ -10,14 +10,13 @@ from licsrv.audit import Action, Mark
 from licsrv.desk.audit import answers
 from licsrv.desk.audit.answers import AuditChecked, Entries
 from licsrv.desk.operations import AdminOperation, Call
-from licsrv.desk.parameters import text_of, word_of
+from licsrv.desk.parameters import number_of, text_of, word_of
 from licsrv.errors import InvalidRequestError
 from licsrv.people.roles import Permission
 from licsrv.platform import paging
 
 JSON_LINES = "application/jsonl"
 _LINES_AT_ONCE = 1000
-_LONGEST_NUMBER = 9
 _PATH = "/admin/api/audit"
 
 
@@ -25,8 +24,8 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
         AdminOperation(
-            "GET", _PATH, "List the audit", permission=Permission.READ_AUDIT, handler=list_audit,
-            result=Entries, query=("subject", "action", *paging.PARAMETERS),
+            "GET", _PATH, "List the audit", permission=Permission.READ_AUDIT, handler=list_audit, result=Entries,
+            query=("subject", "action", *paging.PARAMETERS),
         ),
         AdminOperation(
             "GET", f"{_PATH}/export", "Export the audit, a line of JSON for each entry",
@@ -41,18 +40,17 @@ def operations() -> Sequence[AdminOperation]:
 
 async def list_audit(call: Call) -> Entries:
     """Answer ``GET /admin/api/audit``."""
-    query = call.request.query_params
-    window, subject, action = paging.window_of(query), text_of(query, "subject"), word_of(query, "action", Action)
+    window, subject, action = call.window(), text_of(call.query, "subject"), word_of(call.query, "action", Action)
     return await call.read(lambda session: answers.entries(session, window, subject=subject, action=action))
 
 
 async def export_audit(call: Call) -> Response:
     """Answer ``GET /admin/api/audit/export``: page by page, however long the audit is."""
-    text = text_of(call.request.query_params, "after_seq") or "0"
-    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
+    after = number_of(call.query.get("after_seq") or "0")
+    if after is None:
         raise InvalidRequestError("after_seq is the number of an entry.")
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="audit.jsonl"'}
-    return StreamingResponse(_lines(call, int(text)), headers=headers, media_type=JSON_LINES)
+    return StreamingResponse(_lines(call, after), headers=headers, media_type=JSON_LINES)
 
 
 async def _lines(call: Call, after: int) -> AsyncIterator[str]:
@@ -65,7 +63,7 @@ async def _lines(call: Call, after: int) -> AsyncIterator[str]:
 
 async def check_audit(call: Call) -> AuditChecked:
     """Answer ``GET /admin/api/audit/check``: the whole chain is read, so a long one takes a while."""
-    text = text_of(call.request.query_params, "noted")
+    text = text_of(call.query, "noted")
     try:
         noted = Mark.parse(text) if text is not None else None
     except ValueError as error:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import AwareDatetime, Field
 from sqlmodel import Session
@@ -17,24 +16,21 @@ from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob
 from licsrv.desk.fields import Reasoned
 from licsrv.desk.operations import AdminOperation, Call
+from licsrv.desk.parameters import word_of
 from licsrv.desk.reports import sheets
 from licsrv.desk.reports.sheets import Format
 from licsrv.errors import (
     BodyTooLargeError,
     ConflictError,
-    InvalidRequestError,
     NotFoundError,
     UnsupportedMediaTypeError,
 )
 from licsrv.people.roles import Permission
 from licsrv.platform import paging
-from licsrv.platform.paging import Window
 
 _PATH = "/admin/api/bulk"
 _JOB = f"{_PATH}/{{id}}"
 _START, _APPROVE = Permission.START_BULK, Permission.APPROVE_BULK
-_LONGEST_NUMBER = 6
-Word = TypeVar("Word", bound=StrEnum)
 
 
 class NewBulk(Reasoned):
@@ -53,7 +49,7 @@ def operations() -> Sequence[AdminOperation]:
     return (
         reads(_PATH, "List bulk jobs", handler=listed, result=BulkList, query=jobs_query),
         AdminOperation(
-            "POST", _PATH, "Prepare a bulk job", permission=_START, handler=make, body=NewBulk, result=BulkAnswer
+            "POST", _PATH, "Prepare a bulk job", permission=_START, handler=make, body=NewBulk, result=BulkAnswer,
         ),
         reads(_JOB, "Show a bulk job and its progress", handler=show, result=BulkAnswer, refusals=missing),
         AdminOperation(
@@ -70,11 +66,9 @@ def operations() -> Sequence[AdminOperation]:
             media_type="text/csv", also=(sheets.TYPES[Format.XLSX],),
         ),
         decides(f"{_JOB}/start", "Start a bulk job, or ask for approval", permission=_START, handler=start),
+        decides(f"{_JOB}/approve", "Approve another person's bulk job", permission=_APPROVE, handler=approve),
         decides(
-            f"{_JOB}/approve", "Approve another person's bulk job", permission=_APPROVE, handler=approve
-        ),
-        decides(
-            f"{_JOB}/reject", "Reject another person's bulk job", permission=_APPROVE, handler=_decide(jobs.reject)
+            f"{_JOB}/reject", "Reject another person's bulk job", permission=_APPROVE, handler=_decide(jobs.reject),
         ),
         decides(f"{_JOB}/stop", "Stop a bulk job", permission=_START, handler=_decide(jobs.stop)),
     )  # fmt: skip
@@ -82,8 +76,8 @@ def operations() -> Sequence[AdminOperation]:
 
 async def listed(call: Call) -> BulkList:
     """Answer ``GET /admin/api/bulk``."""
-    window = paging.window_of(call.request.query_params)
-    state = _word(call.request.query_params.get("state"), JobState)
+    window = call.window()
+    state = word_of(call.query, "state", JobState)
 
     return await call.read(lambda session: answers.jobs(session, window, state=state))
 
@@ -102,34 +96,34 @@ async def make(call: Call, body: NewBulk) -> BulkAnswer:
 async def show(call: Call) -> BulkAnswer:
     """Answer ``GET /admin/api/bulk/{id}``."""
     return await call.read(
-        lambda session: answers.answer(session, answers.known(session, _id(call)), above=_above(call), now=call.now)
+        lambda session: answers.answer(session, answers.known(session, call.at["id"]), above=_above(call), now=call.now)
     )
 
 
 async def upload(call: Call) -> BulkAnswer:
     """Answer ``PUT /admin/api/bulk/{id}/list``; the same list again has the same effect."""
     intake.require_list(call.request.headers.get("content-type", ""))
-    await call.read(lambda session: answers.known(session, _id(call)))  # before 16 MiB are sent in vain
+    await call.read(lambda session: answers.known(session, call.at["id"]))  # before 16 MiB are sent in vain
     raw = await intake.body_of(call.request.stream())
-    await intake.take_in(call, _id(call), raw, actor=call.actor, clock=call.desk.clock)
+    await intake.take_in(call, call.at["id"], raw, actor=call.actor, clock=call.desk.clock)
     return await show(call)
 
 
 async def rows(call: Call) -> BulkRowList:
     """Answer ``GET /admin/api/bulk/{id}/rows``."""
-    window = _numbered(paging.window_of(call.request.query_params))
-    word = _word(call.request.query_params.get("outcome"), Outcome)
+    window = call.window()
+    word = word_of(call.query, "outcome", Outcome)
 
     outcomes = (word,) if word is not None else ()
     return await call.read(
-        lambda session: answers.rows(session, answers.known(session, _id(call)), window, outcomes=outcomes)
+        lambda session: answers.rows(session, answers.known(session, call.at["id"]), window, outcomes=outcomes)
     )
 
 
 async def result(call: Call) -> Response:
     """Answer ``GET /admin/api/bulk/{id}/result``: every line, with what was planned and what became of it."""
-    form = _word(call.request.query_params.get("format", "csv"), Format) or Format.CSV
-    job = await call.read(lambda session: answers.known(session, _id(call)).id)
+    form = word_of(call.query, "format", Format) or Format.CSV
+    job = await call.read(lambda session: answers.known(session, call.at["id"]).id)
     make_sheet = partial(answers.sheet, job_id=job)
     return await sheets.download(call.desk.database, make_sheet, name=f"bulk-{job}", form=form)
 
@@ -140,7 +134,7 @@ async def start(call: Call, body: Reasoned) -> BulkAnswer:
 
     def use_case(session: Session) -> BulkAnswer:
         job = jobs.start(
-            session, _id(call), actor=call.actor, approval_above=_above(call), cause=cause, now=call.now
+            session, call.at["id"], actor=call.actor, approval_above=_above(call), cause=cause, now=call.now
         )  # fmt: skip
         return _answer(call, session, job)
 
@@ -157,7 +151,7 @@ def _decide(decide: Callable[..., BulkJob]) -> Callable[[Call, Reasoned], Any]:
         cause = call.cause(body.reason)
 
         def use_case(session: Session) -> BulkAnswer:
-            job = decide(session, _id(call), actor=call.actor, cause=cause, now=call.now)
+            job = decide(session, call.at["id"], actor=call.actor, cause=cause, now=call.now)
             return _answer(call, session, job)
 
         return await call.write(use_case)
@@ -169,27 +163,5 @@ def _answer(call: Call, session: Session, job: BulkJob) -> BulkAnswer:
     return answers.answer(session, job, above=_above(call), now=call.now)
 
 
-def _id(call: Call) -> str:
-    return str(call.request.path_params["id"])
-
-
 def _above(call: Call) -> int:
     return call.desk.settings.bulk_approval_above
-
-
-def _word(text: str | None, words: type[Word]) -> Word | None:
-    """Read one of a few words; None where there is none."""
-    if text is None:
-        return None
-    try:
-        return words(text)
-    except ValueError:
-        raise InvalidRequestError(f"Only one of {', '.join(words)} can be asked for.") from None
-
-
-def _numbered(window: Window) -> Window:
-    if window.after is not None:
-        text = window.after[0]
-        if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
-            raise InvalidRequestError("after is no cursor of this list.", action="Begin at the first page.")
-    return window

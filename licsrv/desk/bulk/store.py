@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from licsrv.desk.bulk.rules import JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob, BulkRow
+from licsrv.desk.parameters import number_after
 from licsrv.licensing.tables import License
 from licsrv.platform.db import execute, is_member, table_of
 from licsrv.platform.paging import Window
@@ -131,8 +132,7 @@ def settle(session: Session, job_id: str, numbers: Sequence[int], outcome: Outco
 def rows(session: Session, job_id: str, window: Window, outcomes: Sequence[Outcome] = ()) -> Sequence[BulkRow]:
     """Return rows in the order of the list; with ``outcomes`` only those that are, or are planned as, one of them."""
     query = select(BulkRow).where(col(BulkRow.job_id) == job_id).order_by(col(BulkRow.number)).limit(window.fetched)
-    if window.after is not None:
-        query = query.where(col(BulkRow.number) > int(window.after[0]))
+    query = query.where(col(BulkRow.number) > number_after(window, first=0))
     if outcomes:
         query = query.where(func.coalesce(BulkRow.outcome, BulkRow.planned).in_([str(word) for word in outcomes]))
     return session.scalars(query).all()

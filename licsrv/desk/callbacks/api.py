@@ -17,15 +17,13 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation(
             "GET", "/admin/api/callbacks", "List what the marketplace sent", permission=Permission.READ_OUTBOX,
-            handler=list_callbacks,
-            result=Callbacks, query=("code", "failed", *paging.PARAMETERS),
+            handler=list_callbacks, result=Callbacks, query=("code", "failed", *paging.PARAMETERS),
         ),
     )  # fmt: skip
 
 
 async def list_callbacks(call: Call) -> Callbacks:
     """Answer ``GET /admin/api/callbacks``."""
-    query = call.request.query_params
-    window, code = paging.window_of(query), text_of(query, "code")
-    only_failed = text_of(query, "failed") in {"1", "true"}
+    window, code = call.window(), text_of(call.query, "code")
+    only_failed = text_of(call.query, "failed") in {"1", "true"}
     return await call.read(lambda session: answers.callbacks(session, window, code=code, only_failed=only_failed))

@@ -11,7 +11,7 @@ from licsrv.desk.deliveries import actions, answers
 from licsrv.desk.deliveries.answers import DecidedAnswer, Deliveries
 from licsrv.desk.fields import Reasoned
 from licsrv.desk.operations import AdminOperation, Call
-from licsrv.desk.parameters import HIGHEST, text_of, word_of
+from licsrv.desk.parameters import number_of, text_of, word_of
 from licsrv.errors import ConflictError, LicenseNotFoundError, NotFoundError
 from licsrv.outbox.rules import State
 from licsrv.people.roles import Permission
@@ -27,8 +27,8 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation(
             "GET", _PATH, "List deliveries to the marketplace", permission=Permission.READ_OUTBOX,
-            handler=list_deliveries,
-            result=Deliveries, refusals=(LicenseNotFoundError,), query=("state", "license", *paging.PARAMETERS),
+            handler=list_deliveries, result=Deliveries, refusals=(LicenseNotFoundError,),
+            query=("state", "license", *paging.PARAMETERS),
         ),
         AdminOperation(
             "POST", f"{_PATH}/{{id}}/retry", "Try a delivery again now", permission=manage, handler=retry_delivery,
@@ -43,8 +43,7 @@ def operations() -> Sequence[AdminOperation]:
 
 async def list_deliveries(call: Call) -> Deliveries:
     """Answer ``GET /admin/api/outbox``."""
-    query = call.request.query_params
-    window, name, state = paging.window_of(query), text_of(query, "license"), word_of(query, "state", State)
+    window, name, state = call.window(), text_of(call.query, "license"), word_of(call.query, "state", State)
     states = answers.OPEN if state is None else (state,)
 
     def use_case(session: Session) -> Deliveries:
@@ -74,7 +73,7 @@ async def _decide(call: Call, body: Reasoned, decide: _Decide) -> DecidedAnswer:
 
 
 def _delivery_id(call: Call) -> int:
-    text: str = call.request.path_params["id"]
-    if not (text.isascii() and text.isdecimal() and len(text) < len(str(HIGHEST))):
-        raise actions.unknown(0) from None
-    return int(text)
+    number = number_of(call.at["id"])
+    if number is None:
+        raise actions.unknown(0)
+    return number

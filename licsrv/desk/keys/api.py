@@ -15,8 +15,7 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation(
             "GET", "/admin/api/keys", "List signing keys, without their private halves",
-            permission=Permission.READ_KEYS,
-            handler=list_keys, result=Keys,
+            permission=Permission.READ_KEYS, handler=list_keys, result=Keys,
         ),
     )  # fmt: skip
 

@@ -85,9 +85,8 @@ def operations() -> Sequence[AdminOperation]:
     """Return the operations with the permissions that they ask for."""
     return (
         AdminOperation(
-            "POST", "/admin/api/search", "Find licenses by a code, order, customer, device or string",
-            permission=_READ, handler=find,
-            body=SearchRequest, result=SearchAnswer, most=_LONGEST_SEARCH,
+            "POST", "/admin/api/search", "Find licenses by a code, order, customer, device or string", permission=_READ,
+            handler=find, body=SearchRequest, result=SearchAnswer, most=_LONGEST_SEARCH,
         ),
         AdminOperation(
             "GET", _LICENSE, "Show what a license is and may do now", permission=_READ, handler=show,
@@ -95,8 +94,7 @@ def operations() -> Sequence[AdminOperation]:
         ),
         AdminOperation(
             "POST", f"{_LICENSE}/match", "Compare the devices of a license with a fingerprint", permission=_READ,
-            handler=compare_devices,
-            body=MatchRequest, result=LicensePage, refusals=_NONE,
+            handler=compare_devices, body=MatchRequest, result=LicensePage, refusals=_NONE,
         ),
         AdminOperation(
             "GET", f"{_LICENSE}/devices", "List the devices of a license", permission=_READ, handler=list_devices,
@@ -104,8 +102,7 @@ def operations() -> Sequence[AdminOperation]:
         ),
         AdminOperation(
             "GET", f"{_LICENSE}/timeline", "List everything that happened to a license", permission=_READ,
-            handler=show_timeline,
-            result=TimelineAnswer, refusals=_NONE, query=paging.PARAMETERS,
+            handler=show_timeline, result=TimelineAnswer, refusals=_NONE, query=paging.PARAMETERS,
         ),
         AdminOperation(
             "GET", f"{_LICENSE}/usage", "Show a year of daily use", permission=_READ, handler=show_usage,
@@ -113,13 +110,11 @@ def operations() -> Sequence[AdminOperation]:
         ),
         AdminOperation(
             "POST", f"{_LICENSE}/compare", "Ask the marketplace now and compare", permission=Permission.RECONCILE,
-            handler=compare_now,
-            result=CompareAnswer, refusals=(*_NONE, MarketplaceUnavailableError),
+            handler=compare_now, result=CompareAnswer, refusals=(*_NONE, MarketplaceUnavailableError),
         ),
         AdminOperation(
             "POST", f"{_LICENSE}/devices/{{device}}/file", "Get a license file for a known device", permission=_CHANGE,
-            handler=make_file,
-            body=FileForDeviceRequest, media_type=FILE_MEDIA_TYPE,
+            handler=make_file, body=FileForDeviceRequest, media_type=FILE_MEDIA_TYPE,
             refusals=(
                 *_NONE, NotFoundError, ConflictError, DeviceMismatchError, LicenseExpiredError, LicenseFrozenError,
                 LicenseRevokedError, LicenseReleasedError, ServiceUnavailableError,
@@ -172,7 +167,7 @@ async def _page(call: Call, device_info: str | None) -> LicensePage:
 
     def use_case(session: Session) -> LicensePage:
         return page.page(
-            session, _name(call), view=view, offered=service.offered, device_info=device_info, keyring=keyring
+            session, call.at["license"], view=view, offered=service.offered, device_info=device_info, keyring=keyring
         )
 
     return await call.read(use_case)
@@ -180,26 +175,26 @@ async def _page(call: Call, device_info: str | None) -> LicensePage:
 
 async def list_devices(call: Call) -> DevicesAnswer:
     """Answer ``GET /admin/api/licenses/{license}/devices``."""
-    window = paging.window_of(call.request.query_params)
-    return await call.read(lambda session: page.devices(session, _name(call), window))
+    window = call.window()
+    return await call.read(lambda session: page.devices(session, call.at["license"], window))
 
 
 async def show_timeline(call: Call) -> TimelineAnswer:
     """Answer ``GET /admin/api/licenses/{license}/timeline``."""
-    window = paging.window_of(call.request.query_params, keys=items.KEYS)
-    return await call.read(lambda session: items.timeline(session, _name(call), window))
+    window = call.window(keys=items.KEYS)
+    return await call.read(lambda session: items.timeline(session, call.at["license"], window))
 
 
 async def show_usage(call: Call) -> UsageAnswer:
     """Answer ``GET /admin/api/licenses/{license}/usage``."""
     zone = call.desk.settings.day_zone
-    return await call.read(lambda session: page.usage(session, _name(call), zone=zone, now=call.now))
+    return await call.read(lambda session: page.usage(session, call.at["license"], zone=zone, now=call.now))
 
 
 async def compare_now(call: Call) -> CompareAnswer:
     """Answer ``POST /admin/api/licenses/{license}/compare``."""
     tools = call.desk.support
-    license_id = await call.read(lambda session: names.license_of(session, _name(call)).id)
+    license_id = await call.read(lambda session: names.license_of(session, call.at["license"]).id)
     await tools.compare(license_id)
     view = tools.view(call.desk.clock.now())
     return await call.read(lambda session: page.compared(session, license_id, view=view))
@@ -207,14 +202,16 @@ async def compare_now(call: Call) -> CompareAnswer:
 
 async def _preview(action: StaffAction, call: Call, body: PreviewRequest) -> PreviewAnswer:
     view = call.desk.support.view(call.now)
-    return await call.read(lambda session: service.preview(session, _name(call), action, request=body, view=view))
+    return await call.read(
+        lambda session: service.preview(session, call.at["license"], action, request=body, view=view)
+    )
 
 
 async def _do(action: StaffAction, call: Call, body: ActionRequest) -> ActionAnswer:
     tools, cause, above = call.desk.support, call.cause(body.reason), call.desk.settings.bulk_approval_above
 
     def use_case(session: Session) -> ActionAnswer:
-        answer = service.do(session, _name(call), action, request=body, cause=cause, view=tools.view(call.now))
+        answer = service.do(session, call.at["license"], action, request=body, cause=cause, view=tools.view(call.now))
         if action.name == _REVOKE and answer.changed:
             limit = Limit(above, tools.started_in_bulk)
             singles.note(session, answer.license.id, call.actor, limit=limit, now=call.now)
@@ -229,7 +226,7 @@ async def make_file(call: Call, body: FileForDeviceRequest) -> Response:
 
     def use_case(session: Session) -> Issued:
         return downloads.license_file(
-            session, _name(call), call.request.path_params["device"], device_info=body.device_info,
+            session, call.at["license"], call.at["device"], device_info=body.device_info,
             keyring=tools.keyring(), terms=tools.terms, cause=cause, now=call.now,
         )  # fmt: skip
 
@@ -246,7 +243,7 @@ async def get_clock_reset(call: Call) -> Response:
 
     def use_case(session: Session) -> str:
         return downloads.clock_reset(
-            session, _name(call), call.request.path_params["device"], keyring=tools.keyring(),
+            session, call.at["license"], call.at["device"], keyring=tools.keyring(),
             issuer=tools.terms.issuer, now=call.now,
         )  # fmt: skip
 
@@ -270,8 +267,3 @@ def _attached(text: str, file_name: str) -> Response:
         "Content-Digest": files.content_digest(content),
     }
     return Response(content, headers=headers, media_type=FILE_MEDIA_TYPE)
-
-
-def _name(call: Call) -> str:
-    name: str = call.request.path_params["license"]
-    return name

@@ -50,49 +50,47 @@ def operations() -> Sequence[AdminOperation]:
     missing = (NotFoundError,)
     either = (NotFoundError, ConflictError)
     return (
-        AdminOperation("GET", _PATH, "List accounts", permission=_MANAGE, handler=listed, result=AccountList,
-        query=paging.PARAMETERS),
+        AdminOperation(
+            "GET", _PATH, "List accounts", permission=_MANAGE, handler=listed, result=AccountList,
+            query=paging.PARAMETERS,
+        ),
         AdminOperation(
             "POST", _PATH, "Add an account", permission=_MANAGE, handler=add, body=NewAccountRequest,
-            result=TemporaryPassword, refusals=(ConflictError,),
-            needs_proof=True,
+            result=TemporaryPassword, refusals=(ConflictError,), needs_proof=True,
         ),
-        AdminOperation("GET", _ONE, "Show an account", permission=_MANAGE, handler=show, result=AccountAnswer,
-        refusals=missing),
+        AdminOperation(
+            "GET", _ONE, "Show an account", permission=_MANAGE, handler=show, result=AccountAnswer, refusals=missing,
+        ),
         AdminOperation(
             "PUT", _ONE, "Change an account", permission=_MANAGE, handler=change, body=AccountChange,
-            result=AccountAnswer, refusals=either, needs_proof=True
+            result=AccountAnswer, refusals=either, needs_proof=True,
         ),
         AdminOperation(
             "POST", f"{_ONE}/disable", "Disable an account", permission=_MANAGE, handler=disable, body=Reasoned,
-            result=AccountAnswer, refusals=either
+            result=AccountAnswer, refusals=either,
         ),
         AdminOperation(
             "POST", f"{_ONE}/enable", "Enable an account and forget its failures", permission=_MANAGE, handler=enable,
-            body=Reasoned,
-            result=AccountAnswer, refusals=missing, needs_proof=True,
+            body=Reasoned, result=AccountAnswer, refusals=missing, needs_proof=True,
         ),
         AdminOperation(
             "POST", f"{_ONE}/reset-password", "Give a temporary password", permission=_MANAGE, handler=reset_password,
-            body=PasswordReset,
-            result=TemporaryPassword, refusals=either, needs_proof=True,
+            body=PasswordReset, result=TemporaryPassword, refusals=either, needs_proof=True,
         ),
         AdminOperation(
             "GET", f"{_ONE}/sessions", "List the sessions of an account", permission=_MANAGE, handler=sessions_of,
-            result=SessionList,
-            refusals=missing,
+            result=SessionList, refusals=missing,
         ),
         AdminOperation(
             "POST", f"{_ONE}/end-sessions", "End the sessions of an account", permission=_MANAGE, handler=end_sessions,
-            body=Reasoned, result=Ended,
-            refusals=missing,
+            body=Reasoned, result=Ended, refusals=missing,
         ),
     )  # fmt: skip
 
 
 async def listed(call: Call) -> AccountList:
     """Answer ``GET /admin/api/accounts``."""
-    window = paging.window_of(call.request.query_params)
+    window = call.window()
     return await call.read(lambda session: answers.accounts(session, window))
 
 
@@ -111,7 +109,7 @@ async def add(call: Call, body: NewAccountRequest) -> TemporaryPassword:
 
 async def show(call: Call) -> AccountAnswer:
     """Answer ``GET /admin/api/accounts/{name}``."""
-    return await call.read(lambda session: answers.account_shown(accounts.named(session, _name(call))))
+    return await call.read(lambda session: answers.account_shown(accounts.named(session, call.at["name"])))
 
 
 async def change(call: Call, body: AccountChange) -> AccountAnswer:
@@ -119,7 +117,7 @@ async def change(call: Call, body: AccountChange) -> AccountAnswer:
     wanted, cause = Change(body.role, body.display_name, body.language), call.cause(body.reason)
 
     def use_case(session: Session) -> AccountAnswer:
-        row = accounts.change(session, _name(call), wanted, actor=call.actor, cause=cause, now=call.now)
+        row = accounts.change(session, call.at["name"], wanted, actor=call.actor, cause=cause, now=call.now)
         return answers.account_shown(row)
 
     return await call.write(use_case)
@@ -129,21 +127,21 @@ async def disable(call: Call, body: Reasoned) -> AccountAnswer:
     """Answer ``POST /admin/api/accounts/{name}/disable``."""
 
     def use_case(session: Session) -> AccountAnswer:
-        accounts.disable(session, _name(call), actor=call.actor, cause=call.cause(body.reason), now=call.now)
-        return answers.account_shown(accounts.named(session, _name(call)))
+        accounts.disable(session, call.at["name"], actor=call.actor, cause=call.cause(body.reason), now=call.now)
+        return answers.account_shown(accounts.named(session, call.at["name"]))
 
     return await call.write(use_case)
 
 
 async def enable(call: Call, body: Reasoned) -> AccountAnswer:
     """Answer ``POST /admin/api/accounts/{name}/enable``."""
-    key = sign_in.lockout_key(call.desk, _name(call))
+    key = sign_in.lockout_key(call.desk, call.at["name"])
 
     def use_case(session: Session) -> AccountAnswer:
         accounts.enable(
-            session, _name(call), lockout_key=key, actor=call.actor, cause=call.cause(body.reason), now=call.now
+            session, call.at["name"], lockout_key=key, actor=call.actor, cause=call.cause(body.reason), now=call.now
         )
-        return answers.account_shown(accounts.named(session, _name(call)))
+        return answers.account_shown(accounts.named(session, call.at["name"]))
 
     return await call.write(use_case)
 
@@ -151,11 +149,11 @@ async def enable(call: Call, body: Reasoned) -> AccountAnswer:
 async def reset_password(call: Call, body: PasswordReset) -> TemporaryPassword:
     """Answer ``POST /admin/api/accounts/{name}/reset-password``."""
     password, made = await _temporary(call)
-    key = sign_in.lockout_key(call.desk, _name(call))
+    key = sign_in.lockout_key(call.desk, call.at["name"])
 
     def use_case(session: Session) -> TemporaryPassword:
         row = accounts.reset_password(
-            session, _name(call), made, second_factor=body.second_factor, lockout_key=key, actor=call.actor,
+            session, call.at["name"], made, second_factor=body.second_factor, lockout_key=key, actor=call.actor,
             cause=call.cause(body.reason), now=call.now,
         )  # fmt: skip
         return answers.handed_out(row, password)
@@ -167,7 +165,7 @@ async def sessions_of(call: Call) -> SessionList:
     """Answer ``GET /admin/api/accounts/{name}/sessions``."""
 
     def use_case(session: Session) -> SessionList:
-        account, idle = accounts.named(session, _name(call)).name, call.desk.settings.idle
+        account, idle = accounts.named(session, call.at["name"]).name, call.desk.settings.idle
         return answers.sessions(session, account, idle=idle, own=call.actor.credential, now=call.now)
 
     return await call.read(use_case)
@@ -178,14 +176,9 @@ async def end_sessions(call: Call, body: Reasoned) -> Ended:
     cause = call.cause(body.reason)
 
     def use_case(session: Session) -> Ended:
-        return Ended(ended=accounts.end_sessions(session, _name(call), actor=call.actor, cause=cause, now=call.now))
+        return Ended(ended=accounts.end_sessions(session, call.at["name"], actor=call.actor, cause=cause, now=call.now))
 
     return await call.write(use_case)
-
-
-def _name(call: Call) -> str:
-    name: str = call.request.path_params["name"]
-    return name
 
 
 async def _temporary(call: Call) -> tuple[str, Password]:

@@ -128,42 +128,38 @@ def operations() -> Sequence[AdminOperation]:
         AdminOperation("DELETE", _SESSION, "Sign out", permission=OWN, handler=leave, result=Ended),
         AdminOperation(
             "POST", "/admin/api/setup", "Make the first account by the set-up link", permission=OPEN, handler=set_up,
-            body=SetupRequest, result=WhoAmI,
-            refusals=(ConflictError,),
-        ),
-        AdminOperation("POST", f"{_SESSION}/proof", "Prove again that it is me", permission=OWN, handler=prove,
-        body=ProofRequest, result=WhoAmI),
-        AdminOperation(
-            "PUT", f"{_SESSION}/profile", "Change my name and language", permission=OWN, handler=profile,
-            body=ProfileRequest, result=WhoAmI
+            body=SetupRequest, result=WhoAmI, refusals=(ConflictError,),
         ),
         AdminOperation(
-            "PUT", f"{_SESSION}/password", "Change my password; my other sessions end", permission=OWN,
-            handler=password, body=PasswordRequest,
+            "POST", f"{_SESSION}/proof", "Prove again that it is me", permission=OWN, handler=prove, body=ProofRequest,
             result=WhoAmI,
         ),
         AdminOperation(
+            "PUT", f"{_SESSION}/profile", "Change my name and language", permission=OWN, handler=profile,
+            body=ProfileRequest, result=WhoAmI,
+        ),
+        AdminOperation(
+            "PUT", f"{_SESSION}/password", "Change my password; my other sessions end", permission=OWN,
+            handler=password, body=PasswordRequest, result=WhoAmI,
+        ),
+        AdminOperation(
             "POST", f"{_SESSION}/second-factor", "Ask for a secret for my authenticator app", permission=OWN,
-            handler=propose_factor,
-            body=ProvedRequest, result=Secret,
-            refusals=(StepUpRequiredError,),
+            handler=propose_factor, body=ProvedRequest, result=Secret, refusals=(StepUpRequiredError,),
         ),
         AdminOperation(
             "PUT", f"{_SESSION}/second-factor", "Take it into use by its first code", permission=OWN,
-            handler=confirm_factor, body=CodeRequest,
-            result=RecoveryCodes, refusals=(ConflictError,),
+            handler=confirm_factor, body=CodeRequest, result=RecoveryCodes, refusals=(ConflictError,),
         ),
         AdminOperation(
             "POST", f"{_SESSION}/recovery-codes", "Make new recovery codes", permission=OWN, handler=recovery_codes,
-            body=ProvedRequest,
-            result=RecoveryCodes, refusals=(ConflictError,), needs_proof=True,
+            body=ProvedRequest, result=RecoveryCodes, refusals=(ConflictError,), needs_proof=True,
         ),
-        AdminOperation("GET", "/admin/api/sessions", "List my sessions", permission=OWN, handler=own_sessions,
-        result=SessionList),
+        AdminOperation(
+            "GET", "/admin/api/sessions", "List my sessions", permission=OWN, handler=own_sessions, result=SessionList,
+        ),
         AdminOperation(
             "DELETE", "/admin/api/sessions/{id}", "End one of my sessions", permission=OWN, handler=end_session,
-            result=Ended,
-            refusals=(NotFoundError,),
+            result=Ended, refusals=(NotFoundError,),
         ),
     )  # fmt: skip
 
@@ -311,7 +307,7 @@ async def own_sessions(call: Call) -> SessionList:
 
 async def end_session(call: Call) -> Response:
     """Answer ``DELETE /admin/api/sessions/{id}``."""
-    session_id = call.request.path_params["id"]
+    session_id = call.at["id"]
     response = json_response(await end(call, session_id))
     if session_id == call.actor.credential:
         authentication.clear_session_cookie(response, call.request)

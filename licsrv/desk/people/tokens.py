@@ -32,21 +32,24 @@ class NewTokenRequest(Reasoned):
 def operations() -> Sequence[AdminOperation]:
     """Return the operations of this module."""
     return (
-        AdminOperation("GET", _PATH, "List API tokens", permission=_MANAGE, handler=listed, result=TokenList,
-        query=paging.PARAMETERS),
-        AdminOperation("POST", _PATH, "Make an API token", permission=_MANAGE, handler=make, body=NewTokenRequest,
-        result=MadeToken, needs_proof=True),
+        AdminOperation(
+            "GET", _PATH, "List API tokens", permission=_MANAGE, handler=listed, result=TokenList,
+            query=paging.PARAMETERS,
+        ),
+        AdminOperation(
+            "POST", _PATH, "Make an API token", permission=_MANAGE, handler=make, body=NewTokenRequest,
+            result=MadeToken, needs_proof=True,
+        ),
         AdminOperation(
             "POST", _PATH + "/{id}/revoke", "Revoke an API token", permission=_MANAGE, handler=revoke, body=Reasoned,
-            result=TokenAnswer,
-            refusals=(NotFoundError,),
+            result=TokenAnswer, refusals=(NotFoundError,),
         ),
     )  # fmt: skip
 
 
 async def listed(call: Call) -> TokenList:
     """Answer ``GET /admin/api/tokens``."""
-    window = paging.window_of(call.request.query_params)
+    window = call.window()
     return await call.read(lambda session: answers.tokens(session, window, now=call.now))
 
 
@@ -63,7 +66,7 @@ async def make(call: Call, body: NewTokenRequest) -> MadeToken:
 
 async def revoke(call: Call, body: Reasoned) -> TokenAnswer:
     """Answer ``POST /admin/api/tokens/{id}/revoke``."""
-    token_id, cause = call.request.path_params["id"], call.cause(body.reason)
+    token_id, cause = call.at["id"], call.cause(body.reason)
 
     def use_case(session: Session) -> TokenAnswer:
         return answers.token_shown(tokens.revoke(session, token_id, cause=cause, now=call.now), call.now)

@@ -23,6 +23,6 @@ def operations() -> Sequence[AdminOperation]:
 
 async def list_products(call: Call) -> Products:
     """Answer ``GET /admin/api/products``."""
-    window = paging.window_of(call.request.query_params)
+    window = call.window()
     policies = call.desk.support.terms.policies
     return await call.read(lambda session: answers.products(session, window, policies))

@@ -54,38 +54,35 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation(
             "GET", _PATH, "Show the status of the comparison with the marketplace", permission=read, handler=show,
-            result=StandAnswer
+            result=StandAnswer,
         ),
         AdminOperation(
             "GET", f"{_PATH}/runs", "List comparisons", permission=read, handler=list_runs, result=RunList,
-            query=paging.PARAMETERS
+            query=paging.PARAMETERS,
         ),
         AdminOperation(
             "GET", found, "List differences from the marketplace", permission=read, handler=list_differences,
-            body=None, result=DifferenceList,
-            refusals=(LicenseNotFoundError,), query=listing,
+            result=DifferenceList, refusals=(LicenseNotFoundError,), query=listing,
         ),
         AdminOperation(
             "POST", f"{_PATH}/start", "Start a comparison of every license", permission=reconcile, handler=start,
-            body=None, result=StartedAnswer,
-            refusals=(ConflictError,),
+            result=StartedAnswer, refusals=(ConflictError,),
         ),
-        AdminOperation("POST", f"{_PATH}/stop", "Stop the comparison", permission=reconcile, handler=stop,
-        body=Reasoned, result=StoppedAnswer),
+        AdminOperation(
+            "POST", f"{_PATH}/stop", "Stop the comparison", permission=reconcile, handler=stop, body=Reasoned,
+            result=StoppedAnswer,
+        ),
         AdminOperation(
             "POST", f"{_PATH}/repair", "Take the marketplace's word over for many differences", permission=reconcile,
-            handler=repair_many,
-            body=RepairRequest, result=RepairedAnswer,
+            handler=repair_many, body=RepairRequest, result=RepairedAnswer,
         ),
         AdminOperation(
             "POST", f"{found}/{{id}}/repair", "Take the marketplace's word over for a license", permission=reconcile,
-            handler=repair,
-            body=Reasoned, result=SettledAnswer, refusals=of_one,
+            handler=repair, body=Reasoned, result=SettledAnswer, refusals=of_one,
         ),
         AdminOperation(
             "POST", f"{found}/{{id}}/dismiss", "Leave a difference as it is", permission=reconcile, handler=dismiss,
-            body=Reasoned,
-            result=SettledAnswer, refusals=(NotFoundError,),
+            body=Reasoned, result=SettledAnswer, refusals=(NotFoundError,),
         ),
     )  # fmt: skip
 
@@ -98,15 +95,14 @@ async def show(call: Call) -> StandAnswer:
 
 async def list_runs(call: Call) -> RunList:
     """Answer ``GET /admin/api/reconciliation/runs``."""
-    window = paging.window_of(call.request.query_params)
+    window = call.window()
     return await call.read(lambda session: answers.run_list(session, window))
 
 
 async def list_differences(call: Call) -> DifferenceList:
     """Answer ``GET /admin/api/reconciliation/differences``."""
-    query = call.request.query_params
-    window, name = paging.window_of(query), text_of(query, "license")
-    kind, state = word_of(query, "kind", Kind), word_of(query, "state", State) or State.OPEN
+    window, name = call.window(), text_of(call.query, "license")
+    kind, state = word_of(call.query, "kind", Kind), word_of(call.query, "state", State) or State.OPEN
 
     def use_case(session: Session) -> DifferenceList:
         license_id = names.license_of(session, name).id if name is not None else None
@@ -199,7 +195,7 @@ def _is_configured(call: Call) -> bool:
 
 
 def _id(call: Call) -> str:
-    text: str = call.request.path_params["id"]
+    text: str = call.at["id"]
     if not (text.isascii() and text.isalnum()):
         raise NotFoundError("There is no such difference; nothing was changed.")
     return text

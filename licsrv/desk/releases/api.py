@@ -102,18 +102,15 @@ def operations() -> Sequence[AdminOperation]:
         ),
         AdminOperation(
             "POST", _PATH, "Publish a version", permission=manage, handler=publish, body=PublishRequest,
-            result=PublishedAnswer, refusals=(ConflictError,),
-            most=_LONGEST_BODY,
+            result=PublishedAnswer, refusals=(ConflictError,), most=_LONGEST_BODY,
         ),
         AdminOperation(
             "POST", f"{_PATH}/rollout", "Offer a version to another share of the devices", permission=manage,
-            handler=roll_out,
-            body=RollOutRequest, result=ChangedReleases, refusals=either,
+            handler=roll_out, body=RollOutRequest, result=ChangedReleases, refusals=either,
         ),
         AdminOperation(
             "POST", f"{_PATH}/withdraw", "Offer a version no longer", permission=manage, handler=withdraw,
-            body=WithdrawRequest,
-            result=ChangedReleases, refusals=either,
+            body=WithdrawRequest, result=ChangedReleases, refusals=either,
         ),
         AdminOperation(
             "GET", f"{_PATH}/rules", "Show how a product numbers its versions and who gets new ones",
@@ -122,16 +119,14 @@ def operations() -> Sequence[AdminOperation]:
         ),
         AdminOperation(
             "PUT", f"{_PATH}/rules", "Say how a product numbers its versions and who gets new ones", permission=manage,
-            handler=set_rules,
-            body=RulesRequest, result=RulesAnswer, refusals=(ConflictError,),
+            handler=set_rules, body=RulesRequest, result=RulesAnswer, refusals=(ConflictError,),
         ),
     )  # fmt: skip
 
 
 async def list_releases(call: Call) -> Releases:
     """Answer ``GET /admin/api/releases``."""
-    query = call.request.query_params
-    window, product_id = paging.window_of(query), text_of(query, "product_id")
+    window, product_id = call.window(), text_of(call.query, "product_id")
     return await call.read(lambda session: answers.releases(session, window, product_id=product_id, now=call.now))
 
 
@@ -181,7 +176,7 @@ async def _change(call: Call, body: _Meant, act: Callable[[Session, Which], Sequ
 
 async def show_rules(call: Call) -> RulesShown:
     """Answer ``GET /admin/api/releases/rules``; of a product that nothing was said of, what holds at first."""
-    name = call.request.query_params.get("product", "")
+    name = call.query.get("product", "")
     if not name or len(name) > LONGEST_PRODUCT or not name.isprintable():
         raise InvalidRequestError("product names a product, by its id or its name.")
 

@@ -25,8 +25,8 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation("GET", _PATH, "List the reports", permission=read, handler=listed, result=ReportList),
         AdminOperation(
-            "GET", one, "Show a report's figures", permission=read, handler=show, body=None, result=ReportAnswer,
-            refusals=(NotFoundError,), query=PARAMETERS
+            "GET", one, "Show a report's figures", permission=read, handler=show, result=ReportAnswer,
+            refusals=(NotFoundError,), query=PARAMETERS,
         ),
         AdminOperation(
             "GET", f"{one}/file", "Download every row of a report as CSV or XLSX", permission=read, handler=file,
@@ -51,7 +51,7 @@ async def show(call: Call) -> ReportAnswer:
 async def file(call: Call) -> Response:
     """Answer ``GET /admin/api/reports/{name}/file``."""
     report, asked = _asked(call)
-    form = one_of(call.request.query_params.get("format", "csv"), Format)
+    form = one_of(call.query.get("format", "csv"), Format)
     make = partial(_sheet, report=report, asked=asked, call=call)
     name = f"{report}-{asked.first}-{asked.last}"
     return await sheets.download(call.desk.database, make, name=name, form=form)
@@ -62,9 +62,9 @@ def _sheet(session: Session, *, report: Report, asked: Question, call: Call) -> 
 
 
 def _asked(call: Call) -> tuple[Report, Question]:
-    name = call.request.path_params["name"]
+    name = call.at["name"]
     if name not in list(Report):
         raise NotFoundError(f"There is no such report; there are {', '.join(Report)}.")
     report = Report(name)
     zone = call.desk.settings.day_zone
-    return report, question(report, call.request.query_params, zone=zone, now=call.now)
+    return report, question(report, call.query, zone=zone, now=call.now)

@@ -15,8 +15,7 @@ def operations() -> Sequence[AdminOperation]:
     return (
         AdminOperation(
             "GET", "/admin/api/desk", "Show what needs attention", permission=Permission.READ_LICENSES,
-            handler=show_board,
-            result=BoardAnswer,
+            handler=show_board, result=BoardAnswer,
         ),
     )  # fmt: skip
 
