@@ -21,9 +21,11 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.installation import Installation
 from benchmarks.report import Figure, at_most
 from licsrv import app as application
-from licsrv.app import KEPT_DAYS, Runtime
+from licsrv import upkeep
 from licsrv.platform import config, days
 from licsrv.platform.clock import Clock
+from licsrv.runtime import Runtime
+from licsrv.upkeep import KEPT_DAYS
 
 NAME = "prune"
 _PAUSE_SECONDS = 0.01
@@ -65,7 +67,7 @@ async def _measure(home: Installation) -> tuple[list[float], float, list[float]]
     try:
         baseline = await _writing_during(runtime, asyncio.sleep(_BASELINE_SECONDS))
         started = perf_counter()
-        waits = await _writing_during(runtime, application.prune_days(runtime))
+        waits = await _writing_during(runtime, upkeep.prune_days(runtime))
         return waits, perf_counter() - started, baseline
     finally:
         await runtime.close()

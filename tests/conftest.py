@@ -19,7 +19,6 @@ import structlog
 
 from licsrv import app as application
 from licsrv import migrations
-from licsrv.app import Runtime
 from licsrv.emulator.app import create_app as create_emulator
 from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.settings import EmulatorSettings
@@ -27,6 +26,7 @@ from licsrv.licensing.keyring import KeyFolder
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings, load
 from licsrv.platform.db import open_database
+from licsrv.runtime import Runtime
 from tests.postgres_server import PostgresServer, start
 from tests.quick_folder import quick_folder
 from tests.soak import IS_WHOLE

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp
 
 from licsrv import app as application
 from licsrv import audit
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.audit.tables import AuditEntry
 from licsrv.desk.desk import Desk
@@ -26,6 +25,7 @@ from licsrv.people.tables import Account
 from licsrv.people.tokens import Made, NewToken
 from licsrv.platform import sealing
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 
 BASE = "https://licsrv.test"
 PASSWORD = "correct horse battery staple"

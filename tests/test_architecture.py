@@ -24,6 +24,8 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "marketplace",
         "desk",
         "console migrations",
+        "runtime",
+        "upkeep",
         "app",
         "cli",
         "__main__",

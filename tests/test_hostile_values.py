@@ -14,12 +14,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
 from licsrv.marketplace.origins import AUTHORIZATION_CODE, ONLINE_LICENSE
 from licsrv.platform.db import transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, release, renewal, send, status
 from tests.soak import rounds

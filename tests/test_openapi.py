@@ -16,12 +16,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from licsrv import audit
-from licsrv.app import Runtime, build_runtime, create_app
+from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, StandingClock, make_settings
 from tests.soak import rounds
 

@@ -10,13 +10,13 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from licsrv import app as application
 from licsrv import audit
-from licsrv.app import build_runtime, send_audit_head
+from licsrv.app import build_runtime
 from licsrv.audit import Mark, heads
 from licsrv.audit.entries import GENESIS
 from licsrv.errors import SettingsError
 from licsrv.platform.db import Database, reading, transaction
+from licsrv.upkeep import jobs, send_audit_head
 from tests.audit.conftest import sealed, verdict, write
 from tests.conftest import StandingClock, make_settings
 
@@ -97,6 +97,6 @@ def test_what_is_no_place_is_refused(tmp_path: Path, place: str) -> None:
 def test_the_job_is_there_where_a_place_is_set(sqlite_url: str, keys_dir: Path) -> None:
     for place, count in (("", 0), ("syslog", 1)):
         runtime = build_runtime(make_settings(sqlite_url, keys_dir, AUDIT_HEADS=place))
-        jobs = [job for job in application._jobs(runtime) if job.name == "audit head"]
+        found = [job for job in jobs(runtime) if job.name == "audit head"]
         runtime.database.dispose()
-        assert len(jobs) == count
+        assert len(found) == count

@@ -12,10 +12,10 @@ import httpx2
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from licsrv import app as application
-from licsrv.app import Runtime
 from licsrv.emulator.app import create_app as create_emulator
 from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.settings import EmulatorSettings
+from licsrv.runtime import Runtime
 from tests.conftest import ACCESS_KEY, AK, DEVICE, OTHER_DEVICE, SK, StandingClock, make_settings
 
 HOSTILE = "[red]x[/red] =1+1,\u202e:smile:"

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from licsrv.app import Runtime
 from licsrv.cli.doctor import key_pair_check, marketplace_check
 from licsrv.cli.doctor.diagnosis import Diagnosis, Level
 from licsrv.emulator.emulator import Emulator
+from licsrv.runtime import Runtime
 from tests.cli.conftest import FurnishedHouse, Run
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import select
 
 from licsrv import app as application
+from licsrv import upkeep
 from licsrv.audit import Action
 from licsrv.desk.api import admin_operations
 from licsrv.people import store
@@ -140,7 +141,7 @@ async def test_what_is_of_no_use_any_more_is_thrown_away(house: House, clock: St
         store.prune(session, answers_before=now, seen_before=now, failed_before=now, now=now)
         assert len(session.scalars(select(StoredAnswer)).all()) == 1
     clock.advance(days=3)
-    await application._prune(house.runtime)
+    await upkeep.prune(house.runtime)
 
     with reading(house.runtime.database) as session:
         assert session.scalars(select(StoredAnswer)).all() == []

@@ -15,7 +15,6 @@ from client_stub.trust import verification
 from client_stub.trust.claims import License as ReadLicense
 from client_stub.trust.keys import PinnedKeys
 from licsrv import audit
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing import changes, store
@@ -26,6 +25,7 @@ from licsrv.licensing.tables import License
 from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 
 CAUSE = Cause("test")

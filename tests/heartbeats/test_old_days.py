@@ -6,12 +6,12 @@ from datetime import date, timedelta
 
 from sqlmodel import select
 
-from licsrv import app as application
-from licsrv.app import Runtime
+from licsrv import upkeep
 from licsrv.heartbeats import store
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import SLICE, Database, open_database, reading, table_of, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW
 
 TODAY = date(2026, 3, 1)
@@ -46,7 +46,7 @@ async def test_days_before_the_first_kept_one_go_and_no_others(runtime: Runtime)
     days = [KEPT - timedelta(days=200), KEPT - timedelta(days=1), KEPT, KEPT + timedelta(days=1), TODAY]
     fill(runtime.database, 12, days)
 
-    await application.prune_days(runtime)
+    await upkeep.prune_days(runtime)
 
     with reading(runtime.database) as session:
         assert sorted(set(session.exec(select(CheckIn.day)))) == days[2:]

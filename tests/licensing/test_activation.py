@@ -11,7 +11,7 @@ import pytest
 from sqlmodel import Session, select
 
 from licsrv import audit
-from licsrv.app import Runtime, build_runtime, create_app
+from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing import changes, store
@@ -21,6 +21,7 @@ from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, IssuedLicense, License
 from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 
 CAUSE = Cause("test")

@@ -9,11 +9,11 @@ from sqlmodel import select
 from client_stub.trust import verification
 from client_stub.trust.errors import DeviceMismatchError
 from client_stub.trust.keys import PinnedKeys
-from licsrv.app import Runtime
 from licsrv.licensing import fingerprints, store
 from licsrv.licensing.fingerprints import MOST_BOUND, Part
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW
 from tests.licensing.test_activation import add_license, ask
 

@@ -6,11 +6,11 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing import store
 from licsrv.licensing.issuing import strings
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, StandingClock
 from tests.staff import House, house
 

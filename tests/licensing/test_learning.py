@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv import app as application
-from licsrv.app import Runtime
+from licsrv import upkeep
+from licsrv.runtime import Runtime
 from licsrv.audit.tables import AuditEntry
 from licsrv.licensing import learning, store
 from licsrv.licensing.tables import DeviceText, License
@@ -198,7 +198,7 @@ async def test_texts_are_kept_for_three_days(
 
     for days, kept in ((3, 1), (1, 0)):
         clock.advance(days=days)
-        await application._prune(runtime)
+        await upkeep.prune(runtime)
         with reading(runtime.database) as session:
             assert len(session.exec(select(DeviceText)).all()) == kept
 

@@ -9,7 +9,6 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.errors import MoveLimitError
 from licsrv.licensing import changes, devices
@@ -18,6 +17,7 @@ from licsrv.licensing.moves import MoveRules, require_move
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
 from tests.tables import each
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime
+from licsrv.runtime import Runtime
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import fingerprints
 from licsrv.licensing.fingerprints import Part

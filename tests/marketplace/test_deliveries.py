@@ -9,7 +9,6 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing.tables import License
 from licsrv.marketplace.tables import MarketplaceView
@@ -17,6 +16,7 @@ from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import ReportUsage
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, StandingClock
 from tests.marketplace.sending import send, status
 

@@ -11,7 +11,6 @@ from sqlalchemy import text
 from starlette.applications import Starlette
 
 from licsrv import migrations
-from licsrv.app import Runtime
 from licsrv.errors import StorageError
 from licsrv.outbox import store as outbox
 from licsrv.outbox.messages import QueryLicense
@@ -20,6 +19,7 @@ from licsrv.platform.health import Check, Finding, HealthRoutes
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import routes
 from licsrv.platform.web import Gateway, exception_handlers
+from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
 
 

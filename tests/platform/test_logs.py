@@ -9,10 +9,10 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.platform import logs
 from licsrv.platform.logs import HIDDEN, REQUEST_ID, hide_secrets
+from licsrv.runtime import Runtime
 from tests.conftest import ACCESS_KEY, DEVICE, OTHER_DEVICE, SK, StandingClock
 from tests.platform.conftest import Log, configure_into
 

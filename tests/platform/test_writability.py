@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import event, text
 from sqlmodel import Session
 
-from licsrv.app import Runtime
 from licsrv.errors import StorageBusyError, StorageError, StorageUnwritableError
 from licsrv.platform.db import Database, transaction
 from licsrv.platform.metrics import Metrics
@@ -20,6 +19,7 @@ from licsrv.platform.storage_errors import Failure
 from licsrv.platform.web import as_refusal
 from licsrv.platform.writability import Writability, probe
 from licsrv.platform.writer import Writer
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE
 from tests.platform.conftest import write_row
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from licsrv import audit
-from licsrv.app import Runtime, build_runtime
+from licsrv.app import build_runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes as licensing
 from licsrv.licensing.changes import Purchase
@@ -21,6 +21,7 @@ from licsrv.platform.db import transaction
 from licsrv.releases import changes
 from licsrv.releases.changes import ProductRules
 from licsrv.releases.publication import Publication
+from licsrv.runtime import Runtime
 from tests.cli.conftest import environment, licsrv  # noqa: F401
 from tests.conftest import DEVICE, StandingClock
 

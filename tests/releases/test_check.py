@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlmodel import Session
 
-from licsrv.app import Runtime
 from licsrv.licensing import changes as licensing
 from licsrv.licensing import store as licensing_store
 from licsrv.licensing.devices import Bearer, authenticate
@@ -22,6 +21,7 @@ from licsrv.platform.db import reading
 from licsrv.releases import changes, rules
 from licsrv.releases.changes import Which
 from licsrv.releases.versions import Scheme
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.releases.conftest import Buyer, Vendor
 

@@ -16,7 +16,6 @@ import httpx2
 from sqlmodel import Session, select
 
 from licsrv import audit
-from licsrv.app import Runtime
 from licsrv.emulator.deliveries import Delivery, DeliveryState
 from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.faults import FaultKind, Side
@@ -24,6 +23,7 @@ from licsrv.outbox import store as outbox
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import reading
+from licsrv.runtime import Runtime
 from tests.conftest import StandingClock
 
 Found = TypeVar("Found")

@@ -17,7 +17,6 @@ from sqlmodel import Session, col, select
 from starlette.applications import Starlette
 
 from licsrv import audit
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes, devices, store
 from licsrv.licensing.changes import Purchase
@@ -29,6 +28,7 @@ from licsrv.platform import openapi
 from licsrv.platform.db import Database, open_database, reading, transaction
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.web import exception_handlers
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, StandingClock
 from tests.licensing.reading import ReadList, license_entry, read_list, string_entry
 

@@ -13,7 +13,6 @@ from sqlmodel import select
 from starlette.applications import Starlette
 
 from licsrv import audit
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
@@ -26,6 +25,7 @@ from licsrv.marketplace.tables import CallbackRecord, LicenseOrder
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform import openapi
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import ACCESS_KEY, NOW, StandingClock
 from tests.marketplace.sending import application, release, renewal, send, sign, status
 from tests.tables import each

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from licsrv.app import Runtime
+from licsrv.runtime import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes, store
 from licsrv.licensing.changes import Purchase

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from sqlalchemy import func
 from sqlmodel import select
 
-from licsrv.app import Runtime
 from licsrv.errors import CallbackError
 from licsrv.licensing import store as licenses
 from licsrv.licensing.tables import License
 from licsrv.marketplace.callbacks import auth_token
 from licsrv.marketplace.callbacks.routes import _parameters
 from licsrv.platform.db import reading
+from licsrv.runtime import Runtime
 from tests.conftest import ACCESS_KEY, DEVICE, NOW, StandingClock
 
 VECTORS = json.loads((Path(__file__).parent.parent.parent / "vectors" / "license_v1.json").read_text("utf-8"))

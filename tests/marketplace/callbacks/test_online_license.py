@@ -17,7 +17,6 @@ from sqlmodel import Session, col, select
 
 from licsrv import app as application_
 from licsrv import migrations
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing import store as licenses
@@ -27,6 +26,7 @@ from licsrv.marketplace.tables import Application, CallbackRecord, Instance
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, send
 from tests.tables import each

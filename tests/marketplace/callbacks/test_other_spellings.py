@@ -10,7 +10,6 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes
 from licsrv.licensing.changes import Purchase
@@ -19,6 +18,7 @@ from licsrv.marketplace.callbacks.routes import _parameters
 from licsrv.marketplace.origins import AUTHORIZATION_CODE
 from licsrv.marketplace.tables import CallbackRecord, LicenseOrder
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW
 from tests.marketplace.callbacks.test_license_v1 import purchase, signed
 from tests.marketplace.sending import about_instance, release, renewal, send, sign

@@ -11,11 +11,11 @@ import pytest
 from sqlmodel import select
 
 from licsrv import audit
-from licsrv.app import Runtime
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing.tables import License, Product
 from licsrv.marketplace import store
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, StandingClock
 from tests.tables import each
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlmodel import select
 
 from licsrv import audit
-from licsrv.app import Runtime, build_runtime, create_app
+from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
 from licsrv.errors import ConflictError, InvalidRequestError
@@ -23,6 +23,7 @@ from licsrv.licensing.tables import License
 from licsrv.marketplace.tables import Gate
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.tables import each
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime, build_runtime, create_app
+from licsrv.app import build_runtime, create_app
 from licsrv.errors import (
     MarketplaceAuthenticationError,
     MarketplaceBusyError,
@@ -25,6 +25,7 @@ from licsrv.marketplace.provisional import Budgets, Granted
 from licsrv.marketplace.tables import ProvisionalGrant
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import reading
+from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
 
 UNKNOWN = {"error_code": "92020005", "error_msg": "unknown"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from licsrv.app import Runtime
 from licsrv.marketplace.reconciliation import rules, store
 from licsrv.marketplace.reconciliation.rules import Kind, Word
 from licsrv.platform.db import transaction
 from licsrv.platform.ids import new_id
+from licsrv.runtime import Runtime
 from tests.marketplace.reconciliation.reconciling import ENDS
 
 LATER = ENDS + timedelta(days=365)

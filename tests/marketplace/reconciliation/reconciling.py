@@ -12,11 +12,11 @@ import httpx2
 from sqlalchemy import insert
 from sqlmodel import col, select
 
-from licsrv.app import Runtime
 from licsrv.licensing.tables import License
 from licsrv.marketplace.reconciliation.runner import Reconciler, ReconciliationSettings
 from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationRun
 from licsrv.platform.db import reading, table_of, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
 
 ENDS = datetime(2027, 2, 28, 23, 59, 59, tzinfo=UTC)

@@ -6,13 +6,13 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
 from licsrv.licensing.tables import License
 from licsrv.marketplace.reconciliation import differences as reconciliation
 from licsrv.platform.config import load
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, StandingClock
 from tests.marketplace.reconciliation.reconciling import differences, reconciler
 

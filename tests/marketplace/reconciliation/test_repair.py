@@ -11,7 +11,6 @@ import pytest
 from sqlmodel import Session, col, select
 
 from licsrv import app as application
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.audit.tables import AuditEntry
 from licsrv.errors import ConflictError, NotFoundError
@@ -26,6 +25,7 @@ from licsrv.marketplace.reconciliation.tables import Difference
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
 from tests.marketplace.reconciliation.reconciling import (
     DELETED,

@@ -13,7 +13,6 @@ import pytest
 from sqlmodel import select
 
 from licsrv import app as application
-from licsrv.app import Runtime
 from licsrv.audit import Cause
 from licsrv.audit.tables import AuditEntry
 from licsrv.errors import MarketplaceUnavailableError
@@ -22,6 +21,7 @@ from licsrv.marketplace.reconciliation import runs
 from licsrv.marketplace.reconciliation.runner import Reconciler
 from licsrv.platform.config import Settings
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
 from tests.marketplace.reconciliation.reconciling import (
     DELETED,
