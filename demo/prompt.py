@@ -18,7 +18,7 @@ KNOWN = (
     "licsrv.app",
     "licsrv.cli",
     "licsrv.cli.license_page",
-    "licsrv.cli.workplace",
+    "licsrv.cli.opening",
     "client_stub.programs.verify_command",
 )
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from licsrv.cli import staff, terminal
-from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
+from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes, short_text, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
+from licsrv.errors import ConflictError
 from licsrv.platform import moments
+from licsrv.platform.paging import Window
 from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.people.answers import AccountAnswer, TemporaryPassword
     from licsrv.people.accounts import Password
 
@@ -32,8 +34,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_ROLES = ("viewer", "support", "supervisor", "operator", "auditor")
-_LANGUAGES = ("zh", "en")
 _COLUMNS = (
     Column("Name"),
     Column("Role"),
@@ -51,35 +51,23 @@ _SESSIONS = (
 )
 
 
-def _one_of(words: tuple[str, ...]) -> Callable[[str], str]:
-    def check(word: str) -> str:
-        if word not in words:
-            raise typer.BadParameter(f"One of {', '.join(words)}.")
-        return word
-
-    return check
-
-
-def _perhaps(check: Callable[[str], str]) -> Callable[[str | None], str | None]:
-    return lambda word: check(word) if word is not None else None
-
-
-def _display_name(name: str) -> str:
-    name = name.strip()
-    if len(name) > 100 or not (name.isprintable() or not name):
-        raise typer.BadParameter("At most 100 printable characters.")
-    return name
-
-
+_ROLE = typer.Option(
+    "--role",
+    metavar="WORD",
+    callback=word_of("licsrv.people.roles:Role"),
+    help="viewer, support, supervisor, operator, auditor",
+)
+_LANGUAGE = typer.Option(
+    "--language", metavar="WORD", callback=word_of("licsrv.people.accounts:Language"), help="zh or en."
+)
+_CALLED = typer.Option("--called", metavar="TEXT", callback=short_text(100), help="Their name as others read it.")
 AccountName = Annotated[str, typer.Argument(metavar="NAME", help="The name that they sign in with.")]
 
 
 @app.command("list")
 def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
     """List accounts by name, disabled ones included."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         found = answers.accounts(session, Window(limit)).items
@@ -95,7 +83,6 @@ def list_accounts(limit: Limit = 200, as_json: AsJson = False) -> None:
 def link(as_json: AsJson = False) -> None:
     """Print a link that makes the first account in a browser: once, within a day."""
     from licsrv.cli import workplace
-    from licsrv.errors import ConflictError
     from licsrv.platform import config
 
     settings = config.load()
@@ -122,25 +109,19 @@ def _row(account: AccountAnswer) -> list[object]:
 @app.command()
 def add(
     name: AccountName,
-    role: Annotated[str, typer.Option("--role", metavar="WORD", callback=_one_of(_ROLES), help=", ".join(_ROLES))],
-    display_name: Annotated[
-        str, typer.Option("--called", metavar="TEXT", callback=_display_name, help="Their name as others read it.")
-    ] = "",
-    language: Annotated[
-        str, typer.Option("--language", metavar="WORD", callback=_one_of(_LANGUAGES), help="zh or en.")
-    ] = "zh",
+    role: Annotated[str, _ROLE],
+    display_name: Annotated[str, _CALLED] = "",
+    language: Annotated[str, _LANGUAGE] = "zh",
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a person; prints a password to be passed on, which has to be changed at the first sign-in."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
     from licsrv.people import accounts
     from licsrv.people.accounts import Language, NewAccount
-    from licsrv.people.actors import at_the_terminal
     from licsrv.people.roles import Role
 
-    actor = at_the_terminal(staff.actor(staff_name))
+    actor = staff.person(staff_name)
     new = NewAccount(accounts.normal_name(name), Role(role), display_name, language=Language(language))
     with open_workplace() as place:
         now = place.clock.now()
@@ -155,19 +136,9 @@ def add(
 def change(
     name: AccountName,
     reason: KeptReason,
-    role: Annotated[
-        str | None, typer.Option("--role", metavar="WORD", callback=_perhaps(_one_of(_ROLES)), help=", ".join(_ROLES))
-    ] = None,
-    display_name: Annotated[
-        str | None,
-        typer.Option(
-            "--called", metavar="TEXT", callback=_perhaps(_display_name), help="Their name as others read it."
-        ),
-    ] = None,
-    language: Annotated[
-        str | None,
-        typer.Option("--language", metavar="WORD", callback=_perhaps(_one_of(_LANGUAGES)), help="zh or en."),
-    ] = None,
+    role: Annotated[str | None, _ROLE] = None,
+    display_name: Annotated[str | None, _CALLED] = None,
+    language: Annotated[str | None, _LANGUAGE] = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
@@ -227,7 +198,6 @@ def reset_password(
     as_json: AsJson = False,
 ) -> None:
     """Give a person a temporary password; their sessions end, and their API tokens stay valid (licsrv tokens list)."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
     from licsrv.people import accounts
 
@@ -250,7 +220,6 @@ def reset_password(
 @app.command("sessions")
 def list_sessions(name: AccountName, as_json: AsJson = False) -> None:
     """List where a person is signed in, the session used last first. `end-sessions` ends them."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
     from licsrv.people import accounts
 
@@ -283,12 +252,10 @@ def end_sessions(name: AccountName, reason: KeptReason, staff_name: Staff = None
 
 def _decide(name: str, reason: str, staff_name: str | None, change: Callable[..., Any]) -> tuple[AccountAnswer, Any]:
     """Change one account; return it as it is afterwards, and the result of the change."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
     from licsrv.people import accounts
-    from licsrv.people.actors import at_the_terminal
 
-    actor = at_the_terminal(staff.actor(staff_name))
+    actor = staff.person(staff_name)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:

@@ -9,9 +9,11 @@ import typer
 
 from licsrv.cli import details, terminal
 from licsrv.cli.files import replaced
-from licsrv.cli.options import AsJson, Limit
+from licsrv.cli.options import AsJson, Limit, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform import moments
+from licsrv.platform.paging import Window
 
 if TYPE_CHECKING:
     from licsrv.desk.audit.answers import AuditChecked, Entry
@@ -29,30 +31,23 @@ _COLUMNS = (
 )
 
 
-def _action(word: str | None) -> str | None:
-    from licsrv.audit import Action
-
-    if word is not None and word.upper() not in list(Action):
-        raise typer.BadParameter(f"One of {', '.join(Action)}.")
-    return word.upper() if word is not None else None
-
-
 @app.command("list")
 def list_entries(
     subject: Annotated[
         str | None, typer.Option("--of", metavar="CODE|ID", help="Only of this license, key or product.")
     ] = None,
     action: Annotated[
-        str | None, typer.Option("--action", metavar="WORD", callback=_action, help="Only, say, LICENSE_REVOKED.")
+        str | None,
+        typer.Option(
+            "--action", metavar="WORD", callback=word_of("licsrv.audit:Action"), help="Only, say, LICENSE_REVOKED."
+        ),
     ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List audit entries, newest first."""
     from licsrv.audit import Action
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.audit import answers
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         only = Action(action) if action is not None else None
@@ -103,7 +98,6 @@ def verify(
 ) -> None:
     """Check that no entry was changed, taken out or cut off; exit code 1 when one was."""
     from licsrv.audit import Mark
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.audit import answers
 
     with open_workplace() as place, place.reading() as session:
@@ -129,7 +123,6 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write every entry to a file, in the order of the chain, so that its reader can check it."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.audit import answers
 
     with replaced(file) as draft, open_workplace() as place, place.reading() as session:

@@ -12,6 +12,7 @@ import typer
 
 from licsrv.cli import terminal
 from licsrv.cli.options import AsJson
+from licsrv.errors import ConflictError, StorageError
 
 if TYPE_CHECKING:
     from licsrv.platform.config import Settings
@@ -30,12 +31,12 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Copy the database into a new file and check the copy. Back up the folder of the keys as well."""
-    from licsrv.cli import workplace
+    from licsrv.cli import opening
     from licsrv.platform import config
 
     settings = config.load()
-    with workplace.open_ready(settings):
-        source = workplace.sqlite_path(settings)
+    with opening.open_ready(settings):
+        source = opening.sqlite_path(settings)
     if source is None:
         raise _postgres(settings, path)
     size = copy(source, path)
@@ -50,12 +51,11 @@ def create(
 
 
 def _postgres(settings: Settings, path: Path) -> Exception:
-    from licsrv.cli import workplace
-    from licsrv.errors import ConflictError
+    from licsrv.cli import opening
 
     return ConflictError(
         "PostgreSQL makes its own backups.",
-        action=f"Run pg_dump --format=custom --file={path} '{workplace.place_of(settings)}', "
+        action=f"Run pg_dump --format=custom --file={path} '{opening.place_of(settings)}', "
         f"and back up {settings.keys_dir}/ as well.",
     )
 
@@ -86,7 +86,6 @@ def copy(source: Path, target: Path) -> int:
 
 
 def _take_name(target: Path) -> None:
-    from licsrv.errors import ConflictError
 
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -95,7 +94,6 @@ def _take_name(target: Path) -> None:
 
 
 def _copy_checked(source: Path, draft: Path) -> None:
-    from licsrv.errors import StorageError
 
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:

@@ -14,13 +14,14 @@ from licsrv.cli import staff, terminal
 from licsrv.cli.logs import logs_on_standard_error
 from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import moments
 from licsrv.platform.days import Typed
+from licsrv.platform.paging import Window
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.bulk.execution import Progress
     from licsrv.people.actors import Actor
 
@@ -79,11 +80,10 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Read a list and show what each line would change; nothing is changed until `licsrv bulk start`."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import rules
 
     with open_workplace() as place:
-        actor, now = _actor(staff_name), place.clock.now()
+        actor, now = staff.person(staff_name), place.clock.now()
         end = until.end(place.settings.day_zone) if until is not None else None
         task = rules.task_of(action, end, now=now)
         document = asyncio.run(_prepared(place, task, file, actor=actor, reason=reason, now=now))
@@ -129,9 +129,7 @@ class _Storage:
 @app.command("list")
 def list_jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
     """List bulk jobs, newest first."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import answers
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         found = answers.jobs(session, Window(limit)).items
@@ -151,8 +149,6 @@ def list_jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
 @app.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show a job: what it would change, or its progress."""
-    from licsrv.cli.workplace import open_workplace
-
     with open_workplace() as place:
         document = _document(place, job_id)
     _show(document, as_json=as_json)
@@ -161,11 +157,10 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 @app.command()
 def start(job_id: JobId, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Start a job, or request approval where it is large; a server (or `licsrv bulk run`) carries it out."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import jobs
 
     with open_workplace() as place:
-        actor, before = _actor(staff_name), _document(place, job_id)
+        actor, before = staff.person(staff_name), _document(place, job_id)
         staff.confirm(f"{before['action']} {before['licenses']} license(s)?", yes=yes)
         now, above = place.clock.now(), place.settings.bulk_approval_above
         cause = actor.cause(reason=before["reason"])
@@ -194,12 +189,11 @@ def stop(job_id: JobId, reason: KeptReason, staff_name: Staff = None, as_json: A
 
 
 def _decide(word: str, job_id: str, reason: str, staff_name: str | None, *, as_json: bool) -> None:
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import jobs
 
     decide = {"approve": jobs.approve, "reject": jobs.reject, "stop": jobs.stop}[word]
     with open_workplace() as place:
-        actor, now = _actor(staff_name), place.clock.now()
+        actor, now = staff.person(staff_name), place.clock.now()
         with place.writing() as session:
             decide(session, job_id.strip(), actor=actor, cause=actor.cause(reason=reason), now=now)
         document = _document(place, job_id)
@@ -209,8 +203,6 @@ def _decide(word: str, job_id: str, reason: str, staff_name: str | None, *, as_j
 @app.command()
 def run(as_json: AsJson = False) -> None:
     """Carry out the started jobs that no server has, in this process, until none is left."""
-    from licsrv.cli.workplace import open_workplace
-
     with open_workplace() as place:
         with logs_on_standard_error():
             done = asyncio.run(_run(place, quiet=as_json))
@@ -255,19 +247,12 @@ def result(
 ) -> None:
     """Write the result of each line to a file in which no cell is a formula."""
     from licsrv.cli import reports
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.bulk import answers
 
     with open_workplace() as place:
         known = str(_document(place, job_id)["id"])
         reports.write_file(place, file, lambda session: answers.sheet(session, known))
     reports.told_of(file, as_json=as_json)
-
-
-def _actor(name: str | None) -> Actor:
-    from licsrv.people.actors import at_the_terminal
-
-    return at_the_terminal(staff.actor(name))
 
 
 def _document(place: Workplace, job_id: str) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import typer
 from licsrv.cli import terminal
 from licsrv.cli.options import AsJson, Limit
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform import moments
+from licsrv.platform.paging import Window
 
 if TYPE_CHECKING:
     from licsrv.desk.callbacks.answers import Callback
@@ -36,9 +38,7 @@ def list_callbacks(
     as_json: AsJson = False,
 ) -> None:
     """List callbacks, newest first."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.callbacks import answers
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         found = answers.callbacks(session, Window(limit), code=code, only_failed=failed).items
@@ -76,7 +76,6 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one callback with its body as it came; the body of an unsigned one is not kept."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.callbacks import answers
 
     with open_workplace() as place, place.reading() as session:

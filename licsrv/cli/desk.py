@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from licsrv.cli import terminal
 from licsrv.cli.options import AsJson
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.callbacks.answers import Callback
     from licsrv.desk.deliveries.answers import Delivery
     from licsrv.desk.licenses.answers import LicenseLine
@@ -47,8 +47,6 @@ _DIFFERENCES = (
 
 def desk(as_json: AsJson = False) -> None:
     """Show what needs attention now; each list is cut after 50 rows. `licsrv doctor` checks the clock as well."""
-    from licsrv.cli.workplace import open_workplace
-
     with open_workplace() as place:
         board = _board(place)
     if as_json:

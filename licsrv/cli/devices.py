@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,35 +12,22 @@ from licsrv.cli import license_actions, staff, terminal
 from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
+from licsrv.platform.paging import Window
 from licsrv.platform.plurals import counted
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(name="devices", help="Devices of a license: list, release, clock-reset, file.", no_args_is_help=True)
 
 _EVERY = 1_000_000
 _HUGE = 150
-_COLUMNS = (
-    Column("Id"),
-    Column("Name", flexible=True),
-    Column("Last contact (UTC)"),
-    Column("Last status", styled=True),
-    Column("Place"),
-    Column("Version", flexible=True, from_width=terminal.WIDE),
-    Column("First seen (UTC)", from_width=terminal.VERY_WIDE),
-    Column("Known by", flexible=True, from_width=_HUGE),
-)
 
 
 @app.command("list")
 def list_devices(code: LicenseName, as_json: AsJson = False) -> None:
     """List the devices of a license, those that gave their place back included."""
     from licsrv.cli import license_page
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk import names
     from licsrv.desk.licenses import page
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         license = names.license_of(session, code)
@@ -49,7 +36,8 @@ def list_devices(code: LicenseName, as_json: AsJson = False) -> None:
     if as_json:
         terminal.show_document({**owner, "devices": found})
         return
-    terminal.show_table(_COLUMNS, [[*license_page.device_row(one), ", ".join(one.known_parts)] for one in found])
+    columns = (*license_page.DEVICES, Column("Known by", flexible=True, from_width=_HUGE))
+    terminal.show_table(columns, [[*license_page.device_row(one), ", ".join(one.known_parts)] for one in found])
     if not found:
         terminal.warn("No device has asked for this license yet.")
 
@@ -64,11 +52,9 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Give a device's place back, as for a broken or lost machine; its next check-in reports that."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import page
 
-    cause = Cause(staff.actor(staff_name), reason=reason)
+    cause = staff.cause(staff_name, reason=reason)
     with open_workplace() as place:
         meant = license_actions.confirmed(
             place, "release_place", code, arguments={"device_id": device_id.strip()}, yes=yes
@@ -99,11 +85,9 @@ def clock_reset(
     as_json: AsJson = False,
 ) -> None:
     """Reset what a device remembers of the time, after its clock was wrong for days."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import downloads
 
-    cause, device_id = Cause(staff.actor(staff_name), reason=reason), device_id.strip()
+    cause, device_id = staff.cause(staff_name, reason=reason), device_id.strip()
     with replaced(out) if out is not None else nullcontext() as draft, open_workplace() as place:
         meant = license_actions.confirmed(place, "clock_reset", code, arguments={"device_id": device_id}, yes=yes)
         keyring, issuer, now = place.keys.read(), place.settings.issuer, place.clock.now()
@@ -138,11 +122,9 @@ def make_file(
 ) -> None:
     """Write a license file for a device that holds a place, for a customer who cannot fetch it."""
     from licsrv.app import license_terms
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import downloads
 
-    cause, device_info = Cause(staff.actor(staff_name), reason=reason), _fingerprint(fingerprint)
+    cause, device_info = staff.cause(staff_name, reason=reason), _fingerprint(fingerprint)
     with replaced(out) as draft, open_workplace() as place:
         keyring, terms, now = place.keys.read(), license_terms(place.settings), place.clock.now()
         with place.writing() as session:

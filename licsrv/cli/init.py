@@ -9,6 +9,8 @@ import typer
 
 from licsrv.cli import terminal
 from licsrv.cli.options import AsJson
+from licsrv.cli.workplace import base_url, has_accounts, setup_link
+from licsrv.platform.clock import Clock
 
 
 def init(
@@ -17,9 +19,8 @@ def init(
 ) -> None:
     """Make what is missing: the database with the newest schema, and the signing keys; a link for the first account."""
     from licsrv import migrations
-    from licsrv.cli.workplace import base_url, has_accounts, key_folder, place_of, setup_link, upgraded
+    from licsrv.cli.opening import key_folder, place_of, upgraded
     from licsrv.platform import config
-    from licsrv.platform.clock import Clock
 
     settings = config.load()
     made = key_folder(settings).ensure(now=Clock().now())

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from licsrv.cli import staff, terminal
-from licsrv.cli.options import AsJson, KeptReason, Staff, Yes, typed
+from licsrv.cli.options import AsJson, KeptReason, Staff, Yes, typed, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
+from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
 from licsrv.platform import moments
 from licsrv.platform.days import Typed
 from licsrv.platform.plurals import counted
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.keys.answers import Key
     from licsrv.licensing.keyring import KeyFolder, KeyRecord
 
@@ -33,7 +34,6 @@ app = typer.Typer(
 
 PURPOSES = "license, lease or release"
 _SEAL = "seal"
-ALGORITHMS = "EdDSA or ML-DSA-65"
 _COLUMNS = (
     Column("Id"),
     Column("Purpose"),
@@ -54,19 +54,10 @@ def _purpose(word: str | None) -> str | None:
     return word
 
 
-def _algorithm(word: str) -> str:
-    from licsrv.licensing.keyring import Algorithm
-
-    for algorithm in Algorithm:
-        if word.upper() == algorithm.upper():
-            return str(algorithm)
-    raise typer.BadParameter(f"One of {ALGORITHMS}.")
-
-
 @app.command("list")
 def list_keys(as_json: AsJson = False) -> None:
     """List the keys with what they are for and whether they sign, verify or are retired."""
-    from licsrv.cli.workplace import key_folder
+    from licsrv.cli.opening import key_folder
     from licsrv.platform import config
     from licsrv.platform.clock import Clock
 
@@ -114,7 +105,10 @@ def new(
     algorithm: Annotated[
         str,
         typer.Option(
-            "--algorithm", metavar="NAME", callback=_algorithm, help=f"{ALGORITHMS}, which signs license files again."
+            "--algorithm",
+            metavar="NAME",
+            callback=word_of("licsrv.licensing.keyring:Algorithm"),
+            help="EdDSA or ML-DSA-65, which signs license files again.",
         ),
     ] = "EdDSA",
     begins: Annotated[
@@ -131,7 +125,6 @@ def new(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make a key that signs from now on; the ones before go on verifying. One for seals waits for --use."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.keys import answers
 
     wanted = _one_purpose(purpose, purpose_option)
@@ -166,7 +159,6 @@ def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime |
     """
     from licsrv import audit
     from licsrv.audit import Action, Cause
-    from licsrv.errors import InvalidRequestError
     from licsrv.licensing.keyring import Algorithm, Purpose
 
     now = place.clock.now()
@@ -186,8 +178,6 @@ def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime |
 def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
     from licsrv import audit
     from licsrv.audit import Action, Cause
-    from licsrv.cli.workplace import open_workplace
-    from licsrv.errors import ConflictError
 
     with open_workplace() as place, place.writing() as session:
         key_id = place.keys.use_seal_key() if use else place.keys.make_seal_key()
@@ -210,7 +200,7 @@ def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
 @app.command()
 def protect(as_json: AsJson = False) -> None:
     """Encrypt the private keys that are plain, or were encrypted at a lower cost, under the passphrase that is set."""
-    from licsrv.cli.workplace import key_folder
+    from licsrv.cli.opening import key_folder
     from licsrv.platform import config
 
     settings = config.load()
@@ -225,9 +215,7 @@ def protect(as_json: AsJson = False) -> None:
 def reseal(reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Seal each row of the database as it is now: after a lost seal key, or an upgrade with mixed versions."""
     from licsrv import audit
-    from licsrv.audit import Action, Cause
-    from licsrv.cli.workplace import open_workplace
-    from licsrv.errors import ConflictError
+    from licsrv.audit import Action
     from licsrv.migrations import first_seals
 
     if not staff.is_asked(yes=yes) and not yes:
@@ -235,7 +223,7 @@ def reseal(reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_js
     staff.confirm("Rows that other means put in are believed afterwards. Seal what is there?", yes=yes)
     with open_workplace() as place:
         with place.writing() as session:
-            cause, now = Cause(staff.actor(staff_name), reason=reason), place.clock.now()
+            cause, now = staff.cause(staff_name, reason=reason), place.clock.now()
             audit.record(session, Action.RESEALED, subject="database", cause=cause, now=now)
         first_seals.reseal(place.database, place.keys)
     if as_json:
@@ -252,8 +240,6 @@ def retire(
     as_json: AsJson = False,
 ) -> None:
     """Retire a key for good: nothing that it signed counts any more. Without a terminal it needs --yes."""
-    from licsrv.cli.workplace import open_workplace
-
     with open_workplace() as place:
         before = _record(place.keys.records(), key_id)
         if before.is_retired:
@@ -266,7 +252,6 @@ def retire(
 
 
 def _record(records: Sequence[KeyRecord], key_id: str) -> KeyRecord:
-    from licsrv.errors import NotFoundError
 
     for record in records:
         if record.key_id == key_id:
@@ -295,8 +280,6 @@ def _require_consent(record: KeyRecord, cost: str, *, yes: bool) -> None:
     Raises:
         ConflictError: There is no terminal to ask at, and ``--yes`` is missing.
     """
-    from licsrv.errors import ConflictError
-
     if staff.is_asked(yes=yes):
         terminal.warn(cost)
         staff.confirm(f"Retire key {record.key_id} for good?", yes=yes)
@@ -323,7 +306,6 @@ def _require_no_need(session: Session, folder: KeyFolder, key_id: str, now: date
     Raises:
         ConflictError: It does.
     """
-    from licsrv.errors import ConflictError
     from licsrv.licensing import store
     from licsrv.licensing.keyring import Algorithm
 

@@ -10,13 +10,13 @@ import typer
 
 from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
+from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import days
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.audit import Cause
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.licenses.actions.answers import ActionAnswer
 
 _NEVER = "none"
@@ -104,25 +104,21 @@ def confirmed(
     return lambda session, cause: service.do(session, code, action, request=request, cause=cause, view=view)
 
 
-def _act(
-    name: str,
-    code: str,
-    arguments: dict[str, Any],
-    reason: str,
-    staff_name: str | None,
-    *,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Say what will change, ask, and do it through the use case that the console goes through."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
-
-    cause = Cause(staff.actor(staff_name), reason=reason)
+def carried_out(
+    name: str, code: str, arguments: Mapping[str, Any], reason: str, staff_name: str | None, *, yes: bool
+) -> ActionAnswer:
+    """Say what an action will change, ask, and do it through the use case that the console goes through."""
+    cause = staff.cause(staff_name, reason=reason)
     with open_workplace() as place:
         meant = confirmed(place, name, code, arguments=arguments, yes=yes)
         with place.writing() as session:
-            done = meant(session, cause)
+            return meant(session, cause)
+
+
+def _act(
+    name: str, code: str, arguments: Mapping[str, Any], reason: str, staff_name: str | None, *, yes: bool, as_json: bool
+) -> None:
+    done = carried_out(name, code, arguments, reason=reason, staff_name=staff_name, yes=yes)
     if as_json:
         terminal.show_document(done)
         return

@@ -13,7 +13,7 @@ from licsrv.desk.licenses.answers import DeviceLine, LicenseDossier, LicenseFact
 from licsrv.desk.products.answers import ProductShown
 from licsrv.platform import moments
 
-_DEVICES = (
+DEVICES = (
     Column("Id"),
     Column("Name", flexible=True),
     Column("Last contact (UTC)"),
@@ -43,7 +43,7 @@ def render(page: LicenseDossier, now: datetime) -> None:
     terminal.show_facts(_facts(page.license, page.product, now))
     if page.marketplace is not None:
         _render_marketplace(page.license, page.marketplace, now)
-    terminal.show_table(_DEVICES, [device_row(one) for one in page.devices], title="Devices")
+    terminal.show_table(DEVICES, [device_row(one) for one in page.devices], title="Devices")
     if page.moves.by_programs or page.moves.by_staff:
         moves = page.moves
         terminal.say(f"Places given back in 30 days: {moves.by_programs} by programs, {moves.by_staff} by staff.")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from licsrv.cli import license_actions, staff, terminal
-from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes, typed
+from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes, short_text, typed, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
+from licsrv.errors import ConflictError, InvalidRequestError, StorageError
 from licsrv.platform import days, moments
 from licsrv.platform.days import Typed
 from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
     from licsrv.audit import Cause
-    from licsrv.cli.workplace import Workplace
-    from licsrv.desk.licenses.actions.answers import ActionAnswer
     from licsrv.desk.licenses.answers import LicenseFactsShown
     from licsrv.licensing.changes import Purchase
 
@@ -36,39 +35,22 @@ _COLUMNS = (
 )
 
 
-def _text(most: int, *, least: int = 0) -> Callable[[str | None], str | None]:
-    """Return a callback that checks the length of a text and that it can be printed."""
-
-    def check(value: str | None) -> str | None:
-        if value is None:
-            return None
-        value = value.strip()
-        if not least <= len(value) <= most or not value.isprintable():
-            raise typer.BadParameter(f"At most {most} printable characters{', and not blank' if least else ''}.")
-        return value
-
-    return check
-
-
-def _status(word: str | None) -> str | None:
-    from licsrv.licensing.lifecycle import Status
-
-    if word is not None and word.upper() not in list(Status):
-        raise typer.BadParameter(f"One of {', '.join(Status)}.")
-    return word.upper() if word is not None else None
-
-
 @app.command("list")
 def list_licenses(
     text: Annotated[str | None, typer.Argument(help="Beginning of a code, id, order or customer.")] = None,
     status: Annotated[
-        str | None, typer.Option("--status", metavar="WORD", callback=_status, help="Only those that are, say, FROZEN.")
+        str | None,
+        typer.Option(
+            "--status",
+            metavar="WORD",
+            callback=word_of("licsrv.licensing.lifecycle:Status"),
+            help="Only those that are, say, FROZEN.",
+        ),
     ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List licenses, newest first."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import page
     from licsrv.licensing.lifecycle import Status
 
@@ -105,7 +87,6 @@ def _count(found: int, limit: int) -> str:
 def show(code: LicenseName, as_json: AsJson = False) -> None:
     """Show a license: its status, what it may do now, its devices and its history."""
     from licsrv.cli import license_page
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import page
     from licsrv.desk.licenses.actions import service
 
@@ -120,8 +101,8 @@ def show(code: LicenseName, as_json: AsJson = False) -> None:
 
 @app.command()
 def add(
-    code: Annotated[str, typer.Argument(callback=_text(64, least=1), help="The code, as the customer will type it.")],
-    product_id: Annotated[str, typer.Option("--product-id", callback=_text(128), help="The product it is for.")] = "",
+    code: Annotated[str, typer.Argument(callback=short_text(64, least=1), help="The code, as customers will type it.")],
+    product_id: Annotated[str, typer.Option("--product-id", callback=short_text(128), help="Its product.")] = "",
     expires: Annotated[
         Typed | None,
         typer.Option("--expires", metavar="DAY", parser=typed,
@@ -129,8 +110,8 @@ def add(
     ] = None,
     devices: Annotated[int | None, typer.Option("--devices", min=1, max=1_000_000, help="Places it has.")] = None,
     amount: Annotated[int | None, typer.Option("--amount", min=1, max=1_000_000, help="Amount sold.")] = None,
-    order: Annotated[str, typer.Option("--order", callback=_text(64), help="Your order number.")] = "",
-    customer: Annotated[str, typer.Option("--customer", callback=_text(200), help="Who bought it.")] = "",
+    order: Annotated[str, typer.Option("--order", callback=short_text(64), help="Your order number.")] = "",
+    customer: Annotated[str, typer.Option("--customer", callback=short_text(200), help="Who bought it.")] = "",
     test: Annotated[bool, typer.Option("--test", help="Mark it as a test license.")] = False,
     staff_name: Staff = None,
     as_json: AsJson = False,
@@ -138,8 +119,6 @@ def add(
     """Add a license that was sold elsewhere; it can be used at once."""
     from dataclasses import replace
 
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.licensing.changes import Purchase
     from licsrv.licensing.origins import MANUAL
 
@@ -156,7 +135,7 @@ def add(
     with open_workplace() as place:
         zone = place.settings.day_zone
         purchase = replace(purchase, expires_at=expires.end(zone) if expires else None)
-        license = _add(place, purchase, Cause(staff.actor(staff_name)))
+        license = _add(place, purchase, staff.cause(staff_name))
     if as_json:
         terminal.show_document({"license": license})
         return
@@ -168,7 +147,6 @@ def _add(place: Workplace, purchase: Purchase, cause: Cause) -> LicenseFactsShow
     from sqlalchemy.exc import IntegrityError
 
     from licsrv.desk.licenses import showing
-    from licsrv.errors import ConflictError, InvalidRequestError, StorageError
     from licsrv.licensing import changes
 
     now = place.clock.now()
@@ -189,7 +167,7 @@ def revoke(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Revoke a license: its devices get the reason at their next check-in. `reinstate` undoes it."""
-    done = _decide("revoke", code, reason, staff_name=staff_name, yes=yes)
+    done = license_actions.carried_out("revoke", code, {}, reason=reason, staff_name=staff_name, yes=yes)
     license = done.license
     if as_json:
         terminal.show_document(done)
@@ -211,7 +189,7 @@ def reinstate(
     code: LicenseName, reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Undo a revocation; the audit keeps both."""
-    done = _decide("reinstate", code, reason, staff_name=staff_name, yes=yes)
+    done = license_actions.carried_out("reinstate", code, {}, reason=reason, staff_name=staff_name, yes=yes)
     license = done.license
     if as_json:
         terminal.show_document(done)
@@ -219,18 +197,6 @@ def reinstate(
         terminal.say(f"Reinstated {license.code}. It is {license.status}. {license.reason}".rstrip())
     else:
         terminal.say(f"{license.code} is not revoked (it is {license.status}). No change needed.")
-
-
-def _decide(name: str, code: str, reason: str, staff_name: str | None, *, yes: bool) -> ActionAnswer:
-    """Ask, then change one license."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
-
-    cause = Cause(staff.actor(staff_name), reason=reason)
-    with open_workplace() as place:
-        meant = license_actions.confirmed(place, name, code, arguments={}, yes=yes)
-        with place.writing() as session:
-            return meant(session, cause)
 
 
 for _action in (license_actions.grace, license_actions.maintenance, license_actions.note, license_actions.reissue):

@@ -31,20 +31,20 @@ def migrate(
 ) -> None:
     """Bring the database to this version's schema. `serve` and `init` do the same at their start."""
     from licsrv import migrations
-    from licsrv.cli import workplace
+    from licsrv.cli import opening
     from licsrv.platform import config
 
     settings = config.load()
-    with workplace.open_reachable(settings) as (database, _):
+    with opening.open_reachable(settings) as (database, _):
         steps = migrations.plan(database)
-    is_changed = not plan and workplace.upgraded(settings)
+    is_changed = not plan and opening.upgraded(settings)
     if as_json:
         documents = [_document(step) for step in steps]
         terminal.show_document({"steps": documents, "is_upgraded": is_changed, "schema_step": migrations.HEAD})
     elif plan:
         _show(steps)
     elif is_changed:
-        terminal.say(f"Database {workplace.place_of(settings)} is at schema step {migrations.HEAD}")
+        terminal.say(f"Database {opening.place_of(settings)} is at schema step {migrations.HEAD}")
     else:
         terminal.say(_UP_TO_DATE)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import Annotated, TypeAlias
 
 import typer
@@ -40,6 +42,40 @@ PossibleReason: TypeAlias = Annotated[
     ),
 ]
 LicenseName: TypeAlias = Annotated[str, typer.Argument(metavar="CODE", help="The license's code, or its id.")]
+
+
+def short_text(most: int, *, least: int = 0) -> Callable[[str | None], str | None]:
+    """Return a callback that checks the length of a text and that it can be printed."""
+
+    def check(value: str | None) -> str | None:
+        if value is None:
+            return None
+        value = value.strip()
+        if not least <= len(value) <= most or not value.isprintable():
+            raise typer.BadParameter(f"At most {most} printable characters{', and not blank' if least else ''}.")
+        return value
+
+    return check
+
+
+def word_of(enumeration: str) -> Callable[[str | None], str | None]:
+    """Return a callback that takes one word of an enumeration, in any case.
+
+    Args:
+        enumeration: As ``module:Name``. It is imported when the option is used: help waits for no room.
+    """
+    module, _, name = enumeration.partition(":")
+
+    def check(word: str | None) -> str | None:
+        if word is None:
+            return None
+        words = [str(one) for one in getattr(import_module(module), name)]
+        for one in words:
+            if one.upper() == word.upper():
+                return one
+        raise typer.BadParameter(f"One of {', '.join(words)}.")
+
+    return check
 
 
 def typed(text: str) -> Typed:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from licsrv.cli import details, staff, terminal
-from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes
+from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform import moments
 
 if TYPE_CHECKING:
@@ -33,14 +34,6 @@ _COLUMNS = (
 )
 
 
-def _state(word: str | None) -> str | None:
-    from licsrv.outbox.rules import State
-
-    if word is not None and word.upper() not in list(State):
-        raise typer.BadParameter(f"One of {', '.join(State)}.")
-    return word.upper() if word is not None else None
-
-
 DeliveryId = Annotated[
     int, typer.Argument(metavar="ID", min=1, max=2**31 - 1, help="As `licsrv outbox list` shows it.")
 ]
@@ -53,7 +46,7 @@ def list_deliveries(
         typer.Option(
             "--state",
             metavar="WORD",
-            callback=_state,
+            callback=word_of("licsrv.outbox.rules:State"),
             help="WAITING, PARKED, DELIVERED or DROPPED; left out: all that are waiting or parked.",
         ),
     ] = None,
@@ -62,7 +55,6 @@ def list_deliveries(
     as_json: AsJson = False,
 ) -> None:
     """List deliveries: by default what is not done yet, oldest first."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.outbox import store
 
     with open_workplace() as place, place.reading() as session:
@@ -103,7 +95,6 @@ def _row(one: Delivery) -> list[object]:
 @app.command()
 def show(delivery_id: DeliveryId, as_json: AsJson = False) -> None:
     """Show one delivery with its content and its last failure."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.deliveries import answers
 
     with open_workplace() as place, place.reading() as session:
@@ -138,13 +129,11 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Try deliveries again now, as if they were new; all of those named, or none."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.deliveries import actions, store
 
     if bool(delivery_ids) == all_parked:
         raise typer.BadParameter("Name deliveries, or say --all-parked.")
-    cause = Cause(staff.actor(staff_name))
+    cause = staff.cause(staff_name)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:
@@ -161,12 +150,10 @@ def drop(
     delivery_id: DeliveryId, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
 ) -> None:
     """Give a delivery up: it is never sent to the marketplace."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.deliveries import actions
     from licsrv.desk.deliveries.answers import DecidedAnswer
 
-    cause = Cause(staff.actor(staff_name), reason=reason)
+    cause = staff.cause(staff_name, reason=reason)
     with open_workplace() as place:
         staff.confirm(f"Give delivery {delivery_id} up?", yes=yes)
         now = place.clock.now()

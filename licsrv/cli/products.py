@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from licsrv.cli import staff, terminal
-from licsrv.cli.options import AsJson, Staff
+from licsrv.cli.options import AsJson, Staff, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
+from licsrv.errors import InvalidRequestError, KeyringError
+from licsrv.platform.paging import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.audit import Cause
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.products.answers import ProductShown
     from licsrv.licensing.issuing.strings import LicenseTerms
     from licsrv.licensing.tables import Product
@@ -44,14 +46,6 @@ _COLUMNS = (
 )
 
 
-def _delivery(word: str | None) -> str | None:
-    from licsrv.licensing.issuing.issuing import Delivery
-
-    if word is not None and word not in list(Delivery):
-        raise typer.BadParameter(f"One of {', '.join(Delivery)}.")
-    return word
-
-
 def _texts(most: int) -> Any:
     def check(value: Any) -> Any:
         for text in value if isinstance(value, list) else [value]:
@@ -73,7 +67,7 @@ DeliverAs: TypeAlias = Annotated[
     typer.Option(
         "--deliver-as",
         metavar="FORM",
-        callback=_delivery,
+        callback=word_of("licsrv.licensing.issuing.issuing:Delivery"),
         help="How a license goes to the marketplace: string, file, or auto (a string where it fits).",
     ),
 ]
@@ -100,9 +94,7 @@ WeakBinding: TypeAlias = Annotated[
 @app.command("list")
 def list_products(as_json: AsJson = False) -> None:
     """List the products that were described; others get the defaults."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.products import answers
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         found = answers.products(session, Window(_EVERY), place.policies()).items
@@ -187,7 +179,6 @@ def set_product(
 
 def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: bool) -> None:
     from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.products import answers
 
     with open_workplace() as place:
@@ -210,8 +201,6 @@ def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: boo
 
 def _warn_of_missing_key(place: Workplace, *, second_signature: bool) -> None:
     """Say what to do before the first file is asked for: without the key each such request is refused."""
-    from licsrv.errors import KeyringError
-
     if not second_signature:
         return
     try:
@@ -269,7 +258,6 @@ def _require_short(product: Product, place: Workplace) -> None:
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from licsrv.errors import InvalidRequestError
     from licsrv.licensing import fingerprints
     from licsrv.licensing.issuing import files, strings
     from licsrv.licensing.issuing.files import FileDetails

@@ -11,21 +11,22 @@ import typer
 
 from licsrv.cli import staff, terminal
 from licsrv.cli.logs import logs_on_standard_error
-from licsrv.cli.options import AsJson, KeptReason, LicenseName, Limit, Staff, Yes
+from licsrv.cli.options import AsJson, KeptReason, LicenseName, Limit, Staff, Yes, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import moments
+from licsrv.platform.paging import Window
 from licsrv.platform.plurals import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from licsrv.app import Runtime
     from licsrv.audit import Cause
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.reconciliation.answers import DifferenceShown, RunShown
     from licsrv.marketplace.reconciliation.differences import Repairs
     from licsrv.marketplace.reconciliation.rules import Kind
     from licsrv.marketplace.reconciliation.tables import ReconciliationRun
+    from licsrv.runtime import Runtime
 
 app = typer.Typer(
     name="reconcile",
@@ -57,20 +58,12 @@ _DIFFERENCES = (
 )
 
 
-def _kind(word: str | None) -> str | None:
-    from licsrv.marketplace.reconciliation.rules import Kind
-
-    if word is not None and word.upper() not in list(Kind):
-        raise typer.BadParameter(f"One of {', '.join(Kind)}.")
-    return word.upper() if word is not None else None
-
-
 KindOption = Annotated[
     str | None,
     typer.Option(
         "--kind",
         metavar="WORD",
-        callback=_kind,
+        callback=word_of("licsrv.marketplace.reconciliation.rules:Kind"),
         help="Only STATUS, EXPIRY, PRODUCT, AMOUNT, UNKNOWN or UNANSWERED.",
     ),
 ]
@@ -85,12 +78,10 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a comparison of all licenses, or continue the one that is under way."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation import answers
     from licsrv.marketplace.reconciliation import runs
 
-    cause = Cause(staff.actor(staff_name))
+    cause = staff.cause(staff_name)
     with open_workplace() as place:
         _require_key_pair(place)
         now = place.clock.now()
@@ -162,13 +153,11 @@ def _say_how_it_ended(run: RunShown) -> None:
 @app.command()
 def stop(reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """End the comparison that is under way; its differences are kept."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation import answers
     from licsrv.desk.reconciliation.answers import StoppedAnswer
     from licsrv.marketplace.reconciliation import runs
 
-    cause = Cause(staff.actor(staff_name), reason=reason)
+    cause = staff.cause(staff_name, reason=reason)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:
@@ -183,7 +172,6 @@ def stop(reason: KeptReason, staff_name: Staff = None, as_json: AsJson = False) 
 @app.command()
 def status(limit: Limit = 5, as_json: AsJson = False) -> None:
     """Show the latest comparisons, and how many differences are open."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation import answers
 
     with open_workplace() as place, place.reading() as session:
@@ -214,11 +202,9 @@ def list_differences(
     as_json: AsJson = False,
 ) -> None:
     """List differences, the oldest first: those that are open, unless others are asked for."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk import names
     from licsrv.desk.reconciliation import answers
     from licsrv.desk.reconciliation.answers import State
-    from licsrv.platform.paging import Window
 
     if dismissed and closed:
         raise typer.BadParameter("Say --dismissed or --closed, not both.")
@@ -247,7 +233,6 @@ def _row(one: DifferenceShown) -> list[object]:
 @app.command()
 def compare(code: LicenseName, as_json: AsJson = False) -> None:
     """Ask the marketplace about one license now, and show what differs."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk import names
     from licsrv.desk.licenses import page
     from licsrv.desk.reconciliation import answers
@@ -292,13 +277,11 @@ def repair(
     as_json: AsJson = False,
 ) -> None:
     """Take the marketplace's word over. What it does not know is revoked; `licsrv licenses reinstate` undoes that."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation import answers
 
     if bool(difference_ids) == every or (kind is not None and not every):
         raise typer.BadParameter("Name differences, or say --all, which --kind may narrow.")
-    cause = Cause(staff.actor(staff_name), reason=reason)
+    cause = staff.cause(staff_name, reason=reason)
     with open_workplace() as place:
         ids = list(dict.fromkeys(difference_ids or ())) or _open_ids(place, kind)
         if ids:
@@ -342,12 +325,10 @@ def dismiss(
     as_json: AsJson = False,
 ) -> None:
     """Leave a difference as it is; it comes back only when either side changes."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reconciliation.answers import SettledAnswer
     from licsrv.marketplace.reconciliation import differences
 
-    cause = Cause(staff.actor(staff_name), reason=reason)
+    cause = staff.cause(staff_name, reason=reason)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:

@@ -11,6 +11,7 @@ import typer
 from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Limit, PossibleReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform.days import Typed
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ def list_releases(
     as_json: AsJson = False,
 ) -> None:
     """List published versions, the latest publication first."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
     from licsrv.releases import changes, store
 
@@ -132,7 +132,6 @@ def _publish(publication: Any, published_at: Typed | None, actor: str, reason: s
     from dataclasses import replace
 
     from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
     from licsrv.desk.releases.answers import PublishedAnswer
     from licsrv.licensing import store as licensing
@@ -175,15 +174,13 @@ def roll_out(
     as_json: AsJson = False,
 ) -> None:
     """Offer a version to another share of the devices; a growing share keeps the devices that it has."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
     from licsrv.desk.releases.answers import ChangedReleases
     from licsrv.releases import changes
 
     with open_workplace() as place, place.writing() as session:
         which, now = _which(session, product, version, channel=channel, platform=platform), place.clock.now()
-        cause = Cause(staff.actor(staff_name), reason=reason)
+        cause = staff.cause(staff_name, reason=reason)
         rows = changes.roll_out(session, which, percent, cause=cause, now=now)
         changed = ChangedReleases(releases=[answers.shown(row, now) for row in rows])
     _show_changed(changed, f"now offered to {percent} % of the devices", as_json=as_json)
@@ -201,8 +198,6 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Stop offering a version; older ones are offered again, and devices that have it keep it until a newer one."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
     from licsrv.desk.releases.answers import ChangedReleases
     from licsrv.releases import changes
@@ -211,7 +206,7 @@ def withdraw(
     staff.confirm(f"Withdraw {product} {version} {where}? Its number cannot be used again there.", yes=yes)
     with open_workplace() as place, place.writing() as session:
         which, now = _which(session, product, version, channel=channel, platform=platform), place.clock.now()
-        cause = Cause(staff.actor(staff_name), reason=reason)
+        cause = staff.cause(staff_name, reason=reason)
         rows = changes.withdraw(session, which, cause=cause, now=now)
         changed = ChangedReleases(releases=[answers.shown(row, now) for row in rows])
     _show_changed(changed, "withdrawn", as_json=as_json)
@@ -250,19 +245,16 @@ def show_or_set_rules(
     as_json: AsJson = False,
 ) -> None:
     """Show how a product numbers its versions and who gets new ones; with options, set it."""
-    from licsrv.audit import Cause
-
     if maintenance_months and no_maintenance_months:
         raise typer.BadParameter("An option and its --no- form exclude each other.")
     months = 0 if no_maintenance_months else maintenance_months
     if numbering is None and months is None:
         _show_rules(product, as_json=as_json)
     else:
-        _set_rules(product, numbering, months, cause=Cause(staff.actor(staff_name), reason=reason), as_json=as_json)
+        _set_rules(product, numbering, months, cause=staff.cause(staff_name, reason=reason), as_json=as_json)
 
 
 def _show_rules(product: str, *, as_json: bool) -> None:
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
     from licsrv.releases import changes
 
@@ -282,7 +274,6 @@ def _show_rules(product: str, *, as_json: bool) -> None:
 
 
 def _set_rules(product: str, numbering: Numbering | None, months: int | None, cause: Cause, *, as_json: bool) -> None:
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.releases import answers
     from licsrv.releases import changes
     from licsrv.releases.changes import ProductRules

@@ -9,15 +9,15 @@ import typer
 
 from licsrv.cli import terminal
 from licsrv.cli.files import replaced
-from licsrv.cli.options import AsJson
+from licsrv.cli.options import AsJson, word_of
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlmodel import Session
 
-    from licsrv.cli.workplace import Workplace
     from licsrv.desk.reports.questions import Question, Report
     from licsrv.desk.reports.sheets import Sheet
 
@@ -26,15 +26,12 @@ app = typer.Typer(name="reports", help="Reports: show, export.", no_args_is_help
 _NAMES = "active-devices, refusals, expiries or usage"
 
 
-def _report(name: str) -> str:
-    from licsrv.desk.reports.questions import Report
-
-    if name not in list(Report):
-        raise typer.BadParameter(f"One of {', '.join(Report)}.")
-    return name
-
-
-ReportName = Annotated[str, typer.Argument(metavar="REPORT", callback=_report, help=f"One of {_NAMES}.")]
+ReportName = Annotated[
+    str,
+    typer.Argument(
+        metavar="REPORT", callback=word_of("licsrv.desk.reports.questions:Report"), help=f"One of {_NAMES}."
+    ),
+]
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, of the marketplace's time zone.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day, included.")]
 Product = Annotated[str | None, typer.Option("--product", metavar="ID", help="Only of this product.")]
@@ -54,7 +51,6 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the figures of a report, day by day."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reports import answers, service
 
     with open_workplace() as place:
@@ -96,7 +92,6 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write every row behind a report to a file in which no cell is a formula."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.reports import service
 
     with open_workplace() as place:

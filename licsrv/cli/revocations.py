@@ -12,6 +12,7 @@ from licsrv.cli import staff, terminal
 from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, Limit, ShownReason, Staff, Yes
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform import moments
 from licsrv.platform.plurals import counted
 
@@ -48,7 +49,6 @@ def show(
 
 
 def _show_list(limit: int, *, as_json: bool) -> None:
-    from licsrv.cli.workplace import open_workplace
     from licsrv.licensing.revocation import store
 
     with open_workplace() as place, place.reading() as session:
@@ -74,7 +74,6 @@ def _row(change: dict[str, Any]) -> list[object]:
 
 
 def _show_license(code: str, *, as_json: bool) -> None:
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk import names
     from licsrv.licensing.revocation import lists, store
 
@@ -105,7 +104,6 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the signed list to a file: the same text that `GET /v1/revocations` answers, dated now."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.licensing.keyring import Purpose
 
     with open_workplace() as place:
@@ -125,15 +123,13 @@ def export(
 @app.command("after-restore")
 def after_restore(reason: ShownReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Move the list's number far ahead, once, after an older backup was put back."""
-    from licsrv.audit import Cause
-    from licsrv.cli.workplace import open_workplace
     from licsrv.licensing.revocation import store
 
     with open_workplace() as place:
         staff.confirm("Was an older backup put back, so that the list's number fell?", yes=yes)
         now = place.clock.now()
         with place.writing() as session:
-            number = store.leap(session, cause=Cause(staff.actor(staff_name), reason=reason), now=now)
+            number = store.leap(session, cause=staff.cause(staff_name, reason=reason), now=now)
     if as_json:
         terminal.show_document({"number": number})
     else:

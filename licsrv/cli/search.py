@@ -10,6 +10,7 @@ import typer
 from licsrv.cli import terminal
 from licsrv.cli.options import AsJson
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform import moments
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find licenses by a code, name or fingerprint; judge a license string, license file or lease."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.licenses import search as searching
 
     wanted = sys.stdin.read(_LONGEST) if text == "-" else text

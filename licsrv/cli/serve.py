@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from licsrv.cli.workplace import base_url, has_accounts, listening_url, setup_link
 from licsrv.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-    from licsrv.app import Runtime
     from licsrv.platform.config import Settings
+    from licsrv.runtime import Runtime
 
 _STOP_SECONDS = 20
 _SWITCH_SECONDS = 0.0005
@@ -88,7 +89,7 @@ def prepare(settings: Settings) -> None:
         KeyringError: The keys cannot be read.
         StorageError: The database cannot be used.
     """
-    from licsrv.cli.workplace import key_folder, upgraded
+    from licsrv.cli.opening import key_folder, upgraded
 
     folder = key_folder(settings)
     folder.ensure_seal_key()
@@ -134,7 +135,6 @@ def _reload(runtime: Runtime) -> None:
 def _greet(settings: Settings, host: str, port: int) -> None:
     """Say where the service is: to a person on a terminal with a link for the first account, else in one log line."""
     from licsrv.cli.doctor import settings_check
-    from licsrv.cli.workplace import base_url, has_accounts, listening_url
     from licsrv.platform import logs
 
     log = logs.logger(__name__)
@@ -150,8 +150,6 @@ def _greet(settings: Settings, host: str, port: int) -> None:
 
 
 def _lines(settings: Settings, base: str, public: str) -> Iterator[str]:
-    from licsrv.cli.workplace import setup_link
-
     no_keys = "" if settings.callback_access_keys else "   (no access key set: refuses everything)"
     marketplace = (
         ", ".join(settings.marketplace_urls)

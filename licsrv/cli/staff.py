@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import getpass
 import sys
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from licsrv.audit import Cause
+    from licsrv.people.actors import Actor
 
 # Two characters are a whole word in Chinese: 退款.
 SHORTEST_REASON, LONGEST_REASON = 2, 500
@@ -21,6 +26,20 @@ def actor(name: str | None) -> str:
     from licsrv.platform import config
 
     return f"terminal:{config.invoking_user()} ({name or _account()})"
+
+
+def cause(name: str | None, *, reason: str = "") -> Cause:
+    """Return who does something and why, as the audit records it."""
+    from licsrv.audit import Cause
+
+    return Cause(actor(name), reason=reason)
+
+
+def person(name: str | None) -> Actor:
+    """Return the person as the rooms that ask for permissions know them."""
+    from licsrv.people.actors import at_the_terminal
+
+    return at_the_terminal(actor(name))
 
 
 def _account() -> str:

@@ -9,14 +9,15 @@ import typer
 from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Limit, Staff
 from licsrv.cli.terminal import Column
+from licsrv.cli.workplace import open_workplace
 from licsrv.platform import moments
+from licsrv.platform.paging import Window
 
 if TYPE_CHECKING:
     from licsrv.desk.people.answers import TokenAnswer
 
 app = typer.Typer(name="tokens", help="API tokens: new, list, revoke.", no_args_is_help=True)
 
-_LONGEST_NAME = 60
 _COLUMNS = (
     Column("Id"),
     Column("Name", flexible=True),
@@ -26,13 +27,6 @@ _COLUMNS = (
     Column("Of", from_width=terminal.VERY_WIDE),
     Column("Scopes", flexible=True),
 )
-
-
-def _name(name: str) -> str:
-    name = name.strip()
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise typer.BadParameter(f"A name has 1 to {_LONGEST_NAME} printable characters.")
-    return name
 
 
 def _scopes(words: list[str]) -> list[str]:
@@ -46,7 +40,7 @@ def _scopes(words: list[str]) -> list[str]:
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(callback=_name, help="What it is for.")],
+    name: Annotated[str, typer.Argument(callback=staff.read_name, help="What it is for.")],
     scope: Annotated[
         list[str],
         typer.Option("--scope", metavar="WORD", callback=_scopes, help="What it may do; repeat it."),
@@ -58,15 +52,13 @@ def new(
     """Make an API token; it is shown this one time."""
     from datetime import timedelta
 
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
     from licsrv.desk.people.answers import MadeToken
     from licsrv.people import tokens
-    from licsrv.people.actors import at_the_terminal
     from licsrv.people.roles import Permission
     from licsrv.people.tokens import NewToken
 
-    actor = at_the_terminal(staff.actor(staff_name))
+    actor = staff.person(staff_name)
     with open_workplace() as place:
         now = place.clock.now()
         wanted = NewToken(name, frozenset(map(Permission, scope)), now + timedelta(days=days))
@@ -83,9 +75,7 @@ def new(
 @app.command("list")
 def list_tokens(limit: Limit = 200, as_json: AsJson = False) -> None:
     """List API tokens, newest first, revoked and expired ones included."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
-    from licsrv.platform.paging import Window
 
     with open_workplace() as place, place.reading() as session:
         found = answers.tokens(session, Window(limit), now=place.clock.now()).items
@@ -105,12 +95,10 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a token: it is refused from now on."""
-    from licsrv.cli.workplace import open_workplace
     from licsrv.desk.people import answers
     from licsrv.people import tokens
-    from licsrv.people.actors import at_the_terminal
 
-    actor = at_the_terminal(staff.actor(staff_name))
+    actor = staff.person(staff_name)
     with open_workplace() as place:
         now = place.clock.now()
         with place.writing() as session:

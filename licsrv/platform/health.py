@@ -63,16 +63,15 @@ class HealthRoutes:
     def operations(self) -> Sequence[Operation]:
         """Return the operations."""
         return (
-            Operation("GET", "/healthz", "Does the process live?", tag="operations", handler=self.healthz,
-            result=Health),
-            Operation(
-                "GET", "/readyz", "Can it serve?", tag="operations", handler=self.readyz, result=Readiness,
-                refusals=(ServiceUnavailableError,),
-            ),
-            Operation(
-                "GET", "/metrics", "Prometheus metrics", tag="operations", handler=self.read_metrics,
-                media_type="text/plain"
-            ),
+        Operation("GET", "/healthz", "Does the process live?", tag="operations", handler=self.healthz, result=Health),
+        Operation(
+            "GET", "/readyz", "Can it serve?", tag="operations", handler=self.readyz, result=Readiness,
+            refusals=(ServiceUnavailableError,),
+        ),
+        Operation(
+            "GET", "/metrics", "Prometheus metrics", tag="operations", handler=self.read_metrics,
+            media_type="text/plain",
+        ),
         )  # fmt: skip
 
     async def healthz(self, _: Request) -> Health:

@@ -74,10 +74,10 @@ class ReleaseRoutes:
         """Return the operations."""
         summary = "Ask for a newer version; the license string as bearer is optional"
         return (
-            Operation(
-                "POST", PATH, summary, tag="releases", handler=self.check, body=VersionQuestion, result=VersionAnswer,
-                refusals=(UnauthenticatedError, ForbiddenError, ServiceUnavailableError),
-            ),
+        Operation(
+            "POST", PATH, summary, tag="releases", handler=self.check, body=VersionQuestion, result=VersionAnswer,
+            refusals=(UnauthenticatedError, ForbiddenError, ServiceUnavailableError),
+        ),
         )  # fmt: skip
 
     async def check(self, request: Request, body: VersionQuestion) -> VersionAnswer:

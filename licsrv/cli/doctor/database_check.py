@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from licsrv import audit, migrations
 from licsrv.audit import heads
-from licsrv.cli import workplace
+from licsrv.cli import opening
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
 from licsrv.desk.audit import store as audit_store
 from licsrv.desk.licenses import store
@@ -46,11 +46,11 @@ _FULL = 2  # PRAGMA synchronous
 
 def check(settings: Settings, *, now: datetime) -> Iterator[Diagnosis]:
     """Look at the database and at what is in it."""
-    path = workplace.sqlite_path(settings)
+    path = opening.sqlite_path(settings)
     try:
         if path is not None:
             yield from _file(path)
-        with workplace.open_reachable(settings) as (database, step):
+        with opening.open_reachable(settings) as (database, step):
             yield _step(settings, step)
             if step == migrations.HEAD:
                 yield from _inside(settings, database, now)
@@ -96,7 +96,7 @@ def _header(path: Path) -> Iterator[Diagnosis]:
 
 def _step(settings: Settings, step: str | None) -> Diagnosis:
     if step == migrations.HEAD:
-        return ok(AREA, f"{workplace.place_of(settings)} is at schema step {step}.")
+        return ok(AREA, f"{opening.place_of(settings)} is at schema step {step}.")
     found = f"at step {step}" if step else "empty"
     return problem(AREA, f"The database is {found}; this version needs step {migrations.HEAD}.", "Run `licsrv init`.")
 
@@ -232,7 +232,7 @@ def _people(session: Session) -> Diagnosis:
 def _issued(session: Session, settings: Settings) -> Iterator[Diagnosis]:
     """Count licenses on record that were not handed out here; unreadable keys are reported elsewhere."""
     with suppress(KeyringError, OSError):
-        keyring = workplace.key_folder(settings).read()
+        keyring = opening.key_folder(settings).read()
         rows = licenses.newest_issued(session, ENTRIES_CHECKED)
         forged = [row for row in rows if not keyring.is_issued_here(row.seal, row[:-1])]
         if forged:
@@ -278,7 +278,7 @@ def _second_signature(session: Session, settings: Settings, now: datetime) -> It
     if not products:
         return
     with suppress(KeyringError, OSError):
-        keyring = workplace.key_folder(settings).read()
+        keyring = opening.key_folder(settings).read()
         missing = issuing.missing_keys(session, keyring, now=now)
         if missing is not None:
             yield problem("keys", f"License files of {', '.join(products[:5])} cannot be issued.", missing)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from licsrv.cli.doctor.diagnosis import Diagnosis, ok, problem, warning
-from licsrv.cli.workplace import key_folder
+from licsrv.cli.opening import key_folder
 from licsrv.errors import KeyringError
 from licsrv.licensing.keyring import KeyRecord, Keyring, Purpose
 from licsrv.platform import moments

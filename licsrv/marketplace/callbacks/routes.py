@@ -61,16 +61,14 @@ class CallbackRoutes:
     def operations(self) -> Sequence[Operation]:
         """Return the operations."""
         return (
-            Operation(
-                "POST", PATH, "Marketplace callback, signed; every product line", tag="marketplace",
-                handler=self.callback,
-                result=CallbackAnswer, query=("signature", "timestamp", "nonce"),
-            ),
-            Operation(
-                "GET", PATH, "Marketplace callback of the retired License 1.0, with a token", tag="marketplace",
-                handler=self.callback_v1, result=CallbackAnswer, query=("activity", auth_token.TOKEN,
-                auth_token.TIMESTAMP),
-            ),
+        Operation(
+            "POST", PATH, "Marketplace callback, signed; every product line", tag="marketplace", handler=self.callback,
+            result=CallbackAnswer, query=("signature", "timestamp", "nonce"),
+        ),
+        Operation(
+            "GET", PATH, "Marketplace callback of the retired License 1.0, with a token", tag="marketplace",
+            handler=self.callback_v1, result=CallbackAnswer, query=("activity", auth_token.TOKEN, auth_token.TIMESTAMP),
+        ),
         )  # fmt: skip
 
     async def callback(self, request: Request) -> Response:
