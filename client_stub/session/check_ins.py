@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 
 from client_stub.machine.clock import Clock
 from client_stub.machine.threads import Alarm
@@ -15,6 +16,7 @@ from client_stub.trust.verdict import Verdict
 VerdictListener = Callable[[Verdict], object]
 
 
+@dataclass(eq=False)
 class CheckIns:
     """The heartbeat of one session, while a license is in use and there is a server to hear it.
 
@@ -22,41 +24,32 @@ class CheckIns:
         deliver: Has a call made on the event thread.
     """
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        session: LicenseSession,
-        deliver: Callable[[Callable[[], object]], None],
-        *,
-        clock: Clock,
-        uniform: Uniform | None = None,
-        alarm: Alarm | None = None,
-    ) -> None:
-        self._configuration = configuration
-        self._session = session
-        self._deliver = deliver
-        self._clock = clock
-        self._uniform = uniform
-        self._alarm = alarm
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self._heartbeat: Heartbeat | None = None
-        self.listener: VerdictListener | None = None
+    configuration: Configuration
+    session: LicenseSession
+    deliver: Callable[[Callable[[], object]], None]
+    _: KW_ONLY
+    clock: Clock
+    uniform: Uniform | None = None
+    alarm: Alarm | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _is_closed: bool = field(default=False, init=False)
+    _heartbeat: Heartbeat | None = field(default=None, init=False)
+    listener: VerdictListener | None = field(default=None, init=False)
 
     def begin(self) -> None:
         """Start checking in; nothing happens the second time, after ``close``, or without a license server."""
         with self._lock:
-            if self._heartbeat is not None or self._is_closed or not self._configuration.server_url:
+            if self._heartbeat is not None or self._is_closed or not self.configuration.server_url:
                 return
             self._heartbeat = Heartbeat(
                 self._beat,
-                clock=self._clock,
-                first_within=self._configuration.first_heartbeat_within,
-                uniform=self._uniform,
-                alarm=self._alarm,
-                awake=self._session.note_awake,
+                clock=self.clock,
+                first_within=self.configuration.first_heartbeat_within,
+                uniform=self.uniform,
+                alarm=self.alarm,
+                awake=self.session.note_awake,
             )
-            self._session.on_wake = self._heartbeat.beat_now
+            self.session.on_wake = self._heartbeat.beat_now
             self._heartbeat.start()
 
     def end(self, timeout: float = 0.0) -> None:
@@ -80,9 +73,9 @@ class CheckIns:
         return heartbeat is not None
 
     def _beat(self) -> CheckIn:
-        check_in = self._session.keep_up()
+        check_in = self.session.keep_up()
         listener = self.listener
         if listener is not None:
-            verdict = self._session.verdict()
-            self._deliver(lambda: listener(verdict))
+            verdict = self.session.verdict()
+            self.deliver(lambda: listener(verdict))
         return check_in

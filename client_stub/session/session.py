@@ -247,7 +247,7 @@ class LicenseSession:
         elif holding.string is None:
             self._add_string()
         elif is_outdated(holding, self.now()):
-            self._refresh(holding)
+            self._exchange(holding, file_too=True)
         stated_before = self._stated_end()
         check_in = self.check_in()
         if _is_unknown_string(check_in.problem) and self._renew_string():
@@ -415,13 +415,7 @@ class LicenseSession:
         holding = self._holding
         if holding is None or holding.file is None or not self._configuration.server_url:
             return
-        try:
-            issued = self._transport.request_license(holding.machine.info, _nonce())
-            self._adopt(holding.machine, issued, keep_file=True)
-        except TransportError as error:
-            _LOG.info("there is no string for check-ins yet: %s", error.problem.code)
-        except VerificationError as error:
-            _LOG.warning("the string for check-ins is not believed: %s", error.code)
+        self._exchange(holding)
 
     def _put_file(self, target: Path, license: License) -> License | Problem:
         """Write the file in use to ``target``."""
@@ -450,18 +444,7 @@ class LicenseSession:
     def _renew_string(self) -> bool:
         """Get a new string, because the server does not know ours: it was restored, or its key was retired."""
         holding = self._holding
-        if holding is None:
-            return False
-        try:
-            issued = self._transport.request_license(holding.machine.info, _nonce())
-            self._adopt(holding.machine, issued, keep_file=holding.file is not None)
-        except TransportError as error:
-            _LOG.info("the server does not know the license string, and gives no new one: %s", error.problem.code)
-            return False
-        except VerificationError as error:
-            _LOG.warning("the new license string is not believed: %s", error.code)
-            return False
-        return True
+        return holding is not None and self._exchange(holding)
 
     def _reset_clock(self, holding: Holding, text: bytes) -> None:
         reset = clock_resets.verify_clock_reset(
@@ -534,21 +517,27 @@ class LicenseSession:
         holding = self._holding
         if holding is None:
             return None
-        self._refresh(holding)
+        self._exchange(holding, file_too=True)
         return self.check_in() if self.lease is None else None
 
-    def _refresh(self, holding: Holding) -> None:
-        """Exchange what is ageing. A file on disk is left alone: the program may be reading it; it asks again."""
+    def _exchange(self, holding: Holding, *, file_too: bool = False) -> bool:
+        """Fetch the string of what is held, and take it over where it is believed; whether that went well.
+
+        A file on disk is left alone: the program may be reading it; it asks again.
+        """
         try:
-            if holding.file is not None:
+            if file_too and holding.file is not None:
                 raw = self._transport.request_license_file(holding.machine.info, _nonce(), holding.file.file_name)
                 self._adopt_file(holding.machine, raw)
             issued = self._transport.request_license(holding.machine.info, _nonce())
             self._adopt(holding.machine, issued, keep_file=holding.file is not None)
         except TransportError as error:
             _LOG.info("the license was not renewed: %s", error.problem.code)
+            return False
         except VerificationError as error:
             _LOG.warning("the renewed license is not believed: %s", error.code)
+            return False
+        return True
 
     def _note_sent(self) -> tuple[Holding | None, int]:
         """Return what checks in, and the number of this question: a held-back answer is known by it."""

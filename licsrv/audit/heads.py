@@ -14,7 +14,7 @@ from pathlib import Path
 
 from licsrv.audit.entries import Mark
 
-FILE, SYSLOG = "file:", "syslog"
+FILE = "file:"
 _READ_BYTES = 64 * 1024
 
 

@@ -233,16 +233,6 @@ def add_policy_version(session: Session, version: PolicyVersion) -> None:
     session.flush()
 
 
-def products(session: Session) -> Sequence[Product]:
-    """Return all products."""
-    return session.scalars(select(Product).order_by(col(Product.product_id))).all()
-
-
-def devices(session: Session, license_id: str) -> Sequence[Device]:
-    """Return the devices of a license, first come first."""
-    return session.scalars(select(Device).where(col(Device.license_id) == license_id).order_by(col(Device.id))).all()
-
-
 def devices_like(session: Session, license_id: str, parts: HashedParts) -> list[KnownDevice]:
     """Return the devices of a license that share a selective part with a given one."""
     rows = execute(session, _DEVICES_LIKE, {"of_license": license_id, "hashes": lookup_parts(parts)}).all()

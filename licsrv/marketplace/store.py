@@ -187,14 +187,6 @@ def unread_answers(session: Session, limit: int) -> Sequence[UnreadAnswer]:
     return session.scalars(select(UnreadAnswer).order_by(col(UnreadAnswer.seen_at).desc()).limit(limit)).all()
 
 
-def callbacks(session: Session, *, code: str | None = None, limit: int = 50) -> Sequence[CallbackRecord]:
-    """Return the callback log, newest first."""
-    query = select(CallbackRecord).order_by(col(CallbackRecord.id).desc()).limit(limit)
-    if code is not None:
-        query = query.where(col(CallbackRecord.code) == code)
-    return session.scalars(query).all()
-
-
 def gate_for_update(session: Session, key_pair: str) -> Gate:
     """Return the gate of a key pair, made if it is new, locked until the end of the transaction."""
     add_missing(session, Gate, "key_pair", rows=[{"key_pair": key_pair, "failures": 0, "reason": ""}])

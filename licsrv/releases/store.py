@@ -137,15 +137,9 @@ def presented(session: Session, digest: str) -> Presented | None:
     return row
 
 
-def sealed_values(presented: Any) -> Sequence[object]:
+def sealed_values(row: Any) -> Sequence[object]:
     """Return what the seal of a presented string's row covers: ``licensing.keyring.ISSUED_COLUMNS``."""
-    row = presented
     return row.issued_id, row.license_id, row.device_id, row.form, row.digest, row.key_id
-
-
-def maintenance_end(session: Session, license: LicenseOfProduct) -> datetime | None:
-    """Return the last moment at which a version may have been published to be for this license; None: there is none."""
-    return rules.maintenance_end(license, maintenance_months(session, license.product_id))
 
 
 def maintenance_limit(session: Session, license: LicenseOfProduct) -> datetime | None:

@@ -123,7 +123,7 @@ TEXTS: Mapping[str, str] = {
     "A grace ends later than the license itself.": "宽限期须晚于许可证的到期时间。",
     "A note has 1 to {characters} characters, and none that cannot be stored.":
         "备注须为 1 至 {characters} 个字符，且不含无法保存的字符。",
-    "device_id names the device whose place is released.": "请指明要释放名额的设备。",
+    "device_id names the device that is meant.": "请用 device_id 指明设备。",
     "{license} has no device {device}.": "{license} 没有设备 {device}。",
     "See `licsrv devices list {license}`.": "请运行 `licsrv devices list {license}` 查看。",
     "No license has the code or id {name}.": "没有授权码或 ID 为 {name} 的许可证。",
@@ -131,7 +131,6 @@ TEXTS: Mapping[str, str] = {
         "没有授权码或 ID 为 {name} 的许可证。您要找的是 {code} 吗？",
     "There is no clock reset for this device.": "该设备没有时钟重置文件。",
     "Reset its clock first.": "请先重置该设备的时钟记录。",
-    "device_id names the device whose clock is reset.": "device_id 须为要重置时钟记录的设备。",
     "This device holds no place on the license.": "该设备未占用此许可证的名额。",
     "The code has no visible character.": "授权码没有可见字符。",
     "The code has too many characters.": "授权码过长。",

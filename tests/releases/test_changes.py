@@ -20,7 +20,7 @@ from licsrv.licensing import changes as licensing
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import Database, open_database, reading, transaction
-from licsrv.releases import changes, store
+from licsrv.releases import changes, rules, store
 from licsrv.releases.catalogues import Catalogues
 from licsrv.releases.changes import ProductRules, Which
 from licsrv.releases.tables import Release
@@ -245,8 +245,8 @@ def test_the_end_of_maintenance_is_known_for_any_license(database: Database) -> 
     unruled = act(database, licensing.add, Purchase("C-2", MANUAL, product_id="OFFI2", expires_at=end))
 
     with reading(database) as session:
-        assert store.maintenance_end(session, ruled) == NOW.replace(year=2027)
-        assert store.maintenance_end(session, unruled) == end
+        assert rules.maintenance_end(ruled, store.maintenance_months(session, "OFFI1")) == NOW.replace(year=2027)
+        assert rules.maintenance_end(unruled, store.maintenance_months(session, "OFFI2")) == end
 
 
 def test_the_versions_are_read_again_only_after_a_change(database: Database) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 
 from sqlmodel import Session
 
@@ -23,6 +24,7 @@ from licsrv.platform.writer import Writer
 _log = logs.logger(__name__)
 
 
+@dataclass(eq=False)
 class BulkRunner:
     """Works on bulk jobs.
 
@@ -31,15 +33,13 @@ class BulkRunner:
         group: How many rows share a transaction.
     """
 
-    def __init__(
-        self, database: Database, writer: Writer, *, clock: Clock, owner: str, group: int = execution.GROUP
-    ) -> None:
-        self._database = database
-        self._writer = writer
-        self._clock = clock
-        self._owner = owner
-        self._group = group
-        self._task: asyncio.Task[None] | None = None
+    database: Database
+    writer: Writer
+    _: KW_ONLY
+    clock: Clock
+    owner: str
+    group: int = execution.GROUP
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def tick(self) -> None:
         """Continue a job without a runner, in the background; safe on every replica."""
@@ -61,8 +61,8 @@ class BulkRunner:
                 await self._task
 
     def _is_due(self) -> bool:
-        with reading(self._database) as session:
-            return store.free_job(session, self._owner, self._clock.now()) is not None
+        with reading(self.database) as session:
+            return store.free_job(session, self.owner, self.clock.now()) is not None
 
     async def _work_on(self) -> None:
         try:
@@ -94,8 +94,8 @@ class BulkRunner:
 
     async def _claim(self) -> str | None:
         """Claim a job; one that is claimed while this process stops is given back at once."""
-        owner, now = self._owner, self._clock.now()
-        claim = asyncio.ensure_future(self._writer.run(lambda session: execution.claim(session, owner=owner, now=now)))
+        owner, now = self.owner, self.clock.now()
+        claim = asyncio.ensure_future(self.writer.run(lambda session: execution.claim(session, owner=owner, now=now)))
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:
@@ -104,12 +104,12 @@ class BulkRunner:
             raise
 
     async def _let_go(self, job_id: str) -> None:
-        await self._writer.run(lambda session: execution.let_go(session, job_id, self._owner))
+        await self.writer.run(lambda session: execution.let_go(session, job_id, self.owner))
 
     async def _next_group(self, job_id: str) -> Progress | None:
         """Carry out a group; where it fails, row by row, so that only the row that spoils it is left out."""
         try:
-            return await self._run(job_id, self._group)
+            return await self._run(job_id, self.group)
         except StorageError:
             raise
         except Exception:
@@ -118,7 +118,7 @@ class BulkRunner:
 
     async def _one_by_one(self, job_id: str) -> Progress | None:
         done: Progress | None = None
-        for _ in range(self._group):
+        for _ in range(self.group):
             try:
                 done = await self._run(job_id, 1)
             except StorageError:
@@ -131,13 +131,13 @@ class BulkRunner:
         return done
 
     async def _run(self, job_id: str, most: int) -> Progress | None:
-        owner, now = self._owner, self._clock.now()
+        owner, now = self.owner, self.clock.now()
 
         def use_case(session: Session) -> Progress | None:
             return execution.carry_out(session, job_id, owner=owner, most=most, now=now)
 
-        return await self._writer.run(use_case)
+        return await self.writer.run(use_case)
 
     async def _skip(self, job_id: str) -> Progress | None:
-        owner, now = self._owner, self._clock.now()
-        return await self._writer.run(lambda session: execution.skip(session, job_id, owner=owner, now=now))
+        owner, now = self.owner, self.clock.now()
+        return await self.writer.run(lambda session: execution.skip(session, job_id, owner=owner, now=now))

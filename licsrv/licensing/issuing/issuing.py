@@ -196,9 +196,7 @@ def issue_file(
     """
     issue = _begin(license, recipient, wording, keyring=keyring, now=now)
     details = FileDetails(license.order_id, file_name, recipient.name)
-    second = (
-        keyring.second_signer(now=now) if wording.product is not None and wording.product.second_signature else None
-    )
+    second = _second_key(wording, keyring, now)
     before = _before(session, recipient, FILE, keyring=keyring)
     if before is not None and (text := _file_again(before, issue, details, second=second)) is not None:
         return Issued(text, before.id, is_new=False, form=FILE)
@@ -237,8 +235,8 @@ def issue_file_again(
         "txt": files.comments_digest(comments),
     }
     payload = strings.payload(claims)
-    wants_second = wording.product is not None and wording.product.second_signature
-    second = keyring.second_signer(now=now).sign(payload) if wants_second else None
+    second_key = _second_key(wording, keyring, now)
+    second = second_key.sign(payload) if second_key is not None else None
     text = files.armoured(comments, payload, key=issue.key, second=second)
     return _keep(session, issue, FILE, text=text, claims=claims | {_SALT_OF: _salt_of(before)}, second=second)
 
@@ -275,6 +273,12 @@ def missing_keys(session: Session, keyring: Keyring, *, now: datetime) -> str | 
 def _begin(license: IssuableLicense, recipient: Recipient, wording: Wording, keyring: Keyring, now: datetime) -> _Issue:
     key = keyring.signer(Purpose.LICENSE, now=now)
     return _Issue(_terms(license, wording, new_id(now), now=now), recipient, keyring, key=key)
+
+
+def _second_key(wording: Wording, keyring: Keyring, now: datetime) -> SecondKey | None:
+    """Return what signs a file a second time, where the product asks for that."""
+    wants = wording.product is not None and wording.product.second_signature
+    return keyring.second_signer(now=now) if wants else None
 
 
 def _before(session: Session, recipient: Recipient, form: str, *, keyring: Keyring) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 
 from limits import RateLimitItemPerMinute
@@ -77,30 +77,22 @@ class _Applicant:
     address: str
 
 
+@dataclass(eq=False)
 class MarketplaceAuthority:
     """Knows the codes that this server has not seen yet; see :class:`licsrv.licensing.routes.Authority`."""
 
-    def __init__(
-        self,
-        api: GuardedOpenApi,
-        database: Database,
-        writer: Writer,
-        *,
-        settings: IntroductionSettings,
-        address_key: Callable[[], bytes],
-        clock: Clock,
-        metrics: Metrics,
-    ) -> None:
-        self._api = api
-        self._database = database
-        self._writer = writer
-        self._settings = settings
-        self._address_key = address_key
-        self._clock = clock
-        self._metrics = metrics
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._rate = RateLimitItemPerMinute(settings.unknown_codes_per_minute)
-        self._under_way: dict[str, asyncio.Future[None]] = {}
+    api: GuardedOpenApi
+    database: Database
+    writer: Writer
+    _: KW_ONLY
+    settings: IntroductionSettings
+    address_key: Callable[[], bytes]
+    clock: Clock
+    metrics: Metrics
+    _limiter: MovingWindowRateLimiter = field(
+        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()), init=False
+    )
+    _under_way: dict[str, asyncio.Future[None]] = field(default_factory=dict, init=False)
 
     async def introduce(self, code: str, *, parts: HashedParts, address: str, cause: Cause, now: datetime) -> None:
         """Make a code known here, for good or provisionally; many at once for one code ask the marketplace once.
@@ -118,7 +110,7 @@ class MarketplaceAuthority:
         running = self._under_way.get(spelled[0])
         if running is None:
             await self._limit(address)  # first: a suggestion is worth a counted try
-            if not self._api.is_configured:
+            if not self.api.is_configured:
                 raise self._unknown(code)
             running = asyncio.ensure_future(self._ask(spelled, _Applicant(parts, address), cause))
             self._under_way[spelled[0]] = running
@@ -136,7 +128,7 @@ class MarketplaceAuthority:
         Raises:
             LicenseNotFoundError: It has too many characters to be a code.
         """
-        with reading(self._database) as session:
+        with reading(self.database) as session:
             license = store.license_typed(session, code)
         if license is None:
             return _spelled(code)
@@ -148,11 +140,12 @@ class MarketplaceAuthority:
         return tuple(dict.fromkeys((license.code, *others)))
 
     def _unknown(self, code: str) -> LicenseNotFoundError:
-        with reading(self._database) as session:
+        with reading(self.database) as session:
             return unknown(spellings.hint(store.code_meant(session, code)))
 
     async def _limit(self, address: str) -> None:
-        if not await self._limiter.hit(self._rate, "unknown-code", addresses.caller_of(address)):
+        rate = RateLimitItemPerMinute(self.settings.unknown_codes_per_minute)
+        if not await self._limiter.hit(rate, "unknown-code", addresses.caller_of(address)):
             raise TooManyRequestsError(
                 "Too many codes that are not known here were tried from this address.",
                 action="Wait a minute and check the code.",
@@ -171,7 +164,7 @@ class MarketplaceAuthority:
 
     async def _ask_as(self, code: str, applicant: _Applicant, cause: Cause) -> None:
         try:
-            found = await activate_or_adopt(self._api, code, self._settings.time_limit)
+            found = await activate_or_adopt(self.api, code, self.settings.time_limit)
         except MarketplaceRefusedError as error:
             await self._refuse(code, error, cause)
             raise refusal_of(error) from error
@@ -181,8 +174,8 @@ class MarketplaceAuthority:
                 raise _busy() from error
             await self._provide(code, applicant, cause)
             return
-        now = self._clock.now()
-        if not await self._writer.run(lambda session: self._take_over(session, code, found, cause=cause, now=now)):
+        now = self.clock.now()
+        if not await self.writer.run(lambda session: self._take_over(session, code, found, cause=cause, now=now)):
             raise MarketplaceUnavailableError(
                 "The marketplace does not say when this license ends.",
                 action="Ask the vendor's support.",
@@ -197,7 +190,7 @@ class MarketplaceAuthority:
         if not isinstance(taken, Unstated):
             return True
         _log.error("the marketplace's answer does not say when a license ends", reason=taken.reason)
-        span = self._settings.provisional_span
+        span = self.settings.provisional_span
         if not span or store.license_for_update(session, code) is not None:
             return False
         purchase = Purchase(
@@ -213,14 +206,14 @@ class MarketplaceAuthority:
 
     async def _refuse(self, code: str, error: MarketplaceRefusedError, cause: Cause) -> None:
         """End a provisional license that turns out to be none; a code that was never stored stays unknown."""
-        now = self._clock.now()
+        now = self.clock.now()
 
         def use_case(session: Session) -> None:
             license = store.license_for_update(session, code)
             if license is not None:
                 changes.refuse(session, license, refusal_of(error).detail, cause=cause, now=now)
 
-        await self._writer.run(use_case)
+        await self.writer.run(use_case)
 
     async def _provide(self, code: str, applicant: _Applicant, cause: Cause) -> None:
         """Give a provisional license, and let the outbox go on asking.
@@ -229,12 +222,12 @@ class MarketplaceAuthority:
             MarketplaceUnavailableError: The code or the machine had its provisional time, a budget is used up, or
                 there are no provisional licenses.
         """
-        now = self._clock.now()
-        denied = await self._writer.run(lambda session: self._grant(session, code, applicant, cause=cause, now=now))
+        now = self.clock.now()
+        denied = await self.writer.run(lambda session: self._grant(session, code, applicant, cause=cause, now=now))
         if denied is None:
             return
         if denied in _BUDGETS:
-            self._metrics.provisional_denied.labels(denied).inc()
+            self.metrics.provisional_denied.labels(denied).inc()
             _log.warning("provisional license denied: budget used up", budget=denied)
         raise MarketplaceUnavailableError(
             "The marketplace cannot be asked about this code now.",
@@ -244,17 +237,17 @@ class MarketplaceAuthority:
 
     def _grant(self, session: Session, code: str, applicant: _Applicant, *, cause: Cause, now: datetime) -> str | None:
         """Give a provisional license, or return why not, in one word."""
-        span = self._settings.provisional_span
+        span = self.settings.provisional_span
         if not span:
             return "disabled"
-        marketplace.gate_for_update(session, self._api.key_pair)  # replicas count one after the other
+        marketplace.gate_for_update(session, self.api.key_pair)  # replicas count one after the other
         if store.license_for_update(session, code) is not None:
             return "had"
         if self._runs_provisionally(session, applicant.parts, now=now):
             return "machine"
         requester = self._requester(applicant.address)
         granted = marketplace.provisional_grants(session, requester, since=now - provisional.BUDGET_SPAN)
-        if (budget := provisional.exhausted(self._settings.budgets, granted)) is not None:
+        if (budget := provisional.exhausted(self.settings.budgets, granted)) is not None:
             return budget
 
         purchase = Purchase(code, AUTHORIZATION_CODE.source)
@@ -265,12 +258,12 @@ class MarketplaceAuthority:
 
     def _runs_provisionally(self, session: Session, parts: HashedParts, *, now: datetime) -> bool:
         """Whether this machine runs on a provisional license already: by the rule for devices, not by its text."""
-        since = now - max(self._settings.provisional_span, provisional.BUDGET_SPAN)
+        since = now - max(self.settings.provisional_span, provisional.BUDGET_SPAN)
         running = marketplace.provisional_devices(session, parts, since=since, now=now)
         return any(fingerprints.is_same_device(known, parts) for known in running)
 
     def _requester(self, address: str) -> Requester:
-        key = self._address_key()
+        key = self.address_key()
         exact, network = addresses.address_of(address), addresses.network_of(address)
         return Requester(_digest(exact, key=key), _digest(network, key=key))
 

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 
 from licsrv.errors import (
@@ -124,6 +124,7 @@ class _Page:
         self.left = [question for question in self.left if question.license_id not in self.answers]
 
 
+@dataclass(frozen=True)
 class Inquiry:
     """Asks pages of questions.
 
@@ -132,22 +133,13 @@ class Inquiry:
         hold: Called before each call; False when the caller has lost the right to go on, which ends the page.
     """
 
-    def __init__(
-        self,
-        api: GuardedOpenApi,
-        *,
-        pace: Pace,
-        clock: Clock,
-        time_limit: timedelta,
-        sleep: Sleep,
-        hold: Callable[[], Awaitable[bool]],
-    ) -> None:
-        self._api = api
-        self._pace = pace
-        self._clock = clock
-        self._time_limit = time_limit
-        self._sleep = sleep
-        self._hold = hold
+    api: GuardedOpenApi
+    _: KW_ONLY
+    pace: Pace
+    clock: Clock
+    time_limit: timedelta
+    sleep: Sleep
+    hold: Callable[[], Awaitable[bool]]
 
     async def ask(self, questions: Sequence[Question], known: Question | None) -> Asked:
         """Ask until each license was answered about, or was silent three times while others were not.
@@ -167,9 +159,9 @@ class Inquiry:
             is_there = bool(done.answers) or not done.silent or await self._is_there(known)
             if not is_there:
                 return page.broken_off(next(iter(done.silent.values())))
-            page.give_up(done, self._clock.now())
+            page.give_up(done, self.clock.now())
             if page.left and done.silent:
-                await self._sleep(delay(max(page.tries.values()), 1.0))
+                await self.sleep(delay(max(page.tries.values()), 1.0))
         return Asked(list(page.answers.values()))
 
     async def _is_there(self, known: Question | None) -> bool:
@@ -185,20 +177,20 @@ class Inquiry:
     async def _ask_some(self, round: _Round) -> None:
         while not round.is_over:
             question = round.waiting.pop()
-            await self._pace.wait()
-            if not await self._hold():
+            await self.pace.wait()
+            if not await self.hold():
                 round.closed = round.closed or LOST
                 return
             await self._ask_one(round, question)
 
     async def _ask_one(self, round: _Round, question: Question) -> None:
         try:
-            answered = await ask_one(self._api, question, clock=self._clock, time_limit=self._time_limit)
+            answered = await ask_one(self.api, question, clock=self.clock, time_limit=self.time_limit)
         except MarketplacePausedError as error:
             round.closed, round.until = error.message, error.until
         except MarketplaceAuthenticationError as error:
             # The gate counts these failures; the next call gets its longer pause.
-            round.closed, round.until = error.message, self._clock.now() + gate.pause(1, locked=error.locked)
+            round.closed, round.until = error.message, self.clock.now() + gate.pause(1, locked=error.locked)
         except MarketplaceError as error:
             round.silent[question.license_id] = error.message
             round.in_a_row += 1

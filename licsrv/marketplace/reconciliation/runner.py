@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -58,6 +58,7 @@ async def _sleep(span: timedelta) -> None:
     await asyncio.sleep(span.total_seconds())
 
 
+@dataclass(eq=False)
 class Reconciler:
     """Starts the nightly run and works on whichever is under way.
 
@@ -66,32 +67,22 @@ class Reconciler:
         sleep: Waits; another one for tests.
     """
 
-    def __init__(
-        self,
-        api: GuardedOpenApi,
-        database: Database,
-        writer: Writer,
-        *,
-        settings: ReconciliationSettings,
-        clock: Clock,
-        owner: str,
-        sleep: Sleep = _sleep,
-    ) -> None:
-        self._api = api
-        self._database = database
-        self._writer = writer
-        self._settings = settings
-        self._clock = clock
-        self._owner = owner
-        self._sleep = sleep
-        self._work: asyncio.Task[None] | None = None
+    api: GuardedOpenApi
+    database: Database
+    writer: Writer
+    _: KW_ONLY
+    settings: ReconciliationSettings
+    clock: Clock
+    owner: str
+    sleep: Sleep = _sleep
+    _work: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def tick(self) -> None:
         """Start the night's run when its hour has come, and go on with a run that has no worker; then return.
 
         A job of the scheduler, safe on every replica: the work goes on in the background.
         """
-        if not self._api.is_configured or (self._work is not None and not self._work.done()):
+        if not self.api.is_configured or (self._work is not None and not self._work.done()):
             return
         await self._start_night()
         if await asyncio.to_thread(self.under_way) is not None:
@@ -111,12 +102,12 @@ class Reconciler:
 
     async def start(self, cause: Cause) -> tuple[ReconciliationRun | None, bool]:
         """Start a run on demand; see :func:`licsrv.marketplace.reconciliation.runs.start`."""
-        now = self._clock.now()
-        return await self._writer.run(lambda session: _detached(*runs.start(session, cause=cause, now=now)))
+        now = self.clock.now()
+        return await self.writer.run(lambda session: _detached(*runs.start(session, cause=cause, now=now)))
 
     def under_way(self) -> ReconciliationRun | None:
         """Return the run that is under way."""
-        with reading(self._database) as session:
+        with reading(self.database) as session:
             run = store.run_under_way(session)
             session.expunge_all()
             return run
@@ -130,27 +121,27 @@ class Reconciler:
         questions = await asyncio.to_thread(self._questions_about, license_id)
         if not questions:
             return
-        limit = self._settings.time_limit
+        limit = self.settings.time_limit
         try:
-            answered = await ask_one(self._api, questions[0], clock=self._clock, time_limit=limit)
+            answered = await ask_one(self.api, questions[0], clock=self.clock, time_limit=limit)
         except MarketplaceError as error:
             raise MarketplaceUnavailableError(
                 "The marketplace did not answer.", action="Try again in a minute.", retry_after=60
             ) from error
-        now, alive = self._clock.now(), self._settings.alive_unfreezes
-        await self._writer.run(lambda session: runs.compare(session, [answered], alive_unfreezes=alive, now=now))
+        now, alive = self.clock.now(), self.settings.alive_unfreezes
+        await self.writer.run(lambda session: runs.compare(session, [answered], alive_unfreezes=alive, now=now))
 
     def _questions_about(self, license_id: str) -> list[Question]:
-        with reading(self._database) as session:
+        with reading(self.database) as session:
             return runs.questions(session, store.live_by_ids(session, [license_id]))
 
     async def _start_night(self) -> None:
-        now, hour = self._clock.now(), self._settings.hour
-        began = rules.night_of(now.astimezone(self._settings.timezone), hour) if hour is not None else None
+        now, hour = self.clock.now(), self.settings.hour
+        began = rules.night_of(now.astimezone(self.settings.timezone), hour) if hour is not None else None
         if began is None or await asyncio.to_thread(self._had_its_run, began):
             return
         night = began.date()
-        _, is_new = await self._writer.run(
+        _, is_new = await self.writer.run(
             lambda session: _detached(*runs.start(session, cause=NIGHTLY, night=night, now=now))
         )
         if is_new:
@@ -158,7 +149,7 @@ class Reconciler:
 
     def _had_its_run(self, began: datetime) -> bool:
         """Whether the night had its run, or one is under way; asked before each tick's write, which is rarely due."""
-        with reading(self._database) as session:
+        with reading(self.database) as session:
             return store.run_under_way(session) is not None or store.has_night(session, began.date())
 
     async def _work_on(self) -> None:
@@ -175,8 +166,8 @@ class Reconciler:
         Args:
             progress: Called after each page.
         """
-        owner, lease, now = self._owner, self._settings.lease, self._clock.now()
-        run_id = await self._writer.run(lambda session: runs.claim(session, owner=owner, lease=lease, now=now))
+        owner, lease, now = self.owner, self.settings.lease, self.clock.now()
+        run_id = await self.writer.run(lambda session: runs.claim(session, owner=owner, lease=lease, now=now))
         if run_id is None:
             return False
         inquiry = self._inquiry(run_id)
@@ -185,29 +176,29 @@ class Reconciler:
                 if progress is not None and (run := await asyncio.to_thread(self.under_way)) is not None:
                     progress(run)
         finally:
-            await asyncio.shield(self._writer.run(lambda session: runs.let_go(session, run_id, owner)))
+            await asyncio.shield(self.writer.run(lambda session: runs.let_go(session, run_id, owner)))
         return True
 
     def _inquiry(self, run_id: str) -> Inquiry:
-        settings, held_at = self._settings, self._clock.now()
+        settings, held_at = self.settings, self.clock.now()
 
         async def hold() -> bool:
             """Lengthen the lease when a third of it is over."""
             nonlocal held_at
-            now, owner = self._clock.now(), self._owner
+            now, owner = self.clock.now(), self.owner
             if now - held_at < settings.lease / 3:
                 return True
             held_at = now
-            return await self._writer.run(
+            return await self.writer.run(
                 lambda session: store.hold(session, run_id, owner, lease=settings.lease, now=now)
             )
 
         return Inquiry(
-            self._api,
-            pace=Pace(settings.per_second, clock=self._clock, sleep=self._sleep),
-            clock=self._clock,
+            self.api,
+            pace=Pace(settings.per_second, clock=self.clock, sleep=self.sleep),
+            clock=self.clock,
             time_limit=settings.time_limit,
-            sleep=self._sleep,
+            sleep=self.sleep,
             hold=hold,
         )
 
@@ -215,8 +206,8 @@ class Reconciler:
         """Ask about the next licenses; False when there is nothing more to do now."""
         questions, known = await asyncio.to_thread(self._next, run_id)
         if not questions:
-            now, owner = self._clock.now(), self._owner
-            await self._writer.run(lambda session: runs.finish(session, run_id, owner, now=now))
+            now, owner = self.clock.now(), self.owner
+            await self.writer.run(lambda session: runs.finish(session, run_id, owner, now=now))
             _log.info("comparison with the marketplace is over", run=run_id)
             return False
         asked = await inquiry.ask(questions, known)
@@ -227,22 +218,22 @@ class Reconciler:
         return is_ours and not asked.trouble
 
     def _next(self, run_id: str) -> tuple[list[Question], Question | None]:
-        with reading(self._database) as session:
+        with reading(self.database) as session:
             questions = runs.next_questions(session, run_id)
             return questions, runs.known_to_answer(session, run_id) if questions else None
 
     async def _keep(self, run_id: str, asked: Asked, cursor: str | None) -> bool:
-        now, owner, alive = self._clock.now(), self._owner, self._settings.alive_unfreezes
-        return await self._writer.run(
+        now, owner, alive = self.clock.now(), self.owner, self.settings.alive_unfreezes
+        return await self.writer.run(
             lambda session: runs.keep(
                 session, run_id, owner, answers=asked.answers, cursor=cursor, alive_unfreezes=alive, now=now
             )
         )
 
     async def _postpone(self, run_id: str, asked: Asked) -> None:
-        now, owner = self._clock.now(), self._owner
+        now, owner = self.clock.now(), self.owner
         jitter = random.random()  # noqa: S311 - it spreads tries and guards nothing
-        waits = await self._writer.run(
+        waits = await self.writer.run(
             lambda session: runs.postpone(
                 session, run_id, owner, until=asked.until, reason=asked.trouble, jitter=jitter, now=now
             )

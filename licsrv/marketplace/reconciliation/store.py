@@ -17,7 +17,6 @@ from licsrv.marketplace.reconciliation.tables import Difference, ReconciliationR
 from licsrv.marketplace.tables import LicenseOrder, MarketplaceView, OrderRecord
 from licsrv.platform.db import add_missing, execute, table_of
 
-RUNNING = "RUNNING"
 _licenses = table_of(License).c
 # What is provisional or reserved is being asked about by the outbox, and what is released is over for good.
 _IS_LIVE = and_(

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.desk.licenses import store
-from licsrv.desk.licenses.actions.release_place import name_of
+from licsrv.desk.licenses.actions.device_action import called
 from licsrv.desk.licenses.actions.staff_action import Change, Decision, Facts, Given, StaffAction, Takes
 from licsrv.licensing import changes
 from licsrv.licensing.tables import License
@@ -35,7 +35,7 @@ class Reissue(StaffAction):
         )
 
     def says(self, license: License, given: Given, *, now: datetime) -> Sentence:
-        one = self.words.also["one"].filled(device=name_of(given.device))
+        one = self.words.also["one"].filled(device=called(given.device))
         return self.words.does.filled(code=license.code, devices=one if given.device else DEVICES(license.places_taken))
 
 
