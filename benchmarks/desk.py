@@ -29,7 +29,8 @@ from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import changes, devices
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, Terms
-from licsrv.licensing.keyring import KeyFolder, Keyring
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.tables import Device, DevicePart, License

@@ -22,7 +22,8 @@ from benchmarks.installation import ISSUER, Installation
 from benchmarks.report import Figure, at_most
 from client_stub import PinnedKeys, VerificationError
 from client_stub.trust import revocations as client
-from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.revocation import lists, store
 from licsrv.licensing.tables import RevocationChange, RevocationHead
 from licsrv.platform.db import Database, open_database, reading, table_of

@@ -20,7 +20,8 @@ from benchmarks.installation import DEVICE_LIMIT, ISSUER, Installation
 from licsrv.licensing import fingerprints, policies
 from licsrv.licensing.issuing import issuing, strings
 from licsrv.licensing.issuing.strings import LicenseTerms
-from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, PolicyVersion, Product
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import open_database, table_of

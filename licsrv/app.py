@@ -29,7 +29,7 @@ from licsrv.desk.operations import SECURITY_SCHEMES
 from licsrv.desk.tools import SupportTools
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
 from licsrv.licensing.devices import Terms
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from licsrv.licensing.policy_defaults import policies_of
 from licsrv.licensing.revocation.routes import RevocationRoutes
 from licsrv.licensing.routes import LicenseRoutes

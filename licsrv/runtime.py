@@ -10,7 +10,8 @@ import httpx2
 
 from licsrv.desk.bulk.runner import BulkRunner
 from licsrv.errors import KeyringError
-from licsrv.licensing.keyring import KeyFolder, Keyring
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Keyring
 from licsrv.marketplace.open_api.guarded import GuardedOpenApi
 from licsrv.marketplace.reconciliation.runner import Reconciler
 from licsrv.outbox.worker import Worker

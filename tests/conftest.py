@@ -22,7 +22,7 @@ from licsrv import migrations
 from licsrv.emulator.app import create_app as create_emulator
 from licsrv.emulator.emulator import Emulator
 from licsrv.emulator.settings import EmulatorSettings
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from licsrv.platform.clock import Clock
 from licsrv.platform.config import Settings, load
 from licsrv.platform.db import open_database

@@ -33,6 +33,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
     "licsrv.licensing": (
         "fingerprints signing origins spellings",
         "bindings keyring lifecycle",
+        "key_folder",
         "tables",
         "places moves",
         "policies",

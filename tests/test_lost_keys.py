@@ -10,7 +10,8 @@ from sqlmodel import select
 
 from licsrv.app import build_runtime, create_app
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing.keyring import KeyFolder, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Purpose
 from licsrv.platform.db import reading
 from tests.conftest import DEVICE, NOW, StandingClock, make_settings
 from tests.releases.conftest import Buyer, Vendor

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.desk.keys.answers import Key
-    from licsrv.licensing.keyring import KeyFolder, KeyRecord
+    from licsrv.licensing.key_folder import KeyFolder
+    from licsrv.licensing.keyring import KeyRecord
 
 app = typer.Typer(
     name="keys", help="Signing keys: new, list, retire, protect; seal the database.", no_args_is_help=True

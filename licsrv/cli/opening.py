@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 
 from licsrv import migrations
 from licsrv.errors import StorageBusyError, StorageError
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from licsrv.migrations import first_seals
 from licsrv.platform import database_address
 from licsrv.platform.config import Settings

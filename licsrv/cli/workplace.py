@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.desk.view import View
-    from licsrv.licensing.keyring import KeyFolder
+    from licsrv.licensing.key_folder import KeyFolder
     from licsrv.licensing.policies import Policies
     from licsrv.platform.config import Settings
     from licsrv.platform.db import Database

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.errors import KeyringError
 from licsrv.licensing import store as licensing
-from licsrv.licensing.keyring import SEAL_KEY_NAME, KeyFolder
+from licsrv.licensing.key_folder import SEAL_KEY_NAME, KeyFolder
 from licsrv.people import row_seals
 from licsrv.platform.db import Database, reading, transaction
 from licsrv.platform.seals import Sealed

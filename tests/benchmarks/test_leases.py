@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.leases import require_good_lease, require_good_string
-from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Keyring, Purpose
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from licsrv.app import build_runtime, create_app
 from licsrv.audit import Cause
 from licsrv.licensing import fingerprints, store
 from licsrv.licensing.devices import Activation, Terms, activate
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from licsrv.platform.config import load
 from licsrv.platform.db import Database, open_database, reading, transaction
 from tests.conftest import NOW

@@ -15,7 +15,7 @@ from licsrv import app as application
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.audit import store
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from licsrv.platform import config
 from licsrv.platform.clock import Clock
 from licsrv.platform.db import open_database, transaction

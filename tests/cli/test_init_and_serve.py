@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from licsrv.cli.workplace import listening_url
-from licsrv.licensing import keyring
+from licsrv.licensing import key_folder
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.tables import each
 
@@ -84,7 +84,7 @@ def test_serve_names_the_way_out_where_seals_cannot_be_noted(
 
     seal_key = tmp_path / "keys" / "seal.key"
     document = json.loads(seal_key.read_text("ascii"))
-    monkeypatch.setattr(keyring, "_write", refuse)
+    monkeypatch.setattr(key_folder, "_write", refuse)
     for content in (json.dumps(document | {"sealed": "rows"}), None):  # sealed by an older start, or not there
         seal_key.unlink()
         if content is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.licensing.reading import license_entry, read_list
 

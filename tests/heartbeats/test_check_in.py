@@ -19,7 +19,8 @@ from licsrv.audit import Cause
 from licsrv.heartbeats.tables import CheckIn, LicenseDay
 from licsrv.licensing import changes, store
 from licsrv.licensing.changes import Purchase
-from licsrv.licensing.keyring import KeyFolder, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Purpose
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License
 from licsrv.marketplace.origins import AUTHORIZATION_CODE

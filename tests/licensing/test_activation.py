@@ -205,7 +205,7 @@ def test_the_limit_holds_under_32_threads_with_transactions_of_their_own(
     from threading import Barrier
 
     from licsrv.errors import DeviceLimitError
-    from licsrv.licensing.keyring import KeyFolder
+    from licsrv.licensing.key_folder import KeyFolder
     from licsrv.platform.db import open_database
 
     database = open_database(settings.database_url, writers=32)

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 from licsrv.errors import KeyringError
 from licsrv.licensing import key_files
 from licsrv.licensing.key_files import PrivateKey
-from licsrv.licensing.keyring import KeyFolder, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Purpose
 from tests.conftest import NOW
 
 PASSPHRASE = "correct horse"

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from licsrv.errors import KeyringError
-from licsrv.licensing import keyring
-from licsrv.licensing.keyring import DEVICE_KEY_NAME, Algorithm, KeyFolder, Purpose
+from licsrv.licensing import key_folder
+from licsrv.licensing.key_folder import DEVICE_KEY_NAME, KeyFolder
+from licsrv.licensing.keyring import Algorithm, Purpose
 from tests.conftest import NOW
 
 
@@ -206,6 +207,6 @@ def test_no_key_id_looks_like_an_option_of_a_command(monkeypatch: pytest.MonkeyP
     ids = iter(["-AAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAA"])
     folder = KeyFolder(tmp_path)
     folder.ensure(now=NOW)
-    monkeypatch.setattr(keyring, "thumbprint", lambda *_: next(ids))
+    monkeypatch.setattr(key_folder, "thumbprint", lambda *_: next(ids))
 
     assert folder.make(Purpose.LICENSE, now=NOW).key_id == "AAAAAAAAAAAAAAAA"

@@ -9,11 +9,11 @@ import pytest
 from sqlmodel import select
 
 from licsrv import upkeep
-from licsrv.runtime import Runtime
 from licsrv.audit.tables import AuditEntry
 from licsrv.licensing import learning, store
 from licsrv.licensing.tables import DeviceText, License
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests import products
 from tests.conftest import StandingClock
 from tests.licensing.test_activation import add_license, ask

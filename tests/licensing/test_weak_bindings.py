@@ -6,12 +6,12 @@ import httpx2
 import pytest
 from sqlmodel import select
 
-from licsrv.runtime import Runtime
 from licsrv.errors import InvalidRequestError
 from licsrv.licensing import fingerprints
 from licsrv.licensing.fingerprints import Part
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import reading, transaction
+from licsrv.runtime import Runtime
 from tests import products
 from tests.licensing.test_activation import add_license, ask
 from tests.licensing.test_binding import fits

@@ -18,7 +18,8 @@ from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import files
 from licsrv.licensing.issuing.files import FileDetails
 from licsrv.licensing.issuing.strings import LicenseTerms
-from licsrv.licensing.keyring import Algorithm, KeyFolder, Keyring, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Algorithm, Keyring, Purpose
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation.lists import Action, Change, Edition
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE

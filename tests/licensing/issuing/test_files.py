@@ -21,7 +21,8 @@ from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import files, strings
 from licsrv.licensing.issuing.files import FileDetails, SignedFile
 from licsrv.licensing.issuing.strings import LicenseTerms
-from licsrv.licensing.keyring import Algorithm, KeyFolder, Keyring, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Algorithm, Keyring, Purpose
 from tests.conftest import DEVICE, NOW
 from tests.licensing.reading import read_file
 

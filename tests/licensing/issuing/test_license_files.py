@@ -23,7 +23,8 @@ from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.issuing.issuing import Delivery
-from licsrv.licensing.keyring import Algorithm, KeyFolder, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Algorithm, Purpose
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import IssuedLicense, License, Product
 from licsrv.platform.db import reading, transaction

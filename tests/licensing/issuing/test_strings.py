@@ -20,7 +20,8 @@ from licsrv.heartbeats.service import Granted
 from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.issuing.strings import LicenseTerms, SigningKey
-from licsrv.licensing.keyring import KeyFolder, Keyring, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Keyring, Purpose
 from tests.conftest import DEVICE, NOW
 
 REGISTRY = jws.JWSRegistry(algorithms=["EdDSA"], strict_check_header=False)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import KeySet, OKPKey
 
-from licsrv.licensing.keyring import KeyFolder, Purpose
+from licsrv.licensing.key_folder import KeyFolder
+from licsrv.licensing.keyring import Purpose
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation.lists import Action, Change, Edition
 from tests.conftest import NOW

@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from licsrv.runtime import Runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes, store
 from licsrv.licensing.changes import Purchase
 from licsrv.platform.db import transaction
+from licsrv.runtime import Runtime
 from tests import products
 from tests.conftest import NOW
 from tests.marketplace.sending import send, sign
