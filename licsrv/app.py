@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from licsrv import audit, upkeep
 from licsrv.console.console import Console
 from licsrv.console.pages import all_pages
-from licsrv.desk import api as admin_api
+from licsrv.desk import api as desk_api
 from licsrv.desk.bulk import store as bulk_store
 from licsrv.desk.bulk.runner import BulkRunner
 from licsrv.desk.desk import Desk, DeskSettings
@@ -238,7 +238,7 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         *releases.operations(),
         *callbacks.operations(),
         *health.operations(),
-        *admin_api.operations(build_desk(runtime)),
+        *desk_api.operations(build_desk(runtime)),
     ]
     if settings.allow_test_clock:
         operations.append(_test_clock(clock))

@@ -21,7 +21,7 @@ from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
 from licsrv.marketplace import store as marketplace_store
 from licsrv.outbox import store as outbox_store
-from licsrv.people import store as admin_store
+from licsrv.people import store as people_store
 from licsrv.platform import days, descriptors, logs
 from licsrv.platform.db import SLICE, Database, reading
 from licsrv.platform.health import Finding
@@ -122,7 +122,7 @@ async def prune(runtime: Runtime) -> None:
             pass
     await runtime.writer.run(
         partial(
-            admin_store.prune,
+            people_store.prune,
             answers_before=now - idempotency.KEPT,
             seen_before=now - runtime.settings.session_idle,
             failed_before=now - _FAILURES_KEPT,

@@ -18,6 +18,7 @@ from licsrv.errors import ConflictError
 from licsrv.platform import moments
 from licsrv.platform.paging import Window
 from licsrv.platform.plurals import counted
+from licsrv.platform.texts import LONGEST_DISPLAY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +61,9 @@ _ROLE = typer.Option(
 _LANGUAGE = typer.Option(
     "--language", metavar="WORD", callback=word_of("licsrv.people.accounts:Language"), help="zh or en."
 )
-_CALLED = typer.Option("--called", metavar="TEXT", callback=short_text(100), help="Their name as others read it.")
+_CALLED = typer.Option(
+    "--called", metavar="TEXT", callback=short_text(LONGEST_DISPLAY_NAME), help="Their name as others read it."
+)
 AccountName = Annotated[str, typer.Argument(metavar="NAME", help="The name that they sign in with.")]
 
 

@@ -12,6 +12,7 @@ from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import days
+from licsrv.platform.texts import LONGEST_NOTE
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -58,13 +59,13 @@ def maintenance(
 
 def note(
     code: LicenseName,
-    text: Annotated[str, typer.Argument(help="The note; at most 2000 characters.")],
+    text: Annotated[str, typer.Argument(help=f"The note; at most {LONGEST_NOTE} characters.")],
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a note to a license's timeline; the license stays as it is."""
-    if len(text) > 2000:
-        raise typer.BadParameter("At most 2000 characters.")
+    if len(text) > LONGEST_NOTE:
+        raise typer.BadParameter(f"At most {LONGEST_NOTE} characters.")
     _act("add_note", code, {"text": text}, reason="", staff_name=staff_name, yes=True, as_json=as_json)
 
 

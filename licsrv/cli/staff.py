@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from licsrv.platform.texts import LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
+
 if TYPE_CHECKING:
     from licsrv.audit import Cause
     from licsrv.people.actors import Actor
 
-# Two characters are a whole word in Chinese: 退款.
-SHORTEST_REASON, LONGEST_REASON = 2, 500
-LONGEST_NAME = 60
 _NOBODY = "unknown"
 
 

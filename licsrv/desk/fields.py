@@ -10,12 +10,19 @@ from licsrv.people import passwords
 from licsrv.people.accounts import NAME_PATTERN
 from licsrv.platform import days
 from licsrv.platform.fields import PRINTABLE, Body
+from licsrv.platform.texts import LONGEST_DISPLAY_NAME, LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
 
-# Two characters are a whole word in Chinese: 退款.
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500, pattern=PRINTABLE)]
-AccountName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=60)]
-DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=PRINTABLE)]
-TokenName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=PRINTABLE)]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=SHORTEST_REASON, max_length=LONGEST_REASON, pattern=PRINTABLE),
+]
+AccountName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
+DisplayName = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=LONGEST_DISPLAY_NAME, pattern=PRINTABLE)
+]
+TokenName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)
+]
 # Typed passwords are compared, never stored: anything goes, up to a length that costs nothing to hash.
 Typed = Annotated[str, StringConstraints(max_length=passwords.LONGEST)]
 Moment = Annotated[AwareDatetime, Field(ge=days.EARLIEST, lt=days.LATEST)]

@@ -1,12 +1,13 @@
-"""A license by the name that a person or a program gives: its code or its id."""
+"""A license by the name that a person or a program gives, its code or its id, and its devices by their ids."""
 
 from __future__ import annotations
 
 from sqlmodel import Session
 
-from licsrv.errors import LicenseNotFoundError
+from licsrv.errors import LicenseNotFoundError, NotFoundError
 from licsrv.licensing import store
-from licsrv.licensing.tables import License
+from licsrv.licensing.tables import Device, License
+from licsrv.platform.texts import is_storable
 
 
 def license_of(session: Session, name: str) -> License:
@@ -17,7 +18,7 @@ def license_of(session: Session, name: str) -> License:
     """
     name = name.strip()
     license = None
-    if "\x00" not in name:
+    if is_storable(name):
         license = (
             store.license_by_code(session, name) or store.license_typed(session, name) or session.get(License, name)
         )
@@ -41,3 +42,22 @@ def locked_license(session: Session, name: str) -> License:
     found = license_of(session, name)
     session.expire(found)
     return store.license_by_id_for_update(session, found.id) or found
+
+
+def device_of(session: Session, license: License, device_id: str, *, locked: bool = False) -> Device:
+    """Return a device of a license.
+
+    Args:
+        locked: Whether it stays locked until the end of the transaction.
+
+    Raises:
+        NotFoundError: The license has no such device.
+    """
+    device_id = device_id.strip()
+    find = store.device_for_update if locked else store.device
+    device = find(session, device_id) if is_storable(device_id) else None
+    if device is None or device.license_id != license.id:
+        raise NotFoundError(
+            f"{license.code} has no device {device_id!r}.", action=f"See `licsrv devices list {license.code}`."
+        )
+    return device

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from licsrv.errors import InvalidRequestError
 from licsrv.platform.paging import Window
+from licsrv.platform.texts import is_storable
 
 HIGHEST = 2**31 - 1
 """The highest number of a row: on PostgreSQL it has four bytes."""
@@ -21,7 +22,7 @@ def text_of(query: Mapping[str, str], name: str) -> str | None:
         InvalidRequestError: It holds a character that PostgreSQL cannot store.
     """
     value = query.get(name)
-    if value is not None and "\x00" in value:
+    if value is not None and not is_storable(value):
         raise InvalidRequestError(f"{name} has characters that cannot be stored.")
     return value or None
 

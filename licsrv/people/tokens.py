@@ -14,7 +14,7 @@ from licsrv.people import credentials, row_seals, store
 from licsrv.people.actors import Actor, Via
 from licsrv.people.roles import GRANTABLE, OF_EVERY_CALLER, Permission, Permissions, Role, permissions_of
 from licsrv.people.tables import Account, ApiToken
-from licsrv.platform.ids import new_id
+from licsrv.platform.ids import is_id, new_id
 
 LONGEST_SPAN = timedelta(days=366)
 TOUCH_EVERY = timedelta(minutes=5)
@@ -85,7 +85,7 @@ def revoke(session: Session, token_id: str, *, cause: Cause, now: datetime) -> A
     Raises:
         NotFoundError: There is no such token.
     """
-    row = store.token_for_update(session, token_id) if token_id.isascii() and token_id.isalnum() else None
+    row = store.token_for_update(session, token_id) if is_id(token_id) else None
     if row is None:
         raise NotFoundError("There is no such token.")
     if row.revoked_at is None:

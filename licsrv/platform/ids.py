@@ -18,6 +18,11 @@ def new_id(now: datetime) -> str:
     return _text(milliseconds.to_bytes(6, "big") + secrets.token_bytes(_RANDOM_BYTES))
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can be looked up as an id: ASCII letters and digits only."""
+    return text.isascii() and text.isalnum()
+
+
 def first_id(at: datetime) -> str:
     """Return an id before all that :func:`new_id` made from a moment on."""
     return _text(int(at.timestamp() * 1000).to_bytes(6, "big") + bytes(_RANDOM_BYTES))

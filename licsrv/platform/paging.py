@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from licsrv.errors import InvalidRequestError
+from licsrv.platform.texts import is_storable
 
 DEFAULT_LIMIT, MOST = 50, 200
 PARAMETERS = ("after", "limit")
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 _LONGEST_CURSOR = 2000  # a name of 200 characters, four bytes each
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -87,10 +87,10 @@ def _keys(text: str, count: int) -> tuple[str, ...]:
         found = json.loads(raw)
     except (ValueError, binascii.Error, RecursionError):
         found = None
-    if not isinstance(found, list) or len(found) != count or not all(map(_is_storable, found)):
+    if (
+        not isinstance(found, list)
+        or len(found) != count
+        or not all(isinstance(key, str) and is_storable(key) for key in found)
+    ):
         raise InvalidRequestError("after is no cursor of this list.", action="Begin at the first page.")
     return tuple(found)
-
-
-def _is_storable(key: object) -> bool:
-    return isinstance(key, str) and _UNSTORABLE.search(key) is None

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NoReturn, cast
 
+from licsrv.platform.texts import is_storable
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BRACKETS_AND_STRINGS = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # possessive: linear on any input
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _LONGEST_INT64 = len(str(_INT64_MIN))
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class NumberText(str):
@@ -136,7 +137,7 @@ def _finite(digits: str) -> float:
 
 
 def _check_strings(value: object) -> None:
-    if any(_UNSTORABLE.search(text) for text in strings_in(value)):
+    if not all(map(is_storable, strings_in(value))):
         raise MalformedJsonError("A string holds U+0000 or half of a surrogate pair.")
 
 

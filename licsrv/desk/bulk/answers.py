@@ -15,6 +15,7 @@ from licsrv.desk.reports.sheets import Sheet
 from licsrv.errors import NotFoundError
 from licsrv.platform import paging
 from licsrv.platform.fields import Body
+from licsrv.platform.ids import is_id
 from licsrv.platform.paging import Window
 
 _HEADINGS = ("line", "given", "license_id", "code", "planned", "planned_why", "outcome", "why", "done_at")
@@ -100,7 +101,7 @@ def known(session: Session, job_id: str) -> BulkJob:
     Raises:
         NotFoundError: There is none with this id.
     """
-    job = store.job(session, job_id) if job_id.isascii() and job_id.isalnum() else None
+    job = store.job(session, job_id) if is_id(job_id) else None
     if job is None:
         raise NotFoundError("There is no such job.")
     return job

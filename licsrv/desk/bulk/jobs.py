@@ -23,7 +23,7 @@ from licsrv.desk.licenses.singles import COUNTED
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
 from licsrv.people.actors import Actor, Via, claimed_in
 from licsrv.people.roles import Permission
-from licsrv.platform.ids import new_id
+from licsrv.platform.ids import is_id, new_id
 
 _OVER = frozenset({JobState.FINISHED, JobState.REJECTED, JobState.STOPPED})
 
@@ -267,7 +267,7 @@ def _may_be_maker(job: BulkJob, actor: Actor) -> bool:
 
 
 def _job(session: Session, job_id: str) -> BulkJob:
-    job = store.job_for_update(session, job_id) if job_id.isascii() and job_id.isalnum() else None
+    job = store.job_for_update(session, job_id) if is_id(job_id) else None
     if job is None:
         raise NotFoundError("There is no such job.")
     return job

@@ -45,9 +45,7 @@ def license_file(
         KeyringError: A key is missing.
     """
     license = names.locked_license(session, name)
-    device = None if "\x00" in device_id else licensing.device_for_update(session, device_id)
-    if device is None or device.license_id != license.id:
-        raise NotFoundError(f"{license.code} has no device {device_id!r}.")
+    device = names.device_of(session, license, device_id, locked=True)
     lifecycle.require_usable(license, now)
     if device.released_at is not None:
         raise ConflictError("This device holds no place on the license.", action="Let it ask for its license again.")
@@ -74,9 +72,7 @@ def clock_reset(session: Session, name: str, device_id: str, *, keyring: Keyring
         KeyringError: A key is missing.
     """
     license = names.license_of(session, name)
-    device = None if "\x00" in device_id else licensing.device(session, device_id)
-    if device is None or device.license_id != license.id:
-        raise NotFoundError(f"{license.code} has no device {device_id!r}.")
+    device = names.device_of(session, license, device_id)
     text = clock_resets.sign(session, device, issuer=issuer, keyring=keyring, now=now)
     if text is None:
         raise NotFoundError("There is no clock reset for this device.", action="Reset its clock first.")

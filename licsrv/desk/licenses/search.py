@@ -7,7 +7,6 @@ name; a code however it is spelled. Each look-up is bounded and goes by an index
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,13 +24,13 @@ from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.platform.texts import is_storable
 from licsrv.words import licenses as words
 from licsrv.words.sentences import Sentence, moment
 
 MOST = 20
 LONGEST_TEXT = 80_000
 _LONGEST_NAME = 200
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass
@@ -73,7 +72,7 @@ def search(session: Session, text: str, *, keyring: Keyring, view: View) -> Sear
     kind = "fingerprint" if text.count("|") == len(fingerprints.Part) - 1 else "text"
     if kind == "fingerprint":
         _by_fingerprint(session, text.strip(), keyring, found=found)
-    elif _UNSTORABLE.search(text) is None and 0 < len(text.strip()) <= _LONGEST_NAME:
+    elif is_storable(text) and 0 < len(text.strip()) <= _LONGEST_NAME:
         _by_text(session, text.strip(), found)
     hits, has_more = found.hits(session, view)
     return SearchAnswer(kind=kind, hits=hits, has_more=has_more)
@@ -143,7 +142,7 @@ def _issued(session: Session, presented: Presented, *, is_ours: bool) -> IssuedL
     """Return what was handed out: found by its digest, or by its number where a key of ours vouches for that."""
     found = licensing.issued_by_digest(session, strings.digest(presented.text))
     number = presented.word("jti")
-    if found is not None or not is_ours or _UNSTORABLE.search(number):
+    if found is not None or not is_ours or not is_storable(number):
         return found
     return store.issued(session, number)
 

@@ -7,8 +7,6 @@ from datetime import datetime
 from sqlalchemy import Column, Index, Text
 from sqlmodel import Field, SQLModel
 
-LONGEST_NOTE = 2000
-
 
 class SingleRevocation(SQLModel, table=True):
     """A license that a person revoked by itself; kept as long as it counts."""

@@ -33,6 +33,7 @@ from licsrv.people.roles import Permission, Role
 from licsrv.people.sessions import Opened
 from licsrv.people.sign_in import Attempt, Proof
 from licsrv.platform.fields import Body
+from licsrv.platform.ids import is_id
 
 OWN, ANY, OPEN = Permission.OWN_ACCOUNT, Permission.WHO_AM_I, Permission.SIGN_IN
 _SESSION = "/admin/api/session"
@@ -320,7 +321,7 @@ async def end(call: Call, session_id: str) -> Ended:
     Raises:
         NotFoundError: They have no such session.
     """
-    if not (session_id.isascii() and session_id.isalnum()):
+    if not is_id(session_id):
         raise NotFoundError("There is no such session.")
 
     def use_case(session: Session) -> None:

@@ -31,6 +31,7 @@ from licsrv.marketplace.reconciliation.differences import Repairs
 from licsrv.marketplace.reconciliation.rules import Kind
 from licsrv.people.roles import Permission
 from licsrv.platform import paging
+from licsrv.platform.ids import is_id
 
 MOST = 500
 """How many differences one call repairs: a person waits for the answer."""
@@ -196,6 +197,6 @@ def _is_configured(call: Call) -> bool:
 
 def _id(call: Call) -> str:
     text: str = call.at["id"]
-    if not (text.isascii() and text.isalnum()):
+    if not is_id(text):
         raise NotFoundError("There is no such difference; nothing was changed.")
     return text

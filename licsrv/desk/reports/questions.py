@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -11,12 +10,12 @@ from typing import TypeVar
 
 from licsrv.errors import InvalidRequestError
 from licsrv.platform import days
+from licsrv.platform.texts import is_storable
 
 LONGEST_SPAN = 366
 PARAMETERS = ("from", "to", "by", "product", "customer")
 _EARLIEST, _LATEST = days.EARLIEST.date(), days.LATEST.date() - timedelta(days=1)
 _LONGEST_NAME = 200
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PAST, _AHEAD = timedelta(days=29), timedelta(days=89)
 
 
@@ -137,6 +136,6 @@ def _day(asked: Mapping[str, str], name: str) -> date | None:
 
 def _name(asked: Mapping[str, str], name: str) -> str | None:
     text = asked.get(name)
-    if text is not None and (len(text) > _LONGEST_NAME or _UNSTORABLE.search(text)):
+    if text is not None and (len(text) > _LONGEST_NAME or not is_storable(text)):
         raise InvalidRequestError(f"{name} has at most {_LONGEST_NAME} characters.")
     return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,13 +10,12 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.licenses.actions.staff_action import Change, Decision, Facts, Given, StaffAction, Takes
-from licsrv.desk.licenses.tables import LONGEST_NOTE, LicenseNote
+from licsrv.desk.licenses.tables import LicenseNote
 from licsrv.errors import InvalidRequestError, RefusalError
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
+from licsrv.platform.texts import LONGEST_NOTE, is_storable
 from licsrv.words.sentences import Sentence
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class AddNote(StaffAction):
@@ -29,7 +27,7 @@ class AddNote(StaffAction):
     can_be_undone = False
 
     def problem(self, given: Given, *, now: datetime) -> RefusalError | None:
-        if given.text.strip() and len(given.text) <= LONGEST_NOTE and not _UNSTORABLE.search(given.text):
+        if given.text.strip() and len(given.text) <= LONGEST_NOTE and is_storable(given.text):
             return None
         return InvalidRequestError(
             f"A note has 1 to {LONGEST_NOTE} characters, and none that cannot be stored.", field="text"

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from licsrv.desk.fields import Moment, Reason
 from licsrv.desk.licenses.answers import LicenseFactsShown
-from licsrv.desk.licenses.tables import LONGEST_NOTE
 from licsrv.platform.fields import Body
+from licsrv.platform.texts import LONGEST_NOTE
 from licsrv.words.sentences import Sentence
 
 

@@ -19,7 +19,7 @@ from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, R
 from licsrv.desk.licenses.answers import ActionOffered
 from licsrv.desk.view import View
 from licsrv.errors import ConflictError, NotFoundError, RefusalError
-from licsrv.licensing.tables import Device, License
+from licsrv.licensing.tables import License
 from licsrv.words import actions as words
 from licsrv.words.sentences import Sentence
 from licsrv.words.texts import in_both
@@ -122,14 +122,5 @@ def _says(action: StaffAction, license: License, given: Given, decision: Decisio
 
 
 def _given(session: Session, license: License, request: PreviewRequest) -> Given:
-    device = _device(session, license, request.device_id) if request.device_id is not None else None
+    device = names.device_of(session, license, request.device_id) if request.device_id is not None else None
     return Given(device, request.until, request.text or "")
-
-
-def _device(session: Session, license: License, device_id: str) -> Device:
-    device = None if "\x00" in device_id else session.get(Device, device_id.strip())
-    if device is None or device.license_id != license.id:
-        raise NotFoundError(
-            f"{license.code} has no device {device_id!r}.", action=f"See `licsrv devices list {license.code}`."
-        )
-    return device
