@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
@@ -10,6 +10,7 @@ from licsrv.people import passwords
 from licsrv.people.accounts import NAME_PATTERN
 from licsrv.platform import days
 from licsrv.platform.fields import PRINTABLE, Body
+from licsrv.platform.paging import Page
 from licsrv.platform.texts import LONGEST_DISPLAY_NAME, LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
 
 Reason = Annotated[
@@ -26,6 +27,20 @@ TokenName = Annotated[
 # Typed passwords are compared, never stored: anything goes, up to a length that costs nothing to hash.
 Typed = Annotated[str, StringConstraints(max_length=passwords.LONGEST)]
 Moment = Annotated[AwareDatetime, Field(ge=days.EARLIEST, lt=days.LATEST)]
+
+Item = TypeVar("Item")
+
+
+class Listing(Body, Generic[Item]):
+    """A page of a list, and the cursor of the next one; null at the end."""
+
+    items: list[Item]
+    next: str | None
+
+    @classmethod
+    def of(cls, page: Page[Item]) -> Self:
+        """Return the answer that holds a page."""
+        return cls(items=page.items, next=page.next)
 
 
 class Reasoned(Body):

@@ -14,6 +14,7 @@ from licsrv import audit
 from licsrv.audit import Action, Mark
 from licsrv.audit.tables import AuditEntry
 from licsrv.desk.audit import store
+from licsrv.desk.fields import Listing
 from licsrv.licensing import store as licensing
 from licsrv.platform import paging
 from licsrv.platform.fields import Body
@@ -35,11 +36,8 @@ class Entry(Body):
     hash: str | None
 
 
-class Entries(Body):
+class Entries(Listing[Entry]):
     """A page of the audit, the newest first."""
-
-    items: list[Entry]
-    next: str | None
 
 
 class AuditChecked(Body):
@@ -55,8 +53,7 @@ def entries(session: Session, window: Window, *, subject: str | None, action: Ac
     """Return the audit: all of it, of one subject (a license's code counts as its id), of one action."""
     subject_id = _subject(session, subject) if subject is not None else None
     rows = store.entries(session, window, subject=subject_id, action=action)
-    made = paging.page_of(rows, window, keys=lambda row: (str(row.id),), item=shown)
-    return Entries(items=made.items, next=made.next)
+    return Entries.of(paging.page_of(rows, window, keys=lambda row: (str(row.id),), item=shown))
 
 
 def _subject(session: Session, name: str) -> str:

@@ -11,6 +11,7 @@ from licsrv.desk.bulk import jobs as use_cases
 from licsrv.desk.bulk import store
 from licsrv.desk.bulk.rules import JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob, BulkRow
+from licsrv.desk.fields import Listing
 from licsrv.desk.reports.sheets import Sheet
 from licsrv.errors import NotFoundError
 from licsrv.platform import paging
@@ -67,11 +68,8 @@ class BulkSummary(Body):
     ended_at: datetime | None
 
 
-class BulkList(Body):
+class BulkList(Listing[BulkSummary]):
     """A page of jobs, newest first."""
-
-    items: list[BulkSummary]
-    next: str | None
 
 
 class BulkRowAnswer(Body):
@@ -88,11 +86,8 @@ class BulkRowAnswer(Body):
     done_at: datetime | None
 
 
-class BulkRowList(Body):
+class BulkRowList(Listing[BulkRowAnswer]):
     """A page of lines, in the order of the list."""
-
-    items: list[BulkRowAnswer]
-    next: str | None
 
 
 def known(session: Session, job_id: str) -> BulkJob:
@@ -110,15 +105,13 @@ def known(session: Session, job_id: str) -> BulkJob:
 def jobs(session: Session, window: Window, *, state: JobState | None = None) -> BulkList:
     """Return the jobs, newest first."""
     found = store.jobs(session, window, state=state)
-    page = paging.page_of(found, window, keys=lambda job: (job.id,), item=_summary)
-    return BulkList(items=page.items, next=page.next)
+    return BulkList.of(paging.page_of(found, window, keys=lambda job: (job.id,), item=_summary))
 
 
 def rows(session: Session, job: BulkJob, window: Window, *, outcomes: tuple[Outcome, ...]) -> BulkRowList:
     """Return the lines of a job, in the order of its list."""
     found = store.rows(session, job.id, window, outcomes=outcomes)
-    page = paging.page_of(found, window, keys=lambda row: (str(row.number),), item=_line)
-    return BulkRowList(items=page.items, next=page.next)
+    return BulkRowList.of(paging.page_of(found, window, keys=lambda row: (str(row.number),), item=_line))
 
 
 def answer(session: Session, job: BulkJob, *, above: int, now: datetime) -> BulkAnswer:
@@ -140,10 +133,7 @@ def sheet(session: Session, job_id: str) -> Sheet:
 
 
 def _line(row: BulkRow) -> BulkRowAnswer:
-    return BulkRowAnswer(
-        line=row.line, given=row.given, license_id=row.license_id, code=row.code, planned=row.planned,
-        planned_why=row.planned_why, outcome=row.outcome, why=row.why, done_at=row.done_at,
-    )  # fmt: skip
+    return BulkRowAnswer.model_validate(row, from_attributes=True)
 
 
 def _summary(job: BulkJob) -> BulkSummary:

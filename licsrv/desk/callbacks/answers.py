@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from licsrv.desk.callbacks import store
+from licsrv.desk.fields import Listing
 from licsrv.errors import NotFoundError
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.platform import paging
@@ -31,18 +32,14 @@ class Callback(Body):
     request_id: str
 
 
-class Callbacks(Body):
+class Callbacks(Listing[Callback]):
     """A page of callbacks, the newest first."""
-
-    items: list[Callback]
-    next: str | None
 
 
 def callbacks(session: Session, window: Window, *, code: str | None, only_failed: bool) -> Callbacks:
     """Return the callback log: all, of one code, or those that were refused."""
     rows = store.callbacks(session, window, code=code, only_failed=only_failed)
-    made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=shown)
-    return Callbacks(items=made.items, next=made.next)
+    return Callbacks.of(paging.page_of(rows, window, keys=lambda row: (row.id,), item=shown))
 
 
 def callback(session: Session, callback_id: str) -> Callback:

@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlmodel import Session
 
 from licsrv.desk.deliveries import actions, store
+from licsrv.desk.fields import Listing
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform import paging
@@ -39,11 +40,8 @@ class Delivery(Body):
     last_error: str | None
 
 
-class Deliveries(Body):
+class Deliveries(Listing[Delivery]):
     """A page of deliveries, the newest first."""
-
-    items: list[Delivery]
-    next: str | None
 
 
 class DecidedAnswer(Body):
@@ -57,8 +55,7 @@ def deliveries(session: Session, window: Window, *, states: Sequence[State], lic
     """Return what the outbox holds in any of the states, of one license or of all."""
     rows = store.deliveries(session, window, states=states, license_id=license_id)
     items = iter(shown(session, rows))
-    made = paging.page_of(rows, window, keys=lambda row: (str(row.id),), item=lambda _: next(items))
-    return Deliveries(items=made.items, next=made.next)
+    return Deliveries.of(paging.page_of(rows, window, keys=lambda row: (str(row.id),), item=lambda _: next(items)))
 
 
 def oldest(session: Session, *, states: Sequence[State], license_id: str | None, limit: int) -> list[Delivery]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from licsrv.desk.audit.answers import Entry
 from licsrv.desk.deliveries.answers import Delivery
+from licsrv.desk.fields import Listing
 from licsrv.desk.products.answers import ProductShown
 from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.platform.fields import Body
@@ -174,11 +175,8 @@ class LicenseDossier(LicensePage):
     audit: list[Entry] = Field(description="the last changes")
 
 
-class DevicesAnswer(Body):
+class DevicesAnswer(Listing[DeviceLine]):
     """A page of a license's devices."""
-
-    items: list[DeviceLine]
-    next: str | None
 
 
 class TimelineItem(Body):
@@ -197,11 +195,8 @@ class TimelineItem(Body):
     detail: dict[str, Any] = Field(default_factory=dict)
 
 
-class TimelineAnswer(Body):
+class TimelineAnswer(Listing[TimelineItem]):
     """A page of a timeline, newest first."""
-
-    items: list[TimelineItem]
-    next: str | None
 
 
 class UsedDay(Body):

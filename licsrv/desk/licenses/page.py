@@ -144,8 +144,7 @@ def devices(session: Session, name: str, window: Window) -> DevicesAnswer:
     after = window.after[0] if window.after is not None else ""
     rows = store.devices_after(session, license.id, after, limit=window.fetched)
     lines = {line.id: line for line in showing.device_lines(session, rows)}
-    made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: lines[row.id])
-    return DevicesAnswer(items=made.items, next=made.next)
+    return DevicesAnswer.of(paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: lines[row.id]))
 
 
 def device(session: Session, device_id: str) -> DeviceLine:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 from sqlmodel import Session
 
+from licsrv.desk.fields import Listing
 from licsrv.people import store
 from licsrv.people.accounts import Language
 from licsrv.people.roles import Role
@@ -31,11 +32,8 @@ class AccountAnswer(Body):
     disabled_at: datetime | None
 
 
-class AccountList(Body):
+class AccountList(Listing[AccountAnswer]):
     """A page of people, by name."""
-
-    items: list[AccountAnswer]
-    next: str | None
 
 
 class TemporaryPassword(Body):
@@ -86,11 +84,8 @@ class TokenAnswer(Body):
     revoked_at: datetime | None
 
 
-class TokenList(Body):
+class TokenList(Listing[TokenAnswer]):
     """A page of tokens, newest first."""
-
-    items: list[TokenAnswer]
-    next: str | None
 
 
 class MadeToken(Body):
@@ -103,8 +98,7 @@ class MadeToken(Body):
 def accounts(session: Session, window: Window) -> AccountList:
     """Return people by their names, those who are disabled included."""
     rows = store.accounts(session, window)
-    made = paging.page_of(rows, window, keys=lambda row: (row.name,), item=account_shown)
-    return AccountList(items=made.items, next=made.next)
+    return AccountList.of(paging.page_of(rows, window, keys=lambda row: (row.name,), item=account_shown))
 
 
 def account_shown(row: Account) -> AccountAnswer:
@@ -144,8 +138,9 @@ def _session_shown(row: StaffSession, own: str) -> SessionAnswer:
 def tokens(session: Session, window: Window, *, now: datetime) -> TokenList:
     """Return tokens, newest first, revoked and expired ones included."""
     rows = store.tokens(session, window)
-    made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: token_shown(row, now))
-    return TokenList(items=made.items, next=made.next)
+    return TokenList.of(
+        paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: token_shown(row, now))
+    )
 
 
 def token_shown(row: ApiToken, now: datetime) -> TokenAnswer:

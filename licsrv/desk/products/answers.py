@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 from sqlmodel import Session
 
+from licsrv.desk.fields import Listing
 from licsrv.desk.products import store
 from licsrv.licensing import policy_changes
 from licsrv.licensing import store as licensing
@@ -33,24 +34,22 @@ class ProductShown(Body):
     weak_binding: bool = Field(description="a machine without facts of its own may be bound to an installation")
 
 
-class Products(Body):
+class Products(Listing[ProductShown]):
     """A page of products."""
-
-    items: list[ProductShown]
-    next: str | None
 
 
 def products(session: Session, window: Window, policies: Policies) -> Products:
     """Return products by their ids."""
     rows = store.products(session, window)
     stated = licensing.policy_texts(session, [row.product_id for row in rows])
-    made = paging.page_of(
-        rows,
-        window,
-        keys=lambda row: (row.product_id,),
-        item=lambda row: shown(row, policies.of(stated.get(row.product_id))),
+    return Products.of(
+        paging.page_of(
+            rows,
+            window,
+            keys=lambda row: (row.product_id,),
+            item=lambda row: shown(row, policies.of(stated.get(row.product_id))),
+        )
     )
-    return Products(items=made.items, next=made.next)
 
 
 def of_product(session: Session, product_id: str, policies: Policies) -> ProductShown | None:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 from sqlmodel import Session
 
+from licsrv.desk.fields import Listing
 from licsrv.desk.reconciliation import repairing
 from licsrv.marketplace.reconciliation import differences, store
 from licsrv.marketplace.reconciliation.differences import Repairs
@@ -83,18 +84,12 @@ class StandAnswer(Body):
     open: dict[str, int] = Field(description=f"open differences by {', '.join(Kind)}")
 
 
-class RunList(Body):
+class RunList(Listing[RunShown]):
     """A page of comparisons, newest first."""
 
-    items: list[RunShown]
-    next: str | None
 
-
-class DifferenceList(Body):
+class DifferenceList(Listing[DifferenceShown]):
     """A page of differences, in the order in which they were found."""
-
-    items: list[DifferenceShown]
-    next: str | None
 
 
 class StartedAnswer(Body):
@@ -151,8 +146,7 @@ def stand(session: Session, *, is_configured: bool, runs: int = LATEST) -> Stand
 def run_list(session: Session, window: Window) -> RunList:
     """Return comparisons, newest first."""
     found = store.runs(session, window.fetched, before=after_of(window) or None)
-    made = paging.page_of(found, window, keys=lambda run: (run.id,), item=run_shown)
-    return RunList(items=made.items, next=made.next)
+    return RunList.of(paging.page_of(found, window, keys=lambda run: (run.id,), item=run_shown))
 
 
 def run(session: Session, run_id: str) -> RunShown:
@@ -172,10 +166,9 @@ def difference_list(
     is_closed = state is State.CLOSED
     which = Filter(is_closed, None if is_closed else state is State.DISMISSED, kind, license_id=license_id)
     rows = store.differences(session, which, after=after_of(window), limit=window.fetched)
-    made = paging.page_of(
-        rows, window, keys=lambda row: (row[0].id,), item=lambda row: difference_shown(row[0], row[1])
+    return DifferenceList.of(
+        paging.page_of(rows, window, keys=lambda row: (row[0].id,), item=lambda row: difference_shown(row[0], row[1]))
     )
-    return DifferenceList(items=made.items, next=made.next)
 
 
 def of_license(session: Session, license_id: str, *, most: int = paging.MOST) -> list[DifferenceShown]:

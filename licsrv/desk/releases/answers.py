@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import Field
 from sqlmodel import Session
 
+from licsrv.desk.fields import Listing
 from licsrv.desk.releases import store
 from licsrv.platform import paging
 from licsrv.platform.fields import Body
@@ -47,11 +48,8 @@ class ReleaseShown(Body):
     withdrawn_reason: str | None
 
 
-class Releases(Body):
+class Releases(Listing[ReleaseShown]):
     """A page of published versions, the latest made first."""
-
-    items: list[ReleaseShown]
-    next: str | None
 
 
 class PublishedAnswer(Body):
@@ -85,8 +83,7 @@ class RulesAnswer(Body):
 def releases(session: Session, window: Window, *, product_id: str | None, now: datetime) -> Releases:
     """Return published versions, those withdrawn included."""
     rows = store.releases(session, window, product_id=product_id)
-    made = paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: shown(row, now))
-    return Releases(items=made.items, next=made.next)
+    return Releases.of(paging.page_of(rows, window, keys=lambda row: (row.id,), item=lambda row: shown(row, now)))
 
 
 def shown(row: Release, now: datetime) -> ReleaseShown:

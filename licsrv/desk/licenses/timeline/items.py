@@ -43,10 +43,11 @@ def timeline(session: Session, name: str, window: Window) -> TimelineAnswer:
     after = _after(window)
     items = [item for read in _SOURCES for item in read(session, license, after, window.fetched)]
     items.sort(key=lambda item: (item.at, *_order(item.key)), reverse=True)
-    made = paging.page_of(
-        items[: window.fetched], window, keys=lambda item: (item.at.isoformat(), item.key), item=lambda item: item
+    return TimelineAnswer.of(
+        paging.page_of(
+            items[: window.fetched], window, keys=lambda item: (item.at.isoformat(), item.key), item=lambda item: item
+        )
     )
-    return TimelineAnswer(items=made.items, next=made.next)
 
 
 def _order(key: str) -> tuple[str, int, str]:
