@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from licsrv.licensing.keyring import KeyFolder
+from licsrv.licensing.key_folder import KeyFolder
 from licsrv.migrations import first_seals
 from licsrv.platform.db import open_database
 from tests.conftest import ACCESS_KEY, AK, SK

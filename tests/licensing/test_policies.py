@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from licsrv.app import Runtime
 from licsrv.errors import InvalidPolicyError, PolicyContradictionError, ServiceUnavailableError
 from licsrv.licensing import policies, store
 from licsrv.licensing.moves import MoveRules
@@ -19,6 +18,7 @@ from licsrv.licensing.places import PlaceRules
 from licsrv.licensing.policies import VALUES, Policies, Policy, Times
 from licsrv.platform.config import Settings
 from licsrv.platform.db import transaction
+from licsrv.runtime import Runtime
 from tests import products
 from tests.conftest import DEVICE, NOW
 from tests.licensing.test_activation import add_license, ask
