@@ -82,7 +82,7 @@ def test_looking_makes_nothing(environment: pytest.MonkeyPatch, licsrv: Run, tmp
 
     assert ran.exit_code == 1
     assert level(ran, "There is no database at") == "problem"
-    assert level(ran, "device.key cannot be read") == "problem"
+    assert level(ran, "device.key is missing") == "problem"
     assert not (tmp_path / "var").exists()
     assert not (tmp_path / "nothing").exists()
 
@@ -156,7 +156,7 @@ def test_a_key_is_to_be_replaced_after_a_year(
 def test_a_damaged_key_is_a_problem(sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
     next((tmp_path / "keys").glob("*.pem")).write_text("no key")
 
-    assert level(examine(licsrv), "cannot be opened") == "problem"
+    assert level(examine(licsrv), "holds no private key") == "problem"
 
 
 @pytest.mark.parametrize(
