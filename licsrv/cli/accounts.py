@@ -18,7 +18,7 @@ from licsrv.errors import ConflictError
 from licsrv.platform import moments
 from licsrv.platform.paging import Window
 from licsrv.platform.plurals import counted
-from licsrv.platform.texts import LONGEST_DISPLAY_NAME
+from licsrv.platform.text_limits import LONGEST_DISPLAY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

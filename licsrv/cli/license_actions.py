@@ -12,7 +12,7 @@ from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import days
-from licsrv.platform.texts import LONGEST_NOTE
+from licsrv.platform.text_limits import LONGEST_NOTE
 
 if TYPE_CHECKING:
     from sqlmodel import Session

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from licsrv.platform.texts import LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
+from licsrv.platform.text_limits import LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
 
 if TYPE_CHECKING:
     from licsrv.audit import Cause

@@ -11,7 +11,7 @@ from licsrv.people.accounts import NAME_PATTERN
 from licsrv.platform import days
 from licsrv.platform.fields import PRINTABLE, Body
 from licsrv.platform.paging import Page
-from licsrv.platform.texts import LONGEST_DISPLAY_NAME, LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
+from licsrv.platform.text_limits import LONGEST_DISPLAY_NAME, LONGEST_NAME, LONGEST_REASON, SHORTEST_REASON
 
 Reason = Annotated[
     str,

@@ -7,7 +7,7 @@ from sqlmodel import Session
 from licsrv.errors import LicenseNotFoundError, NotFoundError
 from licsrv.licensing import store
 from licsrv.licensing.tables import Device, License
-from licsrv.platform.texts import is_storable
+from licsrv.platform.text_limits import is_storable
 
 
 def license_of(session: Session, name: str) -> License:

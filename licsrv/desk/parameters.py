@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from licsrv.errors import InvalidRequestError
 from licsrv.platform.paging import Window
-from licsrv.platform.texts import is_storable
+from licsrv.platform.text_limits import is_storable
 
 HIGHEST = 2**31 - 1
 """The highest number of a row: on PostgreSQL it has four bytes."""

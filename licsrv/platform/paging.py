@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from licsrv.errors import InvalidRequestError
-from licsrv.platform.texts import is_storable
+from licsrv.platform.text_limits import is_storable
 
 DEFAULT_LIMIT, MOST = 50, 200
 PARAMETERS = ("after", "limit")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NoReturn, cast
 
-from licsrv.platform.texts import is_storable
+from licsrv.platform.text_limits import is_storable
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BRACKETS_AND_STRINGS = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # possessive: linear on any input

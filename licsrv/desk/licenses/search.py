@@ -24,7 +24,7 @@ from licsrv.licensing.lifecycle import Status
 from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import Device, IssuedLicense, License
-from licsrv.platform.texts import is_storable
+from licsrv.platform.text_limits import is_storable
 from licsrv.words import licenses as words
 from licsrv.words.sentences import Sentence, moment
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from licsrv.errors import InvalidRequestError
 from licsrv.platform import days
-from licsrv.platform.texts import is_storable
+from licsrv.platform.text_limits import is_storable
 
 LONGEST_SPAN = 366
 PARAMETERS = ("from", "to", "by", "product", "customer")

@@ -14,7 +14,7 @@ from licsrv.desk.licenses.tables import LicenseNote
 from licsrv.errors import InvalidRequestError, RefusalError
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
-from licsrv.platform.texts import LONGEST_NOTE, is_storable
+from licsrv.platform.text_limits import LONGEST_NOTE, is_storable
 from licsrv.words.sentences import Sentence
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from licsrv.desk.fields import Moment, Reason
 from licsrv.desk.licenses.answers import LicenseFactsShown
 from licsrv.platform.fields import Body
-from licsrv.platform.texts import LONGEST_NOTE
+from licsrv.platform.text_limits import LONGEST_NOTE
 from licsrv.words.sentences import Sentence
 
 
