@@ -61,7 +61,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "today bulk",
         "api",
     ),
-    "licsrv.words": ("sentences", "actions licenses alerts pages", "names texts"),
+    "licsrv.words": ("sentences", "actions licenses alerts pages policy_values", "names texts"),
     "licsrv.console": (
         "forms targets languages pictures",
         "api",
@@ -105,6 +105,7 @@ PURE = {
     "desk/reports/questions",
     "console/forms", "console/pictures", "console/targets", "console/navigation", "console/languages",
     "words/sentences", "words/names", "words/texts", "words/pages", "words/actions", "words/licenses", "words/alerts",
+    "words/policy_values",
 }  # fmt: skip
 NOT_PURE = {
     "sqlalchemy", "starlette", "httpx2", "random", "secrets", "os", "time", "socket", "asyncio", "threading", "pathlib",

@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         command()(None if arguments is None else list(arguments))
     except RefusalError as error:
-        _fail(" ".join(filter(None, (error.detail, error.action))))
+        _fail("\n".join([" ".join(filter(None, (error.detail, error.action))), *_problems(error)]))
     except LicsrvError as error:
         _fail(str(error))
     except BrokenPipeError:
@@ -111,6 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
     finally:
         _flush()
+
+
+def _problems(error: RefusalError) -> list[str]:
+    """Return the single problems of a refusal that names several, a line for each."""
+    errors = error.extra.get("errors", [])
+    return [f"{one['field']}: {one['problem']}" for one in errors] if isinstance(errors, list) else []
 
 
 def _fail(sentence: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from licsrv.cli import staff, terminal
+from licsrv.cli import product_policy, staff, terminal
 from licsrv.cli.options import AsJson, Staff, word_of
 from licsrv.cli.terminal import Column
 from licsrv.cli.workplace import Workplace, open_workplace
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from licsrv.licensing.issuing.strings import LicenseTerms
     from licsrv.licensing.tables import Product
 
-app = typer.Typer(name="products", help="Products: names, places, features.", no_args_is_help=True)
+app = typer.Typer(name="products", help="Products: names, features, policies.", no_args_is_help=True)
+app.command("policy")(product_policy.policy)
 
 _EVERY = 1_000_000
 LONGEST_ID, LONGEST_NAME, LONGEST_FEATURE = 128, 64, 64

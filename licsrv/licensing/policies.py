@@ -107,7 +107,9 @@ class Value:
         is_number = isinstance(given, int | float) and not isinstance(given, bool)
         if is_number and least <= given <= most and not (self.is_whole and given % 1):  # type: ignore[operator]
             return None
-        return f"{'A whole number' if self.is_whole else 'A number'} from {least:g} to {most:.10g}."
+        if self.is_whole:
+            return f"A whole number from {least:g} to {most:.10g}."
+        return f"A number from {least:g} to {most:.10g}."
 
 
 VALUES: Mapping[str, Value] = {

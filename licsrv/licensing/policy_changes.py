@@ -97,11 +97,21 @@ def _stated(row: PolicyVersion | None) -> Mapping[str, Number]:
     return policies.read(row.stated) if row is not None else {}
 
 
+def can_be_undone(current: PolicyVersion | None) -> bool:
+    """Whether there is a version before the current one."""
+    return _stands_for(current) > 0
+
+
+def _stands_for(current: PolicyVersion | None) -> int:
+    """Return the version that a product is at; after an undo the one that was brought back."""
+    if current is None:
+        return 0
+    return current.version if current.restores is None else current.restores
+
+
 def _version_before(current: PolicyVersion | None) -> int:
     """Return the version before the current one; an undo of an undo goes back one more."""
-    version = 0
-    if current is not None:
-        version = current.restores if current.restores is not None else current.version
+    version = _stands_for(current)
     if version == 0:
         raise ConflictError("There is no earlier version of this policy.", action="Set the values that it shall have.")
     return version - 1

@@ -43,6 +43,7 @@ class Permission(StrEnum):
     MANAGE_OUTBOX = "manage_outbox"
     READ_KEYS = "read_keys"
     MANAGE_RELEASES = "manage_releases"
+    MANAGE_PRODUCTS = "manage_products"
     MANAGE_ACCOUNTS = "manage_accounts"
     MANAGE_TOKENS = "manage_tokens"
 

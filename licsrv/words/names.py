@@ -70,6 +70,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "manage_outbox": both("manage the outbox", "管理发件箱"),
         "read_keys": both("read the keys", "查看密钥"),
         "manage_releases": both("manage releases", "管理版本"),
+        "manage_products": both("manage products", "管理产品"),
         "manage_accounts": both("manage accounts", "管理账号"),
         "manage_tokens": both("manage API tokens", "管理 API 令牌"),
     },

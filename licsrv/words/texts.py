@@ -210,6 +210,25 @@ TEXTS: Mapping[str, str] = {
     "The marketplace answered about other licenses, and not about this one.":
         "云商店回答了其他许可证，唯独没有回答这一个。",
     "There is no account of this name.": "没有这个用户名的账号。",
+    "product names a product by its id.": "product 须为产品 ID。",
+    "No product is described under this id.": "没有描述过该产品 ID。",
+    "Describe it: `licsrv products set`.": "请先运行 `licsrv products set` 描述该产品。",
+    "The policy has changed meanwhile; nothing was done.": "策略已被他人更改，未做任何操作。",
+    "There is no earlier version of this policy.": "该策略没有更早的版本。",
+    "Set the values that it shall have.": "请直接设置所需的值。",
+    "The policy cannot be so.": "策略有误，未做任何更改。",
+    "Correct each of these values.": "请逐项更正以下各值。",
+    "These values contradict each other.": "以下各值相互矛盾，未做任何更改。",
+    "Change one of these values.": "请更改其中一项。",
+    "There is no such value.": "没有这个值。",
+    "Say yes or no.": "请选择是或否。",
+    "A whole number from {least} to {most}.": "须为 {least} 至 {most} 的整数。",
+    "A number from {least} to {most}.": "须为 {least} 至 {most} 的数。",
+    "The lease would end before the next check-in is due: every device would stop in between.":
+        "租约会在下次签到之前到期，所有设备都会中途停用。",
+    "The cool-down leaves no room for so many moves within these days.": "按此间隔，在累计天数内无法迁移这么多次。",
+    "Ask the vendor's support.": "请联系软件商的客服。",
+    "The stored policy of this license's product cannot be read.": "该产品保存的策略无法读取。",
 }  # fmt: skip
 _ALL = {**TEXTS, **{one.en: one.zh for words in ACTIONS.values() for one in words.also.values()}}
 _GAP = re.compile(r"\\{\w+\\}")

@@ -20,6 +20,7 @@ from licsrv.desk.licenses.actions.answers import ActionAnswer
 from licsrv.desk.licenses.answers import LicenseFactsShown
 from licsrv.desk.people.answers import AccountAnswer, MadeToken, TemporaryPassword, TokenAnswer
 from licsrv.desk.products.answers import ProductShown
+from licsrv.desk.products.policy_answers import PolicyAnswer, PolicyPreview
 from licsrv.desk.reconciliation.answers import RunShown, SettledAnswer, StoppedAnswer
 from licsrv.desk.releases.answers import ChangedReleases, PublishedAnswer, RulesShown
 from licsrv.marketplace.reconciliation import runs
@@ -100,6 +101,7 @@ def test_lists_and_pages_are_the_answers_of_the_api(lived_in: FurnishedHouse, li
         (("licenses", "list", parked), "licenses", lambda: [ask(f"/licenses/{parked}")["license"]]),
         (("devices", "list", used), "devices", lambda: ask(f"/licenses/{used}/devices")["items"]),
         (("products", "list"), "products", lambda: ask("/products")["items"]),
+        (("products", "policy", "OFFI1"), "page", lambda: ask("/products/policy?product=OFFI1")),
         (("releases", "list"), "releases", lambda: ask("/releases")["items"]),
         (("releases", "rules", "OFFI1"), "rules", lambda: ask("/releases/rules?product=OFFI1")),
         (("keys", "list"), "keys", lambda: ask("/keys")["items"]),
@@ -159,6 +161,8 @@ def test_what_a_change_prints_is_the_model_of_the_api(lived_in: FurnishedHouse, 
         (("devices", "clock-reset", used, device_id, *why), ActionAnswer, "*"),
         (("devices", "release", used, device_id, *why), ActionAnswer, "*"),
         (("products", "set", "OFFI2", "--name", "CAM"), ProductShown, "product"),
+        (("products", "policy", "OFFI2", "--set", "places.limit=3", *why), PolicyAnswer, ""),
+        (("products", "policy", "OFFI2", "--undo", "--dry-run"), PolicyPreview, ""),
         (("releases", "publish", *PUBLISHED[:1], "3.4.0", *PUBLISHED[2:], "--sha256", SHA), PublishedAnswer, ""),
         (("releases", "rollout", "OFFI1", "3.4.0", "--percent", 5), ChangedReleases, ""),
         (("releases", "withdraw", "OFFI1", "3.4.0", *why), ChangedReleases, ""),

@@ -62,12 +62,14 @@ TABLE = {
         GET /licenses/{license}/timeline
         GET /licenses/{license}/usage
         GET /products
+        GET /products/policy
         GET /releases
         GET /releases/rules
         GET /reconciliation
         GET /reconciliation/differences
         GET /reconciliation/runs
         POST /licenses/{license}/match
+        POST /products/policy/preview
         POST /search
     """,
     "start_bulk": """
@@ -129,6 +131,10 @@ TABLE = {
     "export_audit": """
         GET /audit/check
         GET /audit/export
+    """,
+    "manage_products": """
+        POST /products/policy/undo
+        PUT /products/policy
     """,
     "manage_releases": """
         POST /releases

@@ -18,13 +18,14 @@ from licsrv.errors import RefusalError
 from licsrv.licensing.fingerprints import Agreement, Part
 from licsrv.licensing.keyring import Purpose
 from licsrv.licensing.lifecycle import Status
+from licsrv.licensing.policies import VALUES
 from licsrv.marketplace.reconciliation.rules import Kind
 from licsrv.marketplace.reconciliation.runs import RunState
 from licsrv.outbox import messages
 from licsrv.outbox.rules import State as MessageState
 from licsrv.people.accounts import Language
 from licsrv.people.roles import GRANTABLE, Role
-from licsrv.words import actions, alerts, licenses
+from licsrv.words import actions, alerts, licenses, policy_values
 from licsrv.words.names import NAMES, OTHER_PROBLEM
 from licsrv.words.pages import DONE, PAGES
 from licsrv.words.sentences import Noun, Sentence, both
@@ -34,7 +35,10 @@ SOURCE = Path(errors.__file__).parent
 TEMPLATES = SOURCE / "console" / "templates"
 GAP = re.compile(r"\{(\w+)\}")
 # Whose refusals people read in the console.
-READ_IN_THE_CONSOLE = ("people", "desk", "console", "licensing/changes.py", "marketplace/reconciliation")
+READ_IN_THE_CONSOLE = (
+    "people", "desk", "console", "licensing/changes.py", "licensing/policies.py", "licensing/policy_changes.py",
+    "marketplace/reconciliation",
+)  # fmt: skip
 VOCABULARIES: dict[str, Iterable[str]] = {
     "status": Status,
     "role": Role,
@@ -60,7 +64,7 @@ VOCABULARIES: dict[str, Iterable[str]] = {
 
 def in_two_languages() -> Iterator[tuple[str, Sentence]]:
     """Every entry of the catalogue."""
-    for module in (actions, alerts, licenses):
+    for module in (actions, alerts, licenses, policy_values):
         for name, value in vars(module).items():
             if isinstance(value, Sentence):
                 yield name, value
@@ -74,6 +78,8 @@ def in_two_languages() -> Iterator[tuple[str, Sentence]]:
         yield from ((f"{group}.{word}", sentence) for word, sentence in names.items())
     yield from DONE.items()
     yield "other problem", OTHER_PROBLEM
+    for name, meanings in policy_values.MEANINGS.items():
+        yield from ((f"{name} {word}", sentence) for word, sentence in meanings.items())
     for en, zh in [*PAGES.items(), *TEXTS.items()]:
         yield en, both(en, zh)
     yield from licenses.REPAIRING.items()
@@ -101,6 +107,13 @@ def test_every_word_of_a_vocabulary_has_a_name_and_no_other_word_has_one() -> No
     }
 
     assert wrong == {}
+
+
+def test_every_value_of_a_policy_has_a_meaning() -> None:
+    assert list(policy_values.MEANINGS) == list(VALUES)
+    for value in VALUES.values():
+        words = set(policy_values.MEANINGS[value.name])
+        assert words >= ({"yes", "no"} if value.bounds is None else {""}), value.name
 
 
 def test_every_refusal_that_a_page_heads_has_a_code() -> None:

@@ -1,0 +1,100 @@
+"""What a change of a policy would take away, and from which devices. It reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from licsrv.desk.products import store
+from licsrv.desk.products.policy_answers import EffectShown, LosingDevice, PolicyPreview, value_changes
+from licsrv.licensing.places import Bought, limit
+from licsrv.licensing.policy_changes import Plan
+from licsrv.words import policy_values as words
+from licsrv.words.sentences import Noun
+
+MOST = 20
+"""Devices that an effect names; it counts all."""
+
+_Found = tuple[int, Sequence[Any]]
+
+
+def preview(session: Session, plan: Plan, *, now: datetime) -> PolicyPreview:
+    """Return what a plan would do."""
+    licenses, devices = store.count_uses(session, plan.product_id)
+    effects: list[Callable[[], Iterator[EffectShown]]] = [
+        lambda: _overfull(session, plan),
+        lambda: _weakly_bound(session, plan),
+        lambda: _learned(session, plan, now),
+        lambda: _unmovable(session, plan, devices),
+        lambda: _silent(session, plan, now),
+    ]
+    return PolicyPreview(
+        product_id=plan.product_id,
+        version=plan.version,
+        changes=value_changes(plan),
+        licenses=licenses,
+        devices=devices,
+        effects=[one for effect in effects for one in effect()],
+    )
+
+
+def _overfull(session: Session, plan: Plan) -> Iterator[EffectShown]:
+    """Licenses that get more devices in use than places; it names the devices that came last."""
+    before, after = plan.holds_before.places, plan.holds_after.places
+    if before == after:
+        return
+    count = 0
+    named: list[Any] = []
+    for one in store.uses_of_places(session, plan.product_id):
+        bought = Bought(one.device_limit, one.amount)
+        places = limit(bought, after)
+        if one.places_taken > places and one.places_taken <= limit(bought, before):
+            count += one.licenses
+            if len(named) < MOST:
+                named += store.devices_beyond(session, plan.product_id, one, places=places, most=MOST - len(named))
+    yield from _effect(words.OVERFULL, count, named)
+
+
+def _weakly_bound(session: Session, plan: Plan) -> Iterator[EffectShown]:
+    if plan.holds_before.recognition.weak_binding and not plan.holds_after.recognition.weak_binding:
+        yield from _effect(words.WEAKLY_BOUND, *store.weakly_bound(session, plan.product_id, most=MOST))
+
+
+def _learned(session: Session, plan: Plan, now: datetime) -> Iterator[EffectShown]:
+    """Devices that could learn a part before the change and cannot after it."""
+    before, after = plan.holds_before.recognition.budget, plan.holds_after.recognition.budget
+    if before == after:
+        return
+    learned = store.learned_since(session, plan.product_id, now - max(before.span, after.span, timedelta()))
+    used_up = [
+        device_id
+        for device_id, moments in learned.items()
+        if _within(moments, now - after.span) >= after.parts and _within(moments, now - before.span) < before.parts
+    ]
+    yield from _effect(words.LEARNED, len(used_up), store.named(session, used_up[:MOST]))
+
+
+def _within(moments: Sequence[datetime], since: datetime) -> int:
+    return sum(moment > since for moment in moments)
+
+
+def _unmovable(session: Session, plan: Plan, devices: int) -> Iterator[EffectShown]:
+    if plan.holds_before.moves.per_place > 0 and plan.holds_after.moves.per_place == 0:
+        yield from _effect(words.UNMOVABLE, devices, store.with_place(session, plan.product_id, most=MOST))
+
+
+def _silent(session: Session, plan: Plan, now: datetime) -> Iterator[EffectShown]:
+    """Devices with a lease that would have ended under the shorter grace."""
+    grace = plan.holds_after.time.grace
+    if grace < plan.holds_before.time.grace:
+        found = store.silent(session, plan.product_id, before=now - grace, now=now, most=MOST)
+        yield from _effect(words.SILENT, *found)
+
+
+def _effect(noun: Noun, count: int, rows: Sequence[Any]) -> Iterator[EffectShown]:
+    if count:
+        devices = [LosingDevice.model_validate(row, from_attributes=True) for row in rows]
+        yield EffectShown(says=noun(count), count=count, devices=devices)

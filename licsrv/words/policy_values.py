@@ -1,0 +1,103 @@
+"""What each value of a policy means, and what a change of it does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from licsrv.words.sentences import Noun, Sentence, both
+
+MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
+    # By the value where one has a meaning of its own; the empty word is any other.
+    "places.limit": {
+        "": both(
+            "A license has {value} places; where its amount counts devices, so many for each unit.",
+            "每个许可证有 {value} 个名额；若购买数量即设备数，则每个单位有 {value} 个。",
+        ),
+        "none": both(
+            "A license has as many places as its amount, or as the setting says.",
+            "名额数等于购买数量；没有数量时按系统设置。",
+        ),
+    },
+    "places.amount_counts": {
+        "yes": both("The amount bought counts devices.", "购买数量即设备数量。"),
+        "no": both("The amount bought does not count devices.", "购买数量不代表设备数量。"),
+    },
+    "recognition.learned_parts": {
+        "": both(
+            "After repairs a device may be bound to {value} new parts within the days below.",
+            "设备维修后，在下述天数内最多可绑定 {value} 个新部件。",
+        ),
+        "0": both("A device is never bound to a new part.", "设备从不绑定新部件。"),
+    },
+    "recognition.learned_days": {
+        "": both("New parts are counted within {value} days.", "新部件在 {value} 天内累计。"),
+    },
+    "recognition.weak_binding": {
+        "yes": both(
+            "A virtual machine or container without facts of its own may be bound to its installation.",
+            "没有自身硬件特征的虚拟机或容器，可以绑定到其安装标识。",
+        ),
+        "no": both(
+            "A virtual machine or container without facts of its own gets no place.",
+            "没有自身硬件特征的虚拟机或容器，不能占用名额。",
+        ),
+    },
+    "moves.per_place": {
+        "": both(
+            "Programs may give each place back {value} times within the days below.",
+            "在下述天数内，程序最多可自行归还每个名额 {value} 次。",
+        ),
+        "0": both("Programs never give a place back; staff does.", "程序不能自行归还名额，只能由客服释放。"),
+    },
+    "moves.days": {"": both("Moves are counted within {value} days.", "迁移次数在 {value} 天内累计。")},
+    "moves.cool_down_hours": {
+        "": both(
+            "Between two moves of one place are at least {value} hours.", "同一名额两次迁移至少间隔 {value} 小时。"
+        ),
+        "0": both("Moves of one place need no time in between.", "同一名额的两次迁移之间无需间隔。"),
+    },
+    "moves.file_holds_place": {
+        "yes": both(
+            "A device with a license file keeps its place until the file ends.",
+            "持有许可证文件的设备，在文件到期前一直保留名额。",
+        ),
+        "no": both(
+            "A device may give its place back although it holds a license file.",
+            "设备即使持有许可证文件，也可以归还名额。",
+        ),
+    },
+    "time.check_in_hours": {
+        "": both("A device checks in every {value} hours.", "设备每 {value} 小时签到一次。"),
+    },
+    "time.grace_hours": {
+        "": both("A device works for {value} hours without contact.", "设备失去联系后仍可使用 {value} 小时。"),
+    },
+}
+
+OVERFULL = Noun(
+    "{count} license gets more devices in use than places. They keep their places; one that leaves cannot come back.",
+    "{count} licenses get more devices in use than places. They keep their places; one that leaves cannot come back.",
+    "{count} 个许可证的在用设备将多于名额。这些设备保留名额，但归还后无法再次占用。",
+)
+SILENT = Noun(
+    "{count} device has not checked in for longer than the new grace. It works until its lease ends; "
+    "with the new grace it would have stopped already.",
+    "{count} devices have not checked in for longer than the new grace. They work until their leases end; "
+    "with the new grace they would have stopped already.",
+    "{count} 台设备未签到的时间已超过新的宽限时长。它们可用到当前租约到期；若按新的时长，它们已经停用。",
+)
+WEAKLY_BOUND = Noun(
+    "{count} device is weakly bound. It keeps its place; once given back, it gets none again.",
+    "{count} devices are weakly bound. They keep their places; once given back, they get none again.",
+    "{count} 台设备为弱绑定。它们保留名额，但归还后无法再次占用。",
+)
+LEARNED = Noun(
+    "{count} device has used up the new budget of parts. The next new part is not learned until the days are over.",
+    "{count} devices have used up the new budget of parts. The next new part is not learned until the days are over.",
+    "{count} 台设备已用完新的部件额度，在累计天数结束前不再绑定新部件。",
+)
+UNMOVABLE = Noun(
+    "{count} device can no longer give its place back by itself; staff can release it.",
+    "{count} devices can no longer give their places back by themselves; staff can release them.",
+    "{count} 台设备将不能自行归还名额，只能由客服释放。",
+)

@@ -1,0 +1,138 @@
+"""Policies at the desk: shown, previewed, changed, undone; whom a change concerns."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from licsrv.licensing import store
+from licsrv.platform.db import reading, transaction
+from tests import products
+from tests.conftest import DEVICE, NOW, OTHER_DEVICE
+from tests.sales import Desk
+from tests.tables import each
+
+POLICY = "/products/policy"
+WHY = "Repairs are frequent."
+CONTAINER = "02:42:AC:11:00:02|INSTALL-0123456789ABCDEF0123456789ABCDE7||BFEBFBFF000906EA"
+
+
+def describe(desk: Desk, policy: dict[str, Any] | None = None) -> None:
+    with transaction(desk.house.runtime.database) as session:
+        products.describe(session, "OFFI1", policy)
+
+
+async def put(desk: Desk, status: int = 200, **body: Any) -> dict[str, Any]:
+    answer = await desk.visitor.call("PUT", f"/admin/api{POLICY}", {"product": "OFFI1", "reason": WHY, **body})
+    assert answer.status_code == status, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def preview(desk: Desk, values: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
+    """Return whom a change concerns: by the first word of what it does, how many, and their names."""
+    found = await desk.post(f"{POLICY}/preview", {"product": "OFFI1", "values": values})
+    return {
+        one["says"]["en"]: (one["count"], [device["name"] for device in one["devices"]]) for one in found["effects"]
+    }
+
+
+async def test_a_change_is_shown_with_what_it_means_and_can_be_undone(desk: Desk) -> None:
+    describe(desk)
+
+    changed = await put(desk, values={"time.grace_hours": 48, "moves.per_place": "2"}, version=0)
+
+    assert (changed["changed"], changed["policy"]["version"]) == (True, 1)
+    grace = next(one for one in changed["policy"]["values"] if one["name"] == "time.grace_hours")
+    assert (grace["value"], grace["is_stated"], grace["says"]["zh"]) == (48, True, "设备失去联系后仍可使用 48 小时。")
+    undone = await desk.post(f"{POLICY}/undo", {"product": "OFFI1", "reason": WHY, "version": 1})
+    assert undone["policy"]["versions"][0]["stated"] == {}
+    assert await desk.get(f"{POLICY}?product=OFFI1") == undone["policy"]
+    product = (await desk.get("/products"))["items"][0]
+    assert (product["product_id"], product["device_limit"]) == ("OFFI1", None)
+
+
+REFUSED: list[tuple[dict[str, Any], int, str]] = [
+    ({"values": {"moves.per_place": -1, "colour": 1}}, 422, "INVALID_POLICY"),
+    ({"values": {"time.check_in_hours": 400}}, 422, "POLICY_CONTRADICTION"),
+    ({"values": {"places.limit": 2}, "version": 7}, 409, "CONFLICT"),
+    ({"values": {"places.limit": 2}, "product": "OFFI\u00e9"}, 404, "NOT_FOUND"),
+    ({"values": {"places.limit": 2}, "product": "A\x00"}, 422, "INVALID_REQUEST"),
+    ({"values": {"places.limit": []}}, 422, "INVALID_REQUEST"),
+    ({"values": {"": 1}}, 422, "INVALID_REQUEST"),
+    ({"values": {"places.limit": 2}, "reason": ""}, 422, "INVALID_REQUEST"),
+    ({"values": {"places.limit": 10**30}}, 422, "INVALID_POLICY"),
+    ({"values": []}, 422, "INVALID_REQUEST"),
+]  # fmt: skip
+
+
+async def test_a_refusal_has_a_code_and_changes_nothing(desk: Desk) -> None:
+    describe(desk)
+
+    for row in each(REFUSED):
+        with row as (body, status, code):
+            answer = await desk.visitor.call("PUT", f"/admin/api{POLICY}", {"product": "OFFI1", "reason": WHY, **body})
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+    for address in (POLICY, f"{POLICY}?product=", f"{POLICY}?product=%00", f"{POLICY}?product=NONE"):
+        answer = await desk.visitor.call("GET", f"/admin/api{address}")
+        assert answer.status_code in {404, 422}
+    assert (await desk.get(f"{POLICY}?product=OFFI1"))["version"] == 0
+
+
+async def test_a_preview_names_the_devices_that_get_no_place_again(desk: Desk) -> None:
+    describe(desk, {"places.limit": 2})
+    code = desk.buy(amount=1)
+    await desk.string(code, name="first")
+    desk.clock.move_to(NOW + timedelta(seconds=1))
+    await desk.string(code, OTHER_DEVICE, name="second")
+
+    assert await preview(desk, {"places.limit": 3}) == {}
+    [(says, found)] = (await preview(desk, {"places.limit": 1})).items()
+    assert found == (1, ["second"])
+    assert says.startswith("1 license gets more devices in use than places.")
+    assert (await desk.get(f"{POLICY}?product=OFFI1"))["version"] == 1, "nothing was changed"
+
+
+async def test_a_preview_names_devices_that_were_silent_for_longer(desk: Desk) -> None:
+    describe(desk)
+    code = desk.buy(amount=2)
+    string = await desk.string(code, name="silent")
+    await desk.beat(string)
+    await desk.string(code, OTHER_DEVICE, name="never checked in")
+    desk.clock.move_to(NOW + timedelta(hours=50))
+
+    assert await preview(desk, {"time.grace_hours": 51}) == {}
+    [(_, found)] = (await preview(desk, {"time.grace_hours": 49})).items()
+    assert found == (1, ["silent"])
+
+
+async def test_a_preview_names_weakly_bound_devices_and_those_that_cannot_learn(desk: Desk) -> None:
+    describe(desk, {"recognition.weak_binding": True, "places.limit": 5})
+    code = desk.buy(amount=1)
+    await desk.string(code, CONTAINER, name="container")
+    await desk.string(code, DEVICE, name="repaired")
+    mac, _, board, cpu = DEVICE.split("|")
+    await desk.string(code, f"{mac}|NEW-DISK-7731|{board}|{cpu}", name="repaired")
+    with reading(desk.house.runtime.database) as session:
+        assert any(
+            store.count_learned(session, one.id, since=NOW - timedelta(days=1))
+            for one in store.devices(session, store.license_by_code(session, code).id)
+        )  # type: ignore[union-attr]
+
+    weak = await preview(desk, {"recognition.weak_binding": False})
+    fewer = await preview(desk, {"recognition.learned_parts": 1})
+    same = await preview(desk, {"recognition.learned_parts": 2, "recognition.learned_days": 31})
+
+    assert list(weak.values()) == [(1, ["container"])]
+    assert list(fewer.values()) == [(1, ["repaired"])]
+    assert same == {}
+
+
+async def test_a_preview_counts_the_devices_that_may_no_longer_move_by_themselves(desk: Desk) -> None:
+    describe(desk)
+    for number in range(3):
+        await desk.string(desk.buy(amount=1), name=f"pc-{number}")
+
+    [(_, (count, names))] = (await preview(desk, {"moves.per_place": 0})).items()
+
+    assert (count, sorted(names)) == (3, ["pc-0", "pc-1", "pc-2"])
