@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from licsrv.licensing import store
-from licsrv.platform.db import reading, transaction
+from licsrv.audit import Action
+from licsrv.platform.db import transaction
 from tests import products
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
 from tests.sales import Desk
@@ -113,11 +113,8 @@ async def test_a_preview_names_weakly_bound_devices_and_those_that_cannot_learn(
     await desk.string(code, DEVICE, name="repaired")
     mac, _, board, cpu = DEVICE.split("|")
     await desk.string(code, f"{mac}|NEW-DISK-7731|{board}|{cpu}", name="repaired")
-    with reading(desk.house.runtime.database) as session:
-        assert any(
-            store.count_learned(session, one.id, since=NOW - timedelta(days=1))
-            for one in store.devices(session, store.license_by_code(session, code).id)
-        )  # type: ignore[union-attr]
+    learned = desk.house.audited(Action.DEVICE_PART_LEARNED)
+    assert len(learned) == 1
 
     weak = await preview(desk, {"recognition.weak_binding": False})
     fewer = await preview(desk, {"recognition.learned_parts": 1})
