@@ -136,7 +136,7 @@ def renew(
     session: Session, known_id: str, account: Account, browser: Browser, *, settings: AccessSettings, now: datetime
 ) -> Opened:
     """Give a session a new token because its powers changed; the old one is invalid from now on."""
-    before = session.get(StaffSession, known_id)
+    before = store.session_for_update(session, known_id)
     opened = open_session(session, account, browser, settings=settings, now=now)
     if before is None:
         return opened

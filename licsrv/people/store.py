@@ -116,9 +116,19 @@ def touch_session(session: Session, session_id: str, *, now: datetime) -> None:
     session.execute(statement.values(seen_at=now).execution_options(synchronize_session=False))
 
 
+def session_for_update(session: Session, session_id: str) -> StaffSession | None:
+    """Return a session as it is now, locked until the end of the transaction; None where it has ended meanwhile.
+
+    A sealed row that is about to change is read in this way alone: its seal covers the whole row, so one made from a
+    copy that another transaction has sealed anew since would fit neither, and a row that is gone cannot be updated.
+    """
+    query = select(StaffSession).where(col(StaffSession.id) == session_id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+
+
 def prove_session(session: Session, session_id: str, *, now: datetime) -> None:
-    """Note that the person of a session proved who they are."""
-    row = session.get(StaffSession, session_id)
+    """Note that the person of a session proved who they are; a session that has ended stays so."""
+    row = session_for_update(session, session_id)
     if row is not None:
         row.proved_at = now
         session.add(row)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, select
 
 from licsrv.errors import StorageError
-from licsrv.people import credentials, row_seals, store
+from licsrv.people import accounts, credentials, row_seals, sessions, store
+from licsrv.people.access import AccessSettings
 from licsrv.people.roles import Permission, Role
-from licsrv.people.tables import Account
+from licsrv.people.sessions import Browser
+from licsrv.people.tables import Account, StaffSession
 from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW
 from tests.staff import House, Visitor
 
 ME = "/admin/api/session"
+SETTINGS = AccessSettings(timedelta(hours=1), timedelta(hours=8), calls_per_minute=60, totp_required=True, issuer="")
 WHY = {"reason": "It is time."}
 
 
@@ -30,7 +35,8 @@ def tamper(house: House, *statements: str, **values: object) -> None:
 
 def forged(house: House) -> list[str]:
     with reading(house.runtime.database) as session:
-        return row_seals.forged(session)
+        rows = session.scalars(select(StaffSession)).all()
+        return [*row_seals.forged(session), *(row.id for row in rows if not row_seals.is_genuine(session, row))]
 
 
 COPIED = [name for name in Account.model_fields if name not in {"name", "seal"}]
@@ -193,8 +199,19 @@ def end_sessions(session: Session) -> None:
     store.end_sessions(session, "ann")
 
 
+def prove(session: Session, ids: Sequence[str] | None = None) -> None:
+    for row in ids if ids is not None else session.scalars(select(StaffSession.id)).all():
+        store.prove_session(session, row, now=NOW + timedelta(minutes=1))
+
+
+def renew(session: Session, ids: Sequence[str] | None = None) -> None:
+    for known in ids if ids is not None else session.scalars(select(StaffSession.id)).all():
+        account = accounts.named(session, "ann")
+        sessions.renew(session, known, account, browser=Browser(), settings=SETTINGS, now=NOW)
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("change", [demote, end_sessions])
+@pytest.mark.parametrize("change", [demote, end_sessions, prove, renew])
 async def test_a_change_while_everything_is_sealed_again_waits_for_it(
     house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], None]
 ) -> None:
@@ -220,3 +237,45 @@ async def test_a_change_while_everything_is_sealed_again_waits_for_it(
     with transaction(house.runtime.database) as session:
         change(session)
     assert forged(house) == []
+
+
+OTHERS: dict[str, Callable[[Session], object]] = {
+    "is sealed again": row_seals.reseal,
+    "ends": end_sessions,
+    "is proved": lambda session: store.prove_session(session, only_id(session), now=NOW + timedelta(minutes=2)),
+    "is renewed": renew,
+}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("change", [prove, renew])
+@pytest.mark.parametrize("other", OTHERS)
+async def test_a_session_that_changes_while_it_is_proved_or_renewed_stays_one_that_was_written_here(
+    house: House, change: Callable[[Session, Sequence[str]], None], other: str
+) -> None:
+    house.hire("ann")
+    house.signed_in("ann")
+    if other == "is sealed again":
+        tamper(house, "UPDATE staff_sessions SET seal = NULL")
+    is_read, is_done = Event(), Event()
+
+    def another() -> None:
+        assert is_read.wait(10)
+        with transaction(house.runtime.database) as session:
+            OTHERS[other](session)
+        is_done.set()
+
+    with ThreadPoolExecutor(1) as pool, transaction(house.runtime.database) as session:
+        running = pool.submit(another)
+        seen = session.scalars(select(StaffSession)).all()  # the copy that the change must not be made from
+        ids = [row.id for row in seen]
+        is_read.set()
+        assert is_done.wait(10)
+        change(session, ids)
+    running.result()
+
+    assert forged(house) == []
+
+
+def only_id(session: Session) -> str:
+    return session.scalars(select(StaffSession.id)).one()
