@@ -6,6 +6,7 @@ before the new key's first signature does.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -199,17 +200,39 @@ def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
 
 
 @app.command()
-def protect(as_json: AsJson = False) -> None:
+def protect(staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Encrypt the private keys that are plain, or were encrypted at a lower cost, under the passphrase that is set."""
     from licsrv.cli.opening import key_folder
+    from licsrv.errors import StorageError
     from licsrv.platform import config
 
     settings = config.load()
-    done = key_folder(settings).protect()
+    folder = key_folder(settings)
+    with ExitStack() as stack:
+        try:
+            place = stack.enter_context(open_workplace())
+        except StorageError as error:  # a folder of keys can be encrypted where no database is, before it is copied
+            done, unnoted = folder.protect(), str(error)
+        else:
+            done, unnoted = _protect(place, staff.actor(staff_name)), None
+    if done and unnoted is not None:
+        terminal.warn(f"The audit does not record this: {unnoted}")
     if as_json:
-        terminal.show_document({"protected": done})
+        terminal.show_document({"protected": done, "is_audited": bool(done) and unnoted is None})
     else:
         terminal.say(f"Encrypted {counted(len(done), 'key')} in {settings.keys_dir}/." if done else "No change needed.")
+
+
+def _protect(place: Workplace, actor: str) -> list[str]:
+    from licsrv import audit
+    from licsrv.audit import Action, Cause
+
+    with place.writing() as session:
+        done = place.keys.protect()
+        now = place.clock.now()
+        for key_id in done:
+            audit.record(session, Action.KEY_PROTECTED, subject=key_id, cause=Cause(actor), now=now)
+    return done
 
 
 @app.command()

@@ -188,6 +188,7 @@ AUDITED: Mapping[str, Sentence] = {
     "BULK_FINISHED": both("Bulk job finished", "批量操作已完成"),
     "KEY_MADE": both("Signing key created", "签名密钥已创建"),
     "KEY_RETIRED": both("Signing key retired", "签名密钥已停用"),
+    "KEY_PROTECTED": both("Private key encrypted on disk", "私钥已在磁盘上加密"),
     "RESEALED": both("Database sealed as it is", "数据库已按现状重新封存"),
     "SETUP_LINK_MADE": both("Set-up link created", "初始设置链接已创建"),
     "ACCOUNT_ADDED": both("Account added", "账号已添加"),

@@ -188,3 +188,42 @@ def test_doctor_names_the_damaged_file_of_a_retired_key(
     ran = licsrv("doctor")
 
     assert f"{before}.pem is empty: restore it from a backup." in " ".join(ran.out.split())
+
+
+def test_encrypting_keys_is_audited_once_for_each(
+    environment: pytest.MonkeyPatch, house: FurnishedHouse, licsrv: Run
+) -> None:
+    environment.setenv("LICSRV_KEYS_PASSPHRASE", "correct horse")
+
+    first = licsrv("keys", "protect", "--json").document
+    again = licsrv("keys", "protect", "--json").document
+
+    entries = licsrv("audit", "list", "--action", "KEY_PROTECTED", "--json").document["entries"]
+    assert sorted(entry["subject"] for entry in entries) == sorted(first["protected"]) == sorted(state(licsrv))
+    assert {entry["actor"] for entry in entries} == {ANN}
+    assert (first["is_audited"], again) == (True, {"protected": [], "is_audited": False})
+
+
+@pytest.mark.parametrize("address", ["sqlite:///{}/nowhere.db", "postgresql://x@127.0.0.1:1/x"])
+def test_keys_are_encrypted_without_a_database_and_the_command_says_what_is_missing(
+    environment: pytest.MonkeyPatch, sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path, address: str
+) -> None:
+    environment.setenv("LICSRV_KEYS_PASSPHRASE", "correct horse")
+    environment.setenv("LICSRV_DATABASE_URL", address.format(tmp_path))
+
+    ran = licsrv("keys", "protect")
+    again = licsrv("keys", "protect")
+
+    assert (ran.exit_code, ran.out.startswith("Encrypted 3 keys")) == (0, True)
+    assert "The audit does not record this: " in ran.err
+    assert (again.exit_code, again.out, again.err) == (0, "No change needed.\n", "")
+    assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_keys_that_cannot_be_opened_leave_no_entry(
+    environment: pytest.MonkeyPatch, sqlite_house: FurnishedHouse, licsrv: Run
+) -> None:
+    ran = licsrv("keys", "protect")
+
+    assert (ran.exit_code, "PASSPHRASE" in ran.err) == (1, True)
+    assert licsrv("audit", "list", "--action", "KEY_PROTECTED", "--json").document["entries"] == []
