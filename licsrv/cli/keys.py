@@ -214,11 +214,11 @@ def protect(staff_name: Staff = None, as_json: AsJson = False) -> None:
         except StorageError as error:  # a folder of keys can be encrypted where no database is, before it is copied
             done, unnoted = folder.protect(), str(error)
         else:
-            done, unnoted = _protect(place, staff.actor(staff_name)), None
-    if done and unnoted is not None:
+            done, unnoted = _protect(place, staff.actor(staff_name)), ""
+    if done and unnoted:
         terminal.warn(f"The audit does not record this: {unnoted}")
     if as_json:
-        terminal.show_document({"protected": done, "is_audited": bool(done) and unnoted is None})
+        terminal.show_document({"protected": done, "is_audited": bool(done) and not unnoted})
     else:
         terminal.say(f"Encrypted {counted(len(done), 'key')} in {settings.keys_dir}/." if done else "No change needed.")
 

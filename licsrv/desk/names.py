@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from licsrv.errors import LicenseNotFoundError, NotFoundError
-from licsrv.licensing import store
+from licsrv.licensing import spellings, store
+from licsrv.licensing.spellings import Meant
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.text_limits import is_storable
 
@@ -19,18 +20,21 @@ def license_of(session: Session, name: str) -> License:
     name = name.strip()
     license = None
     if is_storable(name):
-        license = (
-            store.license_by_code(session, name) or store.license_typed(session, name) or session.get(License, name)
-        )
+        license = store.license_typed(session, name) or session.get(License, spellings.clean(name))
     if license is None:
-        like = store.code_meant(session, name).look_alike
         raise LicenseNotFoundError(
-            f"No license has the code or id {name!r}. Did you mean {like}?"
-            if like is not None
-            else f"No license has the code or id {name!r}.",
+            _unknown(name, store.code_meant(session, name)),
             action="`licsrv licenses list TEXT` finds it by its beginning.",
         )
     return license
+
+
+def _unknown(name: str, meant: Meant) -> str:
+    if meant.is_ambiguous:
+        return f"Several licenses may be meant by {name!r}: write the code exactly."
+    if meant.look_alike is not None:
+        return f"No license has the code or id {name!r}. Did you mean {meant.look_alike}?"
+    return f"No license has the code or id {name!r}."
 
 
 def locked_license(session: Session, name: str) -> License:

@@ -26,10 +26,11 @@ _DASHES = frozenset({"\N{MINUS SIGN}", "\N{KATAKANA-HIRAGANA PROLONGED SOUND MAR
 
 @dataclass(frozen=True)
 class Meant:
-    """The code of a license that a typed one means, or else the only one that looks like it."""
+    """The code of a license that a typed one means; else the only one that looks like it, or that it means several."""
 
     code: str | None = None
     look_alike: str | None = None
+    is_ambiguous: bool = False
 
 
 def clean(typed: str) -> str:
@@ -58,7 +59,7 @@ def read(typed: str, among: Sequence[str]) -> Meant:
     for same in (_same, clean, _small, _small_and_bare):
         found = [code for code in among if same(code) == same(typed)]
         if found:
-            return Meant(code=found[0] if len(found) == 1 else None)
+            return Meant(code=found[0]) if len(found) == 1 else Meant(is_ambiguous=True)
     return Meant(look_alike=among[0] if len(among) == 1 else None)
 
 

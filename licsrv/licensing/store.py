@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -27,7 +28,7 @@ from licsrv.licensing.tables import (
     Product,
     RefusedDevice,
 )
-from licsrv.platform.db import SLICE, LookAlike, add_missing, delete_slice, execute, is_member, table_of
+from licsrv.platform.db import SLICE, LookAlike, add_missing, delete_slice, execute, is_member, listed, table_of
 from licsrv.platform.ids import new_id
 
 
@@ -115,6 +116,10 @@ _LOOKS_ALIKE = select(_licenses.code, _licenses.activated_at, _licenses.refused_
     LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text))
 )
 _MOST_ALIKE = 20
+_typed = listed("typed")
+_EACH_LOOKS_ALIKE = select(
+    _typed.c.value.label("typed"), _licenses.code, _licenses.activated_at, _licenses.refused_reason
+).where(LookAlike(_licenses.code) == LookAlike(_typed.c.value))
 _SEAL_ISSUED = (
     update(table_of(IssuedLicense)).where(_issued.id == bindparam("of_id")).values(seal=bindparam("new_seal"))
 )
@@ -148,6 +153,19 @@ def code_meant(session: Session, typed: str) -> Meant:
     A license that the authority refused is meant only where no other one is.
     """
     rows = execute(session, _LOOKS_ALIKE.limit(_MOST_ALIKE), {"typed": spellings.clean(typed)}).all()
+    return _meant(typed, rows)
+
+
+def codes_meant(session: Session, typed: Iterable[str]) -> dict[str, Meant]:
+    """Return what each of many typed codes means, as :func:`code_meant` does, with one statement for all."""
+    cleaned = {one: spellings.clean(one) for one in typed}
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in execute(session, _EACH_LOOKS_ALIKE, {"typed": json.dumps(sorted(set(cleaned.values())))}):
+        found[row.typed].append(row)
+    return {one: _meant(one, found[plain]) for one, plain in cleaned.items()}
+
+
+def _meant(typed: str, rows: Sequence[Any]) -> Meant:
     meant = spellings.read(typed, [row.code for row in rows if row.activated_at or row.refused_reason is None])
     return meant if meant.code is not None else spellings.read(typed, [row.code for row in rows])
 
@@ -181,7 +199,8 @@ def find_licenses(session: Session, *, text: str | None = None, limit: int = 50)
     query = select(License).order_by(col(License.id).desc()).limit(limit)
     if text:
         columns = (col(License.code), col(License.order_id), col(License.id), col(License.customer))
-        query = query.where(or_(*(column.startswith(text, autoescape=True) for column in columns)))
+        begins = [column.startswith(text, autoescape=True) for column in columns]
+        query = query.where(or_(col(License.code) == code_meant(session, text).code, *begins))
     return session.scalars(query).all()
 
 

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_
+from sqlalchemy import Column, Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -213,6 +213,29 @@ def _look_alike_on_sqlite(element: LookAlike, compiler: Any, **options: Any) -> 
 @compiles(LookAlike, "postgresql")
 def _look_alike_on_postgresql(element: LookAlike, compiler: Any, **options: Any) -> str:
     return f"translate(lower({compiler.process(element.clauses, **options)}), 'oil -', '011')"
+
+
+class Listed(FunctionElement[Any]):
+    """The members of a JSON list given as one parameter, as rows with a column ``value``: see :func:`listed`."""
+
+    name = "listed"
+    inherit_cache = True
+
+
+@compiles(Listed, "sqlite")
+def _listed_on_sqlite(element: Listed, compiler: Any, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(Listed, "postgresql")
+def _listed_on_postgresql(element: Listed, compiler: Any, **options: Any) -> str:
+    names = compiler.process(element.clauses, **options)
+    return f"(SELECT value FROM jsonb_array_elements_text(CAST({names} AS jsonb)) AS value)"  # noqa: S608 - compiled
+
+
+def listed(parameter: str) -> Any:
+    """Return the members of a JSON list, given as a JSON text under ``parameter``, as a table with one column."""
+    return Listed(bindparam(parameter, type_=Text)).table_valued(Column("value", Text))
 
 
 def begins_with(column: Any, text: str) -> Any:

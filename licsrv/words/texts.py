@@ -149,6 +149,9 @@ TEXTS: Mapping[str, str] = {
     "Send Origin and {header} (from GET /admin/api/session), or use an API token.":
         "请发送 Origin 和 {header}，或使用 API 令牌。",
     "There is no license with this code or id.": "没有使用该授权码或 ID 的许可证。",
+    "There is no license with this code or id. Did you mean {code}?": "没有使用该授权码或 ID 的许可证。您要找的是 {code} 吗？",
+    "Several licenses may be meant: write the code exactly.": "可能指多个许可证：请准确填写授权码。",
+    "Several licenses may be meant by {name}: write the code exactly.": "{name} 可能指多个许可证：请准确填写授权码。",
     "An earlier line names the same license.": "前面的行已包含该许可证。",
     "This is neither a code nor an id.": "这不是授权码，也不是 ID。",
     "The license no longer exists.": "许可证已不存在。",

@@ -25,6 +25,9 @@ def test_those_of_a_code_and_those_that_failed_can_be_asked_for(house: Furnished
     assert [one["activity"] for one in of_code] == ["updateLicenseCodeStatus"]
     assert sorted(one["is_signed"] for one in failed) == [False, True]
     assert "000000" not in {one["result_code"] for one in failed}
+    typed = f"\u200b{house.codes.frozen.lower()} "
+    assert licsrv("callbacks", "list", "--code", typed, "--json").document["callbacks"] == of_code
+    assert licsrv("licenses", "list", typed, "--json").document["licenses"][0]["code"] == house.codes.frozen
     assert licsrv("callbacks", "list", "--code", "NONE").err == "No such callback was received.\n"
 
 

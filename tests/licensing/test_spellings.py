@@ -40,11 +40,11 @@ TYPED = (
     (INSTANCE.replace("-", ""), Meant(INSTANCE)),
     ("AB-1", Meant("AB-1")),
     ("ab-1", Meant("ab-1")),
-    ("ab--1", Meant()),  # two licenses are meant
-    ("Ab-1", Meant()),
+    ("ab--1", Meant(is_ambiguous=True)),  # two licenses are meant
+    ("Ab-1", Meant(is_ambiguous=True)),
     ("cd1", Meant("CD1")),  # the dashes decide
     ("c-d1", Meant("C-D1")),
-    ("c d1", Meant()),
+    ("c d1", Meant(is_ambiguous=True)),
     ("客户 Ü1", Meant("客户-Ü1")),
     ("xo5", Meant("XO5")),
     ("XQ5", Meant()),
@@ -84,6 +84,8 @@ def test_a_typed_code_means_the_one_license_that_is_spelled_so(database: Databas
         for row in each(TYPED):
             with row as (typed, meant):
                 assert store.code_meant(session, typed) == meant
+        assert store.codes_meant(session, [typed for typed, _ in TYPED]) == dict(TYPED)
+        assert store.codes_meant(session, []) == {}
 
 
 def test_the_look_up_goes_by_its_index(database: Database) -> None:

@@ -6,7 +6,8 @@ with it. The approver sees that, and it cannot change afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,9 @@ from licsrv.desk.bulk.uploaded_list import Entry
 from licsrv.desk.licenses import store as singles
 from licsrv.desk.licenses.singles import COUNTED
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
+from licsrv.licensing import spellings
+from licsrv.licensing import store as licensing
+from licsrv.licensing.spellings import Meant
 from licsrv.people.actors import Actor, Via, claimed_in
 from licsrv.people.roles import Permission
 from licsrv.platform.ids import is_id, new_id
@@ -72,6 +76,39 @@ def task_of(job: BulkJob) -> Task:
     return Task(FOR_LISTS[job.action], job.until)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a line of a list leads to: the license that it means, or why it means none."""
+
+    license: Any
+    meant: Meant
+
+
+_NO_MEANING = Meant()
+_NOTHING = _Found(None, _NO_MEANING)
+
+
+def _found(session: Session, names: Set[str]) -> Mapping[str, _Found]:
+    """Look up the lines of a list: a code exactly, then an id, then a code as people type it."""
+    rows = store.having_codes(session, names)
+    ids = store.having_ids(session, [spellings.clean(name) for name in names if name not in rows])
+    found = {name: rows.get(name) or ids.get(spellings.clean(name)) for name in names}
+    meant = licensing.codes_meant(session, [name for name, row in found.items() if row is None])
+    typed = store.having_codes(session, [one.code for one in meant.values() if one.code is not None])
+    return {
+        name: _Found(row, _NO_MEANING) if row is not None else _Found(typed.get(meant[name].code or ""), meant[name])
+        for name, row in found.items()
+    }
+
+
+def _why_unknown(meant: Meant) -> str:
+    if meant.is_ambiguous:
+        return "Several licenses may be meant: write the code exactly."
+    if meant.look_alike is not None:
+        return f"There is no license with this code or id. Did you mean {meant.look_alike}?"
+    return "There is no license with this code or id."
+
+
 class Check:
     """The dry run: says of each line of a list, in turn, which license it is and what would become of it."""
 
@@ -85,11 +122,11 @@ class Check:
 
     def rows(self, session: Session, entries: Sequence[Entry]) -> list[dict[str, Any]]:
         """Return the next lines as rows of the job."""
-        found = store.named(session, [entry.name for entry in entries if entry.name])
-        return [self._row(entry, found.get(entry.name) if entry.name else None) for entry in entries]
+        found = _found(session, {entry.name for entry in entries if entry.name})
+        return [self._row(entry, found.get(entry.name, _NOTHING)) for entry in entries]
 
-    def _row(self, entry: Entry, license: Any) -> dict[str, Any]:
-        verdict = self._verdict(entry, license)
+    def _row(self, entry: Entry, found: _Found) -> dict[str, Any]:
+        license, verdict = found.license, self._verdict(entry, found)
         self.total += 1
         return {
             "job_id": self.job_id,
@@ -103,11 +140,12 @@ class Check:
             "why": "",
         }
 
-    def _verdict(self, entry: Entry, license: Any) -> Verdict:
+    def _verdict(self, entry: Entry, found: _Found) -> Verdict:
+        license = found.license
         if not entry.name:
             return Verdict(Outcome.UNREADABLE, "This is neither a code nor an id.")
         if license is None:
-            return Verdict(Outcome.UNKNOWN, "There is no license with this code or id.")
+            return Verdict(Outcome.UNKNOWN, _why_unknown(found.meant))
         if license.id in self._seen:
             return Verdict(Outcome.REPEATED, "An earlier line names the same license.")
         self._seen.add(license.id)

@@ -51,11 +51,14 @@ _SETTLE = (
 KEPT = timedelta(days=400)
 
 
-def named(session: Session, names: Iterable[str]) -> Mapping[str, Any]:
-    """Return the facts of the licenses that have these codes or ids, by the name that was used; a code counts first."""
-    parameters = {"names": json.dumps(list(names))}
-    found = {row.id: row for row in execute(session, _BY_ID, parameters)}
-    return found | {row.code: row for row in execute(session, _BY_CODE, parameters)}
+def having_codes(session: Session, codes: Iterable[str]) -> Mapping[str, Any]:
+    """Return the facts of the licenses that have exactly these codes, by the code."""
+    return {row.code: row for row in execute(session, _BY_CODE, {"names": json.dumps(list(codes))})}
+
+
+def having_ids(session: Session, ids: Iterable[str]) -> Mapping[str, Any]:
+    """Return the facts of the licenses that have these ids, by the id."""
+    return {row.id: row for row in execute(session, _BY_ID, {"names": json.dumps(list(ids))})}
 
 
 def job(session: Session, job_id: str) -> BulkJob | None:

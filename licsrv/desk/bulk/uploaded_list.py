@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from licsrv.errors import InvalidRequestError
+from licsrv.licensing import spellings
 
 MOST_ROWS = 100_000
 MOST_BYTES = 16 * 1024 * 1024
@@ -104,4 +105,4 @@ def _entry(line: int, row: Sequence[str], column: int) -> Entry:
     if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@"):
         cell = cell[1:]  # our own files put it there, see licsrv.desk.reports.sheets
     given = _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", cell)[:_KEPT]
-    return Entry(line, given, cell if cell and len(cell) <= LONGEST_NAME and given == cell else "")
+    return Entry(line, given, cell if given == cell and 0 < len(spellings.clean(cell)) <= LONGEST_NAME else "")

@@ -9,6 +9,8 @@ from sqlmodel import Session
 from licsrv.desk.callbacks import store
 from licsrv.desk.fields import Listing
 from licsrv.errors import NotFoundError
+from licsrv.licensing import spellings
+from licsrv.licensing import store as licensing
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.platform import paging
 from licsrv.platform.fields import Body
@@ -38,6 +40,8 @@ class Callbacks(Listing[Callback]):
 
 def callbacks(session: Session, window: Window, *, code: str | None, only_failed: bool) -> Callbacks:
     """Return the callback log: all, of one code, or those that were refused."""
+    if code is not None:  # typed by a person, unlike the codes in the callbacks; one of them may have no license here
+        code = licensing.code_meant(session, code).code or spellings.clean(code)
     rows = store.callbacks(session, window, code=code, only_failed=only_failed)
     return Callbacks.of(paging.page_of(rows, window, keys=lambda row: (row.id,), item=shown))
 

@@ -8,6 +8,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session
 
 from licsrv import audit
@@ -404,3 +405,42 @@ def revoke(shop: Shop, code: str) -> None:
         license = store.license_for_update(session, code)
         assert license is not None
         changes.revoke(session, license, cause=Cause("test", reason="Before."), now=NOW)
+
+
+async def test_a_line_counts_as_a_person_types_a_code_and_one_that_is_not_clear_is_named(shop: Shop) -> None:
+    codes = shop.stock(4)
+    shop.sell("AB-1", "ab-1")
+    ann = shop.person("ann")
+    lines = {
+        f"pl {codes[0][2:6]}-{codes[0][6:]}": codes[0],
+        f"\ufeffＰＬ{codes[1][2:]}\u200b": codes[1],
+        f" \u3000{codes[2]}\u2060": codes[2],
+        f"\u200b{shop.license(codes[3]).id}": codes[3],
+        "AB-1": "AB-1",
+        "Ab1": "Several licenses may be meant: write the code exactly.",
+        "PLOOOOOOOOO1": "There is no license with this code or id. Did you mean PL0000000001?",
+        "PL9999999999": "There is no license with this code or id.",
+        codes[0].lower(): "An earlier line names the same license.",
+    }
+
+    job = await shop.prepared(ann, "code\n" + "\n".join(lines))
+    rows = (await ann.call("GET", f"{PATH}/{job['id']}/rows")).json()["items"]
+    await say(ann, job["id"], "start")
+    await shop.carried_out()
+
+    said = [row["code"] if row["planned"] == Outcome.CHANGE else row["planned_why"] for row in rows]
+    assert said == list(lines.values())
+    assert (job["licenses"], shop.revoked()) == (5, 5)
+    assert shop.license("ab-1").revoked_at is None
+
+
+async def test_a_whole_list_of_typed_codes_is_looked_up_a_few_hundred_at_a_time(shop: Shop) -> None:
+    codes = shop.stock(1200)
+    ann = shop.person("ann")
+    asked: list[str] = []
+    event.listen(shop.runtime.database.read, "before_cursor_execute", lambda *_: asked.append(""))
+
+    job = await shop.prepared(ann, "\n".join(code.lower() for code in codes))
+
+    assert (job["licenses"], job["planned"]) == (1200, {"CHANGE": 1200})
+    assert len(asked) < 60
