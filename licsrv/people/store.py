@@ -120,7 +120,7 @@ def session_for_update(session: Session, session_id: str) -> StaffSession | None
     """Return a session as it is now, locked until the end of the transaction; None where it has ended meanwhile.
 
     A sealed row that is about to change is read in this way alone: its seal covers the whole row, so one made from a
-    copy that another transaction has sealed anew since would fit neither, and a row that is gone cannot be updated.
+    copy that another transaction has sealed again since would fit neither, and a row that is gone cannot be updated.
     """
     query = select(StaffSession).where(col(StaffSession.id) == session_id).with_for_update()
     return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
