@@ -4,15 +4,16 @@ The same data is in ``client_stub/trust/shared_values.py`` and ``client_stub/c/s
 its own, and a test compares them. A ``#`` is one or more digits. Values are in normal form (upper case, MACs without
 separators). What a pattern catches ("no digit at all", "one repeated character") needs no entry here.
 
-Sources, next to those named at an entry: the vendor of a prefix in the MA-L list of the IEEE Registration Authority;
-the default blacklists of GLPI (``Blacklist.php``), an inventory that merges machines by these values; QEMU's
-``net/net.c`` and ``hw/ide/core.c``; knowledgebase.paloaltonetworks.com for GlobalProtect.
+Sources, next to those named at an entry: the default blacklists of GLPI (``src/Blacklist.php``), an inventory that
+merges machines by these values; QEMU's ``net/net.c`` and ``hw/ide/core.c``; knowledgebase.paloaltonetworks.com for
+GlobalProtect. An entry that names a product alone is from reports of its adapters in public. No registry of prefixes
+was consulted: whose prefix it is does not matter here, only that many machines have the address.
 """
 
 from __future__ import annotations
 
 SHARED_VALUES = (
-    "QM#",  # QEMU: default serial numbers of IDE, SATA and SCSI disks, hw/ide/qdev.c
+    "QM#",  # QEMU: default serial numbers of IDE, SATA and SCSI disks, hw/ide/core.c
     "DRIVE-IDE#", "DRIVE-IDE#-#-#", "DRIVE-SATA#", "DRIVE-SATA#-#-#", "DRIVE-SCSI#", "DRIVE-SCSI#-#-#-#",
     "DRIVE-VIRTIO#", "DRIVE-VIRTIO-DISK#",  # QEMU and Proxmox VE: the drive's id as its serial number
     "PERSISTENT-DISK-#", "GOOGLE-PERSISTENT-DISK-#", "LOCAL-SSD-#", "NVME-LOCAL-SSD-#",  # Google Compute Engine
