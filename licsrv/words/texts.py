@@ -150,6 +150,9 @@ TEXTS: Mapping[str, str] = {
         "请发送 Origin 和 {header}，或使用 API 令牌。",
     "There is no license with this code or id.": "没有使用该授权码或 ID 的许可证。",
     "There is no license with this code or id. Did you mean {code}?": "没有使用该授权码或 ID 的许可证。您要找的是 {code} 吗？",
+    "An older version made this job at a terminal, and did not note whose.":
+        "该任务由旧版本在终端创建，未记录是谁的终端。",
+    "Let a person approve it in a session of the desk, or prepare it again.": "请由人员登录后批准，或重新准备该任务。",
     "Several licenses may be meant: write the code exactly.": "可能指多个许可证：请准确填写授权码。",
     "Several licenses may be meant by {name}: write the code exactly.": "{name} 可能指多个许可证：请准确填写授权码。",
     "An earlier line names the same license.": "前面的行已包含该许可证。",

@@ -276,6 +276,11 @@ def _decided(session: Session, job_id: str, actor: Actor, cause: Cause, now: dat
             "The person who created a job cannot decide about it.",
             action="Ask another person who may approve bulk jobs.",
         )
+    if actor.via is Via.TERMINAL and _was_made_at_a_terminal_unknown(session, job):
+        raise ForbiddenError(
+            "An older version made this job at a terminal, and did not note whose.",
+            action="Let a person approve it in a session of the desk, or prepare it again.",
+        )
     job.decided_by, job.decided_at, job.decision = actor.name, now, cause.reason
     return job
 
@@ -302,6 +307,14 @@ def _may_be_maker(job: BulkJob, actor: Actor) -> bool:
     """Whether the actor is the maker; a name claimed at the terminal counts on either side."""
     makers = {job.maker, claimed_in(job.created_by)} - {""}
     return not makers.isdisjoint({actor.person, actor.claimed})
+
+
+def _was_made_at_a_terminal_unknown(session: Session, job: BulkJob) -> bool:
+    """Whether a job may be of a terminal whose user id is not known, as versions before user ids were noted made them.
+
+    Those named a person at the terminal as they do one in a session. What comes in over the network has a request id.
+    """
+    return job.created_by.startswith("staff:") and not store.was_requested_over_network(session, job.id)
 
 
 def _job(session: Session, job_id: str) -> BulkJob:

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 from sqlmodel import Session, col
 
+from licsrv.audit import Action
+from licsrv.audit.tables import AuditEntry
 from licsrv.desk.bulk.rules import JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob, BulkRow
 from licsrv.desk.parameters import number_after
@@ -98,6 +100,14 @@ def started_alone(session: Session, maker: str, *, since: datetime, until: datet
         col(BulkJob.id) != but,
     )
     return int(session.scalar(query) or 0)
+
+
+def was_requested_over_network(session: Session, job_id: str) -> bool:
+    """Whether the audit knows the request by which a job was started."""
+    query = select(col(AuditEntry.request_id)).where(
+        col(AuditEntry.subject) == job_id, col(AuditEntry.action) == str(Action.BULK_REQUESTED)
+    )
+    return any(session.scalars(query))
 
 
 def free_job(session: Session, owner: str, now: datetime) -> str | None:

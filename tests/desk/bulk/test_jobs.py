@@ -226,6 +226,52 @@ async def test_a_job_made_at_the_terminal_is_not_approved_by_the_person_it_was_m
         assert jobs.approve(session, job_id, actor=bob, cause=cause, now=NOW).state == "RUNNING"
 
 
+async def test_a_job_that_an_older_version_made_at_a_terminal_is_approved_at_no_terminal(shop: Shop) -> None:
+    every, cause = frozenset(Permission), Cause("staff:boss", reason="Over.")
+    former = Actor("staff:boss", every, Via.TERMINAL, account="boss")  # how that version named and counted them
+    job_id = waiting(shop, former, cause)
+    own = [at_the_terminal(f"terminal:{uid} ({name})") for uid in (0, 1000) for name in ("boss", "bob", "root")]
+    own.append(Actor("staff:boss", every, Via.SESSION, "boss", "1"))
+
+    for actor in own:
+        for decide in (jobs.approve, jobs.reject):
+            with pytest.raises(ForbiddenError), transaction(shop.runtime.database) as session:
+                decide(session, job_id, actor=actor, cause=cause, now=NOW)
+
+    bob = Actor("staff:bob", every, Via.SESSION, "bob", "1")
+    with transaction(shop.runtime.database) as session:
+        assert jobs.approve(session, job_id, actor=bob, cause=cause, now=NOW).state == "RUNNING"
+
+
+async def test_a_job_of_a_session_is_approved_at_the_terminal_by_another_name(shop: Shop) -> None:
+    boss = Actor("staff:boss", frozenset(Permission), Via.SESSION, "boss", "1")
+    job_id = waiting(shop, boss, boss.cause("a-request", reason="Over."))
+
+    with transaction(shop.runtime.database) as session:
+        bob = at_the_terminal("terminal:1000 (bob)")
+        assert jobs.approve(session, job_id, actor=bob, cause=Cause("x"), now=NOW).state == "RUNNING"
+
+
+async def test_a_draft_that_an_older_version_made_at_a_terminal_is_started_at_none(shop: Shop) -> None:
+    former, cause = Actor("staff:boss", frozenset(Permission), Via.TERMINAL, account="boss"), Cause("staff:boss")
+    with transaction(shop.runtime.database) as session:
+        job_id = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=former, cause=cause, now=NOW).id
+        jobs.finish_list(session, jobs.begin_list(session, job_id, actor=former, now=NOW), now=NOW)
+
+    for name in ("terminal:0 (boss)", "terminal:1000 (boss)"):
+        with pytest.raises(ForbiddenError), transaction(shop.runtime.database) as session:
+            jobs.start(session, job_id, actor=at_the_terminal(name), approval_above=0, cause=cause, now=NOW)
+
+
+def waiting(shop: Shop, maker: Actor, cause: Cause) -> str:
+    """Let a person have made and requested a job that another one has to approve; return its id."""
+    with transaction(shop.runtime.database, (audit.seal,)) as session:
+        job_id = jobs.make(session, Task(FOR_LISTS["revoke"]), actor=maker, cause=cause, now=NOW).id
+        jobs.finish_list(session, jobs.begin_list(session, job_id, actor=maker, now=NOW), now=NOW)
+        jobs.start(session, job_id, actor=maker, approval_above=-1, cause=cause, now=NOW)
+    return job_id
+
+
 async def test_a_rejected_or_stopped_job_never_begins(shop: Shop) -> None:
     codes = shop.stock(101)
     ann, bob = shop.person("ann"), shop.person("bob")
