@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
+
 
 class Clock(Protocol):
     """Where the client gets its time from; tests bring their own."""
@@ -29,12 +31,27 @@ class SystemClock:
     """The clocks of this computer."""
 
     def now(self) -> datetime:
-        """Read the wall clock."""
-        return datetime.now(UTC)
+        """Read the wall clock; one that no calendar has shows the nearest day that it has."""
+        return datetime.fromtimestamp(min(max(time.time(), 0), _LAST.timestamp()), UTC)
 
     def monotonic(self) -> float:
         """Read the monotonic clock, in seconds."""
         return time.monotonic()
+
+
+class WithinCalendar:
+    """Another clock, kept inside the years for which spans can be added and subtracted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Read the wall clock, at least 1970 and at most 2999."""
+        return min(max(self._clock.now(), _FIRST), _LAST)
+
+    def monotonic(self) -> float:
+        """Read the monotonic clock, in seconds."""
+        return self._clock.monotonic()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from client_stub.machine import license_folder
-from client_stub.machine.clock import Clock, SystemClock
+from client_stub.machine.clock import Clock, SystemClock, WithinCalendar
 from client_stub.machine.store import LicenseStore
 from client_stub.machine.threads import Alarm, OrderedThread
 from client_stub.sdk.backend import Backend
@@ -100,7 +100,7 @@ class SdkInvoker:
         alarm: Alarm | None = None,
     ) -> None:
         self._configuration = configuration
-        self._clock = own_clock = clock or SystemClock()
+        self._clock = own_clock = WithinCalendar(clock or SystemClock())
         to_server = transport or DirectTransport(configuration, clock=own_clock)
         store = LicenseStore(configuration.stored_at)
         self._session = LicenseSession(configuration, transport=to_server, store=store, clock=own_clock)

@@ -6,8 +6,8 @@ Beyond the system's certificate authorities the program may name its own (``ca_f
 
 from __future__ import annotations
 
-import math
 import ssl
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,12 +20,12 @@ import httpx2
 from client_stub.machine.clock import SystemClock
 from client_stub.session import problems
 from client_stub.session.configuration import ConfigurationError, is_loopback
+from client_stub.session.pace import Pace, is_foldable, patience_of, unfolded
 from client_stub.session.problems import Problem
 
 MAXIMUM_ANSWER_BYTES = 64 * 1024
 _LONGEST_ANSWER = 6
-"""How often the limit of one pause a whole answer may take, and what a long one has to bring in a second beyond it."""
-_LEAST_BYTES_PER_SECOND = 1024
+"""How often the limit of one pause a whole answer may take; a long one may take longer (``pace``)."""
 _NOT_IN_TIME = frozenset({9, 10})
 """OpenSSL's verify codes for a certificate that is not valid yet (9) or not any more (10)."""
 
@@ -105,6 +105,8 @@ class Connection:
             base_url=route.url.rstrip("/"),
             timeout=route.request_timeout.total_seconds(),
             follow_redirects=False,
+            headers={"Accept-Encoding": "gzip"},
+            limits=httpx2.Limits(max_keepalive_connections=0),  # the watch knows the connection of a new one only
             verify=_trusted(route.ca_file),
             proxy=None if is_here else route.proxy or None,
             trust_env=route.proxy != "" and not is_here,
@@ -130,8 +132,11 @@ class Connection:
         """
         try:
             limit = self._http.timeout if timeout is None else httpx2.Timeout(timeout)
-            with self._http.stream(method, path, json=body, headers=headers, timeout=limit) as response:
-                pace = _Pace(self._monotonic, (limit.read or math.inf) * _LONGEST_ANSWER)
+            pace = Pace(self._monotonic, patience_of(limit.read, _LONGEST_ANSWER))
+            ask = self._http.stream(
+                method, path, json=body, headers=headers, timeout=limit, extensions={"trace": pace.trace}
+            )
+            with pace.watched(), ask as response:
                 return response, _read_limited(response, maximum, pace)
         # A closed client raises RuntimeError; a host name that IDNA refuses raises outside HTTPError too.
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, RuntimeError) as error:
@@ -153,27 +158,28 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext | bool:
     return context
 
 
-class _Pace:
-    """How slowly an answer may come in: the HTTP client's limit restarts with every byte, this one does not."""
-
-    def __init__(self, monotonic: Callable[[], float], patience: float) -> None:
-        self._monotonic = monotonic
-        self._ends_at = monotonic() + patience
-
-    def allows(self, received: int) -> bool:
-        """Return False when so many bytes should have been here long ago; a long answer may take longer."""
-        return self._monotonic() <= self._ends_at + received / _LEAST_BYTES_PER_SECOND
-
-
-def _read_limited(response: httpx2.Response, maximum: int, pace: _Pace) -> bytes:
+def _read_limited(response: httpx2.Response, maximum: int, pace: Pace) -> bytes:
+    is_read = response.is_stream_consumed  # by a transport that reads whole answers, and unfolds them
+    encoding = "" if is_read else response.headers.get("Content-Encoding", "")
+    if not is_foldable(encoding):
+        raise UnansweredError(problems.unexpected(response.status_code))
     raw = bytearray()
-    for chunk in response.iter_bytes():
-        raw += chunk
-        if len(raw) > maximum:
-            raise UnansweredError(problems.unexpected(response.status_code))
-        if not pace.allows(len(raw)):
-            raise UnansweredError(problems.UNREACHABLE)
+    try:
+        for chunk in unfolded(_counted(response, pace), encoding, maximum):
+            raw += chunk
+            if len(raw) > maximum:
+                raise UnansweredError(problems.unexpected(response.status_code))
+    except zlib.error as error:
+        raise UnansweredError(problems.unexpected(response.status_code)) from error
     return bytes(raw)
+
+
+def _counted(response: httpx2.Response, pace: Pace) -> Iterator[bytes]:
+    for chunk in response.iter_bytes() if response.is_stream_consumed else response.iter_raw():
+        pace.received(len(chunk))
+        yield chunk
+        if pace.left() < 0:
+            raise UnansweredError(problems.UNREACHABLE)
 
 
 def connection_problem(error: Exception, *, uses_proxy: bool) -> Problem:

@@ -107,11 +107,11 @@ class Heartbeat:
 
     def _is_due_after(self, delay: timedelta) -> bool:
         """Wait until a beat is due or asked for (True), or until stopped (False)."""
-        due_at = self._clock.now() + delay
+        began = self._clock.now()  # nothing is added to it: a clock may show the last day of the calendar
         due_monotonic = self._clock.monotonic() + delay.total_seconds()
         while not (self._stopping or self._asked_for):
             self._awake()
-            by_wall_clock = (due_at - self._clock.now()).total_seconds()
+            by_wall_clock = (delay - (self._clock.now() - began)).total_seconds()
             left = min(by_wall_clock, due_monotonic - self._clock.monotonic())
             if left <= 0:
                 break

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from client_stub.trust import refusals
+from client_stub.trust import refusals, tokens
 from client_stub.trust.errors import VerificationError
 from client_stub.trust.verdict import Verdict
 
@@ -31,6 +31,7 @@ ROLLED_BACK = "ROLLED_BACK"
 NEEDS_FULL = "NEEDS_FULL"
 
 _WITHOUT_WORDS = "The license server did not do what was asked, and does not say why."
+_LONGEST_SHOWN = 2000
 _KNOWN_MEMBERS = {"type", "title", "status", "detail", "code", "action", "request_id"}
 
 
@@ -160,7 +161,7 @@ def from_answer(status: int, content_type: str, body: bytes) -> Problem | None:
     if not refusals.is_problem_document(content_type):
         return None
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=tokens.without_doubles)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or not _text(document, "code"):
@@ -176,5 +177,9 @@ def from_answer(status: int, content_type: str, body: bytes) -> Problem | None:
 
 
 def _text(document: Mapping[str, object], member: str) -> str:
+    """Return what can be shown: a lone surrogate breaks the program that prints it, and a terminal obeys controls."""
     value = document.get(member)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    shown = "".join(letter if letter.isprintable() else " " for letter in value[:_LONGEST_SHOWN])
+    return shown.strip()

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from client_stub.machine import disk, license_folder
-from client_stub.machine.clock import Clock, ConfirmedTime, best_estimate
+from client_stub.machine.clock import Clock, ConfirmedTime, WithinCalendar, best_estimate
 from client_stub.machine.revocation_store import RevocationStore
 from client_stub.machine.store import LicenseStore
 from client_stub.session import holding as holdings
@@ -97,7 +97,7 @@ class LicenseSession:
     ) -> None:
         self._configuration = configuration
         self._transport = transport
-        self._clock = clock
+        self._clock = WithinCalendar(clock)
         self._admission = Admission(configuration)
         self._keeper = Keeper(store, self._admission)
         self._recognition = Recognition(store.path)

@@ -26,11 +26,13 @@ from client_stub.session import problems
 from client_stub.session.configuration import Configuration, check_server_url
 from client_stub.session.connection import Connection, RefusedError, Route, TransportError, UnansweredError
 from client_stub.session.problems import Problem
-from client_stub.trust import refusals
+from client_stub.trust import refusals, tokens
 from client_stub.trust.revocations import MAXIMUM_CHARACTERS
 
 MAXIMUM_LIST_BYTES = MAXIMUM_CHARACTERS
 LONGEST_RETRY_AFTER = timedelta(days=1)
+LONGEST_FOREIGN_WAIT = timedelta(seconds=90)
+"""How long a gateway or a portal can put the next question off, which is not the license server."""
 _PLAIN_TIMEOUT = timedelta(seconds=5)
 _SHA256_DIGEST = re.compile(r"(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]*):")
 
@@ -245,9 +247,10 @@ def _failure(response: httpx2.Response, raw: bytes, *, now: datetime) -> Transpo
     problem = problems.from_answer(status, content_type, raw)
     if problem is not None and refusals.is_refusal(status, content_type, problem.code):
         return RefusedError(problem)
-    return UnansweredError(
-        problem or problems.unexpected(status), read_retry_after(response.headers.get("Retry-After"), now)
-    )
+    wait = read_retry_after(response.headers.get("Retry-After"), now)
+    if problem is None:  # a portal's day would outlast its own stay
+        return UnansweredError(problems.unexpected(status), min(wait, LONGEST_FOREIGN_WAIT) if wait else None)
+    return UnansweredError(problem, wait)
 
 
 def _check_digest(response: httpx2.Response, raw: bytes) -> None:
@@ -290,7 +293,7 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
 
 def _read_object(status: int, raw: bytes) -> dict[str, object]:
     try:
-        answer = json.loads(raw) if status == 200 else None
+        answer = json.loads(raw, object_pairs_hook=tokens.without_doubles) if status == 200 else None
     except (ValueError, RecursionError) as error:
         raise UnansweredError(problems.unexpected(status)) from error
     if not isinstance(answer, dict):

@@ -155,7 +155,7 @@ def read_object(raw: bytes) -> Mapping[str, object]:
     """
     try:
         value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_refuse, parse_float=_refuse
+            raw.decode("utf-8"), object_pairs_hook=without_doubles, parse_constant=_refuse, parse_float=_refuse
         )
         # A lone surrogate passes json.loads and breaks the code that prints or stores it later.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -166,7 +166,12 @@ def read_object(raw: bytes) -> Mapping[str, object]:
     return value
 
 
-def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its members; which of two would count is a matter of taste.
+
+    Raises:
+        ValueError: A member appears twice.
+    """
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a member appears twice")

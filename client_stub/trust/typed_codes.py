@@ -7,21 +7,29 @@ is in small letters and has dashes.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+# Fillers, joiners and selectors that are letters or marks to Unicode and show nothing, and the blank of Braille.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_DOTS = {"\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}": "I", "\N{LATIN SMALL LETTER DOTLESS I}": "i"}
 _DASHES = "\N{MINUS SIGN}\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"
 
 
 def clean(typed: str) -> str:
-    """Return a code without full-width forms, without what cannot be seen, and without blanks and dashes around it."""
+    """Return a code in plain letters and digits, without what cannot be seen, blanks and dashes at its ends."""
     return "".join(map(_plain, unicodedata.normalize("NFKC", typed))).strip("- ")
 
 
 def _plain(character: str) -> str:
+    character = _DOTS.get(character, character)
     category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
     if category in ("Zs", "Zl", "Zp"):
         return " "
     if category == "Pd" or character in _DASHES:
         return "-"
-    is_invisible = category in ("Cc", "Cf", "Cs") or "\ufe00" <= character <= "\ufe0f"
-    return "" if is_invisible else character
+    return "" if category in ("Cc", "Cf", "Cs") or _UNSEEN.fullmatch(character) else character

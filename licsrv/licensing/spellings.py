@@ -3,8 +3,9 @@
 One rule for every entrance where a code is typed. Messages of the marketplace name codes exactly and do not pass here.
 
 1. A code counts as it was typed, where a license has exactly this code.
-2. Else it is cleaned: compatibility forms (full width) become plain ones (NFKC), invisible characters go, all dashes
-   and blanks are of one kind, and none is left at either end.
+2. Else it is cleaned: compatibility forms (full width) become plain ones (NFKC), digits of any script those of ASCII,
+   the Turkish i the plain one, invisible characters go, all dashes and blanks are of one kind, and none is left at
+   either end.
 3. Then case, dashes and blanks do not matter, where exactly one license remains.
 4. Look-alikes (O and 0; I, l and 1) are never accepted. Where exactly one license differs in them alone, the refusal
    names it: this tells a guesser little, because few codes look alike, and the guess counts as a failed try.
@@ -20,7 +21,12 @@ LONGEST = 64
 """Characters of a code at most. Plain forms may be longer than what was typed."""
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs"})
-_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_UNSEEN = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, 0xFFA0))
+).union(map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0)))
+"""Fillers, joiners and selectors that are letters or marks to Unicode and show nothing, and the blank of Braille."""
+_DOTS = {"\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}": "I", "\N{LATIN SMALL LETTER DOTLESS I}": "i"}
+"""The same letter in the other case, where a computer speaks Turkish."""
 _DASHES = frozenset({"\N{MINUS SIGN}", "\N{KATAKANA-HIRAGANA PROLONGED SOUND MARK}"})
 
 
@@ -69,12 +75,15 @@ def hint(meant: Meant) -> str:
 
 
 def _plain(character: str) -> str:
+    character = _DOTS.get(character, character)
     category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
     if category.startswith("Z"):
         return " "
     if category == "Pd" or character in _DASHES:
         return "-"
-    return "" if category in _INVISIBLE or character in _SELECTORS else character
+    return "" if category in _INVISIBLE or character in _UNSEEN else character
 
 
 def _same(code: str) -> str:
