@@ -17,6 +17,7 @@ from demo.steps import (
     notification,
     old_line,
     online,
+    own_sale,
     probes,
     purchase,
     trouble,
@@ -30,6 +31,7 @@ ACTS: tuple[Act, ...] = (
     Act("License 1.0", old_line.STEPS),
     Act("Order notification and probes", (*notification.STEPS, *probes.STEPS)),
     Act("New versions", versions.STEPS),
+    Act("Own sale, renewed", own_sale.STEPS),
     Act("Final checks", final_checks.STEPS),
 )
 STEPS: tuple[Step, ...] = tuple(step for act in ACTS for step in act.steps)

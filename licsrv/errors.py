@@ -39,6 +39,7 @@
         ├── InvalidPolicyError            INVALID_POLICY 422
         ├── PolicyContradictionError      POLICY_CONTRADICTION 422
         ├── ConflictError                 CONFLICT 409
+        ├── SellerDecidesError            SELLER_DECIDES 409
         ├── MarketplaceUnavailableError   MARKETPLACE_UNAVAILABLE 503
         └── ServiceUnavailableError       SERVICE_UNAVAILABLE 503
 
@@ -325,6 +326,12 @@ class ConflictError(RefusalError):
     """The request conflicts with the current state."""
 
     code, status, title = "CONFLICT", 409, "Conflict"
+
+
+class SellerDecidesError(RefusalError):
+    """What shall be changed is the word of the license's seller; ``facts`` names it, ``says`` says whose it is."""
+
+    code, status, title = "SELLER_DECIDES", 409, "Decided by the seller"
 
 
 class MarketplaceUnavailableError(RefusalError):

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
+from licsrv import audit
+from licsrv.audit import Cause
 from licsrv.emulator.emulator import Emulator
+from licsrv.licensing import changes
+from licsrv.licensing.changes import Purchase
+from licsrv.licensing.origins import MANUAL
 from licsrv.people.roles import GRANTABLE
+from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, StandingClock
 from tests.staff import House, Visitor
+
+_NUMBERS = count(1)
 
 
 @dataclass
@@ -24,6 +34,16 @@ class Desk:
 
     def buy(self, *, amount: int = 2, days: int = 30, product_id: str = "OFFI1") -> str:
         code: str = self.emulator.codes.buy(product_id=product_id, amount=amount, days=days, received=True).code
+        return code
+
+    def sell(self, *, days: int | None = 30, places: int = 2, product_id: str = "", customer: str = "") -> str:
+        """Sell a license without the marketplace; return its code."""
+        now = self.clock.now()
+        end = now + timedelta(days=days) if days is not None else None
+        code = f"OWN{next(_NUMBERS):07}"
+        purchase = Purchase(code, MANUAL, product_id, customer=customer, device_limit=places, expires_at=end)
+        with transaction(self.house.runtime.database, (audit.seal,)) as session:
+            changes.add(session, purchase, cause=Cause("test"), now=now)
         return code
 
     async def string(self, code: str, device: str = DEVICE, name: str = "CAD-WS-07") -> str:

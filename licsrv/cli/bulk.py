@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from licsrv.cli import staff, terminal
+from licsrv.cli import license_actions, staff, terminal
 from licsrv.cli.logs import logs_on_standard_error
 from licsrv.cli.options import AsJson, KeptReason, Limit, ShownReason, Staff, Yes, typed
 from licsrv.cli.terminal import Column
@@ -62,7 +62,9 @@ def prepare(
     action: Annotated[
         str,
         typer.Argument(
-            metavar="ACTION", callback=_action, help="One of revoke, reinstate, extend_grace, set_maintenance."
+            metavar="ACTION",
+            callback=_action,
+            help="One of revoke, reinstate, extend, set_terms, extend_grace, set_maintenance.",
         ),
     ],
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Codes or license ids, text or CSV.")],
@@ -73,8 +75,12 @@ def prepare(
             "--until",
             metavar="DAY",
             parser=typed,
-            help="For extend_grace and set_maintenance: the last day, such as 2027-01-31, or RFC 3339.",
+            help="For extend, extend_grace and set_maintenance: the last day, such as 2027-01-31, or RFC 3339.",
         ),
+    ] = None,
+    terms: Annotated[
+        str | None,
+        typer.Option("--terms", metavar="JSON", help='For set_terms: what the API takes, such as {"places": 3}.'),
     ] = None,
     staff_name: Staff = None,
     as_json: AsJson = False,
@@ -85,7 +91,8 @@ def prepare(
     with open_workplace() as place:
         actor, now = staff.person(staff_name), place.clock.now()
         end = until.end(place.settings.day_zone) if until is not None else None
-        task = rules.task_of(action, end, now=now)
+        given = license_actions.read_terms(terms).terms() if terms is not None else None
+        task = rules.task_of(action, end, terms=given, now=now)
         document = asyncio.run(_prepared(place, task, file, actor=actor, reason=reason, now=now))
     _show(document, as_json=as_json)
 

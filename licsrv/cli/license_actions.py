@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +13,14 @@ from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import days
+from licsrv.platform.days import Typed
 from licsrv.platform.text_limits import LONGEST_NOTE
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
     from licsrv.audit import Cause
-    from licsrv.desk.licenses.actions.answers import ActionAnswer
+    from licsrv.desk.licenses.actions.answers import ActionAnswer, TermsRequest
 
 _NEVER = "none"
 
@@ -46,7 +48,7 @@ def grace(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Let a license be used after its end, at most 90 days from now; a freeze still counts."""
-    _act("extend_grace", code, {"until": until}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
+    act("extend_grace", code, {"until": until}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 def maintenance(
@@ -54,7 +56,7 @@ def maintenance(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Set the last publication date that a license covers; `--until none` leaves it to its product."""
-    _act("set_maintenance", code, {"until": until}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
+    act("set_maintenance", code, {"until": until}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 def note(
@@ -66,7 +68,7 @@ def note(
     """Add a note to a license's timeline; the license stays as it is."""
     if len(text) > LONGEST_NOTE:
         raise typer.BadParameter(f"At most {LONGEST_NOTE} characters.")
-    _act("add_note", code, {"text": text}, reason="", staff_name=staff_name, yes=True, as_json=as_json)
+    act("add_note", code, {"text": text}, reason="", staff_name=staff_name, yes=True, as_json=as_json)
 
 
 def reissue(
@@ -78,11 +80,37 @@ def reissue(
     as_json: AsJson = False,
 ) -> None:
     """Reissue a license: the copies on its devices go onto the revocation list, and the devices ask for new ones."""
-    _act("reissue", code, {"device_id": device}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
+    act("reissue", code, {"device_id": device}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 def _end(text: str, zone: tzinfo) -> datetime | None:
     return None if text.lower() == _NEVER else days.read(text).end(zone)
+
+
+def _read(arguments: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """Return what an action is given as its request has it: a typed day becomes its end in a zone."""
+    read = {name: value.end(zone) if isinstance(value, Typed) else value for name, value in arguments.items()}
+    if isinstance(until := read.get("until"), str):
+        read["until"] = _end(until, zone)
+    if isinstance(terms := read.get("terms"), dict):
+        read["terms"] = read_terms(json.dumps({name: _plain(value, zone) for name, value in terms.items()}))
+    return read
+
+
+def _plain(value: object, zone: tzinfo) -> object:
+    return value.end(zone).isoformat() if isinstance(value, Typed) else value
+
+
+def read_terms(text: str) -> TermsRequest:
+    """Return terms from the JSON of them that the API takes.
+
+    Raises:
+        InvalidRequestError: They are none.
+    """
+    from licsrv.desk.licenses.actions.answers import TermsRequest
+    from licsrv.platform.openapi import parse_model
+
+    return parse_model(TermsRequest, text.encode("utf-8", "surrogatepass"))
 
 
 def confirmed(
@@ -92,11 +120,10 @@ def confirmed(
     from licsrv.desk.licenses.actions import ACTIONS, service
     from licsrv.desk.licenses.actions.answers import ActionRequest
 
-    if isinstance(until := arguments.get("until"), str):
-        arguments = {**arguments, "until": _end(until, place.settings.day_zone)}
+    arguments = _read(arguments, place.settings.day_zone)
     action, view = ACTIONS[name], place.view()
     request = ActionRequest.model_construct(
-        **{"device_id": None, "until": None, "text": None, "state": None, **arguments}
+        **{"device_id": None, "until": None, "text": None, "terms": None, "state": None, **arguments}
     )
     with place.reading() as session:
         preview = service.preview(session, code, action, request=request, view=view)
@@ -116,9 +143,10 @@ def carried_out(
             return meant(session, cause)
 
 
-def _act(
+def act(
     name: str, code: str, arguments: Mapping[str, Any], reason: str, staff_name: str | None, *, yes: bool, as_json: bool
 ) -> None:
+    """Do what :func:`carried_out` does, and print what was done."""
     done = carried_out(name, code, arguments, reason=reason, staff_name=staff_name, yes=yes)
     if as_json:
         terminal.show_document(done)

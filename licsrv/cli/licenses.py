@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from licsrv.cli import license_actions, staff, terminal
+from licsrv.cli import license_actions, license_terms, staff, terminal
 from licsrv.cli.options import AsJson, LicenseName, Limit, ShownReason, Staff, Yes, short_text, typed, word_of
 from licsrv.cli.terminal import Column
 from licsrv.cli.workplace import Workplace, open_workplace
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from licsrv.licensing.changes import Purchase
 
 app = typer.Typer(
-    name="licenses", help="Licenses: look up, add, revoke, reinstate, a grace, notes.", no_args_is_help=True
+    name="licenses",
+    help="Licenses: look up, add, extend, change, revoke, reinstate, a grace, notes.",
+    no_args_is_help=True,
 )
 
 _COLUMNS = (
@@ -199,5 +201,7 @@ def reinstate(
         terminal.say(f"{license.code} is not revoked (it is {license.status}). No change needed.")
 
 
+app.command("set")(license_terms.set_terms)
+app.command()(license_terms.extend)
 for _action in (license_actions.grace, license_actions.maintenance, license_actions.note, license_actions.reissue):
     app.command()(_action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,18 +42,51 @@ async def ask(visit: Visit, refusal: RefusalError | None = None) -> Response:
     except RefusalError as error:
         return await license_pages.page(visit, refusal or error)
     license = (await visit.look("/admin/api/licenses/{license}", at=_at(visit)))["license"]
-    values: Mapping[str, Any] = {"license": license, "shown": shown, "given": given, "reason": visit.typed("reason")}
+    hidden = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    values: Mapping[str, Any] = {"license": license, "shown": shown, "given": hidden, "reason": visit.typed("reason")}
     return visit.show("action.html", refusal=refusal, **values)
 
 
-def _given(visit: Visit) -> dict[str, str]:
+def _given(visit: Visit) -> dict[str, Any]:
     """Return what the action is given next to the license."""
     given = {
         "device_id": visit.typed("device_id"),
         "until": visit.end_of("until"),
         "text": visit.exactly("text"),
+        "terms": _carried(visit.typed("terms")) or terms_of(visit),
     }
     return {name: value for name, value in given.items() if value}
+
+
+def _carried(text: str) -> object:
+    """Return the terms that a step before passed on; anything else as it is, for the operation to judge."""
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return text
+
+
+def terms_of(visit: Visit) -> dict[str, Any]:
+    """Return the terms that a form changes: of each field what was typed, where it is not what the field had before."""
+    typed = {
+        "expires_at": visit.end_of("end") or None,
+        "places": visit.typed("places") or None,
+        "features": _features(visit),
+        "customer": visit.typed("customer"),
+        "product_id": visit.typed("product_id"),
+    }
+    fields = {"expires_at": "end"}
+    return {name: value for name, value in typed.items() if _is_changed(visit, fields.get(name, name))}
+
+
+def _is_changed(visit: Visit, name: str) -> bool:
+    return ",".join(visit.form.get(name, [])).strip() != visit.typed(f"was_{name}")
+
+
+def _features(visit: Visit) -> list[str] | None:
+    """Return the chosen features; None where a product's are all chosen. In a list's form they are typed."""
+    chosen = [one.strip() for text in visit.form.get("features", []) for one in text.split(",") if one.strip()]
+    return None if chosen and ",".join(chosen) == visit.typed("all_features") else chosen
 
 
 def _path(action: str, step: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
+from licsrv.console.action_pages import terms_of
 from licsrv.console.visits import ConsolePage, Visit
 from licsrv.desk.bulk.rules import FOR_LISTS
 from licsrv.errors import NotFoundError, RefusalError
@@ -34,6 +35,7 @@ async def make(visit: Visit) -> Response:
         "action": visit.typed("action"),
         "reason": visit.typed("reason"),
         "until": visit.end_of("until") or None,
+        "terms": terms_of(visit) or None,
     }
     try:
         job = await visit.act("POST", _API, body)

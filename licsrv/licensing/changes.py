@@ -15,8 +15,11 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, InvalidRequestError, RefusalError
-from licsrv.licensing import lifecycle, spellings, store
+from licsrv.licensing import lifecycle, own_sales, spellings, store
+from licsrv.licensing.issuing import issuing
 from licsrv.licensing.lifecycle import LicenseFacts, Status
+from licsrv.licensing.origins import SoldFact
+from licsrv.licensing.own_sales import NewTerms
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.tables import License
 from licsrv.platform.ids import new_id
@@ -161,7 +164,59 @@ def change_expiry(
     session.add(license)
     if license.expires_at == expires_at:
         return False
-    return _set(session, license, "expires_at", value=expires_at, cause=cause, now=now)
+    takes_away = own_sales.is_earlier(expires_at, license.expires_at)
+    return _set(session, license, "expires_at", value=expires_at, takes_away=takes_away, cause=cause, now=now)
+
+
+def change_terms(session: Session, license: License, terms: NewTerms, *, cause: Cause, now: datetime) -> bool:
+    """Give a license new terms, as when the vendor renews what it sold; the caller holds its lock.
+
+    Devices get them with the license for which they ask next. What they hold is called back where it says more than
+    the license does now. Places below those in use stop no device; the desk shows the license.
+
+    Raises:
+        SellerDecidesError: They are the word of another seller.
+        ConflictError: It is released.
+        InvalidRequestError: It would end before it began; there is no such product, or no such feature of it.
+    """
+    catalogue = store.features_by_product(session)
+    changed = own_sales.difference(license, terms)
+    problem = own_sales.problem_of(license, terms, catalogue)
+    if problem is not None:
+        raise problem
+    if not changed:
+        return False
+    takes_away = own_sales.takes_away(license, terms, catalogue)
+    for column, value in changed.after.items():
+        setattr(license, column, value)
+    if changed.changes(SoldFact.END):
+        license.expiry_stated_at = now
+    if license.places_taken and (changed.changes(SoldFact.PLACES) or changed.changes(SoldFact.PRODUCT)):
+        license.lowered_at = now
+    detail: dict[str, object] = {
+        column: {"before": _plain(changed.before[column]), "after": _plain(value)}
+        for column, value in changed.after.items()
+    }
+    if takes_away:
+        detail |= _call_back(session, license, now=now, every=changed.changes(SoldFact.PRODUCT))
+    return _note(session, license, Action.LICENSE_CHANGED, detail=detail, cause=cause, now=now)
+
+
+def _call_back(session: Session, license: License, *, now: datetime, every: bool = False) -> dict[str, object]:
+    """Call back what devices hold and says more than the license gives now; return how many, for the audit.
+
+    Otherwise an offline device would go by the older text, and a copy of it would be the better one.
+    """
+    session.flush()
+    product = store.product(session, license.product_id)
+    ends_at = lifecycle.end_of_use(license)
+    features = own_sales.features_of(license.features, product.features if product is not None else ())
+    held = store.held_texts(session, license.id)
+    texts = {
+        row.id: row.claims for row in held if every or issuing.says_more(row.claims, ends_at=ends_at, features=features)
+    }
+    revocation_lists.list_called_back(session, texts, now=now)
+    return {"called_back": len(texts)} if texts else {}
 
 
 def change_product(session: Session, license: License, product_id: str, *, cause: Cause, now: datetime) -> bool:
@@ -194,7 +249,11 @@ def change_grace(session: Session, license: License, until: datetime | None, *, 
     problem = problem_of_grace(license, until, now=now) if until is not None else None
     if problem is not None:
         raise problem
-    return _set(session, license, "grace_until", value=until, action=Action.GRACE_CHANGED, cause=cause, now=now)
+    return _set(
+        session, license, "grace_until", value=until,
+        action=Action.GRACE_CHANGED, takes_away=until is None or own_sales.is_earlier(until, license.grace_until),
+        cause=cause, now=now,
+    )  # fmt: skip
 
 
 def problem_of_grace(license: LicenseFacts, until: datetime, *, now: datetime) -> RefusalError | None:
@@ -340,13 +399,20 @@ def _set(
     *,
     value: datetime | str | int | None,
     action: Action = Action.LICENSE_CHANGED,
+    takes_away: bool = False,
     cause: Cause,
     now: datetime,
 ) -> bool:
-    """Set one fact of a license, and note what it was before."""
+    """Set one fact of a license, and note what it was before.
+
+    Args:
+        takes_away: Whether the license gives less than before, so that what says more is called back.
+    """
     before = getattr(license, name)
     setattr(license, name, value)
-    detail = {name: {"before": _plain(before), "after": _plain(value)}}
+    detail: dict[str, object] = {name: {"before": _plain(before), "after": _plain(value)}}
+    if takes_away:
+        detail |= _call_back(session, license, now=now)
     return _note(session, license, action, detail=detail, cause=cause, now=now)
 
 
@@ -387,5 +453,5 @@ def _facts(license: License) -> dict[str, object]:
     }
 
 
-def _plain(value: datetime | str | int | None) -> str | int | None:
+def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value

@@ -7,9 +7,10 @@ the licenses that staff add by hand. See docs/product-lines.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import StrEnum
 from typing import NamedTuple
 
 from licsrv.outbox.messages import Message
@@ -32,6 +33,16 @@ class UserWords:
     check_code: str
 
 
+class SoldFact(StrEnum):
+    """What a sale states of a license."""
+
+    END = "end"
+    PLACES = "places"
+    FEATURES = "features"
+    CUSTOMER = "customer"
+    PRODUCT = "product"
+
+
 class Use(NamedTuple):
     """A device's first check-in of a day."""
 
@@ -52,12 +63,15 @@ class Origin:
         sold: Where it was sold, for staff.
         words: What its user reads.
         reports_use: Whether its use is reported to a seller.
+        decides: What a seller decides of it, so that the vendor cannot change it; a sentence for each says whose word
+            it is.
     """
 
     source: str
     sold: Sentence
     words: UserWords
     reports_use: bool = False
+    decides: Mapping[SoldFact, Sentence] = field(default_factory=dict)
 
     def reports(self, use: Use) -> Sequence[Message]:
         """Return what is reported of a use; nothing, unless a seller's origin says more."""
@@ -75,7 +89,11 @@ _VENDORS = UserWords(
 )
 BY_HAND = Origin("manual", both("elsewhere, added by hand", "其他渠道（手工添加）"), _VENDORS)
 MANUAL = BY_HAND.source
-_UNKNOWN = replace(BY_HAND, sold=both("elsewhere", "其他渠道"))
+_NOT_KNOWN_WHOSE = both(
+    "It is not known here who sold this license, so its terms cannot be changed.",
+    "不知道该许可证由谁售出，因此不能更改其条款。",
+)
+_UNKNOWN = replace(BY_HAND, sold=both("elsewhere", "其他渠道"), decides=dict.fromkeys(SoldFact, _NOT_KNOWN_WHOSE))
 
 _registered = {MANUAL: BY_HAND}
 

@@ -101,6 +101,18 @@ _LATEST_ISSUED = (
 _STILL_ISSUED = _LATEST_ISSUED.join_from(
     table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id
 ).where(or_(_devices.clock_reset_at.is_(None), _issued.issued_at >= _devices.clock_reset_at))
+_LAST_ISSUED = (
+    select(table_of(IssuedLicense))
+    .where(_issued.device_id == bindparam("of_device"))
+    .order_by(_issued.form, _issued.id.desc())  # "file" before "string"
+    .limit(1)
+)
+_HELD = select(_issued.id, _issued.claims).where(
+    _issued.license_id == bindparam("of_license"), _issued.given_back_at.is_(None)
+)
+_CALL_BACK = (
+    update(table_of(IssuedLicense)).where(is_member(_issued.id, "of_texts")).values(given_back_at=bindparam("at"))
+)
 # A locked row is read again even where the session has it: the copy from before the lock may be old.
 _ANEW = {"populate_existing": True}
 _LOCKED = select(License).where(col(License.code) == bindparam("of_code")).with_for_update().execution_options(**_ANEW)
@@ -365,13 +377,13 @@ def add_issued(session: Session, row: Mapping[str, Any]) -> None:
     execute(session, _ADD_ISSUED, dict(row))
 
 
-def latest_issued(session: Session, device_id: str, form: str) -> Any:
-    """Return the row of what was last handed out to a device and not given back since, or None."""
-    return execute(session, _LATEST_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
+def last_issued(session: Session, device_id: str) -> Any:
+    """Return the row of the last file of a device, else of its last string, called back or not; or None."""
+    return execute(session, _LAST_ISSUED, {"of_device": device_id}).one_or_none()
 
 
 def still_issued(session: Session, device_id: str, form: str) -> Any:
-    """Return the row of :func:`latest_issued` if the device's clock was not reset since, or None."""
+    """Return what was last handed out to a device, not given back since, and younger than a reset of its clock."""
     return execute(session, _STILL_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
 
 
@@ -381,6 +393,23 @@ def give_back_issued(session: Session, device_id: str, now: datetime) -> Sequenc
     rows = session.execute(select(_issued.id, _issued.claims).where(*held)).all()
     session.execute(update(table_of(IssuedLicense)).where(*held).values(given_back_at=now))
     return rows
+
+
+def held_texts(session: Session, license_id: str) -> Sequence[Any]:
+    """Return ``id`` and ``claims`` of everything that was handed out for a license and not given back."""
+    found: Sequence[Any] = execute(session, _HELD, {"of_license": license_id}).all()
+    return found
+
+
+def call_back(session: Session, issued_ids: Sequence[str], *, now: datetime) -> None:
+    """Note that texts were called back: they are never handed out again."""
+    execute(session, _CALL_BACK, {"of_texts": json.dumps(list(issued_ids)), "at": now})
+
+
+def features_by_product(session: Session) -> dict[str, Sequence[str]]:
+    """Return the features of every product that was described, by its id."""
+    rows = session.execute(select(_products.product_id, _products.features)).all()
+    return {row.product_id: row.features for row in rows}
 
 
 def claims_held(session: Session, device_id: str, form: str) -> Sequence[str]:

@@ -70,7 +70,7 @@ class License(SQLModel, table=True):
     ``freeze_stated_at`` and ``expiry_stated_at`` hold the moment at which the authority (not we) stated the fact, so
     that a late message cannot undo a newer one; ``facts_changed_at`` is our own clock at the last such change.
     ``grace_until`` is the vendor's word: until then it may be used although it has expired. ``lowered_at``: when its
-    amount last became smaller than the devices in use.
+    amount or places last became smaller while devices were in use. ``features``: its own, None for its product's.
     """
 
     __tablename__ = "licenses"
@@ -91,6 +91,7 @@ class License(SQLModel, table=True):
     amount: int | None = None
     lowered_at: datetime | None = None
     device_limit: int | None = None
+    features: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     places_taken: int = 0
     is_test: bool = False
     created_at: datetime
@@ -197,7 +198,7 @@ class IssuedLicense(SQLModel, table=True):
     """One license string or file handed out; ``digest`` is how its bearer is recognised.
 
     ``second_signature`` is kept because it cannot be made again. ``given_back_at`` set means that its device gave its
-    place back with it: it is on the revocation list and is never handed out again.
+    place back with it, or that it was called back: it is on the revocation list and is never handed out again.
     """
 
     __tablename__ = "issued_licenses"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from licsrv.licensing import origins
-from licsrv.licensing.origins import Origin, Use, UserWords
+from licsrv.licensing.origins import Origin, SoldFact, Use, UserWords
 from licsrv.outbox.messages import Message, QueryLicense, ReportUsage
 from licsrv.words.sentences import both
 
@@ -53,21 +53,40 @@ _WORDS = UserWords(
     check_code="Check the code, and that it was received at the marketplace.",
 )
 
+# Features are not among what the marketplace sells. A limit set by hand would hide an upgrade that is bought later.
+_DECIDES = {
+    SoldFact.END: both(
+        "The marketplace decides when this license ends: it is renewed there.",
+        "该许可证的到期时间由云商店决定，请在云商店续费。",
+    ),
+    SoldFact.PLACES: both(
+        "The marketplace decides how many places this license has: more are bought there.",
+        "该许可证的名额由云商店决定，请在云商店增购。",
+    ),
+    SoldFact.CUSTOMER: both("The marketplace says who bought this license.", "该许可证的客户以云商店为准。"),
+    SoldFact.PRODUCT: both(
+        "The marketplace decides which product this license is for: another one is bought there.",
+        "该许可证的商品由云商店决定，请在云商店另行购买。",
+    ),
+}
+
 AUTHORIZATION_CODE = MarketplaceOrigin(
     "marketplace",
     both("at the marketplace, as an authorization code", "云商店（授权码）"),
     _WORDS,
     reports_use=True,
+    decides=_DECIDES,
     asked_by=AskedBy.CODE,
 )
 ONLINE_LICENSE = MarketplaceOrigin(
     "online",
     both("at the marketplace, as an online License", "云商店（在线开通 License）"),
     _WORDS,
+    decides=_DECIDES,
     asked_by=AskedBy.ORDER,
 )
 LICENSE_V1 = MarketplaceOrigin(
-    "license_v1", both("at the marketplace, as License 1.0", "云商店（License 1.0）"), _WORDS
+    "license_v1", both("at the marketplace, as License 1.0", "云商店（License 1.0）"), _WORDS, decides=_DECIDES
 )
 
 for _origin in (AUTHORIZATION_CODE, ONLINE_LICENSE, LICENSE_V1):

@@ -69,6 +69,55 @@ ACTIONS: Mapping[str, ActionWords] = {
         ),
         also={"already": both("{device} holds no place.", "设备 {device} 未占用名额。")},
     ),
+    "extend": ActionWords(
+        both("Extend", "续期"),
+        both(
+            "Let {code} end on {until}. Devices get it with the license for which they ask next.",
+            "{code} 的到期时间改为 {until}；设备下次请求许可证时生效。",
+        ),
+        (
+            both("The customer has renewed.", "客户已续费。"),
+            both("It was agreed with sales.", "已与销售约定。"),
+        ),
+        also={
+            "already": both("It ends then already.", "到期时间已是如此。"),
+            "endless": both("It never ends.", "该许可证永久有效。"),
+            "before": both("Until now it ends on {before}.", "此前为 {before}。"),
+            "ended": both("It ended on {before}, and can be used again.", "已于 {before} 到期，续期后可继续使用。"),
+        },
+    ),
+    "set_terms": ActionWords(
+        both("Change the terms", "更改条款"),
+        both(
+            "Change {code}: {changes}. Devices get it with the license for which they ask next.",
+            "更改 {code}：{changes}。设备下次请求许可证时生效。",
+        ),
+        (
+            both("The contract was changed.", "合同变更。"),
+            both("It was entered wrong.", "录入有误。"),
+        ),
+        also={
+            "already": both("Its terms are these already.", "条款已是如此。"),
+            "end": both("end from {before} to {after}", "到期时间由 {before} 改为 {after}"),
+            "places": both("places from {before} to {after}", "名额由 {before} 改为 {after}"),
+            "features": both("features from {before} to {after}", "功能由 {before} 改为 {after}"),
+            "customer": both("customer from {before} to {after}", "客户由 {before} 改为 {after}"),
+            "product": both("product from {before} to {after}", "商品由 {before} 改为 {after}"),
+            "never": both("never", "永久"),
+            "as_bought": both("what was bought", "按购买数量"),
+            "of_product": both("those of the product", "按商品"),
+            "none": both("none", "无"),
+            "ends_now": both("It has ended then: devices stop.", "届时已到期，设备停止使用。"),
+            "overfull": both(
+                "{taken} devices hold one of {places} places: they keep working, and new ones get none.",
+                "{taken} 台设备占用 {places} 个名额：原设备可继续使用，新设备没有名额。",
+            ),
+            "calls_back": both(
+                "What devices hold is called back; one that never asks needs a new file.",
+                "设备现有的许可证将被收回；从不联网的设备需要新的许可证文件。",
+            ),
+        },
+    ),
     "extend_grace": ActionWords(
         both("Extend the grace", "延长宽限期"),
         both(

@@ -205,6 +205,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "METHOD_NOT_ALLOWED": both("This address does not support this", "此地址不支持该操作"),
         "INVALID_REQUEST": both("Something does not fit", "内容有误"),
         "CONFLICT": both("Conflicts with the current state", "与当前状态冲突"),
+        "SELLER_DECIDES": both("Its seller decides this", "由销售方决定"),
         "TOO_MANY_REQUESTS": both("Too many attempts", "尝试次数过多"),
         "BODY_TOO_LARGE": both("Too long", "内容过长"),
         "UNSUPPORTED_MEDIA_TYPE": both("This form cannot be read", "无法读取此表单"),

@@ -137,6 +137,12 @@ TEXTS: Mapping[str, str] = {
     "Only one of {actions} can be done to a list.": "清单只支持以下操作：{actions}。",
     "{action} takes a date: until.": "操作 {action} 需要截止日期。",
     "{action} takes no date.": "操作 {action} 不需要截止日期。",
+    "{action} takes no terms.": "操作 {action} 不需要条款。",
+    "until names the new end.": "until 须为新的到期时间。",
+    "A license is extended to a moment in the future.": "续期后的到期时间必须在将来。",
+    "It ends later already, on {moment}.": "现有到期时间更晚：{moment}。",
+    "An earlier end is one of its terms: change these.": "如需提前到期，请更改条款。",
+    "terms names what is set.": "请指明要更改的条款。",
     "The job is {state}; it would have to be {states}.": "该批量操作的状态为 {state}，须为 {states}。",
     "More than {calls} calls within a minute.": "一分钟内的请求超过 {calls} 次。",
     "There is no account {name}.": "没有账号 {name}。",
@@ -238,17 +244,27 @@ TEXTS: Mapping[str, str] = {
 }  # fmt: skip
 _ALL = {**TEXTS, **{one.en: one.zh for words in ACTIONS.values() for one in words.also.values()}}
 _GAP = re.compile(r"\\{\w+\\}")
+_BETWEEN = re.compile(r"(?<=\.) (?=[A-Z0-9])")
 
 
 @lru_cache(2000)
 def in_both(text: str) -> Sentence:
     """Return what a refusal says in both languages; in English where the catalogue does not know it."""
+    return _known(text) or same(text)
+
+
+def _known(text: str) -> Sentence | None:
+    """Return what the catalogue knows of a text: as a whole, or as several sentences each of which it knows."""
     if text in _ALL:
         return Sentence(en=text, zh=_ALL[text])
+    if len(parts := _BETWEEN.split(text)) > 1:
+        known = [_known(part) for part in parts]
+        if all(known):
+            return Sentence(en=text, zh="".join(one.zh for one in known if one is not None))
     for pattern, zh in _patterns():
         if (found := pattern.fullmatch(text)) is not None:
             return Sentence(en=text, zh=zh.format_map(found.groupdict()))
-    return same(text)
+    return None
 
 
 @cache

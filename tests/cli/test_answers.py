@@ -152,6 +152,8 @@ def test_what_a_change_prints_is_the_model_of_the_api(lived_in: FurnishedHouse, 
     table: list[tuple[Sequence[object], type[BaseModel], str]] = [
         (("reconcile", "dismiss", "product", *why), SettledAnswer, ""),
         (("licenses", "add", "PL-NEW"), LicenseFactsShown, "license"),
+        (("licenses", "extend", "PL-NEW", "--until", "2037-01-31", *why), ActionAnswer, ""),
+        (("licenses", "set", "PL-NEW", "--places", 3, *why), ActionAnswer, ""),
         (("licenses", "revoke", used, *why), ActionAnswer, ""),
         (("licenses", "reinstate", used, *why), ActionAnswer, ""),
         (("licenses", "grace", used, "--until", "none", *why), ActionAnswer, ""),

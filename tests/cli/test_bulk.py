@@ -87,6 +87,11 @@ def test_jobs_are_listed_shown_rejected_and_stopped(house: FurnishedHouse, licsr
         (("prepare", "revoke", "none.csv", *REASON), 2),
         (("prepare", "extend_grace", "LIST", *REASON, "--until", "soon"), 2),
         (("prepare", "extend_grace", "LIST", *REASON), 1),
+        (("prepare", "extend", "LIST", *REASON, "--until", "2020-01-31"), 1),
+        (("prepare", "extend", "LIST", *REASON, "--until", "2036-01-31", "--terms", '{"places": 1}'), 1),
+        (("prepare", "set-terms", "LIST", *REASON), 1),
+        (("prepare", "set-terms", "LIST", *REASON, "--terms", "{"), 1),
+        (("prepare", "set-terms", "LIST", *REASON, "--terms", '{"places": 0}'), 1),
     ],
 )
 def test_what_cannot_be_is_refused_with_one_sentence(
@@ -116,3 +121,20 @@ def test_an_unexpected_failure_is_logged_beside_the_answer_and_tells_no_values(
     assert [(job["state"], job["outcomes"]) for job in ran.document["jobs"]] == [("FINISHED", {"FAILED": 1})]
     assert "a row of bulk work failed and is left out" in ran.err
     assert ("KeyError" in ran.err, "locals" in ran.err) == (True, False)
+
+
+def test_a_list_of_own_sales_gets_new_terms(house: FurnishedHouse, licsrv: Run, tmp_path: Path) -> None:
+    licsrv("licenses", "add", "OWN-1", "--expires", "2030-01-31")
+    codes = tmp_path / "codes.txt"
+    codes.write_text(f"OWN-1\n{house.codes.used}\n")
+    terms = '{"places": 7, "customer": "Ann & Sons"}'
+
+    prepared = licsrv("bulk", "prepare", "set-terms", codes, *REASON, "--terms", terms, "--json").document["job"]
+    licsrv("bulk", "start", prepared["id"], "--yes")
+    licsrv("bulk", "run")
+
+    assert prepared["terms"] == {"places": 7, "customer": "Ann & Sons"}
+    assert prepared["planned"] == {"CHANGE": 1, "REFUSED": 1}
+    changed = house.license("OWN-1")
+    assert (changed.device_limit, changed.customer) == (7, "Ann & Sons")
+    assert house.license(house.codes.used).device_limit is None

@@ -312,3 +312,58 @@ def test_of_two_who_add_a_code_at_once_one_is_refused(postgres_house: FurnishedH
     _, err = other.communicate(timeout=30)
 
     assert (other.returncode, err) == (1, "licsrv: A license with this code exists already.\n")
+
+
+def test_an_own_sale_is_extended_and_changed(house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("products", "set", "CAD", "--name", "CAD", "--feature", "draw", "--feature", "export")
+    licsrv("licenses", "add", "OWN-1", "--expires", "2030-01-31", "--product-id", "CAD")
+    why = ("--reason", "The contract was changed.")
+
+    longer = licsrv("licenses", "extend", "own1", "--until", "2031-01-31", *why, "--yes", "--json").document
+    again = licsrv("licenses", "extend", "OWN-1", "--until", "2031-01-31", *why, "--yes")
+    shorter = licsrv("licenses", "extend", "OWN-1", "--until", "2030-06-30", *why, "--yes")
+    set_once = licsrv(
+        "licenses", "set", "OWN-1", "--expires", "2030-06-30", "--places", 3, "--feature", "draw", *why, "--yes"
+    )
+    never = licsrv(
+        "licenses", "set", "OWN-1", "--expires", "never", "--no-places", "--all-features", *why, "--yes", "--json"
+    ).document
+
+    assert longer["license"]["expires_at"] == "2031-01-31T16:00:00Z"
+    assert (again.exit_code, again.out.splitlines()[0]) == (
+        0, "No change needed for OWN-1. It ends then already."
+    )  # fmt: skip
+    assert (shorter.exit_code, "It ends later already, on 2031-01-31 16:00 UTC." in shorter.err) == (1, True)
+    assert "end from 2031-01-31 16:00 UTC to 2030-06-30 16:00 UTC, places from what was bought to 3" in set_once.out
+    assert never["undo"]["terms"] == {"expires_at": "2030-06-30T16:00:00Z", "places": 3, "features": ["draw"]}
+    shown = never["license"]
+    assert (shown["expires_at"], shown["device_limit"], shown["features"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "says"),
+    [
+        (("extend", "OWN-1", "--until", "2027-02-30"), 2, "day is out of range"),
+        (("extend", "OWN-1", "--until", "none"), 2, "Write a day"),
+        (("extend", "OWN-1"), 2, "--until"),
+        (("set", "OWN-1"), 1, "terms names what is set."),
+        (("set", "OWN-1", "--places", 0), 2, "greater than or equal to 1"),
+        (("set", "OWN-1", "--places", 3, "--no-places"), 2, "Choose one of"),
+        (("set", "OWN-1", "--feature", "fly"), 1, "No product has no feature fly."),
+        (("set", "OWN-1", "--product-id", "NONE"), 1, "There is no product 'NONE'."),
+        (("set", "OWN-1", "--expires", "2001-01-31"), 1, "A license ends after it began."),
+        (("extend", "BOUGHT", "--until", "2036-01-31"), 1, "The marketplace decides when this license ends"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused_with_one_sentence(
+    sqlite_house: FurnishedHouse, licsrv: Run, words: tuple[object, ...], exit_code: int, says: str
+) -> None:
+    licsrv("licenses", "add", "OWN-1")
+    before = sqlite_house.license("OWN-1")
+
+    meant = [sqlite_house.codes.used if word == "BOUGHT" else word for word in words]
+    ran = licsrv("licenses", *meant, "--reason", "because", "--yes")
+
+    assert (ran.exit_code, says in ran.err.replace("\n", " ")) == (exit_code, True), ran.err
+    assert "Traceback" not in ran.err
+    assert sqlite_house.license("OWN-1") == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -125,6 +126,8 @@ async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:
     [
         ("extend_grace", {"until": "2026-04-15"}, "Grace until"),
         ("set_maintenance", {"until": "2027-01-31"}, "Maintenance until"),
+        ("extend", {"until": "2027-01-31"}, "2027-01-31 16:00 UTC"),
+        ("set_terms", {"terms": '{"places": 1}'}, "2 devices hold one of 1 places"),
         ("reissue", {}, "Reissue PL2026000123"),
         ("add_note", {"text": "Called twice.\n<b>Wants</b> a call back."}, "&lt;b&gt;Wants&lt;/b&gt; a call back."),
     ],
@@ -255,3 +258,37 @@ async def test_a_typed_day_ends_where_the_next_day_begins_in_the_marketplaces_zo
     page = (await scene.ann.see(scene.page)).text
     assert 'type="date" value="2026-04-15"' in page
     assert "Until the end of this day (Asia/Shanghai); empty: none" in page
+
+
+async def test_of_the_terms_only_what_was_changed_in_its_field_is_set_and_the_undo_takes_it_back(scene: Scene) -> None:
+    page = (await scene.ann.see(scene.page)).text
+    kept = {"was_end": "2026-03-21", "end": "2026-03-21", "was_product_id": "CAD-PRO", "product_id": "CAD-PRO"}
+    assert all(f'name="{name}"' in page for name in (*kept, "places", "customer", "was_places"))
+
+    asked = await scene.ask(
+        "set_terms", **kept, was_places="2", places="3", was_customer="Eastern Tools Ltd.", customer="Eastern & Sons"
+    )
+    carried = re.search(r'name="terms" value="([^"]*)"', asked)
+    assert carried is not None
+    done = await scene.do("set_terms", terms=html.unescape(carried[1]))
+    back = re.search(r'name="terms" value="([^"]*)"', done)
+    assert back is not None
+    undone = await scene.ann.send(
+        f"{scene.page}/do", on=scene.page, action="set_terms", reason="Undone.", terms=html.unescape(back[1])
+    )
+
+    assert json.loads(html.unescape(carried[1])) == {"places": "3", "customer": "Eastern & Sons"}
+    assert "2 of 3 places taken" in done
+    assert json.loads(html.unescape(back[1])) == {"places": 2, "customer": "Eastern Tools Ltd."}
+    assert "2 of 2 places taken" in undone.text
+
+
+NO_TERMS = ("{", "[]", '{"places": 0}', "null", "1" * 5000, "[" * 3000)
+
+
+@pytest.mark.parametrize("terms", NO_TERMS, ids=lambda text: text[:9])
+async def test_terms_that_are_none_are_refused(scene: Scene, terms: str) -> None:
+    answer = await scene.ann.send(f"{scene.page}/ask", on=scene.page, action="set_terms", terms=terms)
+
+    assert answer.status_code == 422 or "terms names what is set" in answer.text
+    assert scene.house.audited(Action.LICENSE_CHANGED) == []

@@ -105,12 +105,16 @@ TABLE = {
         POST /licenses/{license}/actions/reinstate/preview
         POST /licenses/{license}/actions/reissue/do
         POST /licenses/{license}/actions/reissue/preview
+        POST /licenses/{license}/actions/extend/do
+        POST /licenses/{license}/actions/extend/preview
         POST /licenses/{license}/actions/release_place/do
         POST /licenses/{license}/actions/release_place/preview
         POST /licenses/{license}/actions/revoke/do
         POST /licenses/{license}/actions/revoke/preview
         POST /licenses/{license}/actions/set_maintenance/do
         POST /licenses/{license}/actions/set_maintenance/preview
+        POST /licenses/{license}/actions/set_terms/do
+        POST /licenses/{license}/actions/set_terms/preview
         POST /licenses/{license}/devices/{device}/file
     """,
     "extend_grace": """

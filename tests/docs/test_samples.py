@@ -31,6 +31,7 @@ from tests.docs.pages import (
     README,
     RELEASES,
     ROOT,
+    SUPPORT,
     code_spans,
     name_of,
     sample,
@@ -191,6 +192,13 @@ def test_a_license_is_revoked_and_reinstated_and_the_audit_has_both(server: Serv
     assert "LICENSE_REINSTATED" in printed
 
 
+def test_an_own_sale_is_extended_and_changed(server: Server) -> None:
+    printed = server.run_sample(sample("own-sale", SUPPORT))
+
+    assert "Let OWN-2026-1 end on 2031-01-31 16:00 UTC" in printed
+    assert "places from what was bought to 3" in printed
+
+
 def test_a_code_bought_at_the_emulator_is_activated(server: Server, curl: None) -> None:
     answer = json.loads(server.run_sample(sample("buy", FIRST_STEPS)))
 
@@ -227,6 +235,7 @@ def test_no_sample_is_left_out_here() -> None:
         "README.md": {"first-license"},
         "docs/first-steps.md": {"license", "check-in", "keys", "python", "product", "revoke", "buy"},
         "docs/operations/releases.md": {"release"},
+        "docs/support.md": {"own-sale"},
         "docs/desktop-integration.md": {"pin", "file", "program", "offline", "iscdesk", "array", "c", "build", "cpp"},
     }
 

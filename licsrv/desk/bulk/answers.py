@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import Field
 from sqlmodel import Session
@@ -31,6 +32,7 @@ class BulkAnswer(Body):
     id: str
     action: str
     until: datetime | None
+    terms: dict[str, Any] | None = Field(description="what set_terms sets")
     reason: str
     state: str = Field(description=", ".join(JobState))
     created_at: datetime
@@ -118,8 +120,9 @@ def answer(session: Session, job: BulkJob, *, above: int, now: datetime) -> Bulk
     """Return a job with its counts."""
     planned, outcomes = store.count(session, job.id)
     return BulkAnswer(
-        id=job.id, action=job.action, until=job.until, reason=job.reason, state=job.state, created_at=job.created_at,
-        created_by=job.created_by, listed_at=job.listed_at, lines=job.total, licenses=job.licenses,
+        id=job.id, action=job.action, until=job.until, terms=job.terms, reason=job.reason, state=job.state,
+        created_at=job.created_at, created_by=job.created_by, listed_at=job.listed_at, lines=job.total,
+        licenses=job.licenses,
         needs_approval=use_cases.needs_approval(session, job, above=above, now=now), started_at=job.started_at,
         decided_by=job.decided_by, decided_at=job.decided_at, decision=job.decision, ended_at=job.ended_at,
         done=job.cursor, changed=job.changed, planned=dict(planned), outcomes=dict(outcomes),

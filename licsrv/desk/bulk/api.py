@@ -15,6 +15,7 @@ from licsrv.desk.bulk.answers import BulkAnswer, BulkList, BulkRowList
 from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob
 from licsrv.desk.fields import Reasoned
+from licsrv.desk.licenses.actions.answers import TermsRequest
 from licsrv.desk.operations import AdminOperation, Call
 from licsrv.desk.parameters import word_of
 from licsrv.desk.reports import sheets
@@ -37,7 +38,8 @@ class NewBulk(Reasoned):
     """Bulk work that shall be prepared; for a revocation the customers read the reason."""
 
     action: str = Field(examples=["revoke"], json_schema_extra={"enum": [*FOR_LISTS]})
-    until: AwareDatetime | None = Field(None, description="for extend_grace and set_maintenance")
+    until: AwareDatetime | None = Field(None, description="for extend, extend_grace and set_maintenance")
+    terms: TermsRequest | None = Field(None, description="for set_terms")
 
 
 def operations() -> Sequence[AdminOperation]:
@@ -84,7 +86,8 @@ async def listed(call: Call) -> BulkList:
 
 async def make(call: Call, body: NewBulk) -> BulkAnswer:
     """Answer ``POST /admin/api/bulk``."""
-    task = rules.task_of(body.action, body.until, now=call.now)
+    terms = body.terms.terms() if body.terms is not None else None
+    task = rules.task_of(body.action, body.until, terms=terms, now=call.now)
 
     def use_case(session: Session) -> BulkAnswer:
         job = jobs.make(session, task, actor=call.actor, cause=call.cause(body.reason), now=call.now)

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk.bulk import rules, store
-from licsrv.desk.bulk.jobs import task_of
+from licsrv.desk.bulk.jobs import informed, task_of
 from licsrv.desk.bulk.rules import JobState, Outcome, Task, Verdict
 from licsrv.desk.bulk.tables import BulkJob
 from licsrv.licensing import store as licensing_store
@@ -73,7 +73,7 @@ def carry_out(session: Session, job_id: str, *, owner: str, most: int = GROUP, n
         return _finish(session, job, now)
 
     licenses = _locked(session, rows)
-    task = task_of(job)
+    task = informed(session, task_of(job))
     verdicts = {row.number: _verdict(task, licenses.get(row.license_id), now) for row in rows}
 
     chosen = [licenses[row.license_id] for row in rows if verdicts[row.number].outcome is Outcome.CHANGE]

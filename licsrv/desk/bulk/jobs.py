@@ -7,7 +7,7 @@ with it. The approver sees that, and it cannot change afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,10 +20,13 @@ from licsrv.desk.bulk.rules import FOR_LISTS, JobState, Outcome, Task, Verdict
 from licsrv.desk.bulk.tables import BulkJob
 from licsrv.desk.bulk.uploaded_list import Entry
 from licsrv.desk.licenses import store as singles
+from licsrv.desk.licenses.actions.answers import TermsRequest, members_of
+from licsrv.desk.licenses.actions.service import catalogue_for
 from licsrv.desk.licenses.singles import COUNTED
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
 from licsrv.licensing import spellings
 from licsrv.licensing import store as licensing
+from licsrv.licensing.own_sales import AS_BEFORE
 from licsrv.licensing.spellings import Meant
 from licsrv.people.actors import Actor, Via, claimed_in
 from licsrv.people.roles import Permission
@@ -44,6 +47,7 @@ def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datet
         id=new_id(now),
         action=task.action.name,
         until=task.until,
+        terms=dict(members_of(task.terms)) if task.terms.named else None,
         reason=cause.reason,
         state=JobState.DRAFT,
         created_at=now,
@@ -68,12 +72,18 @@ def begin_list(session: Session, job_id: str, *, actor: Actor, now: datetime) ->
     job.state, job.total, job.licenses, job.listed_at = JobState.DRAFT, 0, 0, None
     job.upload = new_id(now)
     session.add(job)
-    return Check(job.id, job.upload, task_of(job), now=now)
+    return Check(job.id, job.upload, informed(session, task_of(job)), now=now)
 
 
 def task_of(job: BulkJob) -> Task:
     """Return what a job does to each license."""
-    return Task(FOR_LISTS[job.action], job.until)
+    terms = TermsRequest.model_validate(job.terms).terms() if job.terms is not None else AS_BEFORE
+    return Task(FOR_LISTS[job.action], job.until, terms)
+
+
+def informed(session: Session, task: Task) -> Task:
+    """Return a task with what its action has to know of the products."""
+    return replace(task, catalogue=catalogue_for(session, task.action))
 
 
 @dataclass(frozen=True)

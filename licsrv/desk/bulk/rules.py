@@ -6,16 +6,20 @@ What an action means for a license is decided by the action itself, for a list a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from licsrv.desk.licenses.actions import ACTIONS
 from licsrv.desk.licenses.actions.staff_action import Change, Facts, Given, Refused, StaffAction, Takes
 from licsrv.errors import InvalidRequestError
+from licsrv.licensing.own_sales import AS_BEFORE, Catalogue, NewTerms
 from licsrv.platform import days
 
 FOR_LISTS: Mapping[str, StaffAction] = {name: action for name, action in ACTIONS.items() if action.is_for_lists}
+
+
+LONGEST_WHY = 200
 
 
 class JobState(StrEnum):
@@ -65,18 +69,21 @@ class Task:
 
     action: StaffAction
     until: datetime | None = None
+    terms: NewTerms = AS_BEFORE
+    catalogue: Catalogue = field(default_factory=dict)
 
     @property
     def given(self) -> Given:
         """What the action is given."""
-        return Given(until=self.until)
+        return Given(until=self.until, terms=self.terms, catalogue=self.catalogue)
 
 
-def task_of(name: str, until: datetime | None, *, now: datetime) -> Task:
+def task_of(name: str, until: datetime | None, *, terms: NewTerms | None = None, now: datetime) -> Task:
     """Return a task that makes sense.
 
     Raises:
-        InvalidRequestError: There is no such action for lists; a date is missing, superfluous or out of bounds.
+        InvalidRequestError: There is no such action for lists; a date is missing, superfluous or out of bounds, or
+            terms are.
     """
     action = FOR_LISTS.get(name)
     if action is None:
@@ -87,7 +94,9 @@ def task_of(name: str, until: datetime | None, *, now: datetime) -> Task:
         raise InvalidRequestError(f"{name} takes no date.")
     if until is not None and not days.EARLIEST <= until < days.LATEST:
         raise InvalidRequestError("until is out of bounds.")
-    task = Task(action, until)
+    if terms is not None and Takes.TERMS not in action.takes:
+        raise InvalidRequestError(f"{name} takes no terms.")
+    task = Task(action, until, terms or AS_BEFORE)
     problem = action.problem(task.given, now=now)
     if problem is not None:
         raise problem
@@ -108,7 +117,12 @@ def decide(task: Task, license: Facts, *, now: datetime) -> Verdict:
     """Return what a task means for a license at ``now``, as the action decides it, for the dry run and the work."""
     decision = task.action.decide(license, task.given, now=now)
     if isinstance(decision, Change):
-        return Verdict(Outcome.CHANGE, decision.note.en if decision.note is not None else "")
+        return Verdict(Outcome.CHANGE, _kept(decision.note.en) if decision.note is not None else "")
     if isinstance(decision, Refused):
-        return Verdict(Outcome.REFUSED, decision.refusal.detail)
-    return Verdict(Outcome.UNCHANGED, decision.why.en)
+        return Verdict(Outcome.REFUSED, _kept(decision.refusal.detail))
+    return Verdict(Outcome.UNCHANGED, _kept(decision.why.en))
+
+
+def _kept(why: str) -> str:
+    """Return as much of a sentence as a row keeps."""
+    return why if len(why) <= LONGEST_WHY else f"{why[: LONGEST_WHY - 1]}…"

@@ -24,7 +24,8 @@ _FRESH = {"populate_existing": True}
 _FACTS = (
     _licenses.id, _licenses.code, _licenses.activated_at, _licenses.provisional_until, _licenses.refused_reason,
     _licenses.expires_at, _licenses.grace_until, _licenses.frozen_at, _licenses.revoked_at, _licenses.revoked_reason,
-    _licenses.released_at, _licenses.maintenance_until,
+    _licenses.released_at, _licenses.maintenance_until, _licenses.source, _licenses.created_at, _licenses.product_id,
+    _licenses.customer, _licenses.device_limit, _licenses.places_taken, _licenses.features,
 )  # fmt: skip
 _BY_CODE = select(*_FACTS).where(is_member(_licenses.code, "names"))
 _BY_ID = select(*_FACTS).where(is_member(_licenses.id, "names"))

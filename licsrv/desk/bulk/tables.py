@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Column, Index
+from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
 _UNDER_WAY = Column("ended_at").is_(None)
@@ -14,7 +15,8 @@ class BulkJob(SQLModel, table=True):
     """One action on a list of licenses.
 
     ``cursor`` is the number of the last row that was carried out; ``owner`` works on it until ``lease_until``.
-    ``maker`` is the person behind ``created_by``, with any credential: they cannot approve it.
+    ``maker`` is the person behind ``created_by``, with any credential: they cannot approve it. ``terms``: as the API
+    takes them.
     """
 
     __tablename__ = "bulk_jobs"
@@ -22,6 +24,7 @@ class BulkJob(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=23)
     action: str = Field(max_length=20)
     until: datetime | None = None
+    terms: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     reason: str = Field(max_length=500)
     state: str = Field(max_length=10)
     created_at: datetime

@@ -41,6 +41,8 @@ class LicenseFactsShown(LicenseLine):
     order_line_id: str
     amount: int | None
     device_limit: int | None
+    features: list[str] | None = Field(description="its own; null where it has those of its product")
+    decided_elsewhere: list[str] = Field(description="of end, places, features, customer, product: its seller's word")
     is_test: bool
     is_provisional: bool
     created_at: datetime
@@ -130,7 +132,7 @@ class ActionOffered(Body):
     """A staff action that a page can offer, and what it has to ask for."""
 
     action: str
-    takes: list[str] = Field(description="of device_id, until, text: what it can take next to the reason")
+    takes: list[str] = Field(description="of device_id, until, text, terms: what it can take next to the reason")
     needs: list[str] = Field(description="what it cannot do without")
     permission: str
     is_dangerous: bool

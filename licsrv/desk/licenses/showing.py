@@ -53,6 +53,7 @@ def facts_of(license: License, places: int, view: View) -> LicenseFactsShown:
         "is_provisional": lifecycle.is_provisional(license, view.now),
         "reason": lifecycle.reason(license, view.now).en,
         "sold": origins.of(license.source).sold,
+        "decided_elsewhere": [str(fact) for fact in origins.of(license.source).decides],
     }
     return LicenseFactsShown.model_validate(shown)
 

@@ -25,9 +25,7 @@ def sign(session: Session, device: Device, *, issuer: str, keyring: Keyring, now
     Raises:
         KeyringError: No key signs licenses.
     """
-    before = store.latest_issued(session, device.id, issuing.FILE) or store.latest_issued(
-        session, device.id, issuing.STRING
-    )
+    before = store.last_issued(session, device.id) if device.released_at is None else None
     if before is None or device.clock_reset_at is None:
         return None
     claims = {

@@ -18,14 +18,14 @@ from typing import Any, Protocol
 from sqlmodel import Session
 
 from licsrv.errors import InvalidRequestError, KeyringError
-from licsrv.licensing import lifecycle, store
+from licsrv.licensing import lifecycle, own_sales, store
 from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import files, strings
 from licsrv.licensing.issuing.files import FileDetails
 from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring, Purpose
 from licsrv.licensing.lifecycle import SoldLicense
-from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, b64
+from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, b64, seconds
 from licsrv.licensing.store import ProductRow
 from licsrv.platform.ids import new_id
 
@@ -79,6 +79,10 @@ class IssuableLicense(SoldLicense, Protocol):
     @property
     def maintenance_until(self) -> datetime | None:
         """The last release date that it covers; None when there is no such limit."""
+
+    @property
+    def features(self) -> Sequence[str] | None:
+        """Its own features; None where it has those of its product."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,7 @@ def issue_file_again(
         KeyringError: As :func:`issue_file`.
     """
     recipient = Recipient(device_id, DeviceFacts({}), is_new=False, name=device_name)
-    before = store.latest_issued(session, device_id, FILE) or store.latest_issued(session, device_id, STRING)
+    before = store.last_issued(session, device_id)
     if before is None:
         return None
     issue = _begin(license, recipient, wording, keyring=keyring, now=now)
@@ -256,6 +260,14 @@ def end_of(claims: str) -> datetime | None:
     """Return when a license ends, from its claims as they are kept; None when it never does."""
     ends_at = json.loads(claims).get("exp")
     return datetime.fromtimestamp(ends_at, UTC) if ends_at is not None else None
+
+
+def says_more(claims: str, *, ends_at: datetime | None, features: Sequence[str]) -> bool:
+    """Whether a text, from its claims as they are kept, says more than its license gives now."""
+    said = json.loads(claims)
+    end = said.get("exp")
+    lasts_longer = ends_at is not None and (end is None or end > seconds(ends_at))
+    return lasts_longer or not set(said["feat"]) <= set(features)
 
 
 def missing_keys(session: Session, keyring: Keyring, *, now: datetime) -> str | None:
@@ -319,7 +331,7 @@ def _keep(
 
 def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: datetime) -> LicenseTerms:
     product = wording.product
-    features: Sequence[str] = product.features if product is not None else ()
+    features = own_sales.features_of(license.features, product.features) if product is not None else []
     ends = (lifecycle.end_of_use(license), wording.ends_by)
     return LicenseTerms(
         issuer=wording.issuer,

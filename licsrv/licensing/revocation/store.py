@@ -85,14 +85,31 @@ def list_given_back(session: Session, device_id: str, *, now: datetime) -> int:
 
     Returns how many strings and files it had still to give.
     """
-    ends = {row.id: issuing.end_of(row.claims) for row in store.give_back_issued(session, device_id, now)}
-    entries = {
+    texts = {row.id: row.claims for row in store.give_back_issued(session, device_id, now)}
+    _record(session, _running(texts, now), Action.ADD, now=now)
+    return len(texts)
+
+
+def list_called_back(session: Session, texts: Mapping[str, str], *, now: datetime) -> None:
+    """Put texts on the list, as far as they have not ended; they are never handed out again.
+
+    Args:
+        texts: Their claims as they are kept, by id.
+    """
+    if not texts:
+        return
+    store.call_back(session, list(texts), now=now)
+    _record(session, _running(texts, now), Action.ADD, now=now)
+
+
+def _running(texts: Mapping[str, str], now: datetime) -> dict[str, datetime | None]:
+    """Return the entries of those that have not ended, with their ends."""
+    ends = {issued_id: issuing.end_of(claims) for issued_id, claims in texts.items()}
+    return {
         lists.string_entry(issued_id): ends_at
         for issued_id, ends_at in ends.items()
         if ends_at is None or ends_at > now
     }
-    _record(session, entries, Action.ADD, now=now)
-    return len(ends)
 
 
 def _last(moments: Sequence[datetime | None]) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import threading
 from datetime import timedelta
 
@@ -490,3 +491,26 @@ async def test_a_whole_list_of_typed_codes_is_looked_up_a_few_hundred_at_a_time(
 
     assert (job["licenses"], job["planned"]) == (1200, {"CHANGE": 1200})
     assert len(asked) < 60
+
+
+async def test_a_list_of_own_sales_is_renewed_and_set(shop: Shop) -> None:
+    codes = shop.stock(3)
+    ann = shop.person("ann", Role.SUPPORT)
+    renewed = await shop.prepared(ann, "\n".join(codes[:2]), "extend", until="2027-03-01T16:00:00Z")
+    await say(ann, renewed["id"], "start")
+    await shop.carried_out()
+    changed = await shop.prepared(ann, "\n".join(codes), "set_terms", terms={"places": 4, "expires_at": None})
+    await say(ann, changed["id"], "start")
+    await shop.carried_out()
+    again = await shop.prepared(ann, "\n".join(codes), "set_terms", terms={"places": 4})
+
+    assert (renewed["planned"], changed["planned"], again["planned"]) == (
+        {"CHANGE": 2}, {"CHANGE": 3}, {"UNCHANGED": 3}
+    )  # fmt: skip
+    assert changed["terms"] == {"expires_at": None, "places": 4}
+    assert [shop.license(code).device_limit for code in codes] == [4, 4, 4]
+    assert [shop.license(code).expires_at for code in codes] == [None, None, None]
+    entries = shop.house.audited(Action.LICENSE_CHANGED)
+    assert len(entries) == 5
+    assert json.loads(entries[0].detail)["expires_at"]["after"] == "2027-03-01T16:00:00+00:00"
+    assert shop.verified() is None

@@ -15,6 +15,7 @@ from client_stub.trust.errors import DeviceMismatchError
 from client_stub.trust.keys import PinnedKeys
 from licsrv.audit import Action
 from licsrv.desk.licenses.actions import ACTIONS
+from licsrv.desk.licenses.actions.staff_action import Takes
 from licsrv.licensing.issuing import strings
 from licsrv.people.roles import Permission
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
@@ -39,12 +40,13 @@ async def undo(desk: Desk, code: str, done: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ACTIONS)
 async def test_a_preview_says_what_changes_in_both_languages_and_changes_nothing(desk: Desk, name: str) -> None:
-    code = desk.buy()
+    code = desk.sell()
     await desk.string(code)
     before = await desk.get(f"/licenses/{code}")
     arguments = {
         "device_id": before["devices"][0]["id"] if name in {"release_place", "clock_reset"} else None,
-        "until": (NOW + timedelta(days=40)).isoformat() if name in {"extend_grace", "set_maintenance"} else None,
+        "until": (NOW + timedelta(days=40)).isoformat() if ACTIONS[name].takes == {Takes.UNTIL} else None,
+        "terms": {"places": 3} if name == "set_terms" else None,
         "text": "a note" if name == "add_note" else None,
     }
 
@@ -79,7 +81,7 @@ async def test_revoking_and_undoing_it_is_audited_with_who_and_why(desk: Desk) -
     assert (again["changed"], again["undo"]) == (False, None)
     assert undone["license"]["status"] == "ACTIVE"
     assert undone["undo"] == {
-        "action": "revoke", "device_id": None, "until": None, "reason": "The payment was refunded.",
+        "action": "revoke", "device_id": None, "until": None, "reason": "The payment was refunded.", "terms": None,
     }  # fmt: skip
     revoked = desk.house.audited(Action.LICENSE_REVOKED)
     assert [(row.actor.partition("#")[0], row.reason) for row in revoked] == [

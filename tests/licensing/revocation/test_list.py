@@ -197,8 +197,8 @@ async def test_a_whole_list_forgets_a_license_30_days_after_its_last_string_ende
     clock.advance(days=1)
     left_out = await fetch(http, runtime)
 
-    assert (len(kept.add), len(left_out.add)) == (1, 0)
-    assert kept.head["number"] == left_out.head["number"] == 1
+    assert (len(kept.add), len(left_out.add)) == (2, 0)  # the license, and the string that it called back
+    assert kept.head["number"] == left_out.head["number"] == 2
     assert rows(runtime.database)[0].ends_at == NOW + timedelta(days=10)
 
 

@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from licsrv.desk.fields import Moment, Reason
 from licsrv.desk.licenses.answers import LicenseFactsShown
-from licsrv.platform.fields import Body
+from licsrv.licensing.origins import SoldFact
+from licsrv.licensing.own_sales import NewTerms
+from licsrv.platform.fields import PRINTABLE, Body
 from licsrv.platform.text_limits import LONGEST_NOTE
 from licsrv.words.sentences import Sentence
+
+_OF_MEMBER = {
+    "expires_at": SoldFact.END,
+    "places": SoldFact.PLACES,
+    "features": SoldFact.FEATURES,
+    "customer": SoldFact.CUSTOMER,
+    "product_id": SoldFact.PRODUCT,
+}
+_Feature = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+
+
+class TermsRequest(Body):
+    """New terms of a license; members that are left out stay as they are."""
+
+    expires_at: Moment | None = Field(None, description="null: without an end")
+    places: int | None = Field(None, ge=1, le=1_000_000, description="null: what was bought, or the product's")
+    features: list[_Feature] | None = Field(
+        None, max_length=100, description="some of its product's; null: all of them"
+    )
+    customer: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)] = ""
+    product_id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)] = Field(
+        "-", description="a product that was described"
+    )
+
+    def terms(self) -> NewTerms:
+        """Return them as the licensing room reads them."""
+        return NewTerms(
+            frozenset(_OF_MEMBER[name] for name in self.model_fields_set),
+            expires_at=self.expires_at,
+            device_limit=self.places,
+            features=self.features,
+            customer=self.customer,
+            product_id=self.product_id,
+        )
+
+
+def members_of(terms: NewTerms) -> Mapping[str, Any]:
+    """Return terms as a request names them."""
+    values = {
+        "expires_at": terms.expires_at,
+        "places": terms.device_limit,
+        "features": terms.features,
+        "customer": terms.customer,
+        "product_id": terms.product_id,
+    }
+    request = TermsRequest.model_validate(
+        {name: values[name] for name, fact in _OF_MEMBER.items() if fact in terms.named}
+    )
+    return request.model_dump(mode="json", exclude_unset=True)
 
 
 class PreviewRequest(Body):
@@ -19,8 +72,9 @@ class PreviewRequest(Body):
     device_id: str | None = Field(
         None, max_length=23, description="release_place, clock_reset; reissue: left out for all devices"
     )
-    until: Moment | None = Field(None, description="extend_grace, set_maintenance; null takes it away")
+    until: Moment | None = Field(None, description="extend; extend_grace, set_maintenance: null takes it away")
     text: str | None = Field(None, max_length=LONGEST_NOTE, description="add_note")
+    terms: TermsRequest | None = Field(None, description="set_terms")
 
 
 class ActionRequest(PreviewRequest):
@@ -37,6 +91,7 @@ class UndoShown(Body):
     device_id: str | None = None
     until: datetime | None = None
     reason: str | None = Field(None, description="what the reason was before, where the customer reads it")
+    terms: Mapping[str, Any] | None = None
 
 
 class PreviewAnswer(Body):

@@ -65,7 +65,7 @@ class ExtendGrace(StaffAction):
             return self.words.also["ends"].filled(code=license.code)
         return self.words.does.filled(code=license.code, until=moment(given.until, now))
 
-    def undo(self, license: License, *, now: datetime) -> Undo:
+    def undo(self, license: License, given: Given, *, now: datetime) -> Undo:
         before = license.grace_until  # one that is over is none
         is_possible = before is not None and before > max(now, license.expires_at or now)
         return Undo(self.name, until=before if is_possible else None)

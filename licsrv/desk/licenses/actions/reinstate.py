@@ -36,7 +36,7 @@ class Reinstate(StaffAction):
         by, why = license.revoked_by or "", license.revoked_reason or ""
         return self.words.does.filled(code=license.code, by=by, why=why)
 
-    def undo(self, license: License, *, now: datetime) -> Undo:
+    def undo(self, license: License, given: Given, *, now: datetime) -> Undo:
         return Undo("revoke", reason=license.revoked_reason)
 
 

@@ -37,7 +37,7 @@ class Revoke(StaffAction):
     def says(self, license: License, given: Given, *, now: datetime) -> Sentence:
         return self.words.does.filled(code=license.code, devices=DEVICES(license.places_taken))
 
-    def undo(self, license: License, *, now: datetime) -> Undo:
+    def undo(self, license: License, given: Given, *, now: datetime) -> Undo:
         return Undo("reinstate")
 
 

@@ -5,7 +5,6 @@ An action refuses to act on a license that has changed since its preview.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlmodel import Session
@@ -14,17 +13,26 @@ from licsrv.audit import Cause
 from licsrv.desk import names
 from licsrv.desk.licenses import showing
 from licsrv.desk.licenses.actions import ACTIONS
-from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest, UndoShown
-from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, StaffAction
+from licsrv.desk.licenses.actions.answers import (
+    ActionAnswer,
+    ActionRequest,
+    PreviewAnswer,
+    PreviewRequest,
+    UndoShown,
+    members_of,
+)
+from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, StaffAction, Takes, Undo
 from licsrv.desk.licenses.answers import ActionOffered
 from licsrv.desk.view import View
-from licsrv.errors import ConflictError, NotFoundError, RefusalError
+from licsrv.errors import ConflictError, NotFoundError, RefusalError, SellerDecidesError
+from licsrv.licensing import store as licensing
+from licsrv.licensing.own_sales import AS_BEFORE, Catalogue
 from licsrv.licensing.tables import License
 from licsrv.words import actions as words
 from licsrv.words.sentences import Sentence
 from licsrv.words.texts import in_both
 
-REFUSALS: tuple[type[RefusalError], ...] = (ConflictError, NotFoundError)
+REFUSALS: tuple[type[RefusalError], ...] = (ConflictError, NotFoundError, SellerDecidesError)
 
 
 def offered(license: License, now: datetime) -> list[ActionOffered]:
@@ -50,7 +58,7 @@ def preview(session: Session, name: str, action: StaffAction, request: PreviewRe
         NotFoundError: The license has no such device.
     """
     license = names.license_of(session, name)
-    given = _given(session, license, request)
+    given = _given(session, license, action, request=request)
     decision = action.decide(license, given, now=view.now)
     return PreviewAnswer(
         action=action.name,
@@ -74,18 +82,19 @@ def do(
     Raises:
         LicenseNotFoundError: There is no such license.
         ConflictError: It cannot be done, or the license is not what the preview showed.
+        SellerDecidesError: It is the word of the license's seller.
         InvalidRequestError: The arguments do not fit.
     """
     license = names.locked_license(session, name)
     if request.state is not None and request.state != state_of(license):
         raise ConflictError("The license has changed meanwhile; nothing was done.", action="Read it again.")
-    given = _given(session, license, request)
+    given = _given(session, license, action, request=request)
 
     decision = action.decide(license, given, now=view.now)
     if isinstance(decision, Refused):
         raise decision.refusal
     says = _says(action, license, given, decision=decision, now=view.now)
-    undo = action.undo(license, now=view.now)
+    undo = action.undo(license, given, now=view.now)
 
     changed = isinstance(decision, Change) and _apply(session, action, license, given=given, cause=cause, now=view.now)
     return ActionAnswer(
@@ -93,7 +102,7 @@ def do(
         changed=changed,
         says=says if changed or not isinstance(decision, Change) else words.NOTHING_DONE,
         license=showing.facts(session, license, view),
-        undo=UndoShown(**asdict(undo)) if changed and undo is not None else None,
+        undo=_undo(undo) if changed and undo is not None else None,
     )
 
 
@@ -114,13 +123,34 @@ def _apply(
 def _says(action: StaffAction, license: License, given: Given, decision: Decision, *, now: datetime) -> Sentence:
     """Return what a person reads of a decision."""
     if isinstance(decision, Refused):
-        return words.IMPOSSIBLE.filled(why=in_both(decision.refusal.detail))
+        return words.IMPOSSIBLE.filled(why=_why(decision.refusal))
     if isinstance(decision, Change):
         says = action.says(license, given, now=now)
         return says + decision.note if decision.note is not None else says
     return words.NO_CHANGE.filled(code=license.code, why=decision.why)
 
 
-def _given(session: Session, license: License, request: PreviewRequest) -> Given:
+def _why(refusal: RefusalError) -> Sentence:
+    said = refusal.extra.get("says")
+    return Sentence.model_validate(said) if said is not None else in_both(refusal.detail)
+
+
+def _undo(undo: Undo) -> UndoShown:
+    return UndoShown(
+        action=undo.action,
+        device_id=undo.device_id,
+        until=undo.until,
+        reason=undo.reason,
+        terms=members_of(undo.terms) if undo.terms is not None else None,
+    )
+
+
+def catalogue_for(session: Session, action: StaffAction) -> Catalogue:
+    """Return what an action has to know of the products; nothing where it takes no terms."""
+    return licensing.features_by_product(session) if Takes.TERMS in action.takes else {}
+
+
+def _given(session: Session, license: License, action: StaffAction, request: PreviewRequest) -> Given:
     device = names.device_of(session, license, request.device_id) if request.device_id is not None else None
-    return Given(device, request.until, request.text or "")
+    terms = request.terms.terms() if request.terms is not None else AS_BEFORE
+    return Given(device, request.until, request.text or "", terms=terms, catalogue=catalogue_for(session, action))

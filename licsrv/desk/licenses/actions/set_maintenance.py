@@ -45,7 +45,7 @@ class SetMaintenance(StaffAction):
             return self.words.also["product"].filled(code=license.code)
         return self.words.does.filled(code=license.code, until=moment(given.until, now))
 
-    def undo(self, license: License, *, now: datetime) -> Undo:
+    def undo(self, license: License, given: Given, *, now: datetime) -> Undo:
         return Undo(self.name, until=license.maintenance_until)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.errors import ConflictError, RefusalError
-from licsrv.licensing.lifecycle import LicenseFacts
+from licsrv.licensing.own_sales import AS_BEFORE, Catalogue, ChangeableLicense, NewTerms
 from licsrv.licensing.tables import Device, License
 from licsrv.people.roles import Permission
 from licsrv.words import actions as words
@@ -27,6 +27,7 @@ class Takes(StrEnum):
     DEVICE = "device_id"
     UNTIL = "until"
     TEXT = "text"
+    TERMS = "terms"
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class Given:
     device: Device | None = None
     until: datetime | None = None
     text: str = ""
+    terms: NewTerms = AS_BEFORE
+    catalogue: Catalogue = field(default_factory=dict)
 
 
-class Facts(LicenseFacts, Protocol):
+class Facts(ChangeableLicense, Protocol):
     """The facts of a license that decide; a table row and a plain row both have them."""
 
     @property
@@ -82,6 +85,7 @@ class Undo:
     device_id: str | None = None
     until: datetime | None = None
     reason: str | None = None
+    terms: NewTerms | None = None
 
 
 class StaffAction(ABC):
@@ -90,7 +94,7 @@ class StaffAction(ABC):
     Attributes:
         takes: What it takes, required or not.
         needs: What it cannot do without.
-        is_for_lists: Whether bulk work offers it, for many licenses at once. It then takes a moment at most.
+        is_for_lists: Whether bulk work offers it, for many licenses at once. It then takes a moment or terms at most.
         acts_on_released: Whether it makes sense for a license that was released.
         can_be_undone: Whether :meth:`undo` names an action.
         is_dangerous: Whether pages mark it as such.
@@ -137,6 +141,6 @@ class StaffAction(ABC):
     def says(self, license: License, given: Given, *, now: datetime) -> Sentence:
         """Say what it will change."""
 
-    def undo(self, license: License, *, now: datetime) -> Undo | None:
+    def undo(self, license: License, given: Given, *, now: datetime) -> Undo | None:
         """Return what takes it back, for a license as it is before."""
         return None
