@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -16,59 +18,36 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "licsrv_requests", "Requests answered", ["route", "method", "status"], registry=self.registry
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self.requests = counter("licsrv_requests", "Requests answered", ["route", "method", "status"])
+        self.request_seconds = histogram("licsrv_request_seconds", "Time to answer", ["route"], buckets=_SECONDS)
+        self.refusals = counter("licsrv_refusals", "Refusals by code", ["code"])
+        self.callbacks = counter("licsrv_callbacks", "Marketplace callbacks answered", ["activity", "result_code"])
+        self.licenses_issued = counter("licsrv_licenses_issued", "Licenses handed out")
+        self.provisional_denied = counter(
+            "licsrv_provisional_denied", "Provisional licenses denied, by the budget used up", ["budget"]
         )
-        self.request_seconds = Histogram(
-            "licsrv_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self.registry
+        self.leases = counter("licsrv_leases", "Leases granted, by status", ["status"])
+        self.heartbeat_batch = histogram(
+            "licsrv_heartbeat_batch", "Check-ins that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
         )
-        self.refusals = Counter("licsrv_refusals", "Refusals by code", ["code"], registry=self.registry)
-        self.callbacks = Counter(
-            "licsrv_callbacks", "Marketplace callbacks answered", ["activity", "result_code"], registry=self.registry
+        self.deliveries = counter("licsrv_deliveries", "Outbox deliveries by outcome", ["kind", "outcome"])
+        self.outbox_waiting = gauge("licsrv_outbox_waiting", "Outbox rows not settled")
+        self.outbox_parked = gauge("licsrv_outbox_parked", "Outbox rows refused for good")
+        self.outbox_oldest_seconds = gauge("licsrv_outbox_oldest_seconds", "Age of the oldest row not settled")
+        self.marketplace_paused = gauge("licsrv_marketplace_paused", "1 while calls to the marketplace are paused")
+        self.clock_difference_seconds = gauge(
+            "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock"
         )
-        self.licenses_issued = Counter("licsrv_licenses_issued", "Licenses handed out", registry=self.registry)
-        self.provisional_denied = Counter(
-            "licsrv_provisional_denied", "Provisional licenses denied, by the budget used up", ["budget"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.leases = Counter("licsrv_leases", "Leases granted, by status", ["status"], registry=self.registry)
-        self.heartbeat_batch = Histogram(
-            "licsrv_heartbeat_batch", "Check-ins that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128),
-            registry=self.registry,
-        )  # fmt: skip
-        self.deliveries = Counter(
-            "licsrv_deliveries", "Outbox deliveries by outcome", ["kind", "outcome"], registry=self.registry
-        )
-        self.outbox_waiting = Gauge("licsrv_outbox_waiting", "Outbox rows not settled", registry=self.registry)
-        self.outbox_parked = Gauge("licsrv_outbox_parked", "Outbox rows refused for good", registry=self.registry)
-        self.outbox_oldest_seconds = Gauge(
-            "licsrv_outbox_oldest_seconds", "Age of the oldest row not settled", registry=self.registry
-        )
-        self.marketplace_paused = Gauge(
-            "licsrv_marketplace_paused", "1 while calls to the marketplace are paused", registry=self.registry
-        )
-        self.clock_difference_seconds = Gauge(
-            "licsrv_clock_difference_seconds", "Marketplace's Date header less our clock", registry=self.registry
-        )
-        self._look_after_the_process()
-        self._leases: dict[str, Counter] = {}
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-
-    def _look_after_the_process(self) -> None:
-        self.failed_commits = Counter(
-            "licsrv_failed_commits", "Transactions that the database refused", ["reason"], registry=self.registry
-        )
+        self.failed_commits = counter("licsrv_failed_commits", "Transactions that the database refused", ["reason"])
         for failure in Failure:
             self.failed_commits.labels(failure)  # present from the start, so that an alert can see the first one
-        self.free_bytes = Gauge(
-            "licsrv_free_bytes", "Free space next to the SQLite database; -1 elsewhere", registry=self.registry
-        )
-        self.open_descriptors = Gauge(
-            "licsrv_open_descriptors", "File descriptors in use, connections included", registry=self.registry
-        )
-        self.descriptor_limit = Gauge(
-            "licsrv_descriptor_limit", "File descriptors that the process may use", registry=self.registry
-        )
+        self.free_bytes = gauge("licsrv_free_bytes", "Free space next to the SQLite database; -1 elsewhere")
+        self.open_descriptors = gauge("licsrv_open_descriptors", "File descriptors in use, connections included")
+        self.descriptor_limit = gauge("licsrv_descriptor_limit", "File descriptors that the process may use")
+        self._leases: dict[str, Counter] = {}
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` and ``method`` must come from a short list."""

@@ -126,7 +126,7 @@ def describe(session: Session, codes: Sequence[str], *, now: datetime) -> Outcom
     Raises:
         CallbackError: ``000003`` when none of them is known here.
     """
-    found = [license for code in codes if (license := licenses.license_by_code(session, code)) is not None]
+    found = licenses.licenses_by_codes(session, codes)
     if not found:
         raise CallbackError(ResultCode.UNKNOWN_LICENSE, "None of these instances is known here.")
     opened = [license for license in found if license.activated_at is not None]

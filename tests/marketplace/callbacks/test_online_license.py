@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import event as database_event
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
@@ -532,6 +533,19 @@ async def test_instances_are_described_when_they_are_open(
 
     assert answer["resultCode"] == "000000"
     assert answer["info"] == [{"instanceId": code, "appInfo": {"frontEndUrl": "", "memo": "ACTIVE"}}]
+
+
+async def test_many_instances_are_looked_up_at_once(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    looked_up: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        looked_up.extend([statement] * ("FROM licenses" in statement))
+
+    database_event.listen(runtime.database.write, "before_cursor_execute", note)
+    await told(client, about_instance(",".join(f"c-{number}" for number in range(100)), "queryInstance"))
+    database_event.remove(runtime.database.write, "before_cursor_execute", note)
+
+    assert len(looked_up) == 1
 
 
 @pytest.mark.parametrize(
