@@ -302,7 +302,7 @@ def reissue(session: Session, license: License, device_ids: Sequence[str], *, ca
     """
     if license.released_at is not None:
         raise ConflictError("The license is released; nothing is issued any more.")
-    called_back = sum(revocation_lists.list_given_back(session, device_id, now=now) for device_id in device_ids)
+    called_back = revocation_lists.list_given_back(session, device_ids, now=now)
     if called_back:
         detail = {"devices": list(device_ids)[:_NAMED], "called_back": called_back}
         audit.record(session, Action.LICENSE_REISSUED, subject=license.id, cause=cause, detail=detail, now=now)

@@ -385,7 +385,7 @@ def release_device(
 
     store.update_device(session, device.id, released_at=now)
     store.move_places(session, license.id, -1)
-    revocation_lists.list_given_back(session, device.id, now=now)
+    revocation_lists.list_given_back(session, [device.id], now=now)
     detail = {"device": device.id, "name": device.name}
     audit.record(session, Action.DEVICE_RELEASED, subject=license.id, cause=cause, detail=detail, now=now)
     return Released(license.id, now, license.places_taken - 1)

@@ -124,6 +124,9 @@ _LOCKED_MANY = (
     .execution_options(**_ANEW)
 )
 _CLAIMS = select(_issued.license_id, _issued.claims).where(is_member(_issued.license_id, "of_licenses"))
+_BY_DEVICES = (is_member(_issued.device_id, "of_devices"), _issued.given_back_at.is_(None))
+_HELD_BY_DEVICES = select(_issued.id, _issued.claims).where(*_BY_DEVICES)
+_GIVE_BACK = update(table_of(IssuedLicense)).where(*_BY_DEVICES).values(given_back_at=bindparam("at"))
 _OF_CODES = select(License).where(is_member(_licenses.code, "of_codes"))
 _LOOKS_ALIKE = select(_licenses.code, _licenses.activated_at, _licenses.refused_reason).where(
     LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text))
@@ -394,11 +397,12 @@ def still_issued(session: Session, device_id: str, form: str) -> Any:
     return execute(session, _STILL_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
 
 
-def give_back_issued(session: Session, device_id: str, now: datetime) -> Sequence[Any]:
-    """Note that a device gave back everything that it was handed out; return the rows that it had still to give."""
-    held = (_issued.device_id == device_id, _issued.given_back_at.is_(None))
-    rows = session.execute(select(_issued.id, _issued.claims).where(*held)).all()
-    session.execute(update(table_of(IssuedLicense)).where(*held).values(given_back_at=now))
+def give_back_issued(session: Session, device_ids: Sequence[str], now: datetime) -> Sequence[Any]:
+    """Note that devices gave back everything that they were handed out; return the rows that they had still to give."""
+    given = {"of_devices": json.dumps(list(device_ids))}
+    rows: Sequence[Any] = execute(session, _HELD_BY_DEVICES, given).all()
+    if rows:
+        execute(session, _GIVE_BACK, given | {"at": now})
     return rows
 
 

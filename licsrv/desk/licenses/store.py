@@ -131,10 +131,10 @@ def first_devices(session: Session, license_id: str, limit: int) -> Sequence[Dev
     return session.scalars(query.order_by(*order).limit(limit)).all()
 
 
-def holders_of_places(session: Session, license_id: str, limit: int) -> Sequence[str]:
+def holders_of_places(session: Session, license_id: str) -> Sequence[str]:
     """Return the ids of the devices that hold a place on a license."""
     query = select(col(Device.id)).where(col(Device.license_id) == license_id, col(Device.released_at).is_(None))
-    return session.scalars(query.order_by(col(Device.id)).limit(limit)).all()
+    return session.scalars(query.order_by(col(Device.id))).all()
 
 
 def count_devices(session: Session, license_id: str) -> int:

@@ -80,12 +80,12 @@ def unlist_licenses(session: Session, licenses: Sequence[License], *, now: datet
     _record(session, entries, Action.REMOVE, now=now)
 
 
-def list_given_back(session: Session, device_id: str, *, now: datetime) -> int:
-    """Put what a device was handed out on the list, as far as it has not ended; it is never handed out again.
+def list_given_back(session: Session, device_ids: Sequence[str], *, now: datetime) -> int:
+    """Put what devices were handed out on the list, as far as it has not ended; it is never handed out again.
 
-    Returns how many strings and files it had still to give.
+    Returns how many strings and files they had still to give.
     """
-    texts = {row.id: row.claims for row in store.give_back_issued(session, device_id, now)}
+    texts = {row.id: row.claims for row in store.give_back_issued(session, device_ids, now)}
     _record(session, _running(texts, now), Action.ADD, now=now)
     return len(texts)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import event as database_event
 from sqlmodel import Session, col, select
 from starlette.applications import Starlette
 
@@ -353,3 +354,29 @@ async def test_an_entry_says_nothing_about_the_license(http: httpx2.AsyncClient,
     for secret in (license_id, "PL0000000001"):
         assert secret not in stored
         assert secret.encode() not in content
+
+
+async def test_many_devices_are_called_back_by_as_many_statements_as_one(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    counted: list[int] = []
+    for code, count in (("C-1", 1), ("C-2", 7)):
+        add(runtime.database, code, device_limit=count)
+        strings = [await ask(client, code, f"0A:00:00:00:17:{n:02X}|WD-7{n}Q|BD-4{n}K|CPU") for n in range(count)]
+        statements: list[str] = []
+
+        def note(_: object, __: object, statement: str, *___: object, sent: list[str] = statements) -> None:
+            sent.append(statement)
+
+        with transaction(runtime.database) as session:
+            license = store.license_for_update(session, code)
+            assert license is not None
+            held = session.scalars(select(Device.id).where(col(Device.license_id) == license.id)).all()
+            database_event.listen(runtime.database.write, "before_cursor_execute", note)
+            called_back = changes.reissue(session, license, held, cause=CAUSE, now=NOW)
+            database_event.remove(runtime.database.write, "before_cursor_execute", note)
+        assert called_back == len(strings) == count
+        counted.append(len(statements))
+
+    assert counted[0] == counted[1]
+    assert len(rows(runtime.database)) == 8

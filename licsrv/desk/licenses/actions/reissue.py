@@ -16,8 +16,6 @@ from licsrv.licensing.tables import License
 from licsrv.words.actions import DEVICES
 from licsrv.words.sentences import Sentence
 
-_MOST_DEVICES = 10_000
-
 
 class Reissue(StaffAction):
     """Reissue for one device, or for every device that holds a place."""
@@ -42,7 +40,7 @@ class Reissue(StaffAction):
 def _devices(session: Session, license: License, given: Given) -> Sequence[str]:
     if given.device is not None:
         return [given.device.id]
-    return store.holders_of_places(session, license.id, _MOST_DEVICES)
+    return store.holders_of_places(session, license.id)
 
 
 ACTION = Reissue()
