@@ -70,7 +70,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "rendering",
         "reconciliation_pages",
         "license_pages",
-        "action_pages entrance list_pages own_pages report_pages search_pages today_pages",
+        "action_pages entrance list_pages own_pages product_pages report_pages search_pages today_pages",
         "account_pages bulk_pages token_pages",
         "pages",
         "console",

@@ -26,6 +26,7 @@ MENU = (
     Entry("Reconciliation", "/admin/reconciliation", Permission.READ_LICENSES, operation="/admin/api/reconciliation"),
     Entry("Bulk", "/admin/bulk", Permission.START_BULK, operation="/admin/api/bulk"),
     Entry("Reports", "/admin/reports", Permission.READ_REPORTS, operation="/admin/api/reports"),
+    Entry("Products", "/admin/products", Permission.READ_LICENSES, operation="/admin/api/products"),
     Entry("Releases", "/admin/releases", Permission.READ_LICENSES, operation="/admin/api/releases"),
     Entry("Keys", "/admin/keys", Permission.READ_KEYS, operation="/admin/api/keys"),
     Entry("Audit", "/admin/audit", Permission.READ_AUDIT, operation="/admin/api/audit"),

@@ -214,6 +214,19 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "INTERNAL_ERROR": both("An internal error occurred", "系统内部错误"),
     },
     "audited": AUDITED,
+    "policy_value": {
+        "places.limit": both("Places of a license", "每个许可证的名额"),
+        "places.amount_counts": both("The amount counts devices", "购买数量即设备数"),
+        "recognition.learned_parts": both("New parts of a device", "设备可换的部件数"),
+        "recognition.learned_days": both("Within days (parts)", "累计天数（部件）"),
+        "recognition.weak_binding": both("Weak binding", "弱绑定"),
+        "moves.per_place": both("Moves of a place by programs", "程序可迁移名额的次数"),
+        "moves.days": both("Within days (moves)", "累计天数（迁移）"),
+        "moves.cool_down_hours": both("Hours between two moves", "两次迁移间隔（小时）"),
+        "moves.file_holds_place": both("A license file holds its place", "许可证文件保留名额"),
+        "time.check_in_hours": both("Hours between check-ins", "签到间隔（小时）"),
+        "time.grace_hours": both("Hours without contact", "可离线时长（小时）"),
+    },
     "field": {"percent": both("share of devices in %", "设备比例（%）")},
 }
 OTHER_PROBLEM = both("This cannot be done now", "现在无法执行")

@@ -316,6 +316,25 @@ PAGES: Mapping[str, str] = {
     "{count} of them will end for good. This cannot be undone.": "其中 {count} 个将永久终止，无法撤回。",
     "{count} repaired; these could not be:": "已修复 {count} 项，以下各项未能修复：",
     "{total} {unit} in total, at most {most} on one day": "共 {total} {unit}，单日最多 {most}",
+    "Products": "产品",
+    "Policy of {product}": "{product} 的策略",
+    "What would change": "将发生的变更",
+    "Licenses: {licenses}. Devices in use: {devices}.": "许可证：{licenses}；在用设备：{devices}。",
+    "Devices get it at their next check-in.": "设备在下次签到时生效。",
+    "Value": "项目",
+    "Before": "变更前",
+    "After": "变更后",
+    "Meaning": "含义",
+    "No device loses anything.": "没有设备受影响。",
+    "Change the policy": "更改策略",
+    "The policy says so already.": "策略已是如此。",
+    "Is": "当前值",
+    "Said by": "来源",
+    "the product": "产品",
+    "built in": "内置",
+    "An empty field is as the settings say.": "留空则按系统设置。",
+    "Preview": "预览",
+    "Go back to the version before": "恢复上一版本",
 }
 
 DONE: Mapping[str, Sentence] = {
@@ -335,6 +354,8 @@ DONE: Mapping[str, Sentence] = {
         "The version is offered to that share of the devices from now on.", "即刻起按新的比例推送该版本。"
     ),
     "release-withdrawn": both("The version was withdrawn and is no longer offered.", "该版本已撤回，不再推送。"),
+    "policy-changed": both("The policy was changed.", "策略已更改。"),
+    "policy-unchanged": both("No change needed.", "无需更改。"),
     "release-unchanged": both("No change needed.", "无需更改。"),
     "reconciliation-started": both("The comparison has started.", "对账已开始。"),
     "reconciliation-stopped": both(

@@ -30,7 +30,8 @@ READ = {
     "/admin/reports/{name}": "/admin/api/reports/{name}",
     "/admin/bulk/{id}": "/admin/api/bulk/{id}",
     **{f"/admin/{name}": f"/admin/api/{name}" for name in (
-        "outbox", "callbacks", "audit", "reconciliation", "releases", "keys", "bulk", "reports", "accounts", "tokens",
+        "outbox", "callbacks", "audit", "reconciliation", "products", "releases", "keys", "bulk", "reports",
+        "accounts", "tokens",
     )},
 }  # fmt: skip
 OPEN = {"/admin", "/admin/account", "/admin/search", "/admin/sign-in", "/admin/setup", "/admin/account/finish"}
@@ -82,6 +83,9 @@ FORMS: dict[str, tuple[Permission, dict[str, str]]] = {
     "/admin/reconciliation/differences/{id}/dismiss": (Permission.RECONCILE, {}),
     "/admin/outbox/{id}/retry": (Permission.MANAGE_OUTBOX, {}),
     "/admin/outbox/{id}/drop": (Permission.MANAGE_OUTBOX, {}),
+    "/admin/products/policy/preview": (Permission.READ_LICENSES, {"product": "CAD-PRO"}),
+    "/admin/products/policy/save": (Permission.MANAGE_PRODUCTS, {"product": "CAD-PRO"}),
+    "/admin/products/policy/undo": (Permission.MANAGE_PRODUCTS, {"product": "CAD-PRO", "reason": "It is so."}),
     "/admin/releases/rollout": (Permission.MANAGE_RELEASES, {}),
     "/admin/releases/withdraw": (Permission.MANAGE_RELEASES, {}),
     "/admin/bulk": (Permission.START_BULK, {}),

@@ -59,6 +59,7 @@ VOCABULARIES: dict[str, Iterable[str]] = {
     "report_unit": {about.unit for about in ABOUT.values()},
     "report_by": By,
     "audited": Action,
+    "policy_value": VALUES,
 }
 
 
