@@ -12,6 +12,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+READS = ("licenses",)
 _ENDLESS = sa.text("expires_at IS NULL AND released_at IS NULL")
 _LOWERED = sa.text("lowered_at IS NOT NULL")
 
