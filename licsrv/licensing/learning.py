@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -17,10 +17,15 @@ from licsrv.audit import Action, Cause
 from licsrv.licensing import bindings, fingerprints, store
 from licsrv.licensing.bindings import Budget, Learned
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
-from licsrv.platform import days
+from licsrv.licensing.store import TextsOfDay
+from licsrv.platform import days, db, logs
 
+MANY_TEXTS = 3
+"""Texts of a device on a day, other than what it asked with last, that are an alarm: several machines, one place."""
 MOST_TEXTS = 20
 """Texts of a device that are counted on a day; more would only fill the table."""
+
+_log = logs.logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,10 @@ def learn_at_check_in(
 
 
 def note_texts(session: Session, devices: Iterable[Recognised], *, key: bytes, now: datetime) -> None:
-    """Count what recognised devices say that do not say what they are known by: one place, many texts is a crowd."""
+    """Count what recognised devices say that do not say what they are known by: one place, many texts is a crowd.
+
+    That is an alarm once for a device and day. What two requests add at the same time may be noticed with the next.
+    """
     day = days.day_of(now, UTC)
     rows: list[dict[str, Any]] = [
         {
@@ -112,7 +120,29 @@ def note_texts(session: Session, devices: Iterable[Recognised], *, key: bytes, n
         }
         for device in devices
     ]
-    if rows:
-        counted = store.texts_of_day(session, [row["device_id"] for row in rows], day)
-        rows.sort(key=lambda row: (row["device_id"], row["text_hash"]))
-        store.add_texts(session, [row for row in rows if counted.get(row["device_id"], 0) < MOST_TEXTS])
+    if not rows:
+        return
+    counted = store.texts_of_day(session, [row["device_id"] for row in rows], day)
+    rows.sort(key=lambda row: (row["device_id"], row["text_hash"]))
+    new = [row for row in rows if counted.get(row["device_id"], _NONE).count < MOST_TEXTS]
+    written = store.add_texts(session, new)
+    for device_id, license_id in {row["device_id"]: row["license_id"] for row in rows}.items():
+        before = counted.get(device_id, _NONE)
+        count = before.count + (device_id in written)
+        if count >= MANY_TEXTS and not before.is_alarmed:
+            _alarm(session, device_id, license_id, day=day, count=count, now=now)
+
+
+_NONE = TextsOfDay(0, is_alarmed=False)
+
+
+def _alarm(session: Session, device_id: str, license_id: str, *, day: date, count: int, now: datetime) -> None:
+    """Note that several machines may share a place, unless another request has done so today."""
+    if not store.note_alarm(session, device_id, license_id, day=day):
+        return
+    detail = {"device": device_id, "texts": count}
+    audit.record(session, Action.DEVICE_MANY_TEXTS, subject=license_id, cause=Cause("client"), detail=detail, now=now)
+    db.after_commit(
+        session,
+        lambda: _log.warning("several machines may share a place", license_id=license_id, device_id=device_id),
+    )

@@ -18,6 +18,7 @@ from licsrv.licensing.keyring import ISSUED_COLUMNS
 from licsrv.licensing.places import KnownDevice
 from licsrv.licensing.spellings import Meant
 from licsrv.licensing.tables import (
+    ALARMED,
     Device,
     DevicePart,
     DeviceText,
@@ -336,18 +337,35 @@ def add_learned(session: Session, device_id: str, part: str, *, now: datetime) -
     session.flush()
 
 
-def texts_of_day(session: Session, device_ids: Sequence[str], day: date) -> dict[str, int]:
-    """Return how many other texts these devices sent on a day; those that sent none are left out."""
-    query = select(col(DeviceText.device_id), func.count()).where(
+@dataclass(frozen=True)
+class TextsOfDay:
+    """How many other texts a device sent on a day, and whether that was an alarm already."""
+
+    count: int
+    is_alarmed: bool
+
+
+def texts_of_day(session: Session, device_ids: Sequence[str], day: date) -> dict[str, TextsOfDay]:
+    """Return what these devices sent on a day; those that sent no other text are left out."""
+    query = select(col(DeviceText.device_id), func.count(), func.min(DeviceText.text_hash)).where(
         col(DeviceText.day) == day, is_member(col(DeviceText.device_id), "of_devices")
     )
     rows = execute(session, query.group_by(col(DeviceText.device_id)), {"of_devices": json.dumps(list(device_ids))})
-    return {row[0]: row[1] for row in rows}
+    return {
+        device_id: TextsOfDay(count - (first == ALARMED), is_alarmed=first == ALARMED)
+        for device_id, count, first in rows
+    }
 
 
-def add_texts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note texts of devices; one that is noted for its day stays as it is."""
-    add_missing(session, DeviceText, "device_id", rows=rows)
+def add_texts(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Note texts of devices; one that is noted for its day stays as it is. Return the devices that said one more."""
+    return add_missing(session, DeviceText, "device_id", rows=rows)
+
+
+def note_alarm(session: Session, device_id: str, license_id: str, *, day: date) -> bool:
+    """Note that the texts of a device were an alarm on a day; whether this is the first time: the key decides."""
+    row = {"day": day, "device_id": device_id, "text_hash": ALARMED, "license_id": license_id}
+    return bool(add_missing(session, DeviceText, "device_id", rows=[row]))
 
 
 def prune_texts(session: Session, *, before: date) -> int:

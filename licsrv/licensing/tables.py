@@ -164,8 +164,15 @@ class LearnedPart(SQLModel, table=True):
     __table_args__ = (Index("ix_learned_parts_device", "device_id", "learned_at"),)
 
 
+ALARMED = ""
+"""In place of a hash: the texts of the device were an alarm on that day."""
+
+
 class DeviceText(SQLModel, table=True):
-    """What a device said of itself on a day (UTC), where that was not what it was registered with: a hash of it."""
+    """What a device said of itself on a day (UTC), where that was not what it was registered with: a hash of it.
+
+    A row with ``ALARMED`` in its place is no text.
+    """
 
     __tablename__ = "device_texts"
     __table_args__ = ({"sqlite_with_rowid": False},)

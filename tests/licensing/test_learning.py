@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 
 from licsrv import upkeep
 from licsrv.audit.tables import AuditEntry
 from licsrv.licensing import learning, store
+from licsrv.licensing.store import TextsOfDay
 from licsrv.licensing.tables import DeviceText, License
 from licsrv.platform.db import reading, transaction
 from licsrv.runtime import Runtime
 from tests import products
-from tests.conftest import StandingClock
+from tests.conftest import NOW, StandingClock
 from tests.licensing.test_activation import add_license, ask
 from tests.licensing.test_binding import fits
 
@@ -178,14 +182,16 @@ async def test_the_texts_that_a_device_sends_on_a_day_are_counted(
     today = clock.now().date()
     with reading(runtime.database) as session:
         (device_id,) = set(session.exec(select(DeviceText.device_id)))
-        assert store.texts_of_day(session, [device_id], today) == {device_id: 3}
+        assert store.texts_of_day(session, [device_id], today) == {device_id: TextsOfDay(3, is_alarmed=True)}
     for text in docked:
         await program.beat(text)
     with transaction(runtime.database) as session:
-        assert store.texts_of_day(session, [device_id], today) == {device_id: learning.MOST_TEXTS}
+        assert store.texts_of_day(session, [device_id], today) == {
+            device_id: TextsOfDay(learning.MOST_TEXTS, is_alarmed=True)
+        }
         assert store.prune_texts(session, before=today) == 0
         clock.advance(days=1)
-        assert store.prune_texts(session, before=clock.now().date()) == learning.MOST_TEXTS
+        assert store.prune_texts(session, before=clock.now().date()) == learning.MOST_TEXTS + 1  # and the alarm
 
 
 async def test_texts_are_kept_for_three_days(
@@ -223,3 +229,58 @@ async def test_a_device_that_may_not_learn_now_locks_no_license_when_it_checks_i
     assert (await program.beat(OTHER_BOARD)).status_code == 200
     assert len(locked) == 1
     assert len(audited(runtime, "DEVICE_PART_LEARNED")) == 3
+
+
+async def test_many_texts_of_one_device_are_an_alarm_once_a_day(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    program = Program(client)
+    await program.ask(NEW)
+    docked = [NEW.replace("|", f",3C:52:82:00:00:{number:02X}|", 1) for number in range(5)]
+
+    for said, alarms in zip(docked, (0, 0, 1, 1, 1), strict=True):
+        assert (await program.beat(said)).status_code == 200
+        assert (await program.beat(said)).status_code == 200
+        assert len(audited(runtime, "DEVICE_MANY_TEXTS")) == alarms
+    clock.advance(days=1)
+    for said in docked[:3]:
+        assert (await program.ask(said)).status_code == 200
+
+    first, second = audited(runtime, "DEVICE_MANY_TEXTS")
+    assert first.subject == second.subject
+    assert json.loads(first.detail)["texts"] == 3
+    assert "3C:52" not in first.detail
+
+
+async def test_a_check_in_that_says_what_is_known_neither_reads_nor_counts_texts(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    program = Program(client)
+    await program.ask(NEW)
+    asked: list[str] = []
+    event.listen(runtime.database.write, "before_cursor_execute", lambda *sent: asked.append(sent[2]))
+
+    await program.beat(NEW)
+    of_known = [statement for statement in asked if "device_texts" in statement]
+    await program.beat(OTHER_DISK)
+    of_other = [statement for statement in asked if "device_texts" in statement]
+
+    assert (of_known, len(of_other)) == ([], 2)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_of_two_replicas_one_notes_the_alarm(client: httpx2.AsyncClient, runtime: Runtime) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    with transaction(runtime.database) as one:
+        assert store.note_alarm(one, "d", "l", day=NOW.date())
+        with ThreadPoolExecutor(1) as pool:
+
+            def other() -> bool:
+                with transaction(runtime.database) as session:
+                    return store.note_alarm(session, "d", "l", day=NOW.date())
+
+            second = pool.submit(other)
+            one.commit()
+            assert second.result(10) is False

@@ -23,6 +23,7 @@ from licsrv.desk.licenses import store
 from licsrv.desk.today import answers as today
 from licsrv.desk.today import store as today_store
 from licsrv.errors import KeyringError, LicsrvError, StorageError
+from licsrv.licensing import learning
 from licsrv.licensing import store as licenses
 from licsrv.licensing.issuing import issuing
 from licsrv.marketplace import store as marketplace
@@ -169,7 +170,7 @@ def _places(session: Session) -> Diagnosis:
 
 def _many_texts(session: Session, now: datetime) -> Iterator[Diagnosis]:
     since = days.day_of(now - today.RECENT, UTC)
-    rows = today_store.many_texts(session, since, least=today.MANY_TEXTS, limit=today.MOST)
+    rows = today_store.many_texts(session, since, least=learning.MANY_TEXTS, limit=today.MOST)
     if rows:
         found = len({row.device_id for row in rows})
         yield warning(

@@ -20,6 +20,7 @@ from licsrv.desk.reconciliation import answers as reconciliation
 from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.desk.today import store
 from licsrv.desk.view import View
+from licsrv.licensing import learning
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
 from licsrv.marketplace import store as marketplace
@@ -37,7 +38,6 @@ _LOOKED_AT = 500
 SOON = timedelta(days=30)
 RECENT = timedelta(days=1)
 STILL = timedelta(minutes=15)
-MANY_TEXTS = 3
 CLOCKS_AGREE = timedelta(seconds=60)
 
 
@@ -186,7 +186,7 @@ def _refused(session: Session, now: datetime, zone: tzinfo) -> list[RefusedShown
 
 
 def _many_texts(session: Session, now: datetime) -> list[ManyTextsShown]:
-    rows = store.many_texts(session, days.day_of(now - RECENT, UTC), least=MANY_TEXTS, limit=MOST)
+    rows = store.many_texts(session, days.day_of(now - RECENT, UTC), least=learning.MANY_TEXTS, limit=MOST)
     codes = codes_of(session, [row.license_id for row in rows])
     names = device_names(session, [row.device_id for row in rows])
     return [

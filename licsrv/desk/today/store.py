@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
 from licsrv.licensing import origins
-from licsrv.licensing.tables import DeviceText, License, Product, RefusedDevice
+from licsrv.licensing.tables import ALARMED, DeviceText, License, Product, RefusedDevice
 from licsrv.marketplace.tables import CallbackRecord
 from licsrv.outbox.rules import State
 from licsrv.outbox.tables import OutboxRow
@@ -75,7 +75,8 @@ def many_texts(session: Session, since: date, *, least: int, limit: int) -> Sequ
     """
     count = func.count().label("count")
     of_day = (col(DeviceText.day), col(DeviceText.device_id))
-    counted = select(*of_day, count).where(col(DeviceText.day) >= since).group_by(*of_day).having(count >= least)
+    texts = (col(DeviceText.day) >= since, col(DeviceText.text_hash) != ALARMED)
+    counted = select(*of_day, count).where(*texts).group_by(*of_day).having(count >= least)
     most = counted.order_by(count.desc(), of_day[1]).limit(limit).subquery()
     same = (col(DeviceText.day) == most.c.day, col(DeviceText.device_id) == most.c.device_id)
     license_id = select(func.min(DeviceText.license_id)).where(*same).scalar_subquery().label("license_id")
