@@ -36,7 +36,7 @@ class Desk:
         code: str = self.emulator.codes.buy(product_id=product_id, amount=amount, days=days, received=True).code
         return code
 
-    def sell(self, *, days: int | None = 30, places: int = 2, product_id: str = "", customer: str = "") -> str:
+    def sell(self, *, days: int | None = 30, places: int | None = 2, product_id: str = "", customer: str = "") -> str:
         """Sell a license without the marketplace; return its code."""
         now = self.clock.now()
         end = now + timedelta(days=days) if days is not None else None

@@ -32,7 +32,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
     ),
     "licsrv.licensing": (
         "fingerprints signing origins spellings",
-        "bindings keyring lifecycle",
+        "bindings keyring lifecycle traces",
         "key_folder",
         "tables",
         "places moves own_sales",
@@ -61,7 +61,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "today bulk",
         "api",
     ),
-    "licsrv.words": ("sentences", "actions licenses alerts pages policy_values", "names texts"),
+    "licsrv.words": ("sentences", "actions licenses alerts explanations pages policy_values", "names texts"),
     "licsrv.console": (
         "forms targets languages pictures",
         "api",
@@ -90,7 +90,7 @@ PURE = {
     "audit/entries", "outbox/rules",
     "platform/days", "licensing/signing", "licensing/places", "marketplace/origins",
     "licensing/fingerprints", "licensing/lifecycle", "licensing/spellings", "licensing/moves",
-    "licensing/own_sales", "licensing/policies",
+    "licensing/own_sales", "licensing/traces", "licensing/policies",
     "licensing/issuing/files", "licensing/issuing/strings",
     "licensing/revocation/lists",
     "heartbeats/rules", "releases/manifests", "releases/publication", "releases/rules", "releases/versions",
@@ -104,6 +104,7 @@ PURE = {
     "desk/reconciliation/repairing", "desk/bulk/rules", "desk/bulk/uploaded_list", "desk/licenses/reading",
     "desk/reports/questions",
     "console/forms", "console/pictures", "console/targets", "console/navigation", "console/languages",
+    "words/explanations",
     "words/sentences", "words/names", "words/texts", "words/pages", "words/actions", "words/licenses", "words/alerts",
     "words/policy_values",
 }  # fmt: skip

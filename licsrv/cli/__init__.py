@@ -26,6 +26,7 @@ from licsrv.cli import (
     devices,
     doctor,
     emulator,
+    explain,
     init,
     keys,
     licenses,
@@ -56,6 +57,7 @@ app.command("init", short_help="Create the database and the keys, if missing.")(
 app.command("migrate", short_help="Bring the database to this version's schema.")(migrate.migrate)
 app.command("doctor", short_help="Check settings, database, keys and marketplace.")(doctor.doctor)
 app.command("search", short_help="Find licenses by a code, order, customer, device or string.")(search.search)
+app.command("explain", short_help="Explain what a device would get, and which rule says so.")(explain.explain)
 app.command("desk", short_help="Show what needs attention now.")(desk.desk)
 for _noun in (
     licenses,

@@ -51,12 +51,15 @@ async def settle(visit: Visit) -> Response:
 
 
 async def match(visit: Visit) -> Response:
-    """Show how each device compares with a pasted fingerprint, the nearest first."""
+    """Show how each device compares with a pasted fingerprint, the nearest first, and what it would get."""
     try:
-        matched = await visit.act("POST", _MATCH, {"device_info": visit.exactly("device_info")}, at=_at(visit), key="")
+        asked = {"device_info": visit.exactly("device_info")}
+        matched = await visit.act("POST", _MATCH, asked, at=_at(visit), key="")
+        asked |= {"at": begins} if (begins := visit.begin_of("at")) else {}
+        explained = await visit.act("POST", f"{_API}/explain", asked, at=_at(visit), key="")
     except RefusalError as refusal:
         return await page(visit, refusal)
-    return await page(visit, matched=matched)
+    return await page(visit, matched=matched, explained=explained)
 
 
 async def download(visit: Visit) -> Response:
@@ -75,6 +78,7 @@ async def page(
     compared: Mapping[str, Any] | None = None,
     done: Mapping[str, Any] | None = None,
     matched: Mapping[str, Any] | None = None,
+    explained: Mapping[str, Any] | None = None,
 ) -> Response:
     """Show a license, with what was refused, compared, done or matched just now."""
     at = _at(visit)
@@ -91,6 +95,8 @@ async def page(
         year=picture_of(usage),
         compared=compared,
         done=done,
+        explained=explained,
+        at=visit.typed("at"),
         device_info=visit.exactly("device_info"),
         can_match=visit.api.has("POST", _MATCH),
     )

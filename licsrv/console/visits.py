@@ -87,6 +87,14 @@ class Visit:
         except ValueError:
             return text
 
+    def begin_of(self, name: str) -> str:
+        """Return the moment at which a typed day begins; anything else as it was typed, for the operation to judge."""
+        text = self.typed(name)
+        try:
+            return days.read(text).begin(self.day_zone).isoformat()
+        except ValueError:
+            return text
+
     def exactly(self, name: str) -> str:
         """Return one field of the form as it was typed, as a password is."""
         return self.form.get(name, [""])[0]

@@ -5,8 +5,8 @@ Each reads, decides, writes, and notes what it did in the audit, in the caller's
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,8 +14,14 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.errors import DeviceMismatchError, LicenseNotFoundError, UnauthenticatedError
-from licsrv.licensing import fingerprints, learning, lifecycle, refused_devices, store
+from licsrv.errors import (
+    DeviceMismatchError,
+    InvalidRequestError,
+    LicenseNotFoundError,
+    RefusalError,
+    UnauthenticatedError,
+)
+from licsrv.licensing import fingerprints, learning, lifecycle, places, policies, refused_devices, store, traces
 from licsrv.licensing.bindings import Learned
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.licensing.issuing import issuing, strings
@@ -24,12 +30,15 @@ from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
 from licsrv.licensing.learning import Recognised
 from licsrv.licensing.moves import require_move
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, PlaceFacts, limit
-from licsrv.licensing.policies import Policies, Recognition
+from licsrv.licensing.policies import Policies, Policy, Recognition
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.store import ProductRow
 from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.licensing.traces import Rule, Step
 from licsrv.platform.ids import new_id
+from licsrv.words import explanations as words
+from licsrv.words.names import name_of
 
 _COMPARED = 20
 
@@ -137,17 +146,12 @@ def activate(
     """
     license, product = _license_typed(session, request.code)
     policy, key = terms.policies.of(license.policy), keyring.device_key
-    facts = fingerprints.parse(request.device_info)
-    parts = fingerprints.hash_parts(facts, key=key)
-    candidates = store.devices_like(session, license.id, parts)
-    places = HeldPlaces(limit(license, policy.places), license.places_taken)
-    if not candidates and places.is_full:
-        candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
+    situation = _situation(session, license, policy, device_info=request.device_info, key=key)
+    facts, places = situation.facts, situation.places
 
-    text_hash = fingerprints.hash_text(request.device_info, key=key)
-    admission = places.decide(license, candidates, parts, text_hash=text_hash, now=now)
+    admission = situation.decide(now)
 
-    known = next((one for one in candidates if one.id == admission.device_id and not admission.is_bound_anew), None)
+    known = situation.known(admission)
     device_id, bound = _write(
         session, license, admission, known=known, request=request, facts=facts, recognition=policy.recognition,
         key=key, cause=cause, now=now,
@@ -171,6 +175,117 @@ def activate(
         issued_id=issued.issued_id, expires_at=ends_at, refresh_after=refresh_after,
         weakly_bound=fingerprints.is_weak(bound),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything that decides what a device gets: the license, its policy and devices, and what the device says."""
+
+    license: Any
+    policy: Policy
+    places: HeldPlaces
+    candidates: Sequence[KnownDevice]
+    facts: DeviceFacts
+    parts: HashedParts
+    text_hash: str
+
+    def decide(self, now: datetime) -> Admission:
+        """Decide what the device gets; the admission, or the refusal, carries the trace. Nothing is read or written.
+
+        Raises:
+            LicenseExpiredError: And its relatives: no device may use the license at this moment.
+            DeviceLimitError: The device is new and every place is taken.
+            InvalidRequestError: It is new, and no place can be bound to what it names.
+        """
+        admission = self.places.decide(self.license, self.candidates, self.parts, text_hash=self.text_hash, now=now)
+        if admission.device_id is not None:
+            return admission
+        try:
+            bound = fingerprints.binding(self.facts, weakly=self.policy.recognition.weak_binding)
+        except InvalidRequestError as refusal:
+            step = Step(Rule.BINDING, words.NOTHING_TO_BIND, is_passed=False)
+            raise traces.refused(refusal, [*admission.trace, step]) from None
+        step = Step(Rule.BINDING, words.WEAKLY_BOUND if fingerprints.is_weak(bound) else words.BOUND)
+        return replace(admission, trace=[*admission.trace, step])
+
+    def known(self, admission: Admission) -> KnownDevice | None:
+        """Return the admitted device as it was, where it is known and stays bound."""
+        if admission.is_bound_anew:
+            return None
+        return next((one for one in self.candidates if one.id == admission.device_id), None)
+
+    def recognised(self, known: KnownDevice) -> Recognised:
+        """Return the device with what it says."""
+        return Recognised(
+            id=known.id, license_id=self.license.id, parts=known.parts, facts=self.facts, text_hash=self.text_hash,
+            budget=self.policy.recognition.budget,
+        )  # fmt: skip
+
+
+def _situation(session: Session, license: Any, policy: Policy, *, device_info: str, key: bytes) -> Situation:
+    facts = fingerprints.parse(device_info)
+    parts = fingerprints.hash_parts(facts, key=key)
+    candidates = store.devices_like(session, license.id, parts)
+    places = HeldPlaces(limit(license, policy.places), license.places_taken)
+    if not candidates and places.is_full:
+        candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
+    text_hash = fingerprints.hash_text(device_info, key=key)
+    return Situation(license, policy, places, candidates=candidates, facts=facts, parts=parts, text_hash=text_hash)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a device would get: an admission or a refusal, with the trace of the rules."""
+
+    situation: Situation
+    outcome: Admission | RefusalError
+    trace: Sequence[Step]
+
+
+def explain(
+    session: Session,
+    code: str,
+    device_info: str,
+    *,
+    values: Mapping[str, object] | None = None,
+    key: bytes,
+    of_products: Policies,
+    now: datetime,
+) -> Explained:
+    """Say what :func:`activate` would give a device at ``now``; nothing is written or locked.
+
+    Args:
+        values: Of the policy, what would be different.
+        of_products: The policies as they are.
+
+    Raises:
+        LicenseNotFoundError: No license has this code.
+        InvalidRequestError: The device cannot be read.
+        InvalidPolicyError: And its relative: the policy cannot be so.
+    """
+    license, _ = store.license_for_activation(session, code, locked=False)
+    if license is None:
+        raise unknown_code()
+    policy = of_products.of(license.policy)
+    if values is not None:
+        stated, base = policies.read(license.policy) if license.policy else {}, of_products.base
+        policy = policies.over(base, policies.changed(stated, values, base))
+    situation = _situation(session, license, policy, device_info=device_info, key=key)
+    try:
+        admission = situation.decide(now)
+    except RefusalError as refusal:
+        return Explained(situation, refusal, traces.of_refusal(refusal))
+    known = situation.known(admission)
+    learned = learning.to_learn(session, situation.recognised(known), key=key, now=now) if known is not None else None
+    trace = list(admission.trace)
+    if learned is not None:
+        trace.append(Step(Rule.LEARNING, words.LEARNS.filled(part=name_of("part", learned.part))))
+    return Explained(situation, admission, trace)
+
+
+def unknown_code() -> LicenseNotFoundError:
+    """Return the refusal of a code that no license has."""
+    return LicenseNotFoundError("No license has this code.", action="Check the code: the purchase shows it.")
 
 
 def note_refusal(
@@ -229,7 +344,7 @@ def _license_typed(session: Session, typed: str) -> tuple[Any, ProductRow | None
     if license is None and (code := store.code_meant(session, typed).code) is not None:
         license, product = store.license_for_activation(session, code)
     if license is None:
-        raise LicenseNotFoundError("No license has this code.", action="Check the code: the purchase shows it.")
+        raise unknown_code()
     return license, product
 
 
@@ -420,8 +535,9 @@ def require_same_device(known: HashedParts, given: HashedParts | None) -> None:
     if given is None or fingerprints.is_same_device(known, given):
         return
     found = fingerprints.match(known, given)
-    raise DeviceMismatchError(
+    refusal = DeviceMismatchError(
         f"The license belongs to another device: {found.agreeing} of the {found.needed} parts needed agree.",
         action="Ask for a license for this device, or have the vendor's support release the old one.",
         parts=found.explain(),
     )
+    raise traces.refused(refusal, [places.mismatch_step(found)])

@@ -53,7 +53,7 @@ class Recognised:
 
 def learn(session: Session, device: Recognised, *, key: bytes, cause: Cause, now: datetime) -> Learned | None:
     """Bind a device to a new part that it shows, within its budget; None where it learned nothing."""
-    learned = _to_learn(session, device, key=key, now=now)
+    learned = to_learn(session, device, key=key, now=now)
     if learned is None:
         return None
 
@@ -68,7 +68,8 @@ def learn(session: Session, device: Recognised, *, key: bytes, cause: Cause, now
     return learned
 
 
-def _to_learn(session: Session, device: Recognised, *, key: bytes, now: datetime) -> Learned | None:
+def to_learn(session: Session, device: Recognised, *, key: bytes, now: datetime) -> Learned | None:
+    """Return what a device would learn now; nothing is written."""
     known, lasting = device.compared(key)
     if bindings.learn(known, lasting) is None:
         return None
@@ -94,7 +95,7 @@ def learn_at_check_in(
     Those that may not learn now lock nothing.
     """
     new = {device.id: device for device in devices if bindings.learn(*device.compared(key)) is not None}
-    learning = {device.id: device for device in new.values() if _to_learn(session, device, key=key, now=now)}
+    learning = {device.id: device for device in new.values() if to_learn(session, device, key=key, now=now)}
     for device in sorted(learning.values(), key=lambda one: one.license_id):  # one order everywhere: no deadlocks
         license = store.license_by_id_for_update(session, device.license_id)
         locked = store.device_for_update(session, device.id)

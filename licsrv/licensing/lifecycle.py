@@ -22,6 +22,7 @@ from licsrv.errors import (
     LicenseNotFoundError,
     LicenseReleasedError,
     LicenseRevokedError,
+    RefusalError,
 )
 from licsrv.licensing import origins
 from licsrv.words.sentences import Sentence, both
@@ -169,20 +170,27 @@ def require_usable(license: SoldLicense, now: datetime) -> None:
         LicenseExpiredError: It has ended.
         LicenseNotFoundError: Its seller has not confirmed it.
     """
+    refusal = refusal_of(license, now)
+    if refusal is not None:
+        raise refusal
+
+
+def refusal_of(license: SoldLicense, now: datetime) -> RefusalError | None:
+    """Return what :func:`require_usable` raises; None where the license may be used."""
     sentence, words = reason(license, now).en, origins.of(license.source).words
     match status(license, now):
         case Status.RELEASED:
-            raise LicenseReleasedError(sentence, action=words.buy)
+            return LicenseReleasedError(sentence, action=words.buy)
         case Status.REVOKED:
-            raise LicenseRevokedError(sentence, action="Ask the vendor's support.")
+            return LicenseRevokedError(sentence, action="Ask the vendor's support.")
         case Status.FROZEN:
-            raise LicenseFrozenError(sentence, action=words.renew)
+            return LicenseFrozenError(sentence, action=words.renew)
         case Status.EXPIRED:
-            raise LicenseExpiredError(sentence, action=words.renew)
+            return LicenseExpiredError(sentence, action=words.renew)
         case Status.NOT_ACTIVATED:
-            raise LicenseNotFoundError(sentence, action=words.check_code)
+            return LicenseNotFoundError(sentence, action=words.check_code)
         case Status.ACTIVE:
-            return
+            return None
 
 
 def accepts_expiry(

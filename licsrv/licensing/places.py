@@ -12,9 +12,12 @@ from datetime import datetime
 from typing import Protocol
 
 from licsrv.errors import DeviceLimitError
-from licsrv.licensing import fingerprints, lifecycle
+from licsrv.licensing import fingerprints, lifecycle, traces
 from licsrv.licensing.fingerprints import HashedParts, Match
-from licsrv.licensing.lifecycle import SoldLicense
+from licsrv.licensing.lifecycle import SoldLicense, Status
+from licsrv.licensing.traces import Rule, Step
+from licsrv.words import explanations as words
+from licsrv.words.sentences import Sentence, moment
 
 
 class PlaceFacts(Protocol):
@@ -83,6 +86,7 @@ class Admission:
     device_id: str | None
     match: Match | None
     takes_place: bool
+    trace: Sequence[Step] = ()
 
     @property
     def is_bound_anew(self) -> bool:
@@ -128,16 +132,28 @@ class HeldPlaces:
         Raises:
             LicenseExpiredError: And its relatives: no device may use it, see :func:`lifecycle.require_usable`.
             DeviceLimitError: The device is new (or gave its place back) and every place is taken.
+
+        A refusal carries its trace.
         """
-        lifecycle.require_usable(license, now)
+        usable = _license_step(license, now)
+        refusal = lifecycle.refusal_of(license, now)
+        if refusal is not None:
+            raise traces.refused(refusal, [usable])
         compared = [(fingerprints.match(device.parts, given), device) for device in candidates]
         same = [(found, device) for found, device in compared if _is_same(found, device, given, text_hash=text_hash)]
         found, device = max(same, key=lambda pair: (pair[1].has_place, pair[0].agreeing), default=(None, None))
+        holding = [found for found, device in compared if device.has_place]
+        trace = [usable, _device_step(found, holding)]
         if device is not None and device.has_place:
-            return Admission(device.id, found, takes_place=False)
+            trace.append(Step(Rule.PLACE, words.HOLDS))
+            return Admission(device.id, found, takes_place=False, trace=trace)
+        counts = {"taken": self.taken, "places": self.limit}
         if self.is_full:
-            raise self._full([found for found, device in compared if device.has_place])
-        return Admission(device.id if device is not None else None, found, takes_place=True)
+            raise traces.refused(
+                self._full(holding), [*trace, Step(Rule.PLACE, words.FULL.filled(**counts), is_passed=False)]
+            )
+        trace.append(Step(Rule.PLACE, words.FREE.filled(**counts)))
+        return Admission(device.id if device is not None else None, found, takes_place=True, trace=trace)
 
     def _full(self, compared: Sequence[Match]) -> DeviceLimitError:
         nearest = max(compared, key=lambda found: found.agreeing, default=None)
@@ -148,6 +164,32 @@ class HeldPlaces:
             places_taken=self.taken,
             parts=nearest.explain() if nearest is not None else {},
         )
+
+
+def _license_step(license: SoldLicense, now: datetime) -> Step:
+    if lifecycle.status(license, now) is not Status.ACTIVE:
+        return Step(Rule.LICENSE, lifecycle.reason(license, now), is_passed=False)
+    ends_at = lifecycle.end_of_use(license)
+    return Step(Rule.LICENSE, words.USABLE.filled(until=moment(ends_at, now)) if ends_at is not None else words.ENDLESS)
+
+
+def _device_step(found: Match | None, holding: Sequence[Match]) -> Step:
+    if found is not None:
+        says = words.KNOWN if found.is_same_device else words.SAME_TEXT
+        return Step(Rule.DEVICE, says.filled(parts=traces.agreement(found)))
+    nearest = max(holding, key=lambda one: one.agreeing, default=None)
+    if nearest is None or not nearest.agreeing:
+        return Step(Rule.DEVICE, words.STRANGER)
+    return Step(Rule.DEVICE, _unlike(nearest))
+
+
+def mismatch_step(found: Match) -> Step:
+    """Return what is said of a device that is not the known one."""
+    return Step(Rule.DEVICE, _unlike(found), is_passed=False)
+
+
+def _unlike(found: Match) -> Sentence:
+    return words.UNLIKE.filled(agreeing=found.agreeing, needed=found.needed, parts=traces.agreement(found))
 
 
 def _is_same(found: Match, device: KnownDevice, given: HashedParts, text_hash: str) -> bool:

@@ -61,8 +61,8 @@ _FOR_ACTIVATION = (
     .outerjoin_from(table_of(License), table_of(Product), _products.product_id == _licenses.product_id)
     .outerjoin(table_of(PolicyVersion), IS_POLICY_OF_LICENSE)
     .where(_licenses.code == bindparam("of_code"))
-    .with_for_update(of=table_of(License))
 )
+_FOR_ACTIVATION_LOCKED = _FOR_ACTIVATION.with_for_update(of=table_of(License))
 _DEVICE_COLUMNS = (
     _devices.id, _devices.parts, _devices.released_at, _devices.text_hash
 )  # fmt: skip
@@ -148,12 +148,16 @@ def product_row(product: Product | None) -> ProductRow | None:
     return ProductRow(*(getattr(product, name) for name in _OF_PRODUCT)) if product is not None else None
 
 
-def license_for_activation(session: Session, code: str) -> tuple[Any, ProductRow | None]:
-    """Return the row of a code's license, locked until the end of the transaction, and its product; or Nones.
+def license_for_activation(session: Session, code: str, *, locked: bool = True) -> tuple[Any, ProductRow | None]:
+    """Return the row of a code's license, and its product; or Nones.
 
     The row's ``policy`` is what the product's policy states.
+
+    Args:
+        locked: Whether the row stays locked until the end of the transaction.
     """
-    row = execute(session, _FOR_ACTIVATION, {"of_code": code}).one_or_none()
+    statement = _FOR_ACTIVATION_LOCKED if locked else _FOR_ACTIVATION
+    row = execute(session, statement, {"of_code": code}).one_or_none()
     if row is None or row.product_name is None:
         return row, None
     return row, ProductRow(*(getattr(row, f"product_{name}") for name in _OF_PRODUCT))

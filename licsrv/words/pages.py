@@ -60,6 +60,7 @@ PAGES: Mapping[str, str] = {
     "Compare every license now": "立即核对全部许可证",
     "Compare now": "立即核对",
     "Compare with a fingerprint": "与指纹比对",
+    "At the beginning of this day ({zone}); empty: now": "该日开始时（{zone} 时间；留空表示现在）",
     "Compared": "已核对",
     "Comparison": "核对",
     "Continue": "继续",

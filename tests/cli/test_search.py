@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,37 @@ def test_a_moment_that_is_none_is_refused(sqlite_house: FurnishedHouse, licsrv: 
 
 def test_an_empty_note_is_refused(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
     assert licsrv("licenses", "note", sqlite_house.codes.used, "  ").exit_code == 1
+
+
+def test_what_a_device_would_get_is_explained_at_a_date_and_under_a_policy(
+    house: FurnishedHouse, licsrv: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, stranger = house.codes.used, "04:7C:16:00:00:77|WD-77|BOARD-77|CPU-77"
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"places.amount_counts": false, "places.limit": 9}')
+
+    shown = licsrv("explain", code, "--device", stranger)
+    now = licsrv("explain", code, "--device", stranger, "--json").document
+    then = licsrv("explain", code, "--device", stranger, "--policy", policy, "--json").document
+    late = licsrv("explain", code, "--device", stranger, "--at", "2099-01-31", "--json").document
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{stranger}\n"))
+    piped = licsrv("explain", code, "--device", "-", "--json").document
+
+    assert (shown.exit_code, "2 of 2 places are taken, so it gets none." in shown.out) == (0, True)
+    assert (now["gets_license"], now["code"]) == (False, "DEVICE_LIMIT_REACHED")
+    assert piped["trace"] == now["trace"]
+    assert (then["gets_license"], then["places"]) == (True, 9)
+    assert (late["at"], late["code"]) == ("2099-01-30T16:00:00Z", "LICENSE_EXPIRED")
+
+
+@pytest.mark.parametrize("policy", ["", "[]", "{", '{"places.limit": 0}', '{"x": 1}'])
+def test_a_file_that_is_no_policy_is_refused(
+    sqlite_house: FurnishedHouse, licsrv: Run, tmp_path: Path, policy: str
+) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(policy)
+
+    ran = licsrv("explain", sqlite_house.codes.used, "--device", "A|B|C|D", "--policy", file)
+
+    assert (ran.exit_code, "policy" in ran.err.lower()) == (1, True)
+    assert "Traceback" not in ran.err

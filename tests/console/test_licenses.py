@@ -103,6 +103,18 @@ async def test_the_page_explains_a_refusal_by_a_pasted_fingerprint(scene: Scene)
 
     assert "another device" in answer.text
     assert "differs" in answer.text
+    assert f"It gets no license for {CODE}. 2 of 2 places are taken, so it gets none." in answer.text
+
+
+async def test_the_page_explains_what_a_device_would_get_on_a_day(scene: Scene) -> None:
+    now = await scene.ann.send(f"{scene.page}/match", on=scene.page, device_info=DEVICE)
+    late = await scene.ann.send(f"{scene.page}/match", on=scene.page, device_info=DEVICE, at="2030-01-31")
+    wrong = await scene.ann.send(f"{scene.page}/match", on=scene.page, device_info=DEVICE, at="someday")
+
+    assert f"It gets a license for {CODE}." in now.text
+    assert "A check-in then gives a lease until" in now.text
+    assert "The license has expired; renew it with the vendor." in late.text
+    assert wrong.status_code == 422
 
 
 async def test_a_license_is_revoked_and_that_is_undone(scene: Scene) -> None:

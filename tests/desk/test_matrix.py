@@ -68,6 +68,7 @@ TABLE = {
         GET /reconciliation
         GET /reconciliation/differences
         GET /reconciliation/runs
+        POST /licenses/{license}/explain
         POST /licenses/{license}/match
         POST /products/policy/preview
         POST /search

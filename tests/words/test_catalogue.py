@@ -25,7 +25,7 @@ from licsrv.outbox import messages
 from licsrv.outbox.rules import State as MessageState
 from licsrv.people.accounts import Language
 from licsrv.people.roles import GRANTABLE, Role
-from licsrv.words import actions, alerts, licenses, policy_values
+from licsrv.words import actions, alerts, explanations, licenses, policy_values
 from licsrv.words.names import NAMES, OTHER_PROBLEM
 from licsrv.words.pages import DONE, PAGES
 from licsrv.words.sentences import Noun, Sentence, both
@@ -65,7 +65,7 @@ VOCABULARIES: dict[str, Iterable[str]] = {
 
 def in_two_languages() -> Iterator[tuple[str, Sentence]]:
     """Every entry of the catalogue."""
-    for module in (actions, alerts, licenses, policy_values):
+    for module in (actions, alerts, explanations, licenses, policy_values):
         for name, value in vars(module).items():
             if isinstance(value, Sentence):
                 yield name, value

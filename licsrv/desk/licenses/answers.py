@@ -145,6 +145,28 @@ class MovesShown(Body):
     by_staff: int = Field(description="not limited")
 
 
+class TraceStep(Body):
+    """What one rule said of a device."""
+
+    rule: str = Field(description="license, device, place, binding, learning, lease")
+    passed: bool = Field(description="false for the one rule for which the device gets no license")
+    says: Sentence
+
+
+class ExplainAnswer(Body):
+    """What a device would get of a license at a moment, as things are now; nothing was changed."""
+
+    at: datetime
+    gets_license: bool
+    code: str | None = Field(description="of the refusal that the device would get")
+    says: Sentence
+    device: DeviceLine | None = Field(description="the device that is recognised")
+    takes_place: bool
+    places: int
+    places_taken: int
+    trace: list[TraceStep] = Field(description="the rules in the order in which they were asked")
+
+
 class LicensePage(Body):
     """The license page. ``devices`` holds the first of them; the rest is a list of its own."""
 

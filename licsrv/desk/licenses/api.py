@@ -10,14 +10,15 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from licsrv.desk import names
-from licsrv.desk.fields import Reasoned
-from licsrv.desk.licenses import downloads, page, search, singles
+from licsrv.desk.fields import Moment, Reasoned
+from licsrv.desk.licenses import downloads, explaining, page, search, singles
 from licsrv.desk.licenses.actions import ACTIONS, service
 from licsrv.desk.licenses.actions.answers import ActionAnswer, ActionRequest, PreviewAnswer, PreviewRequest
 from licsrv.desk.licenses.actions.staff_action import StaffAction
 from licsrv.desk.licenses.answers import (
     CompareAnswer,
     DevicesAnswer,
+    ExplainAnswer,
     LicensePage,
     SearchAnswer,
     TimelineAnswer,
@@ -29,6 +30,7 @@ from licsrv.desk.operations import AdminOperation, Call
 from licsrv.errors import (
     ConflictError,
     DeviceMismatchError,
+    InvalidPolicyError,
     KeyringError,
     LicenseExpiredError,
     LicenseFrozenError,
@@ -37,6 +39,7 @@ from licsrv.errors import (
     LicenseRevokedError,
     MarketplaceUnavailableError,
     NotFoundError,
+    PolicyContradictionError,
     RefusalError,
     ServiceUnavailableError,
 )
@@ -73,6 +76,15 @@ class MatchRequest(Body):
     device_info: str = Field(max_length=fingerprints.MAX_BYTES, description="MAC|DISK|BOARD|CPU")
 
 
+class ExplainRequest(MatchRequest):
+    """A device for which is asked what it would get."""
+
+    at: Moment | None = Field(None, description="at which moment; left out: now")
+    policy: dict[str, int | float | bool | None] | None = Field(
+        None, description="values that the product's policy would have; null: the setting's"
+    )
+
+
 class FileForDeviceRequest(Reasoned):
     """A license file is wanted for a device."""
 
@@ -95,6 +107,11 @@ def operations() -> Sequence[AdminOperation]:
         AdminOperation(
             "POST", f"{_LICENSE}/match", "Compare the devices of a license with a fingerprint", permission=_READ,
             handler=compare_devices, body=MatchRequest, result=LicensePage, refusals=_NONE,
+        ),
+        AdminOperation(
+            "POST", f"{_LICENSE}/explain", "Explain what a device would get, now, at a date or under a policy",
+            permission=_READ, handler=explain, body=ExplainRequest, result=ExplainAnswer,
+            refusals=(*_NONE, InvalidPolicyError, PolicyContradictionError),
         ),
         AdminOperation(
             "GET", f"{_LICENSE}/devices", "List the devices of a license", permission=_READ, handler=list_devices,
@@ -159,6 +176,17 @@ async def show(call: Call) -> LicensePage:
 async def compare_devices(call: Call, body: MatchRequest) -> LicensePage:
     """Answer ``POST /admin/api/licenses/{license}/match``."""
     return await _page(call, body.device_info)
+
+
+async def explain(call: Call, body: ExplainRequest) -> ExplainAnswer:
+    """Answer ``POST /admin/api/licenses/{license}/explain``."""
+    tools, at = call.desk.support, body.at or call.now
+    key, policies = tools.keyring().device_key, tools.terms.policies
+    return await call.read(
+        lambda session: explaining.explain(
+            session, call.at["license"], body.device_info, values=body.policy, key=key, policies=policies, at=at
+        )
+    )
 
 
 async def _page(call: Call, device_info: str | None) -> LicensePage:
