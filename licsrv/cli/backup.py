@@ -86,7 +86,6 @@ def copy(source: Path, target: Path) -> int:
 
 
 def _take_name(target: Path) -> None:
-
     try:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError as error:
@@ -94,7 +93,6 @@ def _take_name(target: Path) -> None:
 
 
 def _copy_checked(source: Path, draft: Path) -> None:
-
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with (

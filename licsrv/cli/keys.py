@@ -16,7 +16,7 @@ from licsrv.cli import staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Staff, Yes, typed, word_of
 from licsrv.cli.terminal import Column
 from licsrv.cli.workplace import Workplace, open_workplace
-from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError
+from licsrv.errors import ConflictError, InvalidRequestError, NotFoundError, StorageError
 from licsrv.platform import moments
 from licsrv.platform.days import Typed
 from licsrv.platform.plurals import counted
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
+    from licsrv.audit import Cause
     from licsrv.desk.keys.answers import Key
     from licsrv.licensing.key_folder import KeyFolder
     from licsrv.licensing.keyring import KeyRecord
@@ -131,11 +132,11 @@ def new(
 
     wanted = _one_purpose(purpose, purpose_option)
     if wanted == _SEAL:
-        _new_seal(staff.actor(staff_name), use=use, as_json=as_json)
+        _new_seal(staff.cause(staff_name), use=use, as_json=as_json)
         return
     with open_workplace() as place:
         signs_from = begins.begin(place.settings.day_zone) if begins is not None else None
-        record = _make(place, wanted, algorithm, signs_from=signs_from, actor=staff.actor(staff_name))
+        record = _make(place, wanted, algorithm, signs_from=signs_from, cause=staff.cause(staff_name))
         key = answers.shown(record, signing=True, now=place.clock.now())
         keys_dir = place.settings.keys_dir
     if as_json:
@@ -152,7 +153,7 @@ def _one_purpose(argument: str | None, option: str | None) -> str:
     return argument or option or ""
 
 
-def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime | None, actor: str) -> KeyRecord:
+def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime | None, cause: Cause) -> KeyRecord:
     """Make a key and note it.
 
     Raises:
@@ -160,7 +161,7 @@ def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime |
         KeyringError: No key of this algorithm signs for this purpose.
     """
     from licsrv import audit
-    from licsrv.audit import Action, Cause
+    from licsrv.audit import Action
     from licsrv.licensing.keyring import Algorithm, Purpose
 
     now = place.clock.now()
@@ -173,13 +174,13 @@ def _make(place: Workplace, purpose: str, algorithm: str, signs_from: datetime |
             detail["algorithm"] = algorithm
         if signs_from is not None:
             detail["signs_from"] = signs_from.isoformat()
-        audit.record(session, Action.KEY_MADE, subject=record.key_id, cause=Cause(actor), detail=detail, now=now)
+        audit.record(session, Action.KEY_MADE, subject=record.key_id, cause=cause, detail=detail, now=now)
     return record
 
 
-def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
+def _new_seal(cause: Cause, *, use: bool, as_json: bool) -> None:
     from licsrv import audit
-    from licsrv.audit import Action, Cause
+    from licsrv.audit import Action
 
     with open_workplace() as place, place.writing() as session:
         key_id = place.keys.use_seal_key() if use else place.keys.make_seal_key()
@@ -187,7 +188,7 @@ def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
             raise ConflictError("No seal key waits.", action="Make one: `licsrv keys new seal`.")
         detail = {"purpose": _SEAL, "seals": use}
         now = place.clock.now()
-        audit.record(session, Action.KEY_MADE, subject=key_id, cause=Cause(actor), detail=detail, now=now)
+        audit.record(session, Action.KEY_MADE, subject=key_id, cause=cause, detail=detail, now=now)
     if as_json:
         terminal.show_document({"key": {"id": key_id, "purpose": _SEAL}})
     else:
@@ -203,7 +204,6 @@ def _new_seal(actor: str, *, use: bool, as_json: bool) -> None:
 def protect(staff_name: Staff = None, as_json: AsJson = False) -> None:
     """Encrypt the private keys that are plain, or were encrypted at a lower cost, under the passphrase that is set."""
     from licsrv.cli.opening import key_folder
-    from licsrv.errors import StorageError
     from licsrv.platform import config
 
     settings = config.load()
@@ -214,7 +214,7 @@ def protect(staff_name: Staff = None, as_json: AsJson = False) -> None:
         except StorageError as error:  # a folder of keys can be encrypted where no database is, before it is copied
             done, unnoted = folder.protect(), str(error)
         else:
-            done, unnoted = _protect(place, staff.actor(staff_name)), ""
+            done, unnoted = _protect(place, staff.cause(staff_name)), ""
     if done and unnoted:
         terminal.warn(f"The audit does not record this: {unnoted}")
     if as_json:
@@ -223,15 +223,15 @@ def protect(staff_name: Staff = None, as_json: AsJson = False) -> None:
         terminal.say(f"Encrypted {counted(len(done), 'key')} in {settings.keys_dir}/." if done else "No change needed.")
 
 
-def _protect(place: Workplace, actor: str) -> list[str]:
+def _protect(place: Workplace, cause: Cause) -> list[str]:
     from licsrv import audit
-    from licsrv.audit import Action, Cause
+    from licsrv.audit import Action
 
     with place.writing() as session:
         done = place.keys.protect()
         now = place.clock.now()
         for key_id in done:
-            audit.record(session, Action.KEY_PROTECTED, subject=key_id, cause=Cause(actor), now=now)
+            audit.record(session, Action.KEY_PROTECTED, subject=key_id, cause=cause, now=now)
     return done
 
 
@@ -271,12 +271,11 @@ def retire(
             return
         cost = _cost(place, before)
         _require_consent(before, cost, yes=yes)
-        record = _retire(place, key_id, staff.actor(staff_name))
+        record = _retire(place, key_id, staff.cause(staff_name))
     _show_retired(record, cost, changed=True, as_json=as_json)
 
 
 def _record(records: Sequence[KeyRecord], key_id: str) -> KeyRecord:
-
     for record in records:
         if record.key_id == key_id:
             return record
@@ -311,16 +310,16 @@ def _require_consent(record: KeyRecord, cost: str, *, yes: bool) -> None:
         raise ConflictError(cost, action="If that is meant, say so with --yes.")
 
 
-def _retire(place: Workplace, key_id: str, actor: str) -> KeyRecord:
+def _retire(place: Workplace, key_id: str, cause: Cause) -> KeyRecord:
     from licsrv import audit
-    from licsrv.audit import Action, Cause
+    from licsrv.audit import Action
 
     now = place.clock.now()
     with place.writing() as session:
         _require_no_need(session, place.keys, key_id, now=now)
         record = place.keys.retire(key_id, now=now)
         detail = {"purpose": str(record.purpose)}
-        audit.record(session, Action.KEY_RETIRED, subject=key_id, cause=Cause(actor), detail=detail, now=now)
+        audit.record(session, Action.KEY_RETIRED, subject=key_id, cause=cause, detail=detail, now=now)
     return record
 
 

@@ -52,7 +52,6 @@ def policy(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show the policy of a product, or change it. Devices get a change at their next check-in."""
-    from licsrv.audit import Cause
     from licsrv.desk.products import policy_answers
 
     if schema:
@@ -67,7 +66,7 @@ def policy(
         elif dry_run:
             _show_preview(place, product_id, wanted, as_json=as_json)
         else:
-            cause = Cause(staff.actor(staff_name), reason=reason)
+            cause = staff.cause(staff_name, reason=reason)
             _change(place, product_id, wanted, cause=cause, as_json=as_json)
 
 

@@ -175,17 +175,16 @@ def set_product(
         wanted["device_limit"] = device_limit
     if feature or no_features:
         wanted["features"] = list(dict.fromkeys(feature or ()))
-    _set(product_id, wanted, staff.actor(staff_name), as_json=as_json)
+    _set(product_id, wanted, staff.cause(staff_name), as_json=as_json)
 
 
-def _set(product_id: str, wanted: Mapping[str, Any], actor: str, *, as_json: bool) -> None:
-    from licsrv.audit import Cause
+def _set(product_id: str, wanted: Mapping[str, Any], cause: Cause, *, as_json: bool) -> None:
     from licsrv.desk.products import answers
 
     with open_workplace() as place:
         with place.writing() as session:
             before = answers.of_product(session, product_id, place.policies())
-            _change(session, place, product_id, wanted=wanted, cause=Cause(actor))
+            _change(session, place, product_id, wanted=wanted, cause=cause)
             shown = answers.described(session, product_id, place.policies())
             changes = answers.changes(before, shown)
         _warn_of_missing_key(place, second_signature=shown.second_signature)

@@ -125,13 +125,12 @@ def publish(
         minimum_version=minimum_version, rollout_percent=percent,
         notes_zh=_notes(notes_zh), notes_en=_notes(notes_en),
     )  # fmt: skip
-    _publish(publication, published_at, staff.actor(staff_name), reason=reason, as_json=as_json)
+    _publish(publication, published_at, staff.cause(staff_name, reason=reason), as_json=as_json)
 
 
-def _publish(publication: Any, published_at: Typed | None, actor: str, reason: str, *, as_json: bool) -> None:
+def _publish(publication: Any, published_at: Typed | None, cause: Cause, *, as_json: bool) -> None:
     from dataclasses import replace
 
-    from licsrv.audit import Cause
     from licsrv.desk.releases import answers
     from licsrv.desk.releases.answers import PublishedAnswer
     from licsrv.licensing import store as licensing
@@ -142,7 +141,6 @@ def _publish(publication: Any, published_at: Typed | None, actor: str, reason: s
         is_described = licensing.product(session, product_id) is not None
         begins_at = published_at.begin(place.settings.day_zone) if published_at is not None else None
         publication = replace(publication, product_id=product_id, published_at=begins_at)
-        cause = Cause(actor, reason=reason)
         release = answers.shown(changes.publish(session, publication, cause=cause, now=now), now)
     if as_json:
         terminal.show_document(PublishedAnswer(release=release, is_described=is_described))

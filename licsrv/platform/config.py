@@ -335,10 +335,9 @@ def unknown_names(environ: Mapping[str, str] | None = None) -> list[str]:
     return [f"{PREFIX}{name}{_suggestion(name, known)}" for name in unknown]
 
 
-def invoking_user(environ: Mapping[str, str] | None = None) -> int:
+def invoking_user() -> int:
     """Return the user id that runs this command; behind sudo, the one that called sudo."""
-    environ = os.environ if environ is None else environ  # noqa: TID251 - the one reader of the environment
-    behind = environ.get("SUDO_UID", "")
+    behind = os.environ.get("SUDO_UID", "")  # noqa: TID251 - the one reader of the environment
     return int(behind) if behind.isascii() and behind.isdecimal() and len(behind) <= _UID_DIGITS else os.getuid()
 
 

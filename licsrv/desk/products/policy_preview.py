@@ -18,8 +18,6 @@ from licsrv.words.sentences import Noun
 MOST = 20
 """Devices that an effect names; it counts all."""
 
-_Found = tuple[int, Sequence[Any]]
-
 
 def preview(session: Session, plan: Plan, *, now: datetime) -> PolicyPreview:
     """Return what a plan would do."""
