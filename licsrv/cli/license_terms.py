@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from licsrv.cli import license_actions
-from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes, short_text, typed
+from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes, feature_names, short_text, typed
 from licsrv.platform.days import Typed
 
 _NEVER = "never"
-LONGEST_FEATURE = 64
 
 
 def extend(
@@ -35,12 +34,6 @@ def _end(text: str) -> Typed | str:
     return _NEVER if text.strip().lower() == _NEVER else typed(text)
 
 
-def _features(names: list[str] | None) -> list[str] | None:
-    for name in names or ():
-        short_text(LONGEST_FEATURE, least=1)(name)
-    return names
-
-
 def set_terms(
     code: LicenseName,
     reason: KeptReason,
@@ -53,7 +46,7 @@ def set_terms(
     no_places: Annotated[bool, typer.Option("--no-places", help="Leave places to what was bought.")] = False,
     feature: Annotated[
         list[str] | None,
-        typer.Option("--feature", metavar="NAME", callback=_features, help="A feature of its product; repeat it."),
+        typer.Option("--feature", metavar="NAME", callback=feature_names, help="A feature of its product; repeat it."),
     ] = None,
     no_features: Annotated[bool, typer.Option("--no-features", help="It has no feature.")] = False,
     all_features: Annotated[bool, typer.Option("--all-features", help="It has every feature of its product.")] = False,

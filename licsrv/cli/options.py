@@ -12,6 +12,8 @@ from licsrv.cli import staff
 from licsrv.platform import days
 from licsrv.platform.days import Typed
 
+_LONGEST_FEATURE = 64
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most this many.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
@@ -46,16 +48,19 @@ LicenseName: TypeAlias = Annotated[str, typer.Argument(metavar="CODE", help="The
 
 def short_text(most: int, *, least: int = 0) -> Callable[[str | None], str | None]:
     """Return a callback that checks the length of a text and that it can be printed."""
+    return lambda value: value if value is None else _short(value, least, most)
 
-    def check(value: str | None) -> str | None:
-        if value is None:
-            return None
-        value = value.strip()
-        if not least <= len(value) <= most or not value.isprintable():
-            raise typer.BadParameter(f"At most {most} printable characters{', and not blank' if least else ''}.")
-        return value
 
-    return check
+def feature_names(names: list[str] | None) -> list[str] | None:
+    """Check the names of features that an option takes."""
+    return names and [_short(name, 1, _LONGEST_FEATURE) for name in names]
+
+
+def _short(value: str, least: int, most: int) -> str:
+    value = value.strip()
+    if not least <= len(value) <= most or not value.isprintable():
+        raise typer.BadParameter(f"At most {most} printable characters{', and not blank' if least else ''}.")
+    return value
 
 
 def word_of(enumeration: str) -> Callable[[str | None], str | None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from licsrv.cli import product_policy, staff, terminal
-from licsrv.cli.options import AsJson, Staff, word_of
+from licsrv.cli.options import AsJson, Staff, feature_names, short_text, word_of
 from licsrv.cli.terminal import Column
 from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.errors import InvalidRequestError, KeyringError
@@ -27,7 +27,7 @@ app = typer.Typer(name="products", help="Products: names, features, policies.", 
 app.command("policy")(product_policy.policy)
 
 _EVERY = 1_000_000
-LONGEST_ID, LONGEST_NAME, LONGEST_FEATURE = 128, 64, 64
+_LONGEST_ID, _LONGEST_NAME = 128, 64
 # Options of `products set` that are values of the policy since there is one.
 _IN_POLICY = {
     "device_limit": "places.limit",
@@ -45,16 +45,6 @@ _COLUMNS = (
     Column("Signed twice", from_width=terminal.WIDE),
     Column("Features", flexible=True),
 )
-
-
-def _texts(most: int) -> Any:
-    def check(value: Any) -> Any:
-        for text in value if isinstance(value, list) else [value]:
-            if text is not None and (not text.strip() or len(text) > most or not text.isprintable()):
-                raise typer.BadParameter(f"1 to {most} printable characters.")
-        return value
-
-    return check
 
 
 SecondSignature: TypeAlias = Annotated[
@@ -122,10 +112,11 @@ def _row(product: ProductShown) -> list[object]:
 @app.command("set")
 def set_product(
     product_id: Annotated[
-        str, typer.Argument(callback=_texts(LONGEST_ID), help="Its id at the marketplace (`productId`).")
+        str, typer.Argument(callback=short_text(_LONGEST_ID, least=1), help="Its id at the marketplace (`productId`).")
     ],
     name: Annotated[
-        str | None, typer.Option("--name", callback=_texts(LONGEST_NAME), help="The name that licenses carry.")
+        str | None,
+        typer.Option("--name", callback=short_text(_LONGEST_NAME, least=1), help="The name that licenses carry."),
     ] = None,
     device_limit: Annotated[
         int | None,
@@ -140,7 +131,7 @@ def set_product(
     ] = None,
     feature: Annotated[
         list[str] | None,
-        typer.Option("--feature", callback=_texts(LONGEST_FEATURE), help="A feature; repeat it. Replaces all."),
+        typer.Option("--feature", callback=feature_names, help="A feature; repeat it. Replaces all."),
     ] = None,
     no_features: Annotated[bool, typer.Option("--no-features", help="Remove all features.")] = False,
     second_signature: SecondSignature = None,
@@ -226,7 +217,7 @@ def _change(session: Session, place: Workplace, product_id: str, wanted: Mapping
     from licsrv.licensing.tables import Product
 
     known = store.product(session, product_id)
-    product = known or Product(product_id=product_id, name=product_id[:LONGEST_NAME], features=[])
+    product = known or Product(product_id=product_id, name=product_id[:_LONGEST_NAME], features=[])
     members = Product.model_fields.keys() - _IN_POLICY.keys()
     before = product.model_dump() if known else dict.fromkeys(members)
     for member in wanted.keys() - _IN_POLICY.keys():

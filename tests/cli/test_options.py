@@ -11,7 +11,7 @@ import pytest
 import typer
 
 import licsrv.cli
-from licsrv.cli.options import short_text, word_of
+from licsrv.cli.options import feature_names, short_text, word_of
 from tests.tables import each
 
 SOURCES = [path.read_text() for path in Path(licsrv.cli.__file__).parent.rglob("*.py")]
@@ -46,3 +46,11 @@ def test_a_short_text_is_printable_and_no_longer_than_allowed() -> None:
     for row in each(["abcd", "", " ", "a\nb", "a\x1bb"]):
         with row as text, pytest.raises(typer.BadParameter):
             check(text)
+
+
+def test_names_of_features_are_trimmed_and_none_is_blank() -> None:
+    assert feature_names(None) is None
+    assert feature_names([" pro ", "x" * 64]) == ["pro", "x" * 64]
+    for wrong in ([" "], ["pro", "x" * 65], ["a\nb"]):
+        with pytest.raises(typer.BadParameter, match="At most 64"):
+            feature_names(wrong)
