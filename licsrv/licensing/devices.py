@@ -43,8 +43,8 @@ from licsrv.words.names import name_of
 _COMPARED = 20
 
 
-class MaintainedLicense(IssuableLicense, PlaceFacts, Protocol):
-    """An issuable license of which its age is known too."""
+class DeviceLicense(IssuableLicense, PlaceFacts, Protocol):
+    """A license that a device can get a place of: what its file says, its places, its age."""
 
     @property
     def created_at(self) -> datetime:
@@ -54,11 +54,11 @@ class MaintainedLicense(IssuableLicense, PlaceFacts, Protocol):
 class MaintenanceEnd(Protocol):
     """Says which releases a license covers; the room of releases knows."""
 
-    def __call__(self, session: Session, license: MaintainedLicense, /) -> datetime | None:
+    def __call__(self, session: Session, license: DeviceLicense, /) -> datetime | None:
         """Return the last release date covered; None when there is no such limit."""
 
 
-def _no_limit(_session: Session, license: MaintainedLicense, /) -> datetime | None:
+def _no_limit(_session: Session, license: DeviceLicense, /) -> datetime | None:
     return license.maintenance_until
 
 
@@ -73,7 +73,7 @@ class Terms:
     def wording(
         self,
         session: Session,
-        license: MaintainedLicense,
+        license: DeviceLicense,
         product: ProductRow | None,
         *,
         places: int,
