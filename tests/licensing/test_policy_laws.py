@@ -17,8 +17,8 @@ from tests.licensing.test_lifecycle import ACTIVE
 from tests.soak import rounds as soak_rounds
 
 POLICY = Policy()
-APART = (11, 90)
-"""Days between two repairs: at most three lasting parts within 30 days."""
+APART = (15, 90)
+"""Days between two repairs: at most two lasting parts within 30 days, the default budget."""
 MOST_SECONDS = 50e-6
 
 
