@@ -49,8 +49,9 @@ the log, not into an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 
 class LicsrvError(Exception):
@@ -178,6 +179,13 @@ class MarketplaceBusyError(MarketplacePausedError):
     """
 
 
+class TraceStep(Protocol):
+    """What one rule said before a refusal."""
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as answers show it; JSON values only."""
+
+
 class RefusalError(LicsrvError):
     """A refusal, answered as problem+json.
 
@@ -186,6 +194,9 @@ class RefusalError(LicsrvError):
         action: What that person can do next.
         retry_after: Seconds after which the same request may succeed; becomes ``Retry-After``.
         extra: Further members of the problem document; JSON values only.
+
+    Attributes:
+        trace: The rules that were asked, where rules decided.
     """
 
     code: ClassVar[str]
@@ -200,6 +211,7 @@ class RefusalError(LicsrvError):
         self.action = action
         self.retry_after = retry_after
         self.extra = extra
+        self.trace: Sequence[TraceStep] = ()
 
 
 class InvalidRequestError(RefusalError):

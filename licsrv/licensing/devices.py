@@ -274,12 +274,12 @@ def explain(
     try:
         admission = situation.decide(now)
     except RefusalError as refusal:
-        return Explained(situation, refusal, traces.of_refusal(refusal))
+        return Explained(situation, refusal, [step for step in refusal.trace if isinstance(step, Step)])
     known = situation.known(admission)
     learned = learning.to_learn(session, situation.recognised(known), key=key, now=now) if known is not None else None
     trace = list(admission.trace)
     if learned is not None:
-        trace.append(Step(Rule.LEARNING, words.LEARNS.filled(part=name_of("part", learned.part))))
+        trace.append(Step(Rule.LEARNING, words.LEARNS, values={"part": name_of("part", learned.part)}))
     return Explained(situation, admission, trace)
 
 

@@ -177,8 +177,11 @@ def require_usable(license: SoldLicense, now: datetime) -> None:
 
 def refusal_of(license: SoldLicense, now: datetime) -> RefusalError | None:
     """Return what :func:`require_usable` raises; None where the license may be used."""
+    found = status(license, now)
+    if found is Status.ACTIVE:
+        return None
     sentence, words = reason(license, now).en, origins.of(license.source).words
-    match status(license, now):
+    match found:
         case Status.RELEASED:
             return LicenseReleasedError(sentence, action=words.buy)
         case Status.REVOKED:
@@ -189,8 +192,6 @@ def refusal_of(license: SoldLicense, now: datetime) -> RefusalError | None:
             return LicenseExpiredError(sentence, action=words.renew)
         case Status.NOT_ACTIVATED:
             return LicenseNotFoundError(sentence, action=words.check_code)
-        case Status.ACTIVE:
-            return None
 
 
 def accepts_expiry(

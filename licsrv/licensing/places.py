@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from licsrv.errors import DeviceLimitError
@@ -17,7 +18,7 @@ from licsrv.licensing.fingerprints import HashedParts, Match
 from licsrv.licensing.lifecycle import SoldLicense, Status
 from licsrv.licensing.traces import Rule, Step
 from licsrv.words import explanations as words
-from licsrv.words.sentences import Sentence, moment
+from licsrv.words.sentences import moment
 
 
 class PlaceFacts(Protocol):
@@ -150,9 +151,9 @@ class HeldPlaces:
         counts = {"taken": self.taken, "places": self.limit}
         if self.is_full:
             raise traces.refused(
-                self._full(holding), [*trace, Step(Rule.PLACE, words.FULL.filled(**counts), is_passed=False)]
+                self._full(holding), [*trace, Step(Rule.PLACE, words.FULL, is_passed=False, values=counts)]
             )
-        trace.append(Step(Rule.PLACE, words.FREE.filled(**counts)))
+        trace.append(Step(Rule.PLACE, words.FREE, values=counts))
         return Admission(device.id if device is not None else None, found, takes_place=True, trace=trace)
 
     def _full(self, compared: Sequence[Match]) -> DeviceLimitError:
@@ -170,26 +171,29 @@ def _license_step(license: SoldLicense, now: datetime) -> Step:
     if lifecycle.status(license, now) is not Status.ACTIVE:
         return Step(Rule.LICENSE, lifecycle.reason(license, now), is_passed=False)
     ends_at = lifecycle.end_of_use(license)
-    return Step(Rule.LICENSE, words.USABLE.filled(until=moment(ends_at, now)) if ends_at is not None else words.ENDLESS)
+    if ends_at is None:
+        return Step(Rule.LICENSE, words.ENDLESS)
+    return Step(Rule.LICENSE, words.USABLE, values={"until": partial(moment, ends_at, now)})
 
 
 def _device_step(found: Match | None, holding: Sequence[Match]) -> Step:
     if found is not None:
         says = words.KNOWN if found.is_same_device else words.SAME_TEXT
-        return Step(Rule.DEVICE, says.filled(parts=traces.agreement(found)))
+        return Step(Rule.DEVICE, says, values={"parts": partial(traces.agreement, found)})
     nearest = max(holding, key=lambda one: one.agreeing, default=None)
     if nearest is None or not nearest.agreeing:
         return Step(Rule.DEVICE, words.STRANGER)
-    return Step(Rule.DEVICE, _unlike(nearest))
+    return _unlike(nearest)
 
 
 def mismatch_step(found: Match) -> Step:
     """Return what is said of a device that is not the known one."""
-    return Step(Rule.DEVICE, _unlike(found), is_passed=False)
+    return _unlike(found, is_passed=False)
 
 
-def _unlike(found: Match) -> Sentence:
-    return words.UNLIKE.filled(agreeing=found.agreeing, needed=found.needed, parts=traces.agreement(found))
+def _unlike(found: Match, *, is_passed: bool = True) -> Step:
+    values = {"agreeing": found.agreeing, "needed": found.needed, "parts": partial(traces.agreement, found)}
+    return Step(Rule.DEVICE, words.UNLIKE, is_passed, values=values)
 
 
 def _is_same(found: Match, device: KnownDevice, given: HashedParts, text_hash: str) -> bool:

@@ -6,8 +6,8 @@ asking one only which parts agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -33,11 +33,22 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """What one rule said. ``is_passed`` False: the device gets no license for this reason."""
+    """What one rule said.
+
+    Args:
+        is_passed: False: the device gets no license for this reason.
+        values: What fills the gaps of the sentence, or functions that return it.
+    """
 
     rule: Rule
-    says: Sentence
+    template: Sentence
     is_passed: bool = True
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def says(self) -> Sentence:
+        """The sentence; made when it is read, because most decisions are never explained."""
+        return self.template.filled(**{name: made() if callable(made) else made for name, made in self.values.items()})
 
     def shown(self) -> dict[str, Any]:
         """Return it as answers show it."""
@@ -46,14 +57,8 @@ class Step:
 
 def refused(refusal: Refusal, trace: Sequence[Step]) -> Refusal:
     """Return a refusal that carries its trace."""
-    refusal.extra["trace"] = [step.shown() for step in trace]
+    refusal.trace = trace
     return refusal
-
-
-def of_refusal(refusal: RefusalError) -> Sequence[Step]:
-    """Return the trace that a refusal carries; none where it carries none."""
-    found: Any = refusal.extra.get("trace", ())
-    return [Step(Rule(one["rule"]), Sentence(**one["says"]), is_passed=one["passed"]) for one in found]
 
 
 def agreement(found: Match) -> Sentence:

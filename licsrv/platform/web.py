@@ -225,6 +225,8 @@ def problem_document(error: RefusalError, request_id: str) -> dict[str, object]:
     }
     if error.action is not None:
         document["action"] = error.action
+    if error.trace:
+        document["trace"] = [step.shown() for step in error.trace]
     return document | error.extra
 
 

@@ -70,7 +70,7 @@ def _says(code: str, trace: Sequence[Step], *, is_given: bool) -> Sentence:
 def _lease(found: Explained, at: datetime) -> Step:
     situation = found.situation
     lease = rules.decide(situation.license, device_has_place=True, times=situation.policy.time, now=at)
-    return Step(Rule.LEASE, words.LEASE.filled(until=moment(lease.lease_until, at)))
+    return Step(Rule.LEASE, words.LEASE, values={"until": moment(lease.lease_until, at)})
 
 
 def _device(session: Session, found: Explained) -> DeviceLine | None:
