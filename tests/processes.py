@@ -53,11 +53,11 @@ def connected_to(emulator: str) -> Mapping[str, str]:
     }
 
 
-def licsrv(folder: Path, *arguments: str, **values: str) -> str:
-    """Run one command to its end and return what it printed."""
+def licsrv(folder: Path, *arguments: str, seconds: float = 60, **values: str) -> str:
+    """Run one command to its end, within some seconds, and return what it printed."""
     command = [sys.executable, "-m", "licsrv", *arguments]
     done = subprocess.run(
-        command, env=environment(folder, **values), cwd=folder, capture_output=True, text=True, timeout=60
+        command, env=environment(folder, **values), cwd=folder, capture_output=True, text=True, timeout=seconds
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
