@@ -14,6 +14,7 @@ from sqlmodel import Session
 from licsrv import audit, migrations
 from licsrv.audit import heads
 from licsrv.desk import idempotency
+from licsrv.desk.bulk import store as bulk_store
 from licsrv.errors import StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.licensing import store as licensing_store
@@ -117,18 +118,17 @@ async def prune(runtime: Runtime) -> None:
         partial(outbox_store.prune, before=now - _SETTLED_KEPT),
         partial(licensing_store.prune_refusals, before=_first_day_kept(runtime)),
         partial(licensing_store.prune_texts, before=days.day_of(now - _TEXTS_KEPT, UTC)),
-    ):
-        while await runtime.writer.run(use_case) >= SLICE:
-            pass
-    await runtime.writer.run(
+        partial(bulk_store.prune, before=now - bulk_store.KEPT),
         partial(
             people_store.prune,
             answers_before=now - idempotency.KEPT,
             seen_before=now - runtime.settings.session_idle,
             failed_before=now - _FAILURES_KEPT,
             now=now,
-        )
-    )
+        ),
+    ):
+        while await runtime.writer.run(use_case, is_background=True) >= SLICE:
+            pass
 
 
 async def prune_days(runtime: Runtime) -> None:
@@ -142,7 +142,7 @@ async def prune_days(runtime: Runtime) -> None:
         while after is not None:
             found = await asyncio.to_thread(_look, runtime.database, partial(look, after=after, before=before))
             if found.ids:
-                await runtime.writer.run(partial(forget, ids=found.ids, before=before))
+                await runtime.writer.run(partial(forget, ids=found.ids, before=before), is_background=True)
             after = found.after
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlmodel import Session, SQLModel, col
 
 from licsrv.people.tables import Account, ApiToken, RecoveryCode, SetupLink, SignInFailures, StaffSession, StoredAnswer
-from licsrv.platform.db import add_missing
+from licsrv.platform.db import add_missing, delete_slice
 from licsrv.platform.paging import Window
 
 # accounts
@@ -234,13 +234,16 @@ def take_setup_links(session: Session) -> dict[str, datetime]:
 
 def prune(
     session: Session, *, answers_before: datetime, seen_before: datetime, failed_before: datetime, now: datetime
-) -> None:
-    """Throw away what is of no use any more: answers, sessions, failures and links that have had their time."""
+) -> int:
+    """Delete some answers, sessions, failures and links that have had their time.
+
+    Returns:
+        How many were deleted; :data:`licsrv.platform.db.SLICE` or more when there may be others.
+    """
     dead = col(StaffSession.expires_at) <= now
-    for statement in (
-        delete(StoredAnswer).where(col(StoredAnswer.at) < answers_before),
-        delete(StaffSession).where(dead | (col(StaffSession.seen_at) <= seen_before)),
-        delete(SignInFailures).where(col(SignInFailures.last_at) < failed_before),
-        delete(SetupLink).where(col(SetupLink.expires_at) <= now),
-    ):
-        session.execute(statement.execution_options(synchronize_session=False))
+    return (
+        delete_slice(session, StoredAnswer, col(StoredAnswer.at) < answers_before)
+        + delete_slice(session, StaffSession, dead | (col(StaffSession.seen_at) <= seen_before))
+        + delete_slice(session, SignInFailures, col(SignInFailures.last_at) < failed_before)
+        + delete_slice(session, SetupLink, col(SetupLink.expires_at) <= now)
+    )

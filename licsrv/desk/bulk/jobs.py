@@ -42,7 +42,6 @@ def make(session: Session, task: Task, *, actor: Actor, cause: Cause, now: datet
         ForbiddenError: The actor may not do this to a single license either.
     """
     actor.require(task.action.permission)
-    store.prune(session, before=now - store.KEPT)
     job = BulkJob(
         id=new_id(now),
         action=task.action.name,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from licsrv.audit import Action
@@ -16,7 +16,7 @@ from licsrv.desk.bulk.rules import JobState, Outcome
 from licsrv.desk.bulk.tables import BulkJob, BulkRow
 from licsrv.desk.parameters import number_after
 from licsrv.licensing.tables import License
-from licsrv.platform.db import execute, is_member, table_of
+from licsrv.platform.db import SLICE, delete_slice, execute, is_member, table_of
 from licsrv.platform.paging import Window
 
 _jobs, _rows, _licenses = table_of(BulkJob).c, table_of(BulkRow).c, table_of(License).c
@@ -172,11 +172,16 @@ def count(session: Session, job_id: str) -> tuple[Mapping[str, int], Mapping[str
     return planned, became
 
 
-def prune(session: Session, *, before: datetime) -> None:
-    """Forget jobs that were over before a moment, and drafts as old."""
+def prune(session: Session, *, before: datetime) -> int:
+    """Forget some rows of jobs that were over before a moment, and of drafts as old; the jobs once no row is left.
+
+    Returns:
+        How many rows were deleted; :data:`licsrv.platform.db.SLICE` when there may be more.
+    """
     old = and_(
         _jobs.created_at < before, or_(_jobs.ended_at < before, _jobs.state.in_([JobState.DRAFT, JobState.CHECKED]))
     )
-    is_old = exists().where(_jobs.id == _rows.job_id, old)
-    session.execute(delete(table_of(BulkRow)).where(is_old))
-    session.execute(delete(table_of(BulkJob)).where(old))
+    deleted = delete_slice(session, BulkRow, _rows.job_id.in_(select(_jobs.id).where(old)))
+    if deleted < SLICE:
+        session.execute(delete(table_of(BulkJob)).where(old))
+    return deleted

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import Session
 
-from licsrv import audit
+from licsrv import audit, upkeep
 from licsrv.audit import Action, Cause
 from licsrv.desk.bulk import jobs
+from licsrv.desk.bulk import store as bulk_store
 from licsrv.desk.bulk.rules import FOR_LISTS, Outcome, Task
 from licsrv.errors import ForbiddenError
 from licsrv.licensing import changes, store
@@ -22,6 +23,7 @@ from licsrv.licensing.revocation import lists
 from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.people.actors import Actor, Via, at_the_terminal
 from licsrv.people.roles import GRANTABLE, Permission, Role
+from licsrv.platform import db
 from licsrv.platform.db import reading, transaction
 from tests.conftest import NOW, StandingClock
 from tests.desk.bulk.conftest import PATH, REASON, Shop, say, upload
@@ -427,16 +429,24 @@ async def test_rows_come_in_pages_and_by_outcome(shop: Shop) -> None:
     assert wrong.status_code == 422
 
 
-async def test_jobs_that_were_over_long_ago_are_forgotten(shop: Shop) -> None:
+async def test_jobs_that_were_over_long_ago_are_forgotten_a_slice_at_a_time(
+    shop: Shop, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "SLICE", 2)
+    monkeypatch.setattr(bulk_store, "SLICE", 2)
     ann = shop.person("ann")
-    job = await shop.prepared(ann, shop.stock(1)[0])
+    job = await shop.prepared(ann, "\n".join(shop.stock(3)))
 
     with transaction(shop.runtime.database) as session:
-        from licsrv.desk.bulk import store as bulk_store
+        deleted = bulk_store.prune(session, before=NOW + timedelta(seconds=1))
 
-        bulk_store.prune(session, before=NOW + timedelta(seconds=1))
+    assert (deleted, len(shop.outcomes(job["id"]))) == (2, 1)
+    assert (await ann.call("GET", f"{PATH}/{job['id']}")).status_code == 200
 
-    assert (await ann.call("GET", f"{PATH}/{job['id']}")).status_code == 404
+    clock.advance(days=401)
+    await upkeep.prune(shop.runtime)
+
+    assert (await shop.person("eve").call("GET", f"{PATH}/{job['id']}")).status_code == 404
     assert shop.outcomes(job["id"]) == []
 
 
