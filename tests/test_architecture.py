@@ -31,7 +31,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "__main__",
     ),
     "licsrv.licensing": (
-        "fingerprints signing origins spellings",
+        "naming fingerprints signing origins spellings",
         "bindings keyring lifecycle traces",
         "key_folder",
         "tables",
@@ -90,7 +90,7 @@ PURE = {
     "audit/entries", "outbox/rules",
     "platform/days", "licensing/signing", "licensing/places", "marketplace/origins",
     "licensing/fingerprints", "licensing/lifecycle", "licensing/spellings", "licensing/moves",
-    "licensing/own_sales", "licensing/traces", "licensing/policies",
+    "licensing/naming", "licensing/own_sales", "licensing/traces", "licensing/policies",
     "licensing/issuing/files", "licensing/issuing/strings",
     "licensing/revocation/lists",
     "heartbeats/rules", "releases/manifests", "releases/publication", "releases/rules", "releases/versions",

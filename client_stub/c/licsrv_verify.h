@@ -109,7 +109,10 @@ typedef struct licsrv_text {
     size_t length;
 } licsrv_text;
 
-/* What the program expects. `now` is Unix seconds, UTC. `issuer` and `product`: NULL takes any. */
+/*
+ * What the program expects. `now` is Unix seconds, UTC. `issuer` and `product`: NULL takes any. A license is for `product`
+ * when that is what it signs, its present name, or one of the other names that it lists.
+ */
 typedef struct licsrv_expected {
     const licsrv_key *keys;
     size_t key_count;
@@ -120,6 +123,8 @@ typedef struct licsrv_expected {
     const licsrv_second_key *second_keys; /* with any, every second signature has to be good and of one of them */
     size_t second_key_count;
     bool require_both; /* refuse files with one signature; needs second keys */
+    const char *const *other_products; /* taken as well as `product`: ids of other ways of buying it, former names */
+    size_t other_product_count;
 } licsrv_expected;
 
 /* A license whose signature is good. Moments are Unix seconds; LICSRV_NEVER where there is no end. */
@@ -131,6 +136,7 @@ typedef struct licsrv_license {
     licsrv_text product; /* empty in a provisional license whose product is not known yet */
     licsrv_text order_id;
     licsrv_text file_name;
+    licsrv_text product_name; /* for people; it may change. `product` stays */
     int64_t issued_at;
     int64_t not_before;
     int64_t expires_at;
@@ -145,6 +151,7 @@ typedef struct licsrv_license {
         const void *nodes;
         uint32_t features;
         uint32_t device;
+        uint32_t names;
     } inside;
 } licsrv_license;
 

@@ -110,7 +110,7 @@ class DirectBackend:
 
     def _question(self) -> VersionQuestion | None:
         known, license = self._configuration, self._session.license
-        product = known.product or (license.product if license else "")
+        product = next(iter(verification.names_of(known.product)), license.product if license else "")
         if not product or not known.client_version:
             return None
         return VersionQuestion(

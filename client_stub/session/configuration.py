@@ -14,6 +14,7 @@ from client_stub.machine.store import default_path
 from client_stub.trust import typed_codes
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.verdict import REMIND_WITHIN
+from client_stub.trust.verification import Expected
 
 _PROCESSORS = {"amd64": "x86_64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 
@@ -35,7 +36,9 @@ class Configuration:
         code: The authorization code (``PL…``) or the ``instanceId``, as typed or pasted; ``typed_codes`` cleans it.
         keys: The vendor's public keys, built into the program.
         issuer: The only issuer whose licenses are believed; None believes any holder of a pinned key.
-        product: The only product whose licenses are believed; None leaves it open, for trying things out.
+        product: The only product whose licenses are believed, by its id; None leaves it open, for trying things out.
+            Several, such as the ids of all ways of buying it: the first is the one that versions are asked for. Add a
+            name where license files are in use that were issued before ids were signed.
         store_path: The file for what is remembered; None takes the user's own data folder.
         client_name: How this installation is shown to support staff, such as ``CAD-WS-07``; may be empty.
         client_version: The program's version; may be empty.
@@ -63,7 +66,7 @@ class Configuration:
     keys: PinnedKeys
     server_url: str = ""
     issuer: str | None = None
-    product: str | None = None
+    product: Expected = None
     store_path: Path | None = None
     client_name: str = ""
     client_version: str = ""

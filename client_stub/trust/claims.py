@@ -45,6 +45,8 @@ class License:
         maintenance_ends_at: Versions published later are not covered; None when that is not limited.
         order_id: The order behind it, where a file names it.
         file_name: The file name that was asked for, where a file names it.
+        product_name: The product's name for people; it may change.
+        product_names: By which other names programs may know the product: its id, former names.
     """
 
     issuer: str
@@ -64,6 +66,13 @@ class License:
     maintenance_ends_at: datetime | None = None
     order_id: str = ""
     file_name: str = ""
+    product_name: str = ""
+    product_names: tuple[str, ...] = ()
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """Every name by which a program may expect the product."""
+        return frozenset((self.product, self.product_name, *self.product_names)) - {""}
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ def read_license(token: Token) -> License:
         not_before=claim_values.moment(claims, "nbf"),
         expires_at=claim_values.moment_or_never(claims, "exp"),
         binding=read_binding(claims.get("dev")),
-        features=_features(claims.get("feat")),
+        features=_texts(claims.get("feat"), "feat"),
         quantity=claim_values.whole_number(claims, "n", _LARGEST_QUANTITY),
         is_test=claim_values.flag(claims, "test"),
         is_provisional=claim_values.flag(claims, "prov"),
@@ -107,6 +116,8 @@ def read_license(token: Token) -> License:
         maintenance_ends_at=claim_values.moment_or_never(claims, "maint"),
         order_id=claim_values.text_or_nothing(claims, "order"),
         file_name=claim_values.text_or_nothing(claims, "file"),
+        product_name=claim_values.text_or_nothing(claims, "name"),
+        product_names=_texts(claims["aka"], "aka") if "aka" in claims else (),
     )
 
 
@@ -141,9 +152,9 @@ def _status(value: object) -> LeaseStatus:
     return LeaseStatus(value)
 
 
-def _features(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(feature, str) for feature in value):
-        raise BadClaimsError("The claim feat is missing or is not a list of texts.")
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise BadClaimsError(f"The claim {name} is missing or is not a list of texts.")
     return tuple(value)
 
 

@@ -34,6 +34,8 @@ from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.releases import Release
 from client_stub.trust.tokens import Token
 
+Expected = str | tuple[str, ...] | None
+"""The product that a program takes: its id, or several ids and names; None takes any."""
 LEEWAY = timedelta(minutes=5)
 CLOCK_ERROR = timedelta(hours=24)
 """How far a desktop's clock may be off where a nonce proves freshness anyway."""
@@ -55,13 +57,14 @@ def verify_license(
     device_info: str,
     now: datetime,
     issuer: str | None = None,
-    product: str | None = None,
+    product: Expected = None,
 ) -> License:
     """Believe a license string on this machine at this moment, or say why not.
 
     1. The token is well-formed, of type ``license+jwt`` and signed with a pinned license key (``tokens.open_token``).
     2. The claims are complete.
-    3. Issuer and product are the expected ones, where an expectation is given.
+    3. Issuer and product are the expected ones, where an expectation is given. A product is known by what its
+       licenses sign for ever (``product``), by its present name (``name``) and by others (``aka``).
     4. The device is the one that the license was issued for.
     5. The license has begun and has not ended.
 
@@ -75,7 +78,7 @@ def verify_license(
 
 
 def authenticate_license(
-    text: str | bytes, keys: PinnedKeys, *, issuer: str | None = None, product: str | None = None
+    text: str | bytes, keys: PinnedKeys, *, issuer: str | None = None, product: Expected = None
 ) -> License:
     """Take steps 1 to 3 of ``verify_license``: who issued it and for what, but not where and when it is used."""
     return _expected(tokens.open_token(text, tokens.LICENSE, keys), issuer, product)
@@ -88,7 +91,7 @@ def verify_license_file(
     device_info: str,
     now: datetime,
     issuer: str | None = None,
-    product: str | None = None,
+    product: Expected = None,
     require_both: bool = False,
 ) -> License:
     """Believe a license file on this machine at this moment, or say why not.
@@ -111,7 +114,7 @@ def authenticate_license_file(
     keys: PinnedKeys,
     *,
     issuer: str | None = None,
-    product: str | None = None,
+    product: Expected = None,
     require_both: bool = False,
 ) -> License:
     """Take steps 1 to 3 of ``verify_license_file``: who issued it and for what, but not where and when it is used."""
@@ -201,12 +204,19 @@ def _check_fresh(release: Release, freshness: Freshness) -> None:
         raise WrongProductError("The manifest offers no version that is newer than the one that runs.")
 
 
-def _expected(token: Token, issuer: str | None, product: str | None) -> License:
+def names_of(product: Expected) -> tuple[str, ...]:
+    """Return what a program expects as names; the first one is the one that it asks for."""
+    if product is None:
+        return ()
+    return (product,) if isinstance(product, str) else tuple(product)
+
+
+def _expected(token: Token, issuer: str | None, product: Expected) -> License:
     believed = read_license(token)  # 2
     if issuer is not None and believed.issuer != issuer:  # 3
         raise WrongIssuerError("The license was issued by another issuer.")
     is_unknown = believed.is_provisional and not believed.product  # until the marketplace answers; it ends soon
-    if product is not None and believed.product != product and not is_unknown:
+    if product is not None and believed.all_names.isdisjoint(names_of(product)) and not is_unknown:
         raise WrongProductError("The license is for another product.")
     return believed
 

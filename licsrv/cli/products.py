@@ -116,7 +116,7 @@ def set_product(
     ],
     name: Annotated[
         str | None,
-        typer.Option("--name", callback=short_text(_LONGEST_NAME, least=1), help="The name that licenses carry."),
+        typer.Option("--name", callback=short_text(_LONGEST_NAME, least=1), help="The name that people read."),
     ] = None,
     device_limit: Annotated[
         int | None,
@@ -178,9 +178,13 @@ def _set(product_id: str, wanted: Mapping[str, Any], cause: Cause, *, as_json: b
             _change(session, place, product_id, wanted=wanted, cause=cause)
             shown = answers.described(session, product_id, place.policies())
             changes = answers.changes(before, shown)
+            renamed = answers.renaming(session, product_id, changes)
+        if renamed is not None:
+            terminal.warn(renamed.sentence)
         _warn_of_missing_key(place, second_signature=shown.second_signature)
     if as_json:
-        terminal.show_document({"changes": changes, "product": shown})
+        document = {"changes": changes, "product": shown}
+        terminal.show_document(document if renamed is None else document | {"renamed": renamed})
     elif not changes:
         terminal.say(f"{product_id} is already described so. No change needed.")
     else:
@@ -212,7 +216,7 @@ def _change(session: Session, place: Workplace, product_id: str, wanted: Mapping
     """Write what differs, and note it; what belongs to the policy becomes a new version of it."""
     from licsrv import audit
     from licsrv.audit import Action
-    from licsrv.licensing import policy_changes, store
+    from licsrv.licensing import naming, policy_changes, store
     from licsrv.licensing.policy_changes import Wanted
     from licsrv.licensing.tables import Product
 
@@ -220,6 +224,8 @@ def _change(session: Session, place: Workplace, product_id: str, wanted: Mapping
     product = known or Product(product_id=product_id, name=product_id[:_LONGEST_NAME], features=[])
     members = Product.model_fields.keys() - _IN_POLICY.keys()
     before = product.model_dump() if known else dict.fromkeys(members)
+    if known and wanted.get("name", known.name) != known.name:
+        product.former_names = naming.former_after(known.former_names, known.name, wanted["name"])
     for member in wanted.keys() - _IN_POLICY.keys():
         setattr(product, member, wanted[member])
     _require_short(product, place)
@@ -276,12 +282,14 @@ def _require_short(product: Product, place: Workplace) -> None:
 
 
 def _longest_terms(product: Product, place: Workplace) -> LicenseTerms:
+    from licsrv.licensing import naming
     from licsrv.licensing.issuing.strings import LicenseTerms
 
     now = place.clock.now()
     longest_id, longest_code = "v" * 23, "P" * 32
+    names = naming.names(product.product_id, product.name, product.signed_as, former=product.former_names)
     return LicenseTerms(
-        place.settings.issuer, longest_id, longest_id, code=longest_code, product=product.name,
-        features=product.features,
+        place.settings.issuer, longest_id, longest_id, code=longest_code, product=names.signed,
+        features=product.features, product_name=names.shown, product_names=names.others,
         amount=10**6, is_test=True, is_provisional=True, issued_at=now, ends_at=now, maintenance_until=now,
     )  # fmt: skip

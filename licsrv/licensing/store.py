@@ -41,6 +41,8 @@ class ProductRow:
     features: Sequence[str]
     second_signature: bool = False
     deliver_as: str = "auto"
+    signed_as: str | None = None
+    former_names: Sequence[str] | None = None
 
 
 _OF_PRODUCT = tuple(member.name for member in fields(ProductRow))

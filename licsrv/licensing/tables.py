@@ -22,7 +22,8 @@ class Product(SQLModel, table=True):
 
     ``second_signature`` asks for an ML-DSA-65 signature in its license files; ``deliver_as`` says in which form a
     license of it goes to the marketplace: ``string``, ``file``, or ``auto`` for a string where it fits. ``one_off``:
-    sold once, so that its licenses may be without an end. How its licenses are used is its policy.
+    sold once, so that its licenses may be without an end. How its licenses are used is its policy. ``signed_as`` is
+    what its licenses sign in place of its id, ``former_names`` what it was called before (``naming``).
     """
 
     __tablename__ = "products"
@@ -33,6 +34,8 @@ class Product(SQLModel, table=True):
     second_signature: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     deliver_as: str = Field(default="auto", max_length=8, sa_column_kwargs={"server_default": "auto"})
     one_off: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    signed_as: str | None = Field(default=None, max_length=128)
+    former_names: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
     # Now in the policy, and read by the version before this one only; dropped with the next step of the schema.
     device_limit: int | None = None

@@ -86,7 +86,8 @@ def _presented(session: Session, question: Question, keyring: Keyring) -> Presen
     license = store.presented(session, strings.digest(question.license_string))
     if license is None or not keyring.recognises(license.key_id, license.seal, store.sealed_values(license)):
         raise licensing.unknown_bearer()
-    if question.product not in {license.product_id, license.product_name}:
+    names = {license.product_id, license.product_name, license.signed_as, *(license.former_names or ())}
+    if question.product not in names:
         raise ForbiddenError("The license is one of another product.", action="Ask with the license of this product.")
     return license
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, exists, or_, select, update
+from sqlalchemy import Text, bindparam, cast, exists, func, or_, select, update
 from sqlmodel import Session, SQLModel, col
 
 from licsrv.licensing.lifecycle import LicenseFacts
@@ -33,6 +34,8 @@ _PRESENTED = (
         _devices.released_at.label("place_released_at"),
         _licenses.product_id,
         _described.name.label("product_name"),
+        _described.signed_as,
+        _described.former_names,
         _products.c.maintenance_months,
         _licenses.created_at,
         _licenses.activated_at,
@@ -52,12 +55,18 @@ _PRESENTED = (
     .outerjoin(_products, _products.c.product_id == _licenses.product_id)
     .where(_issued.digest == bindparam("digest"))
 )
+# A list of names is kept as JSON; a name in quotes, as JSON writes it, is one of them and not a part of one.
+_IS_NAMED = or_(
+    _described.name == bindparam("name"),
+    _described.signed_as == bindparam("name"),
+    func.replace(cast(_described.former_names, Text), bindparam("quoted"), "") != cast(_described.former_names, Text),
+)
 _WITH_VERSIONS = (
     select(_products)
     .where(
         or_(
             _products.c.product_id == bindparam("name"),
-            _products.c.product_id.in_(select(_described.product_id).where(_described.name == bindparam("name"))),
+            _products.c.product_id.in_(select(_described.product_id).where(_IS_NAMED)),
         )
     )
     .where(exists().where(_releases.c.product_id == _products.c.product_id))
@@ -105,6 +114,14 @@ class Presented(LicenseFacts, LicenseOfProduct, Protocol):
     @property
     def product_name(self) -> str | None:
         """The product's name, where it is described."""
+
+    @property
+    def signed_as(self) -> str | None:
+        """What its licenses sign in place of its id."""
+
+    @property
+    def former_names(self) -> Sequence[str] | None:
+        """What it was called before; None where it is not described."""
 
     @property
     def maintenance_months(self) -> int | None:
@@ -163,14 +180,20 @@ def product(session: Session, product_id: str) -> ReleaseProduct | None:
 
 def products_with_versions(session: Session, name: str) -> Sequence[ProductWithVersions]:
     """Return the products with this id or name that ever published a version, in a fixed order."""
-    rows: Sequence[ProductWithVersions] = execute(session, _WITH_VERSIONS, {"name": name}).all()
+    rows: Sequence[ProductWithVersions] = execute(session, _WITH_VERSIONS, _named(name)).all()
     return rows
 
 
 def products_named(session: Session, name: str) -> Sequence[str]:
     """Return the ids of the products that are described under a name."""
-    query = select(col(Product.product_id)).where(col(Product.name) == name).order_by(col(Product.product_id))
-    return session.scalars(query).all()
+    query = select(_described.product_id).where(_IS_NAMED).order_by(_described.product_id)
+    found: Sequence[str] = execute(session, query, _named(name)).scalars().all()
+    return found
+
+
+def _named(name: str) -> dict[str, str]:
+    # What is between two names of a list would be found in every list; nothing is found in none.
+    return {"name": name, "quoted": json.dumps(name) if name.strip(", ") else ""}
 
 
 def is_known(session: Session, product_id: str) -> bool:

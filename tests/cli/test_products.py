@@ -45,6 +45,21 @@ def test_the_same_again_changes_and_notes_nothing(house: FurnishedHouse, licsrv:
     assert len(licsrv("audit", "list", "--of", "OFFI1", "--json").document["entries"]) == 1
 
 
+def test_a_new_name_says_whom_it_reaches_and_keeps_the_old_one(house: FurnishedHouse, licsrv: Run) -> None:
+    described = licsrv("products", "set", "OFFI1", "--name", "Office One", "--json").document
+    assert "renamed" not in described
+
+    ran = licsrv("products", "set", "OFFI1", "--name", "Office 365", "--json")
+
+    renamed = ran.document["renamed"]
+    assert (renamed["signed_as"], renamed["former_names"]) == ("OFFI1", ["Office One"])
+    assert (renamed["live_licenses"] > 0, renamed["devices"]) == (True, 0)
+    assert f"{renamed['live_licenses']} live licenses change their name, and 0 devices have seen" in ran.err
+    entry = licsrv("audit", "list", "--of", "OFFI1", "--json").document["entries"][0]
+    assert entry["detail"]["name"] == {"before": "Office One", "after": "Office 365"}
+    assert "renamed" not in licsrv("products", "set", "OFFI1", "--name", "Office 365", "--json").document
+
+
 def test_limit_and_features_can_be_taken_away(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
     licsrv("products", "set", "OFFI1", "--device-limit", 2, "--feature", "cad")
 

@@ -13,6 +13,7 @@ from licsrv import audit
 from licsrv.app import build_runtime
 from licsrv.audit import Cause
 from licsrv.licensing import changes as licensing
+from licsrv.licensing import naming
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import License, Product
@@ -56,6 +57,13 @@ class Vendor:
         """Give a product a name."""
         with transaction(self._runtime.database) as session:
             session.add(Product(product_id=product_id, name=name, features=[]))
+
+    def rename(self, product_id: str, name: str) -> None:
+        """Give a described product another name."""
+        with transaction(self._runtime.database) as session:
+            product = session.get_one(Product, product_id)
+            product.former_names = naming.former_after(product.former_names, product.name, name)
+            product.name = name
 
     def sell(self, code: str = "C-1", product_id: str = "OFFI1", **facts: Any) -> License:
         """Add a license."""

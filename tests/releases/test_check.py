@@ -170,6 +170,27 @@ async def test_a_license_of_another_product_is_refused(vendor: Vendor, buyer: Bu
     assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
 
 
+async def test_a_renamed_product_is_found_by_every_name_that_it_had(
+    vendor: Vendor, buyer: Buyer, client: httpx2.AsyncClient
+) -> None:
+    vendor.describe("OFFI1", "CADPRO")
+    vendor.publish("2.0")
+    vendor.sell()
+    string = await buyer.string()
+    vendor.rename("OFFI1", "CAD 100%_专业版")
+    vendor.rename("OFFI1", "CAD")
+
+    for name in ("OFFI1", "CADPRO", "CAD 100%_专业版", "CAD"):
+        answer = await buyer.ask(string, product=name)
+        assert answer.json()["version"] == "2.0", name
+        assert await buyer.offered(product=name) == "2.0"
+        _, claims = read_manifest(answer.json()["manifest"], (await client.get("/.well-known/jwks.json")).json())
+        assert claims["product"] == name
+    for name in ("CADPR", "CAD 100", "cadpro", '"', "%", "[]", ", "):
+        assert (await buyer.ask(string, product=name)).status_code == 403
+        assert await buyer.offered(product=name) is None
+
+
 async def test_a_product_is_found_by_its_name_too(vendor: Vendor, buyer: Buyer, client: httpx2.AsyncClient) -> None:
     vendor.describe("OFFI1", "CAD 专业版")
     vendor.publish("2.0")

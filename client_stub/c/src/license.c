@@ -21,7 +21,8 @@ static bool read_texts(const lsv_json *json, licsrv_license *license) {
            lsv_claim_text(json, "code", false, &license->code) &&
            lsv_claim_text(json, "product", true, &license->product) && /* not known yet while provisional */
            lsv_claim_optional_text(json, "order", &license->order_id) &&
-           lsv_claim_optional_text(json, "file", &license->file_name);
+           lsv_claim_optional_text(json, "file", &license->file_name) &&
+           lsv_claim_optional_text(json, "name", &license->product_name);
 }
 
 static bool read_numbers(const lsv_json *json, licsrv_license *license) {
@@ -38,6 +39,8 @@ static bool read_lists(const lsv_json *json, licsrv_license *license) {
     license->inside.nodes = json->nodes;
     license->inside.features = lsv_json_member(json, 0, "feat");
     license->inside.device = lsv_json_member(json, 0, "dev");
+    license->inside.names = lsv_json_member(json, 0, "aka");
+    if (license->inside.names != 0 && !is_list_of_texts(json, license->inside.names)) return false;
     license->feature_count = json->nodes[license->inside.features].length;
     return is_list_of_texts(json, license->inside.features) && lsv_is_binding(json, license->inside.device);
 }
@@ -56,12 +59,32 @@ licsrv_result lsv_check_expected(const licsrv_expected *expected) {
     return has_keys && expected->now >= 0 && expected->now <= LSV_LAST_END ? LICSRV_OK : LICSRV_ARGUMENT;
 }
 
+static bool is_text(licsrv_text text, const char *expected) {
+    return text.length > 0 && lsv_equals((lsv_span){text.data, text.length}, expected);
+}
+
+static bool is_for(const licsrv_license *license, const char *expected) {
+    const lsv_node *nodes = license->inside.nodes;
+    uint32_t list = license->inside.names, node;
+    if (is_text(license->product, expected) || is_text(license->product_name, expected)) return true;
+    for (node = list + 1; list != 0 && node < nodes[list].next; node = nodes[node].next) {
+        if (is_text((licsrv_text){license->inside.text + nodes[node].start, nodes[node].length}, expected)) return true;
+    }
+    return false;
+}
+
+static bool is_for_any(const licsrv_license *license, const licsrv_expected *expected) {
+    for (size_t at = 0; at < expected->other_product_count; at++) {
+        if (is_for(license, expected->other_products[at])) return true;
+    }
+    return is_for(license, expected->product);
+}
+
 static licsrv_result check_origin(const licsrv_license *license, const licsrv_expected *expected) {
     lsv_span issuer = {license->issuer.data, license->issuer.length};
-    lsv_span product = {license->product.data, license->product.length};
-    bool is_unknown = license->is_provisional && product.length == 0; /* the marketplace has not answered yet, and it ends soon */
+    bool is_unknown = license->is_provisional && license->product.length == 0; /* the marketplace has not answered yet, and it ends soon */
     if (expected->issuer != NULL && !lsv_equals(issuer, expected->issuer)) return LICSRV_WRONG_ISSUER;
-    if (expected->product == NULL || is_unknown || lsv_equals(product, expected->product)) return LICSRV_OK;
+    if (expected->product == NULL || is_unknown || is_for_any(license, expected)) return LICSRV_OK;
     return LICSRV_WRONG_PRODUCT;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -32,6 +33,26 @@ class ProductShown(Body):
     learned_parts: int = Field(description="how many new parts a device may be bound to after repairs")
     learned_days: int = Field(description="within so many days")
     weak_binding: bool = Field(description="a machine without facts of its own may be bound to an installation")
+
+
+class Renamed(Body):
+    """Whom a new name of a product reaches; programs that expect the old name go on working."""
+
+    before: str
+    after: str
+    live_licenses: int = Field(description="licenses of the product that are in use")
+    devices: int = Field(description="devices that were handed a license under the old name")
+    signed_as: str = Field(description="the claim `product`, which stays")
+    former_names: list[str]
+
+    @property
+    def sentence(self) -> str:
+        """What to know before programs are built with the new name."""
+        return (
+            f"{self.live_licenses} live licenses change their name, and {self.devices} devices have seen the name"
+            f" {self.before}. Programs go on working: the signed product stays {self.signed_as}, and licenses list the"
+            " former names. Build new programs with the product's id."
+        )
 
 
 class Products(Listing[ProductShown]):
@@ -67,6 +88,19 @@ def shown(row: Product, policy: Policy) -> ProductShown:
         device_limit=places.limit, amount_is_places=places.amount_counts,
         learned_parts=recognition.learned_parts, learned_days=recognition.learned_within.days,
         weak_binding=recognition.weak_binding,
+    )  # fmt: skip
+
+
+def renaming(session: Session, product_id: str, changes: Mapping[str, Any]) -> Renamed | None:
+    """Return whom a changed name reaches; None where the name of a product that was described did not change."""
+    name = changes.get("name")
+    row = licensing.product(session, product_id)
+    if name is None or name["before"] is None or row is None:
+        return None
+    counted = store.seen_under(session, product_id, name["before"])
+    return Renamed(
+        before=name["before"], after=name["after"], live_licenses=counted.licenses, devices=counted.devices,
+        signed_as=row.signed_as or product_id, former_names=row.former_names or [],
     )  # fmt: skip
 
 

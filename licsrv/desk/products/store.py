@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, distinct, func, or_, select
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
-from licsrv.licensing.tables import Device, LearnedPart, License, Product
+from licsrv.licensing.tables import Device, IssuedLicense, LearnedPart, License, Product
 from licsrv.platform.db import table_of
 from licsrv.platform.paging import Window
 
@@ -113,3 +115,33 @@ def named(session: Session, device_ids: Sequence[str]) -> Sequence[Any]:
 def _counted(session: Session, query: Select[Any], *, most: int) -> tuple[int, Sequence[Any]]:
     count = session.scalar(select(func.count()).select_from(query.subquery())) or 0
     return count, session.execute(query.order_by(col(Device.id)).limit(most)).all()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How many licenses and devices a name of a product concerns."""
+
+    licenses: int
+    devices: int
+
+
+def seen_under(session: Session, product_id: str, name: str) -> Seen:
+    """Count the licenses of a product in use, and the devices that were handed one that says the name.
+
+    Looks at every license that was handed out of the product: for commands that people call, not for every day.
+    """
+    live = select(func.count()).where(
+        col(License.product_id) == product_id,
+        col(License.activated_at).is_not(None),
+        col(License.revoked_at).is_(None),
+        col(License.released_at).is_(None),
+    )
+    claims = col(IssuedLicense.claims)
+    said = [f'"{claim}":{json.dumps(name, ensure_ascii=False)}' for claim in ("product", "name")]
+    devices = (
+        select(func.count(distinct(col(IssuedLicense.device_id))))
+        .join(License, col(License.id) == col(IssuedLicense.license_id))
+        .where(col(License.product_id) == product_id)
+        .where(or_(*(func.replace(claims, text, "") != claims for text in said)))
+    )
+    return Seen(session.scalar(live) or 0, session.scalar(devices) or 0)

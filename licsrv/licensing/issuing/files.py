@@ -154,7 +154,7 @@ def _lines(terms: LicenseTerms, details: FileDetails) -> Iterator[str]:
 
 def _facts(terms: LicenseTerms, details: FileDetails) -> Sequence[tuple[str, str]]:
     return (
-        ("Product / 产品", terms.product),
+        ("Product / 产品", terms.product_name or terms.product),
         ("License code / 授权码", terms.code),
         ("Device / 设备", details.device_name),
         ("Valid from / 有效期自", _later_beginning(terms)),

@@ -18,13 +18,14 @@ from typing import Any, Protocol
 from sqlmodel import Session
 
 from licsrv.errors import InvalidRequestError, KeyringError
-from licsrv.licensing import lifecycle, own_sales, store
+from licsrv.licensing import lifecycle, naming, own_sales, store
 from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import files, strings
 from licsrv.licensing.issuing.files import FileDetails
 from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring, Purpose
 from licsrv.licensing.lifecycle import SoldLicense
+from licsrv.licensing.naming import Names
 from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, b64, seconds
 from licsrv.licensing.store import ProductRow
 from licsrv.platform.ids import new_id
@@ -332,13 +333,16 @@ def _keep(
 def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: datetime) -> LicenseTerms:
     product = wording.product
     features = own_sales.features_of(license.features, product.features) if product is not None else []
+    names = _names(product, license.product_id)
     ends = (lifecycle.end_of_use(license), wording.ends_by)
     return LicenseTerms(
         issuer=wording.issuer,
         issued_id=issued_id,
         license_id=license.id,
         code=license.code,
-        product=product.name if product is not None else license.product_id,
+        product=names.signed,
+        product_name=names.shown,
+        product_names=names.others,
         features=features,
         amount=wording.amount,
         is_test=license.is_test,
@@ -348,6 +352,12 @@ def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: date
         ends_at=min((moment for moment in ends if moment is not None), default=None),
         maintenance_until=wording.maintenance_until,
     )
+
+
+def _names(product: ProductRow | None, product_id: str) -> Names:
+    if product is None:
+        return Names(product_id, product_id)
+    return naming.names(product_id, product.name, product.signed_as, former=product.former_names)
 
 
 def salt(device_key: bytes, issued_id: str) -> bytes:

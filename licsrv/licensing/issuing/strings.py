@@ -43,7 +43,11 @@ def device_claim(facts: DeviceFacts, *, salt: bytes, most: int) -> dict[str, Any
 
 @dataclass(frozen=True)
 class LicenseTerms:
-    """What a license says, without the device; ``maintenance_until`` is the last release date that it covers."""
+    """What a license says, without the device; ``maintenance_until`` is the last release date that it covers.
+
+    ``product`` is what programs compare, for ever; ``product_name`` is for people, and ``product_names`` are others
+    that programs may expect.
+    """
 
     issuer: str
     issued_id: str
@@ -58,6 +62,8 @@ class LicenseTerms:
     ends_at: datetime | None
     maintenance_until: datetime | None = None
     starts_at: datetime | None = None
+    product_name: str = ""
+    product_names: Sequence[str] = ()
 
     def claims(self) -> dict[str, Any]:
         """Return the claims in the contract's names."""
@@ -72,6 +78,7 @@ class LicenseTerms:
         }
         if self.ends_at is not None:
             claims["exp"] = seconds(self.ends_at)
+        claims |= self._other_names()
         claims |= {"n": self.amount, "feat": list(self.features)}
         if self.maintenance_until is not None:
             claims["maint"] = seconds(self.maintenance_until)
@@ -80,6 +87,11 @@ class LicenseTerms:
         if self.is_provisional:
             claims["prov"] = True
         return claims
+
+    def _other_names(self) -> dict[str, Any]:
+        is_another = self.product_name not in ("", self.product)
+        named: dict[str, Any] = {"name": self.product_name} if is_another else {}
+        return named | ({"aka": list(self.product_names)} if self.product_names else {})
 
 
 def sign_license(
