@@ -99,20 +99,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character gets its number
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if not all(_is_text(word) for word in words):
+        _fail("A word of the command holds bytes that are not UTF-8; nothing was changed.")
     try:
-        command()(None if arguments is None else list(arguments))
+        command()(words)
     except RefusalError as error:
         _fail("\n".join([" ".join(filter(None, (error.detail, error.action))), *_problems(error)]))
     except LicsrvError as error:
         _fail(str(error))
     except BrokenPipeError:
         raise SystemExit(1) from None
-    except UnicodeEncodeError:  # bytes of an argument that are no text reach Python as half surrogates
-        _fail("A word of the command holds bytes that are not UTF-8; nothing was changed.")
     except OSError as error:
         _fail(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
     finally:
         _flush()
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word is text: bytes that are none reach Python as half surrogates (PEP 383)."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problems(error: RefusalError) -> list[str]:
