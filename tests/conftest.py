@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,8 @@ from tests.quick_folder import quick_folder
 from tests.soak import IS_WHOLE
 
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder(for_programs=True)))
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background; a test's programs would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("without a clock", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("without a clock")
 # Every application that a test builds has the same two hundred addresses.

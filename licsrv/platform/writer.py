@@ -4,7 +4,8 @@ A commit with ``fsync`` costs about as much as a hundred rows, so many callers s
 savepoint: one that fails leaves the others alone. A use case may be run again (a deadlock, a spoiled group), so it
 must have no effect outside its session but :func:`licsrv.platform.db.after_commit`. What waits when a commit ends is
 the next group; waiting on purpose for more only loses (measured, see docs/performance.md). Work in the background (the
-outbox) comes after callers and only a few to a group: thousands of deliveries must not keep a device waiting.
+outbox) comes after callers but for a turn now and then, and only a few to a group: thousands of deliveries must not
+keep a device waiting.
 
 SQLite has one writer thread, which also makes limits race-free. On PostgreSQL several threads run one use case a
 transaction each: row locks of many callers in one transaction would meet each other in deadlocks, and the server
@@ -41,6 +42,8 @@ UseCase = Callable[[Session], Result]
 
 _ATTEMPTS = 4
 _BACKGROUND_GROUP = 4
+_CALLERS_IN_A_ROW = 16
+"""After so many callers the background has a turn: a server that is never idle delivers, too."""
 _log = logs.logger(__name__)
 
 
@@ -49,6 +52,7 @@ class _Job:
     use_case: UseCase[Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    is_background: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Writer:
         self._group = group if database.is_sqlite else 1
         self._callers: deque[_Job] = deque()
         self._background: deque[_Job] = deque()
+        self._callers_in_a_row = 0
         self._arrivals: SimpleQueue[bool] = SimpleQueue()  # one for each job that waits; False is the end
         self._closed = False
         self._gate = threading.Lock()
@@ -117,7 +122,7 @@ class Writer:
             StorageError: The database failed, or the writer is closed; nothing was changed.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(use_case, loop.create_future(), loop)
+        job = _Job(use_case, loop.create_future(), loop, is_background)
         with self._gate:  # a job behind the end mark would never be answered
             if self._closed:
                 raise StorageBusyError("The service is stopping; nothing was changed.")
@@ -149,9 +154,9 @@ class Writer:
         jobs: list[_Job] = []
         left = _BACKGROUND_GROUP
         while True:
-            left -= not self._callers
             jobs.append(self._next())
-            if len(jobs) >= self._group or not (self._callers or left):
+            left -= jobs[-1].is_background
+            if len(jobs) >= self._group or (left <= 0 and not self._callers):
                 return jobs, False
             try:
                 if not self._arrivals.get_nowait():
@@ -160,11 +165,16 @@ class Writer:
                 return jobs, False
 
     def _next(self) -> _Job:
-        """Return a job for an arrival that was taken: there is one."""
-        try:
-            return self._callers.popleft()
-        except IndexError:
-            return self._background.popleft()
+        """Return a job for an arrival that was taken: there is one, though other threads take some meanwhile."""
+        while True:
+            is_turn = self._callers_in_a_row >= _CALLERS_IN_A_ROW
+            for jobs in (self._background, self._callers) if is_turn else (self._callers, self._background):
+                try:
+                    job = jobs.popleft()
+                except IndexError:
+                    continue
+                self._callers_in_a_row = 0 if job.is_background else self._callers_in_a_row + 1
+                return job
 
     def _run_group(self, jobs: list[_Job]) -> list[_Outcome[Any]]:
         for attempt in range(1, _ATTEMPTS + 1):

@@ -53,15 +53,17 @@ def test_an_interrupted_demo_says_so_and_ends_its_processes(number: signal.Signa
     output = tmp_path / "output"
     folder = tmp_path / "temporary"
     folder.mkdir()
-    with output.open("wb") as file:
-        process = subprocess.Popen(
+    with (
+        output.open("wb") as file,
+        subprocess.Popen(
             _DEMO, cwd=ROOT, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=file, stderr=file
-        )
-    _wait_for(output, process, STEPS[1].title)
+        ) as process,
+    ):
+        _wait_for(output, process, STEPS[1].title)
+        process.send_signal(number)
+        status = process.wait(60)
 
-    process.send_signal(number)
-
-    assert process.wait(30) == 130
+    assert status == 130
     told = output.read_text(encoding="utf-8")
     assert told.rstrip().endswith("Stopped; nothing is left behind.")
     assert "Traceback" not in told

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from sqlalchemy import event, text
@@ -102,31 +103,42 @@ async def test_a_group_has_a_size(sqlite_database: Database) -> None:
     writer.close()
 
 
-async def test_callers_come_before_the_background_and_only_a_few_of_it_to_a_group(sqlite_database: Database) -> None:
+async def order_of(writer: Writer, *, callers: int, background: int) -> list[str]:
+    """Return in which order use cases are committed that all wait when the writer turns to them."""
     order: list[str] = []
 
     def noting(name: str) -> Callable[[Session], None]:
         def use_case(session: Session) -> None:
             write_row(session, name)
-            after_commit(session, lambda: order.append(name))
+            after_commit(session, partial(order.append, name))
 
         return use_case
 
-    writer = Writer(sqlite_database)
     barred = Barred()
     first = asyncio.create_task(writer.run(barred))
     await barred.wait_until_entered()
-    late = [asyncio.create_task(writer.run(noting(f"late {n}"), is_background=True)) for n in range(10)]
+    late = [asyncio.create_task(writer.run(noting(f"late {n}"), is_background=True)) for n in range(background)]
     await asyncio.sleep(0)
-    called = [asyncio.create_task(writer.run(noting(f"called {n}"))) for n in range(10)]
+    called = [asyncio.create_task(writer.run(noting(f"called {n}"))) for n in range(callers)]
     await asyncio.sleep(0)
+    barred.let_go.set()
+    await asyncio.gather(first, *late, *called)
+    writer.close()
+    return order
+
+
+async def test_callers_come_before_the_background_and_only_a_few_of_it_to_a_group(sqlite_database: Database) -> None:
     with counted(sqlite_database) as commits:
-        barred.let_go.set()
-        await asyncio.gather(first, *late, *called)
-        writer.close()
+        order = await order_of(Writer(sqlite_database), callers=10, background=10)
 
     assert order == [f"called {n}" for n in range(10)] + [f"late {n}" for n in range(10)]
-    assert len(commits) - 1 == 3  # ten calls and four, four, two
+    assert len(commits) == 4  # what was barred; ten calls and four, four, two
+
+
+async def test_the_background_has_a_turn_between_callers_that_never_end(database: Database) -> None:
+    order = await order_of(Writer(database, threads=1), callers=40, background=2)
+
+    assert [place for place, name in enumerate(order) if name.startswith("late")] == [15, 32]
 
 
 async def test_on_postgresql_each_has_a_commit_of_its_own(postgres_database: Database) -> None:
