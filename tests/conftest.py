@@ -58,6 +58,8 @@ _ON_POSTGRESQL_IN_THE_SOAK = (
     "tests/marketplace/callbacks/test_callbacks.py", "tests/marketplace/licenses/test_ends.py",
     "tests/marketplace/reconciliation/test_repair.py", "tests/desk/reconciliation/", "tests/desk/today/",
     "tests/desk/bulk/test_limits.py", "tests/licensing/issuing/", "tests/stories/",
+    "tests/licensing/test_activation.py", "tests/marketplace/test_deliveries.py",
+    "tests/marketplace/licenses/test_introduction.py",
 )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ class Writer:
             StorageError: The database failed, or the writer is closed; nothing was changed.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(use_case, loop.create_future(), loop, is_background)
+        job = _Job(use_case, loop.create_future(), loop, is_background=is_background)
         with self._gate:  # a job behind the end mark would never be answered
             if self._closed:
                 raise StorageBusyError("The service is stopping; nothing was changed.")

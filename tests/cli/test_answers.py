@@ -17,7 +17,7 @@ from licsrv.desk.bulk.answers import BulkAnswer
 from licsrv.desk.deliveries.answers import DecidedAnswer
 from licsrv.desk.keys.answers import Key
 from licsrv.desk.licenses.actions.answers import ActionAnswer
-from licsrv.desk.licenses.answers import LicenseFactsShown
+from licsrv.desk.licenses.answers import ExplainAnswer, LicenseFactsShown
 from licsrv.desk.people.answers import AccountAnswer, MadeToken, TemporaryPassword, TokenAnswer
 from licsrv.desk.products.answers import ProductShown
 from licsrv.desk.products.policy_answers import PolicyAnswer, PolicyPreview
@@ -30,6 +30,7 @@ from licsrv.platform import config
 from licsrv.platform.clock import Clock
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.cli.test_help import LEAVES
+from tests.conftest import DEVICE
 from tests.tables import each
 
 Ask = Callable[..., Any]
@@ -151,6 +152,7 @@ def test_what_a_change_prints_is_the_model_of_the_api(lived_in: FurnishedHouse, 
     token_id = ask("/tokens")["items"][0]["id"]
     table: list[tuple[Sequence[object], type[BaseModel], str]] = [
         (("reconcile", "dismiss", "product", *why), SettledAnswer, ""),
+        (("explain", used, "--device", DEVICE), ExplainAnswer, ""),
         (("licenses", "add", "PL-NEW"), LicenseFactsShown, "license"),
         (("licenses", "extend", "PL-NEW", "--until", "2037-01-31", *why), ActionAnswer, ""),
         (("licenses", "set", "PL-NEW", "--places", 3, *why), ActionAnswer, ""),

@@ -100,6 +100,7 @@ def _urls(stage: Stage) -> list[str]:
     return [f"{stage.server_url}/healthz", f"{stage.marketplace_url}/control"]
 
 
+@pytest.mark.soak
 def test_a_command_that_fails_is_told_in_one_sentence() -> None:
     with Stage() as stage, pytest.raises(UnexpectedError, match="`licsrv licenses nonsense` failed"):
         stage.command("licenses", "nonsense")

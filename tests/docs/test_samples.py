@@ -192,6 +192,7 @@ def test_a_license_is_revoked_and_reinstated_and_the_audit_has_both(server: Serv
     assert "LICENSE_REINSTATED" in printed
 
 
+@pytest.mark.soak
 def test_an_own_sale_is_extended_and_changed(server: Server) -> None:
     printed = server.run_sample(sample("own-sale", SUPPORT))
 

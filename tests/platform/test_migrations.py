@@ -169,6 +169,7 @@ def test_a_step_may_take_longer_than_a_use_case(postgres_url: str, monkeypatch: 
     database.dispose()
 
 
+@pytest.mark.soak
 def test_a_starter_waits_for_the_one_that_is_at_it(empty_url: str) -> None:
     """A lock as a long step holds it: on SQLite the write lock, on PostgreSQL the advisory one."""
     holder, starter = open_database(empty_url), open_database(empty_url)
@@ -190,6 +191,7 @@ def test_a_starter_waits_for_the_one_that_is_at_it(empty_url: str) -> None:
     starter.dispose()
 
 
+@pytest.mark.soak
 def test_patience_ends(empty_url: str) -> None:
     holder, starter = open_database(empty_url), open_database(empty_url)
     with closing(holder.write.connect()) as connection:

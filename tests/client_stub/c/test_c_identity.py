@@ -102,6 +102,7 @@ def test_of_programs_that_begin_at_once_one_makes_the_identity_and_all_use_it(
     assert sorted(found.name for found in tmp_path.iterdir()) == ["install-identity", "install-identity.lock"]
 
 
+@pytest.mark.soak
 def test_bytes_of_any_kind_touch_no_memory_that_is_not_ours(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def test_a_refusal_is_explained_with_what_to_do(live_server: FakeServer, tmp_pat
 
     assert code == 1
     assert "Why: Detail of DEVICE_LIMIT_REACHED. (DEVICE_LIMIT_REACHED)" in output
-    assert "What to do: Give a place back[2J first." in output
+    assert "What to do: Give a place back [2J first." in output
     assert "request req-7" in output
 
 

@@ -291,6 +291,7 @@ def test_the_grace_after_a_sleep_ends_and_does_not_come_back(
     assert session.verdict().reason is Reason.LEASE_ENDED
 
 
+@pytest.mark.soak
 def test_a_lease_that_ends_while_the_program_runs_has_no_grace(
     start: Start, server: FakeServer, clock: FakeClock
 ) -> None:

@@ -66,6 +66,7 @@ def asked(configuration: Configuration, url: str) -> str:
     return caught.value.problem.code
 
 
+@pytest.mark.soak
 def test_an_answer_that_drips_in_has_an_end_wherever_it_drips(configuration: Configuration) -> None:
     table: dict[str, tuple[bytes, bytes]] = {
         "in a header": (b"HTTP/1.1 200 OK\r\nX: ", b"a"),

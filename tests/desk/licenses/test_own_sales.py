@@ -154,7 +154,7 @@ async def test_another_product_takes_its_name_features_and_texts(shelf: Desk) ->
     done = await set_terms(shelf, code, product_id="LITE", customer="Ann & Sons")
     fresh = claims_of(await shelf.string(code))
 
-    assert (fresh["product"], fresh["feat"], is_listed(shelf, old)) == ("CADLITE", ["draw"], True)
+    assert (fresh["product"], fresh["feat"], is_listed(shelf, old)) == ("LITE", ["draw"], True)
     assert "product from CAD to LITE" in done["says"]["en"]
     assert "客户由 Ann 改为 Ann & Sons" in done["says"]["zh"]
     assert set(changed(shelf)[0]) == {"product_id", "customer", "called_back"}

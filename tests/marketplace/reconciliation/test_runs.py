@@ -354,6 +354,7 @@ async def test_a_stopped_run_is_not_gone_on_with(runtime: Runtime, one: Reconcil
 # The marketplace does not answer
 
 
+@pytest.mark.soak
 async def test_a_marketplace_that_is_down_for_a_while_is_waited_for(
     runtime: Runtime, shop: Shop, one: Reconciler, clock: StandingClock
 ) -> None:
