@@ -180,7 +180,7 @@ MODES = [
 
 
 @pytest.mark.parametrize(("mode", "is_known", "is_signed"), MODES)
-@rounds(everyday=2, short=6, whole=100)
+@rounds(everyday=2, short=4, whole=100)
 def test_the_service_keeps_to_its_document_whatever_it_is_sent(
     app: ASGIApp, bearer: dict[str, str], rounds: int, mode: GenerationMode, *, is_known: bool, is_signed: bool
 ) -> None:

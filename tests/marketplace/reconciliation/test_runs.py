@@ -358,7 +358,7 @@ async def test_a_stopped_run_is_not_gone_on_with(runtime: Runtime, one: Reconcil
 async def test_a_marketplace_that_is_down_for_a_while_is_waited_for(
     runtime: Runtime, shop: Shop, one: Reconciler, clock: StandingClock
 ) -> None:
-    seed(runtime, 60)
+    seed(runtime, 20)
     shop.is_down = True
     await run(one)
     waits = []
@@ -378,7 +378,7 @@ async def test_a_marketplace_that_is_down_for_a_while_is_waited_for(
     assert waits == sorted(waits) or max(waits) <= timedelta(minutes=10)
     assert timedelta(minutes=5) <= waits[-1] <= timedelta(minutes=10)
     last = last_run(runtime)
-    assert (last.state, last.compared, last.note, last.failing_since) == ("FINISHED", 60, "", None)
+    assert (last.state, last.compared, last.note, last.failing_since) == ("FINISHED", 20, "", None)
     assert found(runtime) == {}, "nobody is to blame for an outage"
 
 
