@@ -7,7 +7,8 @@ The same writes without the deletion are the baseline.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import json
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,8 +35,10 @@ _DEVICES = """INSERT INTO devices (id, license_id, fingerprint, parts, text_hash
     SELECT id, id, id, '{}', '', '', '', :at FROM licenses"""
 _DAYS = """INSERT INTO check_ins (device_id, day, license_id, first_at, last_at, count, status, lease_until,
       client_version)
-    WITH RECURSIVE n(day) AS (SELECT 0 UNION ALL SELECT day + 1 FROM n WHERE day < :days - 1)
-    SELECT id, date(:oldest, '+' || day || ' days'), id, :at, :at, 1, 'ACTIVE', :at, '' FROM devices, n"""
+    SELECT device.id, day.value, device.id, :at, :at, 1, 'ACTIVE', :at, ''
+    FROM (SELECT id FROM devices WHERE id > :after ORDER BY id LIMIT :count) AS device CROSS JOIN json_each(:days) AS day
+    ORDER BY device.id, day.value"""
+_DEVICES_AT_ONCE = 20_000  # a signal is heard between two statements
 
 
 @dataclass(frozen=True)
@@ -100,5 +103,19 @@ def _fill(home: Installation, scale: Scale, at: datetime) -> None:
     index = home.query("SELECT sql FROM sqlite_master WHERE name = 'ix_check_ins_license_day'")[0]
     seeding.execute(home, text("DROP INDEX ix_check_ins_license_day"))
     seeding.execute(home, text(_DEVICES).bindparams(at=moment))
-    seeding.execute(home, text(_DAYS).bindparams(at=moment, days=scale.days, oldest=oldest.isoformat()))
+    named = json.dumps([(oldest + timedelta(days=number)).isoformat() for number in range(scale.days)])
+    for after in _starts(home):
+        seeding.execute(home, text(_DAYS).bindparams(at=moment, after=after, count=_DEVICES_AT_ONCE, days=named))
     seeding.execute(home, text(index))
+
+
+def _starts(home: Installation) -> Iterator[str]:
+    """Return after which device each statement goes on."""
+    after: str | None = ""
+    while after is not None:
+        yield after
+        found = home.query(
+            f"SELECT max(id), count(*) FROM (SELECT id FROM devices WHERE id > '{after}' ORDER BY id "
+            f"LIMIT {_DEVICES_AT_ONCE})"
+        )
+        after = found[0] if found[1] == _DEVICES_AT_ONCE else None

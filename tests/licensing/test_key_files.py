@@ -20,7 +20,8 @@ from licsrv.licensing.keyring import Purpose
 from tests.conftest import NOW
 
 PASSPHRASE = "correct horse"
-BLOCK = "-----BEGIN {0}-----\n%s\n-----END {0}-----\n".format("ENCRYPTED PRIVATE KEY")
+LABEL = "ENCRYPTED PRIVATE KEY"
+BLOCK = f"-----BEGIN {LABEL}-----\n%s\n-----END {LABEL}-----\n"
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "blank": lambda _: b" \r\n",
