@@ -36,7 +36,8 @@ _DEVICES = """INSERT INTO devices (id, license_id, fingerprint, parts, text_hash
 _DAYS = """INSERT INTO check_ins (device_id, day, license_id, first_at, last_at, count, status, lease_until,
       client_version)
     SELECT device.id, day.value, device.id, :at, :at, 1, 'ACTIVE', :at, ''
-    FROM (SELECT id FROM devices WHERE id > :after ORDER BY id LIMIT :count) AS device CROSS JOIN json_each(:days) AS day
+    FROM (SELECT id FROM devices WHERE id > :after ORDER BY id LIMIT :count) AS device
+    CROSS JOIN json_each(:days) AS day
     ORDER BY device.id, day.value"""
 _DEVICES_AT_ONCE = 20_000  # a signal is heard between two statements
 
