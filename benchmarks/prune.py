@@ -23,7 +23,7 @@ from benchmarks.installation import Installation
 from benchmarks.report import Figure, at_most
 from licsrv import app as application
 from licsrv import upkeep
-from licsrv.platform import config, days
+from licsrv.platform import config, days, scheduler
 from licsrv.platform.clock import Clock
 from licsrv.runtime import Runtime
 from licsrv.upkeep import KEPT_DAYS
@@ -68,12 +68,15 @@ def measure(folder: Path, scale: Scale) -> list[Figure]:
 
 async def _measure(home: Installation) -> tuple[list[float], float, list[float]]:
     runtime = application.build_runtime(config.load(home.settings()), clock=Clock())
+    jobs = scheduler.make(upkeep.jobs(runtime))
+    jobs.start()
     try:
         baseline = await _writing_during(runtime, asyncio.sleep(_BASELINE_SECONDS))
         started = perf_counter()
         waits = await _writing_during(runtime, upkeep.prune_days(runtime))
         return waits, perf_counter() - started, baseline
     finally:
+        jobs.shutdown()
         await runtime.close()
 
 

@@ -38,6 +38,7 @@ _FIRST_PRUNE = timedelta(minutes=10)
 _HEADS_EVERY, _FIRST_HEAD = timedelta(hours=1), timedelta(minutes=1)
 _WEBHOOK_SECONDS = 10.0
 _OLDEST_GOOD = timedelta(hours=6)
+_PAUSE_SECONDS = 0.1  # between two slices: their journal is copied before it is full (docs/performance.md)
 _FAILURES_KEPT = timedelta(days=2)
 # License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
 _NONCES_KEPT = timedelta(hours=1)
@@ -52,6 +53,7 @@ def jobs(runtime: Runtime) -> tuple[Job, ...]:
         *(sending if runtime.settings.audit_heads else ()),
         Job("keys", timedelta(seconds=5), runtime.keyring.refresh),
         Job("gauges", timedelta(seconds=15), partial(refresh_gauges, runtime)),
+        Job("journal", timedelta(seconds=1), partial(_copy_journal, runtime)),
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(prune, runtime)),
         Job("prune days", timedelta(days=1), partial(prune_days, runtime), first=_FIRST_PRUNE),
@@ -104,6 +106,10 @@ def _depth(runtime: Runtime) -> outbox_store.Depth:
         return outbox_store.depth(session)
 
 
+async def _copy_journal(runtime: Runtime) -> None:
+    await asyncio.to_thread(runtime.database.checkpoint)
+
+
 async def prune(runtime: Runtime) -> None:
     """Delete what is old, slice by slice: each is a transaction of its own, between those of callers."""
     now = runtime.clock.now()
@@ -128,7 +134,7 @@ async def prune(runtime: Runtime) -> None:
         ),
     ):
         while await runtime.writer.run(use_case, is_background=True) >= SLICE:
-            pass
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def prune_days(runtime: Runtime) -> None:
@@ -143,6 +149,7 @@ async def prune_days(runtime: Runtime) -> None:
             found = await asyncio.to_thread(_look, runtime.database, partial(look, after=after, before=before))
             if found.ids:
                 await runtime.writer.run(partial(forget, ids=found.ids, before=before), is_background=True)
+                await asyncio.sleep(_PAUSE_SECONDS)
             after = found.after
 
 

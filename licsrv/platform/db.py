@@ -75,6 +75,22 @@ class Database:
         for engine in (self.write, self.read):
             engine.update_execution_options(**{seals_module.MEMBER: seals})
 
+    def checkpoint(self) -> None:
+        """Copy SQLite's journal into the file while others write: who writes when it is full would wait for all of it.
+
+        On PostgreSQL nothing: it has a process for this.
+
+        Raises:
+            StorageError: The file cannot be read or written.
+        """
+        if not self.is_sqlite:
+            return
+        try:
+            with self.read.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+
     def dispose(self) -> None:
         """Close every pooled connection; connections in use close when they are given back."""
         self.write.dispose()

@@ -191,6 +191,25 @@ def test_sqlite_keeps_what_it_acknowledged(sqlite_database: Database) -> None:
         assert pragma(connection, "query_only") == 1
 
 
+def test_the_journal_is_copied_while_another_writes(sqlite_database: Database, database_folder: Path) -> None:
+    with transaction(sqlite_database) as session:
+        write_row(session, "a")
+    with transaction(sqlite_database) as session:
+        write_row(session, "b")
+
+        sqlite_database.checkpoint()
+
+        alone = database_folder / "alone.db"
+        alone.write_bytes((database_folder / "licsrv.db").read_bytes())
+    with closing(sqlite3.connect(alone)) as connection:
+        assert connection.execute("SELECT license_id FROM license_days").fetchall() == [("a",)]
+    assert written(sqlite_database) == ["a", "b"]
+
+
+def test_postgresql_copies_its_journal_itself(postgres_database: Database) -> None:
+    postgres_database.checkpoint()
+
+
 def test_every_connection_of_the_pool_is_prepared(sqlite_database: Database) -> None:
     connections = [sqlite_database.read.connect() for _ in range(10)]
 
