@@ -5,9 +5,10 @@ A plan changes nothing, so a preview and the change itself cannot differ. Every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
@@ -15,6 +16,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, NotFoundError
 from licsrv.licensing import policies, store
+from licsrv.licensing.places import Bought, limit
 from licsrv.licensing.policies import Number, Policies, Policy
 from licsrv.licensing.tables import PolicyVersion
 
@@ -133,6 +135,18 @@ def change(session: Session, product_id: str, wanted: Wanted, *, known: Policies
     return planned
 
 
+def overfull(session: Session, planned: Plan) -> Iterator[tuple[Any, int]]:
+    """Yield groups of licenses that get more devices in use than places, each with the places of one of them."""
+    before, after = planned.holds_before.places, planned.holds_after.places
+    if before == after:
+        return
+    for group in store.uses_of_places(session, planned.product_id):
+        bought = Bought(group.device_limit, group.amount)
+        places = limit(bought, after)
+        if places < group.places_taken <= limit(bought, before):
+            yield group, places
+
+
 def _write(session: Session, planned: Plan, *, cause: Cause, now: datetime) -> None:
     version = PolicyVersion(
         product_id=planned.product_id,
@@ -144,6 +158,8 @@ def _write(session: Session, planned: Plan, *, cause: Cause, now: datetime) -> N
         restores=planned.restores,
     )
     store.add_policy_version(session, version)
+    for group, _ in overfull(session, planned):  # their devices keep working; the desk shows them
+        store.note_lowered(session, planned.product_id, group, now=now)
     # The audit's subject is shorter than a product's id may be, so the detail has the whole id.
     detail = {"product_id": planned.product_id, "version": version.version, **changes_of(planned)}
     if planned.restores is not None:

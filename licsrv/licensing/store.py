@@ -267,6 +267,32 @@ def policy_version(session: Session, product_id: str, version: int) -> PolicyVer
     return session.get(PolicyVersion, (product_id, version))
 
 
+def uses_of_places(session: Session, product_id: str) -> Sequence[Any]:
+    """Return ``device_limit``, ``amount`` and ``places_taken`` as licenses have them, with the number of ``licenses``.
+
+    There are few such groups however many licenses there are.
+    """
+    facts = (col(License.device_limit), col(License.amount), col(License.places_taken))
+    live = (col(License.product_id) == product_id, col(License.released_at).is_(None), facts[2] > 0)
+    query = select(*facts, func.count().label("licenses")).where(*live)
+    return session.execute(query.group_by(*facts).order_by(*facts)).all()
+
+
+def uses_places_alike(group: Any) -> tuple[Any, ...]:
+    """Return the condition of the licenses of a group of :func:`uses_of_places`."""
+    return (
+        col(License.device_limit).is_not_distinct_from(group.device_limit),
+        col(License.amount).is_not_distinct_from(group.amount),
+        col(License.places_taken) == group.places_taken,
+    )
+
+
+def note_lowered(session: Session, product_id: str, group: Any, *, now: datetime) -> None:
+    """Note that licenses of a group got fewer places than devices use, for the desk."""
+    live = (col(License.product_id) == product_id, col(License.released_at).is_(None), *uses_places_alike(group))
+    execute(session, update(table_of(License)).where(*live).values(lowered_at=now))
+
+
 def policy_versions(session: Session, product_id: str, *, most: int) -> Sequence[PolicyVersion]:
     """Return the versions of a product's policy, newest first."""
     query = select(PolicyVersion).where(col(PolicyVersion.product_id) == product_id)

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from licsrv.desk.products import store
 from licsrv.desk.products.policy_answers import EffectShown, LosingDevice, PolicyPreview, value_changes
-from licsrv.licensing.places import Bought, limit
+from licsrv.licensing import policy_changes
 from licsrv.licensing.policy_changes import Plan
 from licsrv.words import policy_values as words
 from licsrv.words.sentences import Noun
@@ -41,18 +41,12 @@ def preview(session: Session, plan: Plan, *, now: datetime) -> PolicyPreview:
 
 def _overfull(session: Session, plan: Plan) -> Iterator[EffectShown]:
     """Licenses that get more devices in use than places; it names the devices that came last."""
-    before, after = plan.holds_before.places, plan.holds_after.places
-    if before == after:
-        return
     count = 0
     named: list[Any] = []
-    for one in store.uses_of_places(session, plan.product_id):
-        bought = Bought(one.device_limit, one.amount)
-        places = limit(bought, after)
-        if one.places_taken > places and one.places_taken <= limit(bought, before):
-            count += one.licenses
-            if len(named) < MOST:
-                named += store.devices_beyond(session, plan.product_id, one, places=places, most=MOST - len(named))
+    for one, places in policy_changes.overfull(session, plan):
+        count += one.licenses
+        if len(named) < MOST:
+            named += store.devices_beyond(session, plan.product_id, one, places=places, most=MOST - len(named))
     yield from _effect(words.OVERFULL, count, named)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Select, distinct, func, or_, select
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn
+from licsrv.licensing import store as licensing
 from licsrv.licensing.tables import Device, IssuedLicense, LearnedPart, License, Product
 from licsrv.platform.db import table_of
 from licsrv.platform.paging import Window
@@ -46,29 +47,14 @@ def count_uses(session: Session, product_id: str) -> tuple[int, int]:
     return int(licenses), int(devices)
 
 
-def uses_of_places(session: Session, product_id: str) -> Sequence[Any]:
-    """Return ``device_limit``, ``amount`` and ``places_taken`` as licenses have them, with the number of ``licenses``.
-
-    There are few such groups however many licenses there are.
-    """
-    facts = (col(License.device_limit), col(License.amount), col(License.places_taken))
-    query = select(*facts, func.count().label("licenses")).where(*_licenses(product_id), facts[2] > 0)
-    return session.execute(query.group_by(*facts).order_by(*facts)).all()
-
-
 def devices_beyond(session: Session, product_id: str, group: Any, *, places: int, most: int) -> Sequence[Any]:
     """Return the devices of a group of licenses that came after their places were taken."""
-    facts = (
-        col(License.device_limit).is_not_distinct_from(group.device_limit),
-        col(License.amount).is_not_distinct_from(group.amount),
-        col(License.places_taken) == group.places_taken,
-    )
     rank = (
         func.row_number()
         .over(partition_by=col(Device.license_id), order_by=(col(Device.first_seen_at), col(Device.id)))
         .label("rank")
     )
-    ranked = _devices(product_id, *_NAMED, rank).where(*facts).subquery()
+    ranked = _devices(product_id, *_NAMED, rank).where(*licensing.uses_places_alike(group)).subquery()
     return session.execute(select(ranked).where(ranked.c.rank > places).order_by(ranked.c.device_id).limit(most)).all()
 
 

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import text
 
+from licsrv import audit
 from licsrv.audit.entries import GENESIS, entry_hash
 from licsrv.licensing import refused_devices
 from licsrv.licensing import store as licensing_store
 from licsrv.licensing.refused_devices import Refused
 from licsrv.platform.db import transaction
+from tests import products
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
 from tests.sales import Desk
 
@@ -235,6 +237,25 @@ async def test_a_license_whose_places_were_lowered_below_its_devices_is_listed_u
     board = await desk.get("/desk")
     assert board["overfull"] == []
     assert "places" not in {alert["area"] for alert in board["alerts"]}
+
+
+async def test_licenses_that_a_policy_gives_fewer_places_than_devices_are_listed_until_they_fit(desk: Desk) -> None:
+    codes = [desk.buy(), desk.buy()]
+    database = desk.house.runtime.database
+    with transaction(database, [audit.seal]) as session:
+        products.describe(session, "OFFI1", {"places.limit": 2, "places.amount_counts": False})
+    for code, device in ((codes[0], DEVICE), (codes[0], OTHER_DEVICE), (codes[1], DEVICE)):
+        await desk.string(code, device)
+
+    with transaction(database, [audit.seal]) as session:
+        products.change(session, "OFFI1", {"places.limit": 1})
+    lowered = await desk.get("/desk")
+    with transaction(database, [audit.seal]) as session:
+        products.change(session, "OFFI1", {"places.limit": 2})
+    raised = await desk.get("/desk")
+
+    assert [(row["code"], row["places_taken"], row["places"]) for row in lowered["overfull"]] == [(codes[0], 2, 1)]
+    assert raised["overfull"] == []
 
 
 async def test_a_place_that_many_machines_use_is_an_alarm_for_two_days(desk: Desk) -> None:
