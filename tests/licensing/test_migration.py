@@ -5,47 +5,28 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import MetaData, Table, insert
 from sqlmodel import select
 
 from licsrv import migrations
 from licsrv.licensing.revocation import lists, store
 from licsrv.licensing.tables import IssuedLicense, Product, RevocationChange
-from licsrv.platform.db import Database, open_database, reading
+from licsrv.platform.db import Database, reading
 from tests.conftest import NOW
-from tests.postgres_server import PostgresServer
+from tests.former_steps import at_step
 
 _numbers = itertools.count()
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def before(empty_url: str) -> Iterator[Database]:
     """A database at the step before the list."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/before.db"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        name = f"before_{next(_numbers)}"
-        with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        url = server.url(name)
-    database = open_database(url)
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with database.write.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        connection.commit()
+    database = at_step(empty_url, "0002")
     yield database
     database.dispose()
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import MetaData, Table
 from sqlmodel import select
 
@@ -19,8 +17,9 @@ from licsrv import migrations
 from licsrv.app import Runtime
 from licsrv.licensing import naming
 from licsrv.licensing.tables import Product
-from licsrv.platform.db import open_database, reading, transaction
+from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE, NOW
+from tests.former_steps import at_step
 from tests.licensing.test_activation import add_license, ask
 from tests.tables import each
 
@@ -123,12 +122,8 @@ async def test_a_text_of_former_times_is_believed_by_a_new_program_that_lists_th
 
 
 def test_products_that_were_there_before_go_on_signing_their_names(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path}/before.db")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    database = at_step(f"sqlite:///{tmp_path}/before.db", "0020")
     with database.write.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0020")
         table = Table("products", MetaData(), autoload_with=connection)
         row = {"product_id": "OFFI-CAD", "name": "CADPRO", "features": "[]", "amount_is_places": True}
         connection.execute(table.insert(), [row])

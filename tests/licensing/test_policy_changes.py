@@ -7,13 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import MetaData, Table, insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -28,7 +24,7 @@ from licsrv.licensing.tables import PolicyVersion
 from licsrv.platform.db import Database, open_database, reading, transaction
 from tests import products
 from tests.conftest import NOW
-from tests.postgres_server import PostgresServer
+from tests.former_steps import at_step
 
 _numbers = itertools.count()
 
@@ -141,23 +137,10 @@ def test_the_database_refuses_a_second_current_version(database: Database) -> No
 # --- What was in the products before
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def before(empty_url: str) -> Iterator[Database]:
     """A database at the step before there were policies."""
-    url = f"sqlite:///{tmp_path}/before.db"
-    if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres")
-        name = f"policies_{next(_numbers)}"
-        with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        url = server.url(name)
-    database = open_database(url)
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with database.write.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0018")
-        connection.commit()
+    database = at_step(empty_url, "0018")
     yield database
     database.dispose()
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from alembic import command
 from sqlalchemy import Boolean, Column, Date, DateTime, Integer, MetaData, Table, text
 from sqlalchemy.dialects.postgresql import JSON
 
 from licsrv import migrations
 from licsrv.licensing.key_folder import SEAL_KEY_NAME
 from licsrv.platform.db import Database, open_database
+from tests.former_steps import at_step
 from tests.postgres_server import PostgresServer
 from tests.processes import licsrv
 from tests.soak import rounds
@@ -43,13 +43,7 @@ def old_url(postgres: PostgresServer) -> Iterator[str]:
     """A database whose schema is that of a version before."""
     name = f"grown_{next(_numbers)}"
     postgres.execute(f"CREATE DATABASE {name}")
-    database = open_database(postgres.url(name))
-    with database.write.connect() as connection:
-        config = migrations._configuration()
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE)
-        connection.commit()
-    database.dispose()
+    at_step(postgres.url(name), BEFORE).dispose()
     yield postgres.url(name)
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

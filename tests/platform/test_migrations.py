@@ -10,7 +10,6 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -23,7 +22,6 @@ from licsrv import migrations
 from licsrv.errors import StorageBusyError, StorageError
 from licsrv.migrations import online
 from licsrv.platform.db import Database, open_database
-from tests.postgres_server import PostgresServer
 
 _numbers = itertools.count()
 UPGRADE = """
@@ -32,21 +30,6 @@ from licsrv import migrations
 from licsrv.platform.db import open_database
 print(migrations.upgrade(open_database(sys.argv[1])), "alembic" in sys.modules)
 """
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without a table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/empty.db"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    name = f"empty_{next(_numbers)}"
-    with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield server.url(name)
-    with closing(psycopg.connect(server.dsn(), autocommit=True)) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
