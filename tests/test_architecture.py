@@ -32,7 +32,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
     ),
     "licsrv.licensing": (
         "naming fingerprints signing origins spellings",
-        "bindings keyring lifecycle traces",
+        "bindings entitlements keyring lifecycle traces",
         "key_folder",
         "tables",
         "places moves own_sales",
@@ -90,7 +90,7 @@ PURE = {
     "audit/entries", "outbox/rules",
     "platform/days", "licensing/signing", "licensing/places", "marketplace/origins",
     "licensing/fingerprints", "licensing/lifecycle", "licensing/spellings", "licensing/moves",
-    "licensing/naming", "licensing/own_sales", "licensing/traces", "licensing/policies",
+    "licensing/entitlements", "licensing/naming", "licensing/own_sales", "licensing/traces", "licensing/policies",
     "licensing/issuing/files", "licensing/issuing/strings",
     "licensing/revocation/lists",
     "heartbeats/rules", "releases/manifests", "releases/publication", "releases/rules", "releases/versions",

@@ -98,6 +98,10 @@ def _read(arguments: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
 
 
 def _plain(value: object, zone: tzinfo) -> object:
+    if isinstance(value, list):
+        from licsrv.licensing import entitlements
+
+        return [entitlements.canonical(text, zone) for text in value]
     return value.end(zone).isoformat() if isinstance(value, Typed) else value
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from licsrv.cli import license_actions
-from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes, feature_names, short_text, typed
+from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes, features, short_text, typed
 from licsrv.platform.days import Typed
 
 _NEVER = "never"
@@ -46,7 +46,8 @@ def set_terms(
     no_places: Annotated[bool, typer.Option("--no-places", help="Leave places to what was bought.")] = False,
     feature: Annotated[
         list[str] | None,
-        typer.Option("--feature", metavar="NAME", callback=feature_names, help="A feature of its product; repeat it."),
+        typer.Option("--feature", metavar="NAME", callback=features,
+                     help="A feature of its product, such as `draw` or `export=10`; repeat it."),
     ] = None,
     no_features: Annotated[bool, typer.Option("--no-features", help="It has no feature.")] = False,
     all_features: Annotated[bool, typer.Option("--all-features", help="It has every feature of its product.")] = False,

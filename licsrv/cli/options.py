@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC
 from importlib import import_module
 from typing import Annotated, TypeAlias
 
@@ -11,8 +12,7 @@ import typer
 from licsrv.cli import staff
 from licsrv.platform import days
 from licsrv.platform.days import Typed
-
-_LONGEST_FEATURE = 64
+from licsrv.platform.text_limits import LONGEST_FEATURE
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Show at most this many.")]
@@ -51,9 +51,19 @@ def short_text(most: int, *, least: int = 0) -> Callable[[str | None], str | Non
     return lambda value: value if value is None else _short(value, least, most)
 
 
-def feature_names(names: list[str] | None) -> list[str] | None:
-    """Check the names of features that an option takes."""
-    return names and [_short(name, 1, _LONGEST_FEATURE) for name in names]
+def features(texts: list[str] | None) -> list[str] | None:
+    """Check the features that an option takes, such as ``draw``, ``export=3`` or ``solver until 2027-03-31``."""
+    return texts and [_feature(_short(text, 1, LONGEST_FEATURE)) for text in texts]
+
+
+def _feature(text: str) -> str:
+    from licsrv.licensing import entitlements
+
+    try:
+        entitlements.canonical(text, UTC)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text  # the command that knows the zone says when a day ends
 
 
 def _short(value: str, least: int, most: int) -> str:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from licsrv.cli import product_policy, staff, terminal
-from licsrv.cli.options import AsJson, Staff, feature_names, short_text, word_of
+from licsrv.cli.options import AsJson, Staff, features, short_text, word_of
 from licsrv.cli.terminal import Column
 from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.errors import InvalidRequestError, KeyringError
 from licsrv.platform.paging import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import tzinfo
 
     from sqlmodel import Session
 
@@ -131,7 +132,11 @@ def set_product(
     ] = None,
     feature: Annotated[
         list[str] | None,
-        typer.Option("--feature", callback=feature_names, help="A feature; repeat it. Replaces all."),
+        typer.Option(
+            "--feature",
+            callback=features,
+            help="Such as `draw`, `export=3` or `solver until 2027-03-31`; repeat it. Replaces all.",
+        ),
     ] = None,
     no_features: Annotated[bool, typer.Option("--no-features", help="Remove all features.")] = False,
     second_signature: SecondSignature = None,
@@ -173,6 +178,8 @@ def _set(product_id: str, wanted: Mapping[str, Any], cause: Cause, *, as_json: b
     from licsrv.desk.products import answers
 
     with open_workplace() as place:
+        if "features" in wanted:
+            wanted = {**wanted, "features": _features(wanted["features"], place.settings.day_zone)}
         with place.writing() as session:
             before = answers.of_product(session, product_id, place.policies())
             _change(session, place, product_id, wanted=wanted, cause=cause)
@@ -192,6 +199,20 @@ def _set(product_id: str, wanted: Mapping[str, Any], cause: Cause, *, as_json: b
         terminal.show_facts(
             [(member, f"{_word(change['before'])} -> {_word(change['after'])}") for member, change in changes.items()]
         )
+
+
+def _features(texts: Sequence[str], zone: tzinfo) -> list[str]:
+    """Return features as they are stored.
+
+    Raises:
+        BadParameter: One is named twice.
+    """
+    from licsrv.licensing import entitlements
+
+    stored = [entitlements.canonical(text, zone) for text in texts]
+    if (name := entitlements.twice(stored)) is not None:
+        raise typer.BadParameter(f"The feature {name} is named twice.")
+    return stored
 
 
 def _warn_of_missing_key(place: Workplace, *, second_signature: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from typing import Any
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from licsrv.console import license_pages
 from licsrv.console.visits import ConsolePage, Visit
 from licsrv.errors import ConflictError, NotFoundError, RefusalError
+from licsrv.licensing import entitlements
 
 _PAGE = "/admin/licenses/{license}"
 _API = "/admin/api/licenses/{license}/actions"
@@ -80,13 +82,24 @@ def terms_of(visit: Visit) -> dict[str, Any]:
 
 
 def _is_changed(visit: Visit, name: str) -> bool:
-    return ",".join(visit.form.get(name, [])).strip() != visit.typed(f"was_{name}")
+    return ",".join(filter(None, visit.form.get(name, []))).strip() != visit.typed(f"was_{name}")
 
 
 def _features(visit: Visit) -> list[str] | None:
     """Return the chosen features; None where a product's are all chosen. In a list's form they are typed."""
-    chosen = [one.strip() for text in visit.form.get("features", []) for one in text.split(",") if one.strip()]
-    return None if chosen and ",".join(chosen) == visit.typed("all_features") else chosen
+    typed = [one.strip() for text in visit.form.get("features", []) for one in text.split(",") if one.strip()]
+    if typed and ",".join(typed) == visit.typed("all_features"):
+        return None
+    stated = [_feature(one, visit.day_zone) for one in typed]
+    return list({entitlements.read(one).name: one for one in stated}.values())  # what is typed is behind the boxes
+
+
+def _feature(text: str, zone: tzinfo) -> str:
+    """Return a feature with the moment at which its typed day is over; else as it was typed, as ``Visit.end_of``."""
+    try:
+        return entitlements.canonical(text, zone)
+    except ValueError:
+        return text
 
 
 def _path(action: str, step: str) -> str:

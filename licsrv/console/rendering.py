@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from licsrv.console import languages, navigation
 from licsrv.console.visits import Visit
+from licsrv.licensing import entitlements
 from licsrv.platform import days
 from licsrv.words.names import name_of
 from licsrv.words.pages import DONE
@@ -50,7 +51,13 @@ def environment_of_pages() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": moment, "is_moment": is_moment, "form_day": form_day, "shown_json": shown_json}
+    environment.filters |= {
+        "moment": moment,
+        "is_moment": is_moment,
+        "form_day": form_day,
+        "shown_json": shown_json,
+        "choices": entitlements.choices,
+    }
     environment.globals["static"] = static_address
     return environment
 

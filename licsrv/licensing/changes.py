@@ -15,7 +15,7 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, InvalidRequestError, RefusalError
-from licsrv.licensing import lifecycle, own_sales, spellings, store
+from licsrv.licensing import entitlements, lifecycle, own_sales, spellings, store
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.lifecycle import LicenseFacts, Status
 from licsrv.licensing.origins import SoldFact
@@ -210,7 +210,7 @@ def _call_back(session: Session, license: License, *, now: datetime, every: bool
     session.flush()
     product = store.product(session, license.product_id)
     ends_at = lifecycle.end_of_use(license)
-    features = own_sales.features_of(license.features, product.features if product is not None else ())
+    features = entitlements.of_license(license.features, product.features if product is not None else ())
     held = store.held_texts(session, license.id)
     texts = {
         row.id: row.claims for row in held if every or issuing.says_more(row.claims, ends_at=ends_at, features=features)

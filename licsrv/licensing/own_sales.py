@@ -1,7 +1,7 @@
 """What the vendor may change of a license, and what is wrong with a change. Pure.
 
 Of a license that the vendor sold itself everything can be changed; of another one what its seller does not decide
-(``Origin.decides``). A product's features are the most that a license of it can have.
+(``Origin.decides``). A license has features that its product has, and may say a value and an end of its own for each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from operator import add
 from typing import Protocol
 
 from licsrv.errors import ConflictError, InvalidRequestError, RefusalError, SellerDecidesError
-from licsrv.licensing import origins
+from licsrv.licensing import entitlements, origins
 from licsrv.licensing.lifecycle import SoldLicense
 from licsrv.licensing.origins import SoldFact
 
@@ -95,11 +95,6 @@ class Difference:
         return _COLUMNS[fact] in self.after
 
 
-def features_of(own: Sequence[str] | None, of_product: Sequence[str]) -> list[str]:
-    """Return the features of a license, in the order of its product; what the product no longer has is left out."""
-    return [one for one in of_product if own is None or one in own]
-
-
 def difference(license: ChangeableLicense, terms: NewTerms) -> Difference:
     """Return what new terms would change."""
     wanted = {_COLUMNS[fact]: _plain(getattr(terms, _COLUMNS[fact])) for fact in SoldFact if fact in terms.named}
@@ -119,8 +114,10 @@ def takes_away(license: ChangeableLicense, terms: NewTerms, catalogue: Catalogue
         return True
     if changed.changes(SoldFact.PRODUCT):
         return True
-    had = features_of(license.features, catalogue.get(license.product_id, ()))
-    return changed.changes(SoldFact.FEATURES) and not set(had) <= set(_features_after(license, terms, catalogue))
+    if not changed.changes(SoldFact.FEATURES):
+        return False
+    had = entitlements.of_license(license.features, catalogue.get(license.product_id, ()))
+    return entitlements.exceeds(map(entitlements.read, had), _features_after(license, terms, catalogue))
 
 
 def is_earlier(end: datetime | None, other: datetime | None) -> bool:
@@ -163,7 +160,9 @@ def _unknown_features(license: ChangeableLicense, terms: NewTerms, catalogue: Ca
     product = _product_after(license, terms)
     own = terms.features if SoldFact.FEATURES in terms.named else license.features
     known = catalogue.get(product, ())
-    unknown = [one for one in own or () if one not in known]
+    unknown = entitlements.unknown(own or (), known)
+    if (name := entitlements.twice(own or ())) is not None:
+        yield InvalidRequestError(f"The feature {name} is named twice.", field="features")
     if unknown:
         yield InvalidRequestError(
             f"{product or 'No product'} has no feature {', '.join(unknown)}.",
@@ -178,4 +177,4 @@ def _product_after(license: ChangeableLicense, terms: NewTerms) -> str:
 
 def _features_after(license: ChangeableLicense, terms: NewTerms, catalogue: Catalogue) -> list[str]:
     own = terms.features if SoldFact.FEATURES in terms.named else license.features
-    return features_of(own, catalogue.get(_product_after(license, terms), ()))
+    return entitlements.of_license(own, catalogue.get(_product_after(license, terms), ()))

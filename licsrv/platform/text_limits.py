@@ -11,6 +11,7 @@ SHORTEST_REASON, LONGEST_REASON = 2, 500  # two characters are a whole word in C
 LONGEST_NAME = 60
 LONGEST_DISPLAY_NAME = 100
 LONGEST_NOTE = 2000
+LONGEST_FEATURE = 100
 
 # PostgreSQL stores no U+0000, and UTF-8 no half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

@@ -290,6 +290,7 @@ PAGES: Mapping[str, str] = {
     "Places; empty: as bought": "名额（留空表示按购买数量）",
     "Features": "功能",
     "Features, separated by commas": "功能（用逗号分隔）",
+    "With another value or end, separated by commas": "指定其他数值或截止日期（用逗号分隔）",
     "New terms": "新条款",
     "New terms; what is left empty stays as it is": "新条款（留空的保持不变）",
     "Until the end of this day ({zone}); empty: none": "截止日（含当日，{zone} 时间；留空表示取消）",

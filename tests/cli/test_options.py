@@ -11,7 +11,7 @@ import pytest
 import typer
 
 import licsrv.cli
-from licsrv.cli.options import feature_names, short_text, word_of
+from licsrv.cli.options import features, short_text, word_of
 from tests.tables import each
 
 SOURCES = [path.read_text() for path in Path(licsrv.cli.__file__).parent.rglob("*.py")]
@@ -49,8 +49,8 @@ def test_a_short_text_is_printable_and_no_longer_than_allowed() -> None:
 
 
 def test_names_of_features_are_trimmed_and_none_is_blank() -> None:
-    assert feature_names(None) is None
-    assert feature_names([" pro ", "x" * 64]) == ["pro", "x" * 64]
-    for wrong in ([" "], ["pro", "x" * 65], ["a\nb"]):
-        with pytest.raises(typer.BadParameter, match="At most 64"):
-            feature_names(wrong)
+    assert features(None) is None
+    assert features([" pro ", "x" * 64]) == ["pro", "x" * 64]
+    for wrong in ([" "], ["pro", "x" * 101], ["a\nb"]):
+        with pytest.raises(typer.BadParameter, match="At most 100"):
+            features(wrong)

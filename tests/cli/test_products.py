@@ -94,7 +94,9 @@ def test_a_description_that_no_license_string_could_carry_is_refused(sqlite_hous
     "options",
     [
         ("--name", ""), ("--name", "x" * 65), ("--name", "a\x1bb"), ("--device-limit", 0), ("--feature", " "),
-        ("--feature", "x" * 65), ("--feature", "a", "--no-features"), ("--device-limit", 1, "--no-device-limit"),
+        ("--feature", "x" * 101), ("--feature", "=3"),
+        ("--feature", "a", "--feature", "a=1"), ("--feature", "a", "--no-features"),
+        ("--device-limit", 1, "--no-device-limit"),
         ("--deliver-as", "pigeon"), ("--deliver-as", ""),
     ],
 )  # fmt: skip

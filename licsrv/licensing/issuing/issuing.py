@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from sqlmodel import Session
 
 from licsrv.errors import InvalidRequestError, KeyringError
-from licsrv.licensing import lifecycle, naming, own_sales, store
+from licsrv.licensing import entitlements, lifecycle, naming, store
 from licsrv.licensing.fingerprints import MAX_VALUES, DeviceFacts
 from licsrv.licensing.issuing import files, strings
 from licsrv.licensing.issuing.files import FileDetails
@@ -268,7 +268,7 @@ def says_more(claims: str, *, ends_at: datetime | None, features: Sequence[str])
     said = json.loads(claims)
     end = said.get("exp")
     lasts_longer = ends_at is not None and (end is None or end > seconds(ends_at))
-    return lasts_longer or not set(said["feat"]) <= set(features)
+    return lasts_longer or entitlements.exceeds(entitlements.of_claims(said), features)
 
 
 def missing_keys(session: Session, keyring: Keyring, *, now: datetime) -> str | None:
@@ -332,7 +332,7 @@ def _keep(
 
 def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: datetime) -> LicenseTerms:
     product = wording.product
-    features = own_sales.features_of(license.features, product.features) if product is not None else []
+    features = entitlements.of_license(license.features, product.features) if product is not None else []
     names = _names(product, license.product_id)
     ends = (lifecycle.end_of_use(license), wording.ends_by)
     return LicenseTerms(

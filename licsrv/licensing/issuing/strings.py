@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from licsrv.errors import InvalidRequestError
+from licsrv.licensing import entitlements
 from licsrv.licensing.fingerprints import MOST_BOUND, DeviceFacts, Part
 from licsrv.licensing.signing import SigningKey, b64, seconds
 
@@ -79,7 +80,7 @@ class LicenseTerms:
         if self.ends_at is not None:
             claims["exp"] = seconds(self.ends_at)
         claims |= self._other_names()
-        claims |= {"n": self.amount, "feat": list(self.features)}
+        claims |= {"n": self.amount} | entitlements.claims(self.features, at=self.issued_at)
         if self.maintenance_until is not None:
             claims["maint"] = seconds(self.maintenance_until)
         if self.is_test:

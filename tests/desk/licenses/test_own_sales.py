@@ -247,3 +247,31 @@ async def test_a_marketplace_that_shortens_an_end_calls_back_too(desk: Desk) -> 
 
     assert is_listed(desk, old)
     assert claims_of(await desk.string(code))["exp"] == strings.seconds(NOW + timedelta(days=60))
+
+
+async def test_a_feature_has_a_value_and_an_end_of_its_own(shelf: Desk) -> None:
+    code = shelf.sell(days=300, product_id="CAD")
+    await shelf.string(code)
+    end = NOW + timedelta(days=30)
+
+    await set_terms(shelf, code, features=["draw", "export=3", f"solver until {end.isoformat()}"])
+    granted = await shelf.string(code)
+    await set_terms(shelf, code, features=["draw", "export=10", "solver"])
+    more = await shelf.string(code)
+    await set_terms(shelf, code, features=["draw", "export=9", "solver"])
+    refused = [
+        await set_terms(shelf, code, features=wrong, status=422)
+        for wrong in (["export=3", "export=4"], ["nothing=1"], ["solver until tomorrow"], ["solver until 2027-01-01"])
+    ]
+
+    said = claims_of(granted)
+    assert (said["feat"], said["ent"]) == (
+        ["draw", "export"],
+        {"export": {"v": "3"}, "solver": {"exp": strings.seconds(end)}},
+    )
+    assert not is_listed(shelf, granted), "it says less than what follows"
+    assert is_listed(shelf, more), "nine are less than ten"
+    assert {one["code"] for one in refused} == {"INVALID_REQUEST"}
+    shelf.clock.advance(days=31)
+    later = claims_of(await shelf.string(code))
+    assert later["feat"] == ["draw", "export", "solver"]

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from licsrv.desk.fields import Moment, Reason
 from licsrv.desk.licenses.answers import LicenseFactsShown
+from licsrv.licensing import entitlements
 from licsrv.licensing.origins import SoldFact
 from licsrv.licensing.own_sales import NewTerms
 from licsrv.platform.fields import PRINTABLE, Body
-from licsrv.platform.text_limits import LONGEST_NOTE
+from licsrv.platform.text_limits import LONGEST_FEATURE, LONGEST_NOTE
 from licsrv.words.sentences import Sentence
 
 _OF_MEMBER = {
@@ -23,7 +24,11 @@ _OF_MEMBER = {
     "customer": SoldFact.CUSTOMER,
     "product_id": SoldFact.PRODUCT,
 }
-_Feature = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+_Feature = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_FEATURE, pattern=PRINTABLE),
+    AfterValidator(entitlements.canonical),
+]
 
 
 class TermsRequest(Body):
@@ -32,7 +37,10 @@ class TermsRequest(Body):
     expires_at: Moment | None = Field(None, description="null: without an end")
     places: int | None = Field(None, ge=1, le=1_000_000, description="null: what was bought, or the product's")
     features: list[_Feature] | None = Field(
-        None, max_length=100, description="some of its product's; null: all of them"
+        None,
+        max_length=100,
+        description="some of its product's, each with a value or an end of its own where wanted: `draw`, `export=3`, "
+        "`solver until 2027-03-31T16:00:00Z`; null: all of them, as the product says",
     )
     customer: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)] = ""
     product_id: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=PRINTABLE)] = Field(
