@@ -19,8 +19,8 @@ from licsrv.licensing.bindings import LEARNED_DAYS, LEARNED_PARTS, Budget
 from licsrv.licensing.moves import MoveRules
 from licsrv.licensing.places import PlaceRules
 
-Number = int | float | bool
-"""A value as it is stated: a count, days or hours, or yes and no."""
+Number = int | float | bool | str
+"""A value as it is stated: a count, days or hours, yes and no, or one of a few words."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 _WORDS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -71,7 +71,8 @@ class Value:
     Args:
         name: ``group.name``, as people and programs name it.
         attribute: Where the group keeps it.
-        bounds: The least and the most, both allowed; None for yes and no.
+        bounds: The least and the most, both allowed; None for words, and for yes and no.
+        choices: The words of which it is one.
         unit: What one of it is, where it is a span; None for a count.
         is_whole: Whether a fraction is refused.
         setting: The setting that says it for products that do not, without prefix.
@@ -80,9 +81,15 @@ class Value:
     name: str
     attribute: str
     bounds: tuple[float, float] | None = None
+    choices: Sequence[str] = ()
     unit: timedelta | None = None
     is_whole: bool = True
     setting: str = ""
+
+    @property
+    def is_yes_or_no(self) -> bool:
+        """Whether it is neither a number nor a word."""
+        return self.bounds is None and not self.choices
 
     @property
     def group(self) -> str:
@@ -95,12 +102,14 @@ class Value:
         number: Number | None = _plain(found / self.unit) if self.unit is not None else found
         return number
 
-    def kept(self, number: Number) -> Any:
+    def kept(self, number: Any) -> Any:
         """Return a stated number as its group keeps it."""
         return number * self.unit if self.unit is not None else number
 
     def problem(self, given: object) -> str | None:
         """Return what is wrong with a stated value, in one sentence."""
+        if self.choices:
+            return None if given in self.choices else f"One of {', '.join(self.choices)}."
         if self.bounds is None:
             return None if isinstance(given, bool) else "Say yes or no."
         least, most = self.bounds
@@ -218,14 +227,16 @@ def _plain(value: Any) -> Any:
 
 
 def read_word(name: str, text: str) -> object:
-    """Return what a person typed as a value: a number, yes or no, or None for ``default``.
+    """Return what a person typed as a value: a number, yes or no, one of its words, or None for ``default``.
 
     Anything else comes back as it is, for :func:`changed` to refuse.
     """
     value, word = VALUES.get(name), text.strip().lower()
     if word == "default":
         return None
-    if value is not None and value.bounds is None:
+    if value is not None and value.choices:
+        return word if word in value.choices else text
+    if value is not None and value.is_yes_or_no:
         return _WORDS.get(word, text)
     if not _NUMBER.fullmatch(word):
         return text

@@ -227,6 +227,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "time.check_in_hours": both("Hours between check-ins", "签到间隔（小时）"),
         "time.grace_hours": both("Hours without contact", "可离线时长（小时）"),
     },
+    "policy_word": {},
     "field": {"percent": both("share of devices in %", "设备比例（%）")},
 }
 OTHER_PROBLEM = both("This cannot be done now", "现在无法执行")

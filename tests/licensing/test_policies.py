@@ -15,7 +15,7 @@ from licsrv.errors import InvalidPolicyError, PolicyContradictionError, ServiceU
 from licsrv.licensing import policies, store
 from licsrv.licensing.moves import MoveRules
 from licsrv.licensing.places import PlaceRules
-from licsrv.licensing.policies import VALUES, Policies, Policy, Times
+from licsrv.licensing.policies import VALUES, Policies, Policy, Times, Value
 from licsrv.platform.config import Settings
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
@@ -45,7 +45,7 @@ def test_what_a_product_does_not_state_is_as_the_settings_say() -> None:
 def test_each_value_comes_back_as_it_was_stated() -> None:
     for row in each(VALUES.values()):
         with row as value:
-            number: Any = True if value.bounds is None else int(value.bounds[1])
+            number: Any = value.choices[-1] if value.choices else int(value.bounds[1]) if value.bounds else True
             assert value.of(policies.over(BASE, {value.name: number})) == number
 
 
@@ -104,7 +104,12 @@ def test_settings_that_contradict_each_other_keep_no_product_from_changing() -> 
 
 ANY_VALUE = some.sampled_from(list(VALUES.values())).flatmap(
     lambda value: some.tuples(
-        some.just(value.name), some.booleans() if value.bounds is None else some.integers(1, int(value.bounds[1]))
+        some.just(value.name),
+        some.sampled_from(value.choices)
+        if value.choices
+        else some.booleans()
+        if value.bounds is None
+        else some.integers(1, int(value.bounds[1])),
     )
 )
 
@@ -139,6 +144,14 @@ TYPED = [
     ("recognition.weak_binding", "1", "1"), ("places.limit", "1_000", "1_000"), ("places.limit", "三", "三"),
     ("places.limit", "-1", "-1"), ("no.such", "7", 7),
 ]  # fmt: skip
+
+
+def test_a_value_may_be_one_of_a_few_words() -> None:
+    value = Value("places.order", "order", choices=("off", "first", "last"))
+
+    assert value.problem("first") is None
+    for wrong in ("yes", "", True, 1, [], "FIRST"):
+        assert value.problem(wrong) == "One of off, first, last."
 
 
 def test_typed_words_are_read() -> None:

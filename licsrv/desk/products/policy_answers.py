@@ -18,7 +18,7 @@ from licsrv.words.sentences import Sentence
 
 _VERSIONS = 20
 
-Stated = int | float | bool
+Stated = int | float | bool | str
 
 
 class ValueShown(Body):
@@ -28,8 +28,9 @@ class ValueShown(Body):
     value: Stated | None = Field(description="what holds; null: as many places as were bought, or as the setting says")
     is_stated: bool = Field(description="the product says it itself")
     setting: str | None = Field(description="what says it otherwise; null: it is built in")
-    least: float | None = Field(description="null for yes and no")
+    least: float | None = Field(description="null for words, and for yes and no")
     most: float | None
+    choices: list[str] = Field(description="the words of which it is one; empty for numbers, and for yes and no")
     says: Sentence
 
 
@@ -135,7 +136,7 @@ def value_shown(value: Value, holds: Policy, *, is_stated: bool) -> ValueShown:
     return ValueShown(
         name=value.name, value=number, is_stated=is_stated,
         setting=f"LICSRV_{value.setting}" if value.setting else None,
-        least=least, most=most, says=meaning(value.name, number),
+        least=least, most=most, choices=list(value.choices), says=meaning(value.name, number),
     )  # fmt: skip
 
 
@@ -150,6 +151,8 @@ def word_of(number: Stated | None) -> str:
     """Return a value as people write it."""
     if number is None:
         return "none"
+    if isinstance(number, str):
+        return number
     if isinstance(number, bool):
         return "yes" if number else "no"
     return f"{number:.10g}"
@@ -183,6 +186,8 @@ def schema() -> dict[str, Any]:
 
 def _schema_of(value: Value) -> dict[str, Any]:
     says = " / ".join(sentence.en for sentence in MEANINGS[value.name].values()).replace("{value}", "N")
+    if value.choices:
+        return {"enum": [*value.choices, None], "description": says}
     if value.bounds is None:
         return {"type": ["boolean", "null"], "description": says}
     least, most = value.bounds
