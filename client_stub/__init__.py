@@ -10,6 +10,7 @@
     invoker.GetLicenseStringRequest("MAC|disk|board|CPU")  # EVENT_LICENSE_VERIFY follows
     invoker.LicenseVerifyNotify(True, "")
     invoker.verdict.is_allowed                             # before work that needs the license
+    invoker.has_feature("export")                          # and before work that needs a feature
     invoker.ShutOut()
 
 Three witnesses: server, marketplace emulator and this client each implement licenses, leases and device rules

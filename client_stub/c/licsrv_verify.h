@@ -57,7 +57,8 @@ typedef enum licsrv_result {
     LICSRV_MEMORY = 14,       /* the workspace is too small */
     LICSRV_ARGUMENT = 15,     /* the program called wrongly: a null, a damaged pinned key, a moment out of range */
     LICSRV_UNAVAILABLE = 16,  /* libcrypto has no Ed25519, SHA-256 or, with second keys, ML-DSA-65: too old, or a policy */
-    LICSRV_UNREADABLE = 17    /* a license file whose text was changed on its way, as by mail: have it sent zipped */
+    LICSRV_UNREADABLE = 17,   /* a license file whose text was changed on its way, as by mail: have it sent zipped */
+    LICSRV_NEEDS_SEAT = 18    /* good, but floating: each running program needs a seat, which this library does not take */
 } licsrv_result;
 
 #define LICSRV_KEY_ID_CHARACTERS 16
@@ -145,6 +146,7 @@ typedef struct licsrv_license {
     size_t feature_count;
     bool is_test;
     bool is_provisional;
+    bool is_floating;          /* each running program needs a seat as well */
     bool has_second_signature; /* files only; verified where second keys are pinned, else its digest alone */
     struct {                   /* for this library only */
         const char *text;
@@ -152,6 +154,8 @@ typedef struct licsrv_license {
         uint32_t features;
         uint32_t device;
         uint32_t names;
+        uint32_t entitlements;
+        int64_t now;
     } inside;
 } licsrv_license;
 
@@ -203,7 +207,7 @@ typedef struct licsrv_match {
 
 /*
  * Believe a license string, or say why not. Checked in this order: form and signature, claims, issuer, product, device,
- * begin (now >= nbf - LICSRV_LEEWAY), end (now < exp + LICSRV_LEEWAY).
+ * begin (now >= nbf - LICSRV_LEEWAY), end (now < exp + LICSRV_LEEWAY), and that it is not floating.
  *
  * `license` is filled in when the signature is good, so also with WRONG_DEVICE, NOT_YET, EXPIRED and the like: a program
  * can name the license that has ended. It is all zero with INVALID, UNREADABLE, MEMORY, ARGUMENT and
@@ -282,9 +286,14 @@ licsrv_result licsrv_read_identity(const char *content, size_t length, const cha
 /* Write a device text with the identity among its disks, and NUL; as it is where it would be too long, or is none. */
 licsrv_result licsrv_name_identity(const char *device_info, const char *identity, char *out, size_t size);
 
-/* Return a feature by its position below feature_count (an empty text above), and whether one is there. */
+/*
+ * Return a feature by its position below feature_count (an empty text above); and whether one is granted at the `now` of
+ * the verification. A feature may have a value and an end of its own; one that cannot be read is not granted. `value`
+ * may be NULL; it is empty without a value. Features with an end of their own are not counted.
+ */
 licsrv_text licsrv_feature(const licsrv_license *license, size_t position);
 bool licsrv_has_feature(const licsrv_license *license, const char *feature);
+bool licsrv_feature_value(const licsrv_license *license, const char *feature, licsrv_text *value);
 
 /* Write the key id that belongs to a key: 16 characters of its RFC 7638 thumbprint, and NUL. */
 licsrv_result licsrv_key_id(const unsigned char public_key[LICSRV_PUBLIC_KEY_BYTES],

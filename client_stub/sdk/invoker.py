@@ -34,7 +34,7 @@ from client_stub.session.heartbeat import Uniform
 from client_stub.session.problems import Problem
 from client_stub.session.session import LicenseSession
 from client_stub.session.transport import DirectTransport, Transport
-from client_stub.trust.claims import Lease
+from client_stub.trust.claims import Lease, License
 from client_stub.trust.releases import Release
 from client_stub.trust.verdict import Verdict
 
@@ -105,7 +105,13 @@ class SdkInvoker:
         store = LicenseStore(configuration.stored_at)
         self._session = LicenseSession(configuration, transport=to_server, store=store, clock=own_clock)
         self._check_ins = CheckIns(
-            configuration, self._session, self._deliver, clock=own_clock, uniform=uniform, alarm=alarm
+            configuration,
+            self._session,
+            self._deliver,
+            clock=own_clock,
+            on_change=self._report_changes,
+            uniform=uniform,
+            alarm=alarm,
         )
         self._backend = self._made_backend(to_server, iscdesk)
         self._lock = threading.Lock()
@@ -168,6 +174,7 @@ class SdkInvoker:
         if not verifyResult:
             _LOG.warning("the program refused the license: %s", errorMsg)
             self._session.reject(str(errorMsg))
+            self._check_ins.note()
             self._check_ins.end()
         self._unreported = (bool(verifyResult), str(errorMsg))
         self._post(self._report_verdict)
@@ -236,6 +243,20 @@ class SdkInvoker:
         Costs microseconds, and every ten minutes a small file write: the time is remembered.
         """
         return self._session.verdict()
+
+    @property
+    def license(self) -> License | None:
+        """The license in use, verified; None when there is none. Whether it allows anything now says ``verdict``."""
+        return self._session.license
+
+    def has_feature(self, name: str) -> bool:
+        """Say whether the program may use a feature now: it may work, the license grants it, and it has not ended."""
+        return self._session.feature(name) is not None
+
+    def feature_value(self, name: str) -> str | None:
+        """Return the value of a feature that may be used now, a text; None when it has none, or may not be used."""
+        found = self._session.feature(name)
+        return found.value if found else None
 
     @property
     def last_problem(self) -> Problem | None:
@@ -356,6 +377,7 @@ class SdkInvoker:
         self._raise_event(event, message)
 
     def _on_license(self, is_licensed: bool) -> None:
+        self._check_ins.note()
         if is_licensed or self._session.keeps_asking:
             self._check_ins.begin()
         else:
@@ -367,6 +389,9 @@ class SdkInvoker:
         recall = self._recall
         if recall is not None:
             self._deliver(lambda: recall(event, message))
+
+    def _report_changes(self, changed: tuple[str, ...]) -> None:
+        self._raise_event(EventType.EVENT_LICENSE_CHANGED, events.license_changed(changed))
 
     def _note_offer(self, message: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Begin and end the check-ins with the license, and report their results to the program."""
+"""Begin and end the check-ins with the license, and report to the program what they bring."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from client_stub.machine.threads import Alarm
 from client_stub.session.configuration import Configuration
 from client_stub.session.heartbeat import Heartbeat, Uniform
 from client_stub.session.session import CheckIn, LicenseSession
+from client_stub.trust.allowance import Allowance, changes
 from client_stub.trust.verdict import Verdict
 
 VerdictListener = Callable[[Verdict], object]
+ChangeListener = Callable[[tuple[str, ...]], object]
 
 
 @dataclass(eq=False)
@@ -22,6 +24,7 @@ class CheckIns:
 
     Args:
         deliver: Has a call made on the event thread.
+        on_change: Hears what differs from what the program knows, when the background has changed it.
     """
 
     configuration: Configuration
@@ -29,12 +32,27 @@ class CheckIns:
     deliver: Callable[[Callable[[], object]], None]
     _: KW_ONLY
     clock: Clock
+    on_change: ChangeListener
     uniform: Uniform | None = None
     alarm: Alarm | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _is_closed: bool = field(default=False, init=False)
     _heartbeat: Heartbeat | None = field(default=None, init=False)
     listener: VerdictListener | None = field(default=None, init=False)
+    _known: Allowance = field(default_factory=Allowance, init=False)
+
+    def note(self) -> None:
+        """Take what is allowed now for known: the program hears of it in another event."""
+        with self._lock:
+            self._known = self.session.allowance
+
+    def report_changes(self) -> None:
+        """Report what is allowed now where it differs from what is known; the second time there is nothing to say."""
+        now = self.session.allowance
+        with self._lock:
+            changed, self._known = changes(self._known, now), now
+        if changed:
+            self.on_change(changed)
 
     def begin(self) -> None:
         """Start checking in; nothing happens the second time, after ``close``, or without a license server."""
@@ -78,4 +96,5 @@ class CheckIns:
         if listener is not None:
             verdict = self.session.verdict()
             self.deliver(lambda: listener(verdict))
+        self.report_changes()
         return check_in

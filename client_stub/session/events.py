@@ -2,13 +2,13 @@
 
 Pure. Source: protocol/online-license-and-sdk.md §1.3 and §1.4. The names are the SDK's; their numeric values were not
 found (GAP, §10), so the numbers here are ours. The names of the heartbeat and client-closing events and the messages
-of upload and solve were not found either and are left out.
+of upload and solve were not found either and are left out. ``EVENT_LICENSE_CHANGED`` and its message are ours.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -23,6 +23,7 @@ class EventType(IntEnum):
     EVENT_SAVE_RESULT = 5
     EVENT_UPLOAD_START = 6
     EVENT_UPLOAD_END = 7
+    EVENT_LICENSE_CHANGED = 101
 
 
 class LicenseType(IntEnum):
@@ -43,6 +44,7 @@ _EVENT_OF_OPERATE = {
     "Update": EventType.EVENT_UPDATE,
     "OpenFile": EventType.EVENT_OPENCLOUDFILE_RESULT,
     "SaveResult": EventType.EVENT_SAVE_RESULT,
+    "LicenseChanged": EventType.EVENT_LICENSE_CHANGED,
 }
 _LONGEST_MESSAGE = 256 * 1024
 
@@ -120,6 +122,11 @@ def license_failed(kind: LicenseType = LicenseType.LICENSE_TYPE_STRING) -> str:
     """
     member = "LicenseFilePath" if kind is LicenseType.LICENSE_TYPE_FILE else "LicenseContent"
     return _license_verify("failed", member, "", kind=kind)
+
+
+def license_changed(changed: Iterable[str]) -> str:
+    """Return the message of ``EVENT_LICENSE_CHANGED``: which of permission, features, end and places differ now."""
+    return _envelope("LicenseChanged", {"changed": ",".join(changed)})
 
 
 def upgrade_notice(*, available: bool, as_boolean: bool = False) -> str:

@@ -36,9 +36,12 @@ from client_stub.session.recognition import Recognition
 from client_stub.session.revocation_watch import RevocationWatch
 from client_stub.session.sleeping import SleepWatch
 from client_stub.session.transport import IssuedString, Transport
+from client_stub.trust import allowance as allowances
 from client_stub.trust import clock_memory, clock_resets, verification
 from client_stub.trust import verdict as verdicts
+from client_stub.trust.allowance import Allowance
 from client_stub.trust.claims import Lease, LeaseStatus, License
+from client_stub.trust.entitlements import Entitlement
 from client_stub.trust.errors import (
     ForeignLeaseError,
     InvalidDeviceInfoError,
@@ -137,6 +140,20 @@ class LicenseSession:
         """The license in use, None when there is none."""
         holding = self._holding
         return holding.license if holding else None
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the program may use now."""
+        verdict, holding = self.verdict(), self._holding
+        if holding is None:
+            return Allowance()
+        end = verdicts.license_end(holding.license, holding.lease, grace=self._configuration.first_grace)
+        return allowances.allowance(holding.license, verdict, end=end, now=self.now())
+
+    def feature(self, name: str) -> Entitlement | None:
+        """Return what is granted under this name now; None when nothing is, or the program may not work."""
+        license, is_allowed = self.license, self.verdict().is_allowed
+        return license.feature(name, self.now()) if license is not None and is_allowed else None
 
     @property
     def license_string(self) -> str:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from client_stub.trust import base64url, claim_values
+from client_stub.trust import base64url, claim_values, entitlements
 from client_stub.trust.device_match import Part
 from client_stub.trust.devices import DeviceBinding
+from client_stub.trust.entitlements import Entitlement
 from client_stub.trust.errors import BadClaimsError, MalformedError
 from client_stub.trust.tokens import Token
 
@@ -23,6 +24,7 @@ _LARGEST_QUANTITY = 2**31 - 1
 _HASH = re.compile(r"[A-Za-z0-9_-]{8}")
 _PART_OF_MEMBER = {"m": Part.MAC, "d": Part.DISK, "b": Part.BOARD, "c": Part.CPU}
 _LIST_MEMBERS = {"m", "d"}
+_FLOATING_VERSION = 2
 
 
 class LeaseStatus(StrEnum):
@@ -47,6 +49,8 @@ class License:
         file_name: The file name that was asked for, where a file names it.
         product_name: The product's name for people; it may change.
         product_names: By which other names programs may know the product: its id, former names.
+        entitlements: Features with a value or an end of their own, as signed; ``feature`` says what is granted.
+        is_floating: Each running program needs a seat next to the license.
     """
 
     issuer: str
@@ -68,6 +72,17 @@ class License:
     file_name: str = ""
     product_name: str = ""
     product_names: tuple[str, ...] = ()
+    entitlements: tuple[Entitlement, ...] = ()
+    is_floating: bool = False
+
+    def feature(self, name: str, now: datetime) -> Entitlement | None:
+        """Return what is granted under this name at ``now``, None when nothing is."""
+        return entitlements.find(name, self.features, self.entitlements, now=now)
+
+    def granted(self, now: datetime) -> tuple[Entitlement, ...]:
+        """Return all that is granted at ``now``, by name."""
+        names = sorted({*self.features, *(entry.name for entry in self.entitlements)})
+        return tuple(found for name in names if (found := self.feature(name, now)) is not None)
 
     @property
     def all_names(self) -> frozenset[str]:
@@ -118,6 +133,8 @@ def read_license(token: Token) -> License:
         file_name=claim_values.text_or_nothing(claims, "file"),
         product_name=claim_values.text_or_nothing(claims, "name"),
         product_names=_texts(claims["aka"], "aka") if "aka" in claims else (),
+        entitlements=entitlements.read_entitlements(claims),
+        is_floating=_is_floating(claims.get("dev")),
     )
 
 
@@ -161,15 +178,24 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
 def read_binding(value: object) -> DeviceBinding:
     """Read the claim ``dev``: how to recognise a device.
 
+    Version 2 is version 1 with ``f``, which says that the license is floating. It has a version of its own so that a
+    program that knows nothing of seats refuses the license instead of working without one.
+
     Raises:
-        BadClaimsError: It is not what version 1 has.
+        BadClaimsError: It is not what one of the two versions has.
     """
-    if not isinstance(value, dict) or type(value.get("v")) is not int or value["v"] != 1:
+    if not isinstance(value, dict) or type(value.get("v")) is not int or value["v"] not in (1, 2):
         raise BadClaimsError("The claim dev is missing or of a version that this program does not know.")
-    members = value.keys() - {"v", "s"}
+    if value["v"] == _FLOATING_VERSION and (type(value.get("f")) is not int or value["f"] != 1):
+        raise BadClaimsError("The claim dev of version 2 does not say that the license is floating.")
+    members = value.keys() - ({"v", "s", "f"} if value["v"] == _FLOATING_VERSION else {"v", "s"})
     if not members <= _PART_OF_MEMBER.keys():
-        raise BadClaimsError("The claim dev has members that version 1 does not have.")
+        raise BadClaimsError("The claim dev has members that its version does not have.")
     return DeviceBinding(_salt(value.get("s")), {_PART_OF_MEMBER[name]: _hashes(name, value[name]) for name in members})
+
+
+def _is_floating(value: object) -> bool:
+    return isinstance(value, dict) and value.get("v") == _FLOATING_VERSION
 
 
 def _salt(value: object) -> bytes:

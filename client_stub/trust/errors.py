@@ -16,7 +16,9 @@
     ├── ExpiredError             EXPIRED               its last moment has passed
     ├── InvalidDeviceInfoError   INVALID_DEVICE_INFO   the device text is not MAC|disk|board|CPU
     ├── DeviceMismatchError      DEVICE_MISMATCH       issued for another machine; says which parts fit
+    ├── NeedsSeatError           NEEDS_SEAT            floating: each running program needs a seat as well
     ├── ForeignLeaseError        FOREIGN_LEASE         a lease of another license
+    ├── ForeignSeatError         FOREIGN_SEAT          a seat of another license, machine or program
     ├── ForeignResetError        FOREIGN_RESET         a clock reset of another license
     ├── UsedResetError           USED_RESET            a clock reset that was used, or is older than what is known
     ├── NonceMismatchError       NONCE_MISMATCH        the answer to another question, or to an old one
@@ -135,10 +137,24 @@ class DeviceMismatchError(VerificationError):
         self.match = match
 
 
+class NeedsSeatError(VerificationError):
+    """The license is floating, and the caller did not say that its program takes seats."""
+
+    code = "NEEDS_SEAT"
+    action = "Install a version of the program that takes seats."
+
+
 class ForeignLeaseError(VerificationError):
     """The lease belongs to another license."""
 
     code = "FOREIGN_LEASE"
+
+
+class ForeignSeatError(VerificationError):
+    """The seat belongs to another license, another machine or another running program."""
+
+    code = "FOREIGN_SEAT"
+    action = "Check a seat out again."
 
 
 class ForeignResetError(VerificationError):

@@ -16,8 +16,9 @@ First match wins:
    must not be worth more than one grace.
 5. The lease has ended; or there was none yet, and the first grace is over -> DENIED, LEASE_ENDED. When it ended while
    the computer slept, the program may work for some minutes more, until the server was asked.
-6. The check-in is overdue -> ALLOWED_OFFLINE, until the lease ends.
-7. Otherwise ALLOWED.
+6. The license is floating, and there is no seat that has not ended -> DENIED, NO_SEAT.
+7. The check-in is overdue -> ALLOWED_OFFLINE, until the lease or the seat ends.
+8. Otherwise ALLOWED.
 
 A license string that was just handed out works without a lease: ALLOWED for a day, ALLOWED_OFFLINE until the first
 grace is over (counted from when the string was received, or issued if that is later; the seven days of a lease unless
@@ -43,6 +44,7 @@ from client_stub.trust.errors import (
     NotYetValidError,
     VerificationError,
 )
+from client_stub.trust.seats import Seat
 from client_stub.trust.verification import LEEWAY
 
 CLOCK_TOLERANCE = timedelta(days=1)
@@ -79,6 +81,7 @@ class Reason(StrEnum):
     REVOKED = "REVOKED"
     RELEASED = "RELEASED"
     LEASE_ENDED = "LEASE_ENDED"
+    NO_SEAT = "NO_SEAT"
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Evidence:
         needs_contact: False where the license works without ever hearing from a server.
         grace_until: How long a lease that ended during a sleep of the computer still counts; None without such a sleep.
         remind_within: How long before its end the user is reminded.
+        seat: The seat that this program has of a floating license; None without one.
     """
 
     lease: Lease | None
@@ -129,6 +133,7 @@ class Evidence:
     needs_contact: bool = True
     grace_until: datetime | None = None
     remind_within: timedelta = REMIND_WITHIN
+    seat: Seat | None = None
 
 
 _REFUSALS = {
@@ -160,7 +165,7 @@ def denial_of(error: VerificationError) -> Verdict:
 
 
 def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
-    """Decide what a verified license allows at ``now`` (steps 2 to 7 of the module's list)."""
+    """Decide what a verified license allows at ``now`` (steps 2 to 8 of the module's list)."""
     lease = evidence.lease
     refusal = (
         _clock_refusal(license, evidence, now)  # 2
@@ -168,10 +173,11 @@ def decide(license: License, evidence: Evidence, *, now: datetime) -> Verdict:
         or _list_refusal(license, evidence)  # 3
         or _span_refusal(license, evidence, now)  # 4
         or _contact_refusal(license, evidence, now)  # 5
+        or _seat_refusal(license, evidence, now)  # 6
     )
     if refusal:
         return refusal
-    return _permission(license, evidence, now)  # 6, 7
+    return _permission(license, evidence, now)  # 7, 8
 
 
 def stated_end(license: License, lease: Lease | None) -> datetime | None:
@@ -205,7 +211,8 @@ def contact_end(license: License, evidence: Evidence) -> datetime | None:
 
 
 def _clock_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
-    if _end(license, evidence) is None and contact_end(license, evidence) is None:
+    ends = [_end(license, evidence), contact_end(license, evidence), *(one.ends_at for one in license.entitlements)]
+    if not license.is_floating and not any(ends):
         return None
     if now + CLOCK_TOLERANCE >= evidence.highest_seen_at:
         return None
@@ -249,9 +256,18 @@ def _contact_refusal(license: License, evidence: Evidence, now: datetime) -> Ver
     return denied(Reason.LEASE_ENDED, "The license was not renewed in time.", LeaseEndedError.action)
 
 
+def _seat_refusal(license: License, evidence: Evidence, now: datetime) -> Verdict | None:
+    if not license.is_floating or (evidence.seat is not None and evidence.seat.is_live(now)):
+        return None
+    if evidence.seat is None:
+        return denied(Reason.NO_SEAT, "This program has no seat of the license.", "Check a seat out.")
+    sentence = "The seat of this program was not renewed in time."
+    return denied(Reason.NO_SEAT, sentence, "Connect this computer to the network, or check a seat out again.")
+
+
 def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
     end = _end(license, evidence)
-    ends = [contact_end(license, evidence), end]
+    ends = [contact_end(license, evidence), end, _seat_end(license, evidence)]
     until = min((moment for moment in ends if moment is not None), default=None)
     days_left, notice = _reminder(end, evidence.remind_within, now)
     overdue_at = _overdue_at(license, evidence)
@@ -262,6 +278,10 @@ def _permission(license: License, evidence: Evidence, now: datetime) -> Verdict:
     return Verdict(
         permission, Reason.LICENSED, sentence, action=action, until=until, days_left=days_left, notice=notice
     )
+
+
+def _seat_end(license: License, evidence: Evidence) -> datetime | None:
+    return evidence.seat.expires_at if license.is_floating and evidence.seat is not None else None
 
 
 def _reminder(end: datetime | None, remind_within: timedelta, now: datetime) -> tuple[int | None, str]:

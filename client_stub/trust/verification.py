@@ -25,6 +25,7 @@ from client_stub.trust.errors import (
     ExpiredError,
     ForeignLeaseError,
     LeaseEndedError,
+    NeedsSeatError,
     NonceMismatchError,
     NotYetValidError,
     WrongIssuerError,
@@ -58,6 +59,7 @@ def verify_license(
     now: datetime,
     issuer: str | None = None,
     product: Expected = None,
+    takes_seats: bool = False,
 ) -> License:
     """Believe a license string on this machine at this moment, or say why not.
 
@@ -67,6 +69,7 @@ def verify_license(
        licenses sign for ever (``product``), by its present name (``name``) and by others (``aka``).
     4. The device is the one that the license was issued for.
     5. The license has begun and has not ended.
+    6. It is not floating, unless the program takes seats (``takes_seats``: it asks the ``verdict``, which demands one).
 
     Raises:
         VerificationError: The first step that fails.
@@ -74,6 +77,7 @@ def verify_license(
     believed = authenticate_license(text, keys, issuer=issuer, product=product)  # 1-3
     check_device(believed, device_info)  # 4
     _check_span(believed, now)  # 5
+    _check_floating(believed, takes_seats)  # 6
     return believed
 
 
@@ -93,12 +97,13 @@ def verify_license_file(
     issuer: str | None = None,
     product: Expected = None,
     require_both: bool = False,
+    takes_seats: bool = False,
 ) -> License:
     """Believe a license file on this machine at this moment, or say why not.
 
     1. The file is whole, to the byte, and its signatures are good (``license_files.open_file``); by default of every
        kind that a license key is pinned for, with ``require_both`` both EdDSA and ML-DSA-65.
-    2. to 5. as for a string (``verify_license``).
+    2. to 6. as for a string (``verify_license``).
 
     Raises:
         VerificationError: The first step that fails.
@@ -106,6 +111,7 @@ def verify_license_file(
     believed = authenticate_license_file(raw, keys, issuer=issuer, product=product, require_both=require_both)  # 1-3
     check_device(believed, device_info)  # 4
     _check_span(believed, now)  # 5
+    _check_floating(believed, takes_seats)  # 6
     return believed
 
 
@@ -226,3 +232,10 @@ def _check_span(license: License, now: datetime) -> None:
         raise NotYetValidError("The license begins later than this computer's clock says.")
     if license.expires_at is not None and now - LEEWAY >= license.expires_at:
         raise ExpiredError("The license has expired.")
+
+
+def _check_floating(license: License, takes_seats: bool) -> None:
+    if license.is_floating and not takes_seats:
+        raise NeedsSeatError(
+            "The license is floating: each running program needs a seat, which this one does not take."
+        )

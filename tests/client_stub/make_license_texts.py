@@ -72,6 +72,7 @@ def build(kept: dict[str, str]) -> Json:
         ],
         "leases": [*judged_leases(), *forged(lease_kind()), *ill_formed(lease_kind()), *bad_lease_claims()],
         "ends": license_ends(),
+        "features": features(),
         "files": files,
         "revocations": make_file_texts.revocation_lists(),
         "second_signatures": second.used,
@@ -177,8 +178,46 @@ def judged_strings() -> list[Json]:
         ("a device text above 5 KiB", text, "DEVICE_INFO", {"device": DEVICE + "A" * (5121 - len(DEVICE))}),
         ("the device counts before the time", text, "WRONG_DEVICE", {"device": "|||", "now": 0}),
         ("the issuer counts before the device", text, "WRONG_ISSUER", {"device": "|||", "issuer": "x"}),
+        ("a floating license", floating(), "NEEDS_SEAT", {}),
+        ("a floating license on another machine", floating(), "WRONG_DEVICE", {"device": "|||"}),
+        ("a floating license that has ended", floating(), "EXPIRED", {"now": END + LEEWAY}),
     ]
     return [case(name, text, verdict, **GOOD, **more) for name, text, verdict, more in rows]
+
+
+def floating() -> str:
+    return license_string(dev=dev_claim(v=2, f=1))
+
+
+def features() -> list[Json]:
+    """Claims of a license and a ``feature``: whether it is ``granted``, and its ``value``."""
+    rows: list[tuple[str, Json, bool, object]] = [
+        ("listed", {}, True, None),
+        ("not listed", {"feat": ["draws", "dra"]}, False, None),
+        ("an entry that says nothing", {"feat": [], "ent": {"draw": {}}}, True, None),
+        ("a text", {"feat": [], "ent": {"draw": {"v": "große"}}}, True, "große"),
+        ("an empty text", {"feat": [], "ent": {"draw": {"v": ""}}}, True, ""),
+        ("a value, and listed as well", {"ent": {"draw": {"v": "3"}}}, True, "3"),
+        ("a number is no value", {"feat": [], "ent": {"draw": {"v": 3}}}, False, None),
+        ("true is no value", {"feat": [], "ent": {"draw": {"v": True}}}, False, None),
+        ("null is no value", {"feat": [], "ent": {"draw": {"v": None}}}, False, None),
+        ("a list is no value", {"feat": [], "ent": {"draw": {"v": ["3"]}}}, False, None),
+        ("an end of its own to come", {"feat": [], "ent": {"draw": {"v": "3", "exp": NOW + 1}}}, True, "3"),
+        ("an end of its own that has come", {"feat": [], "ent": {"draw": {"v": "3", "exp": NOW}}}, False, None),
+        ("an end that is a text", {"feat": [], "ent": {"draw": {"exp": "never"}}}, False, None),
+        ("an end that is null", {"feat": [], "ent": {"draw": {"exp": None}}}, False, None),
+        ("an end beyond the calendar", {"feat": [], "ent": {"draw": {"exp": 253402300800}}}, False, None),
+        ("a member that is not known", {"feat": [], "ent": {"draw": {"v": "3", "max": 1}}}, False, None),
+        ("an entry that is no object", {"feat": [], "ent": {"draw": 3}}, False, None),
+        ("ended, and listed as well", {"ent": {"draw": {"exp": NOW}}}, False, None),
+        ("unreadable, and listed as well", {"ent": {"draw": None}}, False, None),
+        ("another one is unreadable", {"ent": {"export": None}}, True, None),
+    ]
+    return [
+        {"name": name, "text": license_string(**claims), "feature": "draw", "granted": granted, "value": value,
+         "verdict": "OK"}
+        for name, claims, granted, value in rows
+    ]  # fmt: skip
 
 
 def judged_leases() -> list[Json]:
@@ -391,6 +430,7 @@ def bad_license_claims() -> list[Json]:
         "exp": [253402300800, "never", -1, False, [END]],
         "n": [None, -1, 2**31, "5", True, 2**64 + 5],
         "feat": [None, "draw", [1], [["draw"]], {"draw": True}],
+        "ent": [[], "draw", 1],
         "test": [1, "true"],
         "prov": [0, "false"],
         "dev": [None, "x", [], {}, *bad_bindings()],
@@ -402,7 +442,8 @@ def bad_license_claims() -> list[Json]:
 def bad_bindings() -> list[Json]:
     hash = dev_claim()["b"]
     values: dict[str, list[object]] = {
-        "v": [None, 2, True, "1"],
+        "v": [None, 2, 3, True, "1"],
+        "f": [1, 0],
         "s": [None, 12, "AAECAwQFBgcICQo", "AAECAwQFBgcICQo=", "AAECAwQFBgcICQoLDA"],
         "m": [[], hash, {hash: 1}],
         "d": [[hash, 1], [hash + "A"], ["AAAAAAA="]],
@@ -410,7 +451,8 @@ def bad_bindings() -> list[Json]:
         "c": [0, {}],
         "x": [hash],
     }
-    return [dev_claim(**{name: value}) for name, listed in values.items() for value in listed]
+    of_one_member = [dev_claim(**{name: value}) for name, listed in values.items() for value in listed]
+    return [*of_one_member, *(dev_claim(v=2, f=value) for value in (0, 2, True, "1")), dev_claim(v=2, f=1, x=1)]
 
 
 def bad_lease_claims() -> list[Json]:

@@ -41,13 +41,22 @@ static bool is_salt(const lsv_json *json, uint32_t node) {
     return lsv_base64url_decode(text, raw, &length);
 }
 
-/* Members that version 1 does not have are refused: a rule that is not understood must not be skipped. */
-bool lsv_is_binding(const lsv_json *json, uint32_t node) {
-    int64_t version;
+static bool is_number(const lsv_json *json, uint32_t object, const char *name, int64_t expected) {
+    int64_t number;
+    uint32_t found = lsv_json_member(json, object, name);
+    return found != 0 && lsv_json_number(json, found, INT32_MAX, &number) && number == expected;
+}
+
+/*
+ * Members that the version does not have are refused: a rule that is not understood must not be skipped. Version 2 is
+ * version 1 with `f`, which says that the license is floating.
+ */
+bool lsv_is_binding(const lsv_json *json, uint32_t node, bool *is_floating) {
     uint32_t known = 2, found;
     if (node == 0 || !lsv_json_is(json, node, LSV_OBJECT)) return false;
-    found = lsv_json_member(json, node, "v");
-    if (found == 0 || !lsv_json_number(json, found, INT32_MAX, &version) || version != 1) return false;
+    *is_floating = is_number(json, node, "v", 2);
+    if (*is_floating ? !is_number(json, node, "f", 1) : !is_number(json, node, "v", 1)) return false;
+    known += *is_floating ? 1 : 0;
     if (!is_salt(json, lsv_json_member(json, node, "s"))) return false;
     for (int part = 0; part < 4; part++) {
         found = lsv_json_member(json, node, MEMBERS[part]);

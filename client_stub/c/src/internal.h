@@ -84,7 +84,7 @@ extern const int64_t LSV_LAST_END;
 /* license.c */
 licsrv_result lsv_check_expected(const licsrv_expected *expected);
 licsrv_result lsv_read_license(const lsv_json *json, licsrv_license *license);
-licsrv_result lsv_judge_license(const licsrv_license *license, const licsrv_expected *expected);
+licsrv_result lsv_judge_license(licsrv_license *license, const licsrv_expected *expected);
 
 /* device.c */
 bool lsv_split_device(const char *text, lsv_span parts[4]);
@@ -99,7 +99,7 @@ bool lsv_local_counts(int part, lsv_span raw);
 bool lsv_is_telling(int part, lsv_span value, bool local_counts);
 
 /* binding.c */
-bool lsv_is_binding(const lsv_json *json, uint32_t node);
+bool lsv_is_binding(const lsv_json *json, uint32_t node, bool *is_floating);
 licsrv_result lsv_hash_value(int part, lsv_span value, lsv_span salt, char hash[LSV_HASH_CHARACTERS + 1]);
 
 /* unicode.c */

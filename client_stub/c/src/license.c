@@ -40,9 +40,11 @@ static bool read_lists(const lsv_json *json, licsrv_license *license) {
     license->inside.features = lsv_json_member(json, 0, "feat");
     license->inside.device = lsv_json_member(json, 0, "dev");
     license->inside.names = lsv_json_member(json, 0, "aka");
+    license->inside.entitlements = lsv_json_member(json, 0, "ent");
     if (license->inside.names != 0 && !is_list_of_texts(json, license->inside.names)) return false;
+    if (license->inside.entitlements != 0 && !lsv_json_is(json, license->inside.entitlements, LSV_OBJECT)) return false;
     license->feature_count = json->nodes[license->inside.features].length;
-    return is_list_of_texts(json, license->inside.features) && lsv_is_binding(json, license->inside.device);
+    return is_list_of_texts(json, license->inside.features) && lsv_is_binding(json, license->inside.device, &license->is_floating);
 }
 
 licsrv_result lsv_read_license(const lsv_json *json, licsrv_license *license) {
@@ -93,11 +95,13 @@ static licsrv_result check_span(const licsrv_license *license, int64_t now) {
     return now - LICSRV_LEEWAY >= license->expires_at ? LICSRV_EXPIRED : LICSRV_OK;
 }
 
-licsrv_result lsv_judge_license(const licsrv_license *license, const licsrv_expected *expected) {
+licsrv_result lsv_judge_license(licsrv_license *license, const licsrv_expected *expected) {
     licsrv_match match;
+    license->inside.now = expected->now;
     LSV_TRY(check_origin(license, expected));
     LSV_TRY(licsrv_match_device(license, expected->device_info, &match));
-    return check_span(license, expected->now);
+    LSV_TRY(check_span(license, expected->now));
+    return license->is_floating ? LICSRV_NEEDS_SEAT : LICSRV_OK;
 }
 
 static licsrv_result open_string(lsv_span text, const licsrv_expected *expected, licsrv_workspace workspace,
@@ -118,20 +122,4 @@ licsrv_result licsrv_verify_string(const char *text, size_t length, const licsrv
     if (expected->device_info == NULL) return LICSRV_ARGUMENT;
     LSV_TRY(open_string((lsv_span){text, length}, expected, workspace, license));
     return lsv_judge_license(license, expected);
-}
-
-licsrv_text licsrv_feature(const licsrv_license *license, size_t position) {
-    if (license == NULL || position >= license->feature_count) return (licsrv_text){"", 0};
-    const lsv_node *nodes = license->inside.nodes;
-    const lsv_node *found = &nodes[license->inside.features + 1 + position]; /* texts have no children */
-    return (licsrv_text){license->inside.text + found->start, found->length};
-}
-
-bool licsrv_has_feature(const licsrv_license *license, const char *feature) {
-    if (license == NULL || feature == NULL) return false;
-    for (size_t position = 0; position < license->feature_count; position++) {
-        licsrv_text found = licsrv_feature(license, position);
-        if (lsv_equals((lsv_span){found.data, found.length}, feature)) return true;
-    }
-    return false;
 }

@@ -16,7 +16,7 @@
 
 static const char USAGE[] =
     "usage: licsrv-verify string|file FILE --keys JWKS --now SECONDS --device TEXT [--issuer NAME] [--product NAME]\n"
-    "                     [--revocations FILE] [--require-both]\n"
+    "                     [--revocations FILE] [--require-both] [--feature NAME]\n"
     "       licsrv-verify lease FILE --license FILE --nonce NONCE --keys JWKS --now SECONDS --device TEXT\n"
     "       licsrv-verify revocations FILE [--update FILE] --keys JWKS --now SECONDS [--issuer NAME]\n"
     "       licsrv-verify device TEXT\n"
@@ -35,6 +35,7 @@ typedef struct request {
     const char *update;
     const char *store;
     const char *machine;
+    const char *feature;
     licsrv_key keys[MAXIMUM_KEYS];
     licsrv_second_key second_keys[MAXIMUM_SECOND_KEYS];
     licsrv_expected expected;
@@ -71,7 +72,7 @@ static const char **option(request *asked, const char *name) {
         {"--update", &asked->update},       {"--revocations", &asked->revocations},
         {"--issuer", &asked->expected.issuer},   {"--product", &asked->expected.product},
         {"--device", &asked->expected.device_info}, {"--store", &asked->store},
-        {"--machine", &asked->machine},
+        {"--machine", &asked->machine},     {"--feature", &asked->feature},
     };
     for (size_t index = 0; index < sizeof options / sizeof *options; index++) {
         if (strcmp(options[index].name, name) == 0) return options[index].value;
@@ -136,6 +137,7 @@ static licsrv_result verify_license(request *asked, bool as_file) {
     licsrv_result result = verify(&loaded, as_file, &asked->expected, &license);
     if (license.license_id.data != NULL) {
         print_license(&license);
+        if (asked->feature != NULL) print_feature(&license, asked->feature);
         if (licsrv_match_device(&license, asked->expected.device_info, &match) != LICSRV_DEVICE_INFO) print_match(&match);
     }
     if (result == LICSRV_OK && asked->revocations) result = check_list(asked->revocations, &asked->expected, &license);
@@ -148,13 +150,17 @@ static licsrv_result verify_lease(request *asked) {
     subject owner = load(asked->license), loaded = load(asked->subject);
     if (asked->nonce == NULL) fail("--nonce is missing.");
     licsrv_result result = verify(&owner, is_file(&owner), &asked->expected, &license);
-    if (result != LICSRV_OK && result != LICSRV_EXPIRED) return result; /* a lease may have moved the end */
+    /* A lease may have moved the end, and belongs to a floating license as well. */
+    bool is_judged = result == LICSRV_OK || result == LICSRV_EXPIRED || result == LICSRV_NEEDS_SEAT;
+    if (!is_judged) return result;
+    bool needs_seat = license.is_floating;
     result = licsrv_verify_lease(loaded.bytes, loaded.length, &asked->expected, &license, asked->nonce, loaded.space,
                                  &lease);
     if (lease.status != 0) print_lease(&lease, licsrv_license_end(&license, &lease));
     if (result == LICSRV_OK && asked->revocations) result = check_list(asked->revocations, &asked->expected, &license);
     bool has_ended = asked->expected.now - LICSRV_LEEWAY >= licsrv_license_end(&license, &lease);
-    return result == LICSRV_OK && has_ended ? LICSRV_EXPIRED : result;
+    if (result != LICSRV_OK) return result;
+    return has_ended ? LICSRV_EXPIRED : needs_seat ? LICSRV_NEEDS_SEAT : LICSRV_OK;
 }
 
 static licsrv_result apply(const request *asked, licsrv_revocations *held) {

@@ -53,8 +53,17 @@ void print_license(const licsrv_license *license) {
     print_end("maintenance_until", license->maintenance_until);
     printf("\"quantity\":%" PRIu32 ",\"is_test\":%s,", license->quantity, license->is_test ? "true" : "false");
     printf("\"is_provisional\":%s,", license->is_provisional ? "true" : "false");
+    printf("\"is_floating\":%s,", license->is_floating ? "true" : "false");
     printf("\"has_second_signature\":%s,", license->has_second_signature ? "true" : "false");
     print_features(license);
+    putchar('}');
+}
+
+void print_feature(const licsrv_license *license, const char *feature) {
+    licsrv_text value;
+    printf(",\"feature\":{\"granted\":%s,", licsrv_feature_value(license, feature, &value) ? "true" : "false");
+    printf("\"value\":");
+    print_string((lsv_span){value.data, value.length});
     putchar('}');
 }
 

@@ -6,6 +6,7 @@
 
 void print_string(lsv_span text);
 void print_license(const licsrv_license *license);
+void print_feature(const licsrv_license *license, const char *feature);
 void print_match(const licsrv_match *match);
 void print_lease(const licsrv_lease *lease, int64_t license_end);
 void print_revocations(const licsrv_revocations *list);

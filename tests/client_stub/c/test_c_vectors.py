@@ -36,6 +36,7 @@ VERDICTS = {
     "FOREIGN_LEASE": "FOREIGN_LEASE",
     "NONCE_MISMATCH": "WRONG_NONCE",
     "LEASE_ENDED": "LEASE_ENDED",
+    "NEEDS_SEAT": "NEEDS_SEAT",
 }
 """The Python verifier's codes in the words of the C library; every other one is INVALID."""
 
@@ -107,6 +108,14 @@ def test_a_file_has_one_verdict_in_c(tool: Tool) -> None:
             assert tool.verify("file", case)["verdict"] == case["verdict"]
 
 
+def test_a_feature_is_granted_or_not_in_c(tool: Tool) -> None:
+    for row in cases("features"):
+        with row as case:
+            answer = tool.verify("string", case, "--feature", case["feature"])
+
+            assert answer["feature"] == {"granted": case["granted"], "value": case["value"] or ""}
+
+
 def test_a_list_has_one_verdict_in_c(tool: Tool) -> None:
     for row in cases("revocations"):
         with row as case:
@@ -171,6 +180,16 @@ def test_a_file_has_one_verdict_in_python() -> None:
                 verdict_of(verification.verify_license_file, case_bytes(case), KEYS, **circumstances(case))
                 == case["verdict"]
             )
+
+
+def test_a_feature_is_granted_or_not_in_python() -> None:
+    for row in cases("features"):
+        with row as case:
+            license = verification.authenticate_license(case["text"], KEYS)
+
+            found = license.feature(case["feature"], circumstances(case)["now"])
+
+            assert (found is not None, found.value if found else None) == (case["granted"], case["value"])
 
 
 def test_a_list_has_one_verdict_in_python() -> None:

@@ -89,6 +89,7 @@ def test_a_string_comes_through_iscdesk(make: Make, program: Program, iscdesk: F
     assert program.next_event()[0] is EventType.EVENT_LICENSE_VERIFY
     assert program.texts == [events.license_arrived(vendor.license_string())]
     assert invoker.verdict.is_allowed
+    assert [invoker.has_feature(name) for name in ("draw", "print")] == [True, False]
     assert iscdesk.bodies("licenses") == [{"kind": "string", "device_info": DEVICE, "file_name": ""}]
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from client_stub.trust import verdict as verdicts
 from client_stub.trust.claims import Lease, License, read_lease, read_license
+from client_stub.trust.seats import Seat
 from client_stub.trust.tokens import Token
 from client_stub.trust.verdict import Evidence, Permission, Reason
-from tests.client_stub.signing import NOW, lease_claims, license_claims, unix
+from tests.client_stub.signing import NOW, dev_claim, lease_claims, license_claims, unix
 from tests.tables import each
 
 SECOND = timedelta(seconds=1)
@@ -288,3 +289,52 @@ def test_a_lease_that_refuses_is_not_lifted_by_its_age() -> None:
     evidence = replace(evidence_with(lease_with(status="FROZEN")), listed_at=NOW - DAY)
 
     assert verdicts.decide(license_with(), evidence, now=NOW).reason is Reason.FROZEN
+
+
+# -- floating ------------------------------------------------------------------------------------------------------
+
+FLOATING: dict[str, Any] = {"dev": dev_claim() | {"v": 2, "f": 1}}
+
+
+def test_a_floating_license_needs_a_seat_that_has_not_ended() -> None:
+    seat = seat_until(NOW + 15 * MINUTE)
+    for row in each(
+        [
+            (FLOATING, None, NOW, Reason.NO_SEAT, None),
+            (FLOATING, seat, NOW + 15 * MINUTE - SECOND, Reason.LICENSED, NOW + 15 * MINUTE),
+            (FLOATING, seat, NOW + 15 * MINUTE, Reason.NO_SEAT, None),
+            (FLOATING, seat_until(NOW + 30 * DAY), NOW, Reason.LICENSED, NOW + 7 * DAY),  # the lease ends first
+            (FLOATING, seat_until(NOW + 30 * DAY), NOW + 8 * DAY, Reason.LEASE_ENDED, None),
+            (FLOATING | {"exp": unix(NOW + DAY)}, seat_until(NOW + 2 * DAY), NOW, Reason.LICENSED, NOW + DAY),
+            ({}, None, NOW, Reason.LICENSED, NOW + 7 * DAY),
+        ]
+    ):
+        with row as (claims, held, now, reason, until):
+            license = license_with(**claims)
+            lease = lease_with(license_exp=claims.get("exp", unix(NOW + 365 * DAY)))
+
+            verdict = verdicts.decide(license, replace(evidence_with(lease), seat=held), now=now)
+
+            assert (verdict.reason, verdict.until) == (reason, until)
+
+
+def test_a_clock_that_is_set_back_gains_no_seat_and_no_feature() -> None:
+    forever: dict[str, Any] = {"exp": None}
+    for row in each(
+        [(FLOATING, Reason.CLOCK_SET_BACK), ({"ent": {"x": {"exp": 1}}}, Reason.CLOCK_SET_BACK), ({}, None)]
+    ):
+        with row as (claims, reason):
+            evidence = replace(
+                evidence_with(highest_seen_at=NOW + 2 * DAY), needs_contact=False, seat=seat_until(NOW + DAY)
+            )
+
+            verdict = verdicts.decide(license_with(**forever | claims), evidence, now=NOW)
+
+            assert verdict.reason == (reason or Reason.LICENSED)
+
+
+def seat_until(end: datetime) -> Seat:
+    return Seat(
+        "https://license.example", "lic_1", "seat_1",
+        string_id="ls_1", session="s" * 16, issued_at=NOW, expires_at=end, renew_at=NOW, nonce="n", is_borrowed=False,
+    )  # fmt: skip
