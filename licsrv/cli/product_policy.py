@@ -138,6 +138,8 @@ def _change(place: Workplace, product_id: str, wanted: Wanted, *, cause: Cause, 
 
 def _print(shown: PolicyShown) -> None:
     terminal.show_heading(f"{shown.product_name} ({shown.product_id})", f"version {shown.version}")
+    if shown.is_damaged:
+        terminal.warn("The stored policy is damaged, and devices get no new lease. Mend it by --undo.")
     terminal.show_table(_VALUES, [_row(value) for value in shown.values])
     rows = [(one.version, f"{one.at:%Y-%m-%d %H:%M}", one.actor, one.reason) for one in shown.versions]
     terminal.show_table(_VERSIONS, rows, title="Versions")

@@ -265,6 +265,14 @@ def read(text: str) -> dict[str, Number]:
     )
 
 
+def read_if_whole(text: str) -> dict[str, Number] | None:
+    """Return what a stored policy states; None where it is damaged. For people: decisions refuse, see :func:`read`."""
+    try:
+        return read(text)
+    except ServiceUnavailableError:
+        return None
+
+
 _MOST_KEPT = 1000
 
 
@@ -290,3 +298,7 @@ class Policies:
                 self._kept.clear()
             self._kept[text] = policy
         return policy
+
+    def shown(self, text: str | None) -> Policy:
+        """Return what :meth:`of` does, for lists and pages: what the settings say where a policy is damaged."""
+        return self.of(text) if not text or read_if_whole(text) is not None else self.base

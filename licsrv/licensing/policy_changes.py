@@ -43,6 +43,7 @@ class Plan:
     Args:
         version: The version that it replaces; 0 where nothing was stated yet.
         restores: The version that it goes back to, where it is an undo.
+        mends: Whether the version that it replaces is damaged.
     """
 
     product_id: str
@@ -52,11 +53,12 @@ class Plan:
     holds_before: Policy
     holds_after: Policy
     restores: int | None = None
+    mends: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether it states anything else than before."""
-        return self.before != self.after
+        return self.mends or self.before != self.after
 
 
 def plan(session: Session, product_id: str, wanted: Wanted, *, known: Policies) -> Plan:
@@ -67,7 +69,7 @@ def plan(session: Session, product_id: str, wanted: Wanted, *, known: Policies) 
 
     Raises:
         NotFoundError: The product is not described.
-        ConflictError: The policy is not at the version that was seen, or there is nothing to undo.
+        ConflictError: The policy is not at the version that was seen, it is damaged, or there is nothing to undo.
         InvalidPolicyError: And PolicyContradictionError: it cannot be so.
     """
     if "\x00" in product_id or store.product(session, product_id) is None:
@@ -76,7 +78,10 @@ def plan(session: Session, product_id: str, wanted: Wanted, *, known: Policies) 
     version = current.version if current is not None else 0
     if wanted.seen is not None and wanted.seen != version:
         raise ConflictError("The policy has changed meanwhile; nothing was done.", action="Read it again.")
-    before = _stated(current)
+    mends = current is not None and policies.read_if_whole(current.stated) is None
+    if mends and not wanted.undo:
+        raise ConflictError("The stored policy is damaged.", action="Go back to the version before: undo it.")
+    before = {} if mends else _stated(current)
     restores = None
     if wanted.undo:
         restores = _version_before(current)
@@ -85,7 +90,7 @@ def plan(session: Session, product_id: str, wanted: Wanted, *, known: Policies) 
     else:
         after = policies.changed(before, wanted.values, known.base)
     return Plan(
-        product_id, version, before, after=after, restores=restores,
+        product_id, version, before, after=after, restores=restores, mends=mends,
         holds_before=policies.over(known.base, before), holds_after=policies.over(known.base, after),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Text, bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session, col
 
-from licsrv.licensing import fingerprints, spellings
+from licsrv.licensing import fingerprints, policies, spellings
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts, selective_parts
 from licsrv.licensing.keyring import ISSUED_COLUMNS
 from licsrv.licensing.places import KnownDevice
@@ -254,6 +254,12 @@ def policy_texts(session: Session, product_ids: Collection[str]) -> dict[str, st
     """Return what the policies of products state now, by product; those that state nothing are left out."""
     wanted = {"of_products": json.dumps(sorted(set(product_ids)))}
     return {row.product_id: row.stated for row in execute(session, _POLICY_TEXTS, wanted)}
+
+
+def damaged_policies(session: Session) -> list[str]:
+    """Return the products whose policy cannot be read."""
+    rows = session.execute(select(_policies.product_id, _policies.stated).where(_policies.replaced_at.is_(None)))
+    return [row.product_id for row in rows if policies.read_if_whole(row.stated) is None]
 
 
 def current_policy(session: Session, product_id: str) -> PolicyVersion | None:

@@ -225,6 +225,8 @@ TEXTS: Mapping[str, str] = {
     "product names a product by its id.": "product 须为产品 ID。",
     "No product is described under this id.": "没有描述过该产品 ID。",
     "Describe it: `licsrv products set`.": "请先运行 `licsrv products set` 描述该产品。",
+    "The stored policy is damaged.": "已保存的策略已损坏。",
+    "Go back to the version before: undo it.": "请撤销，恢复到上一版本。",
     "The policy has changed meanwhile; nothing was done.": "策略已被他人更改，未做任何操作。",
     "There is no earlier version of this policy.": "该策略没有更早的版本。",
     "Set the values that it shall have.": "请直接设置所需的值。",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,18 @@ def test_a_dry_run_says_whom_it_concerns_and_changes_nothing(sqlite_house: Furni
     assert effect["devices"][0]["code"] == sqlite_house.codes.used
     assert "give" in licsrv("products", "policy", "OFFI1", "--set", "moves.per_place=0", "--dry-run").out
     assert licsrv("products", "policy", "OFFI1", "--json").document["version"] == 0
+
+
+def test_a_damaged_policy_is_named_by_doctor_and_mended_by_an_undo(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    licsrv("products", "policy", "OFFI1", "--set", "moves.per_place=1", *WHY)
+    with closing(sqlite3.connect(sqlite_house.url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE policy_versions SET stated = '{'")
+
+    found = licsrv("doctor")
+    shown = licsrv("products", "policy", "OFFI1")
+    undone = licsrv("products", "policy", "OFFI1", "--undo", *WHY)
+
+    assert "The policy of OFFI1 is damaged" in " ".join(found.out.split())
+    assert (shown.exit_code, "is damaged" in shown.err) == (0, True)
+    assert (undone.exit_code, undone.err) == (0, "")
+    assert "Every policy can be read." in licsrv("doctor").out

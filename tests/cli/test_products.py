@@ -16,7 +16,7 @@ def test_a_product_is_described_and_listed(house: FurnishedHouse, licsrv: Run) -
     product = {
         "product_id": "OFFI1", "name": "Office One", "device_limit": 2, "amount_is_places": True,
         "features": ["cad", "dwg"], "second_signature": False, "deliver_as": "auto", "one_off": False,
-        "learned_parts": 2, "learned_days": 30, "weak_binding": False,
+        "learned_parts": 2, "learned_days": 30, "weak_binding": False, "signed_as": "OFFI1", "former_names": [],
     }  # fmt: skip
     assert (ran.exit_code, ran.document["product"]) == (0, product)
     assert ran.document["changes"]["name"] == {"before": None, "after": "Office One"}

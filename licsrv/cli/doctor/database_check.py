@@ -110,6 +110,7 @@ def _inside(settings: Settings, database: Database, now: datetime) -> Iterator[D
             yield _pooling(database)
             yield _writable(database)
         yield _places(session)
+        yield _policies(session)
         yield from _many_texts(session, now)
         yield _audit(session)
         yield _heads(session, settings, noted=noted, now=now)
@@ -166,6 +167,17 @@ def _places(session: Session) -> Diagnosis:
         names = ", ".join(wrong)
         return problem(AREA, f"Places are counted wrong for {names} (at least).", "Report this; it must not happen.")
     return ok(AREA, "Every license's count of places is the number of its devices.")
+
+
+def _policies(session: Session) -> Diagnosis:
+    damaged = licenses.damaged_policies(session)
+    if damaged:
+        return problem(
+            AREA,
+            f"The policy of {', '.join(damaged)} is damaged: devices get no new lease.",
+            f"Go back to the version before: `licsrv products policy {damaged[0]} --undo`.",
+        )
+    return ok(AREA, "Every policy can be read.")
 
 
 def _many_texts(session: Session, now: datetime) -> Iterator[Diagnosis]:

@@ -37,7 +37,7 @@ def license_lines(session: Session, licenses: Sequence[License], view: View) -> 
 def _places(session: Session, licenses: Sequence[License], view: View) -> dict[str, int]:
     """Return how many devices each license has room for."""
     stated = licensing.policy_texts(session, {license.product_id for license in licenses})
-    return {one.id: limit(one, view.policies.of(stated.get(one.product_id)).places) for one in licenses}
+    return {one.id: limit(one, view.policies.shown(stated.get(one.product_id)).places) for one in licenses}
 
 
 def facts(session: Session, license: License, view: View) -> LicenseFactsShown:

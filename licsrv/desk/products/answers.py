@@ -33,6 +33,8 @@ class ProductShown(Body):
     learned_parts: int = Field(description="how many new parts a device may be bound to after repairs")
     learned_days: int = Field(description="within so many days")
     weak_binding: bool = Field(description="a machine without facts of its own may be bound to an installation")
+    signed_as: str = Field(description="the claim `product`, by which programs know it for ever")
+    former_names: list[str] = Field(description="programs that expect one of them go on working")
 
 
 class Renamed(Body):
@@ -68,7 +70,7 @@ def products(session: Session, window: Window, policies: Policies) -> Products:
             rows,
             window,
             keys=lambda row: (row.product_id,),
-            item=lambda row: shown(row, policies.of(stated.get(row.product_id))),
+            item=lambda row: shown(row, policies.shown(stated.get(row.product_id))),
         )
     )
 
@@ -76,7 +78,7 @@ def products(session: Session, window: Window, policies: Policies) -> Products:
 def of_product(session: Session, product_id: str, policies: Policies) -> ProductShown | None:
     """Return a product; None where it is not described."""
     row = licensing.product(session, product_id)
-    return shown(row, policies.of(licensing.policy_text(session, product_id))) if row is not None else None
+    return shown(row, policies.shown(licensing.policy_text(session, product_id))) if row is not None else None
 
 
 def shown(row: Product, policy: Policy) -> ProductShown:
@@ -88,6 +90,7 @@ def shown(row: Product, policy: Policy) -> ProductShown:
         device_limit=places.limit, amount_is_places=places.amount_counts,
         learned_parts=recognition.learned_parts, learned_days=recognition.learned_within.days,
         weak_binding=recognition.weak_binding,
+        signed_as=row.signed_as or row.product_id, former_names=row.former_names or [],
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class VersionShown(Body):
     actor: str
     reason: str
     restores: int | None = Field(description="the version that an undo brought back")
-    stated: dict[str, Stated]
+    stated: dict[str, Stated] | None = Field(description="null: it is damaged")
 
 
 class PolicyShown(Body):
@@ -54,6 +54,7 @@ class PolicyShown(Body):
     values: list[ValueShown]
     versions: list[VersionShown]
     can_be_undone: bool
+    is_damaged: bool = Field(description="devices get no new lease until it is undone; shown is what the settings say")
 
 
 class PolicyAnswer(Body):
@@ -110,7 +111,8 @@ def policy(session: Session, product_id: str, known: Policies) -> PolicyShown:
         raise policy_changes.not_described()
     rows = store.policy_versions(session, product_id, most=_VERSIONS)
     current = next((row for row in rows if row.replaced_at is None), None)
-    stated = policies.read(current.stated) if current is not None else {}
+    whole = policies.read_if_whole(current.stated) if current is not None else {}
+    stated = whole or {}
     holds = policies.over(known.base, stated)
     return PolicyShown(
         product_id=product_id,
@@ -119,13 +121,14 @@ def policy(session: Session, product_id: str, known: Policies) -> PolicyShown:
         values=[value_shown(value, holds, is_stated=value.name in stated) for value in VALUES.values()],
         versions=[_version(row) for row in rows],
         can_be_undone=policy_changes.can_be_undone(current),
+        is_damaged=whole is None,
     )
 
 
 def _version(row: PolicyVersion) -> VersionShown:
     return VersionShown(
         version=row.version, at=row.at, actor=row.actor, reason=row.reason, restores=row.restores,
-        stated=policies.read(row.stated),
+        stated=policies.read_if_whole(row.stated),
     )  # fmt: skip
 
 

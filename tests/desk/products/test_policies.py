@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from licsrv.audit import Action
+from licsrv.licensing import store
 from licsrv.platform.db import transaction
 from tests import products
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
@@ -133,3 +134,29 @@ async def test_a_preview_counts_the_devices_that_may_no_longer_move_by_themselve
     [(_, (count, names))] = (await preview(desk, {"moves.per_place": 0})).items()
 
     assert (count, sorted(names)) == (3, ["pc-0", "pc-1", "pc-2"])
+
+
+async def test_a_damaged_policy_is_shown_where_it_is_mended_and_hides_nothing_else(desk: Desk) -> None:
+    describe(desk, {"moves.per_place": 1})
+    code = desk.sell(product_id="OFFI1")
+    await desk.string(code)
+    with transaction(desk.house.runtime.database) as session:
+        current = store.current_policy(session, "OFFI1")
+        assert current is not None
+        current.stated = '{"moves.per_place":'
+
+    await desk.post("/search", {"text": code})
+    for path in ("/products", f"/licenses/{code}", "/desk"):
+        await desk.get(path)
+    shown = await desk.get(f"{POLICY}?product=OFFI1")
+    assert (shown["is_damaged"], shown["versions"][0]["stated"]) == (True, None)
+    refused = await put(desk, 409, values={"moves.per_place": 2})
+    assert (refused["code"], refused["action"]) == ("CONFLICT", "Go back to the version before: undo it.")
+
+    undone = await desk.post(f"{POLICY}/undo", {"product": "OFFI1", "reason": WHY})
+
+    assert (undone["changed"], undone["policy"]["is_damaged"]) == (True, False)
+    assert (undone["policy"]["version"], undone["policy"]["versions"][1]["stated"]) == (2, None)
+    await desk.string(code)
+    again = await put(desk, values={"moves.per_place": 2})
+    assert again["policy"]["version"] == 3
