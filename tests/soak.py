@@ -30,7 +30,12 @@ def sample(rows: Sequence[Value], *, short: int) -> Sequence[Value]:
     return [rows[round(number * step)] for number in range(short)]
 
 
-def rounds(*, everyday: int, short: int, whole: int) -> pytest.MarkDecorator:
-    """Run a test twice, with a small number of `rounds` in `make test` and with a large one in `make soak`."""
+def rounds(*, everyday: int | None, short: int, whole: int) -> pytest.MarkDecorator:
+    """Run a test twice, with a small number of `rounds` in `make test` and a large one in `make soak`.
+
+    Args:
+        everyday: None: not there.
+    """
     large = pytest.param(amount(short=short, whole=whole), marks=pytest.mark.soak, id="soak")
-    return pytest.mark.parametrize("rounds", [pytest.param(everyday, id="everyday"), large])
+    small = [] if everyday is None else [pytest.param(everyday, id="everyday")]
+    return pytest.mark.parametrize("rounds", [*small, large])

@@ -24,7 +24,7 @@ from licsrv.licensing.origins import MANUAL
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, StandingClock, make_settings
-from tests.soak import rounds
+from tests.soak import amount
 
 with warnings.catch_warnings():  # its imports warn of what other packages are about to do
     warnings.simplefilter("ignore")
@@ -173,16 +173,19 @@ def test_the_page_for_people_shows_every_path_and_loads_nothing(app: ASGIApp, do
 MODES = [
     (GenerationMode.POSITIVE, True, True),
     (GenerationMode.NEGATIVE, False, True),
-    pytest.param(GenerationMode.POSITIVE, True, False, marks=pytest.mark.soak),
-    pytest.param(GenerationMode.POSITIVE, False, True, marks=pytest.mark.soak),
-    pytest.param(GenerationMode.NEGATIVE, False, False, marks=pytest.mark.soak),
+    (GenerationMode.POSITIVE, True, False),
+    (GenerationMode.POSITIVE, False, True),
+    (GenerationMode.NEGATIVE, False, False),
+]
+RUNS = [
+    (*MODES[0], 2),
+    *[pytest.param(*mode, amount(short=4, whole=100), marks=pytest.mark.soak) for mode in MODES],
 ]
 
 
-@pytest.mark.parametrize(("mode", "is_known", "is_signed"), MODES)
-@rounds(everyday=2, short=4, whole=100)
+@pytest.mark.parametrize(("mode", "is_known", "is_signed", "rounds"), RUNS)
 def test_the_service_keeps_to_its_document_whatever_it_is_sent(
-    app: ASGIApp, bearer: dict[str, str], rounds: int, mode: GenerationMode, *, is_known: bool, is_signed: bool
+    app: ASGIApp, bearer: dict[str, str], mode: GenerationMode, *, is_known: bool, is_signed: bool, rounds: int
 ) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     seen: set[tuple[str, int]] = set()

@@ -32,7 +32,7 @@ def lock_outs(policy: Policy, lives_lived: int, *, apart: tuple[int, int] = APAR
     return locked
 
 
-@soak_rounds(everyday=30, short=200, whole=5_000)
+@soak_rounds(everyday=10, short=100, whole=5_000)
 def test_no_machine_is_locked_out_when_one_part_changes_at_a_time(rounds: int) -> None:
     assert lock_outs(POLICY, rounds) == 0
 

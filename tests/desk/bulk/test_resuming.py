@@ -214,7 +214,8 @@ async def test_lists_that_are_uploaded_at_once_are_never_mixed(shop: Shop) -> No
     assert given in (codes[:3], codes[3:])
 
 
-@pytest.mark.parametrize("engine", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_killed_process_loses_nothing_and_the_next_one_finishes(
     engine: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
