@@ -9,7 +9,7 @@ import typer
 from licsrv.cli import details, staff, terminal
 from licsrv.cli.options import AsJson, KeptReason, Limit, Staff, Yes, word_of
 from licsrv.cli.terminal import Column
-from licsrv.cli.workplace import open_workplace
+from licsrv.cli.workplace import Workplace, open_workplace
 from licsrv.platform import moments
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlmodel import Session
 
+    from licsrv.audit import Cause
     from licsrv.desk.deliveries.answers import Delivery
 
 app = typer.Typer(name="outbox", help="Deliveries to the marketplace: list, show, retry, drop.", no_args_is_help=True)
@@ -32,7 +33,7 @@ _COLUMNS = (
     Column("Made (UTC)", from_width=terminal.VERY_WIDE),
     Column("Last error", flexible=True),
 )
-
+_AT_ONCE = 200
 
 DeliveryId = Annotated[
     int, typer.Argument(metavar="ID", min=1, max=2**31 - 1, help="As `licsrv outbox list` shows it.")
@@ -128,21 +129,40 @@ def retry(
     staff_name: Staff = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try deliveries again now, as if they were new; all of those named, or none."""
-    from licsrv.desk.deliveries import actions, store
-
+    """Try deliveries again now, as if they were new: all of those named or none, or everything that is parked."""
     if bool(delivery_ids) == all_parked:
         raise typer.BadParameter("Name deliveries, or say --all-parked.")
     cause = staff.cause(staff_name)
     with open_workplace() as place:
-        now = place.clock.now()
-        with place.writing() as session:
-            ids = store.parked_ids(session) if all_parked else list(dict.fromkeys(delivery_ids or ()))
-            retried = [row_id for row_id in ids if actions.retry(session, row_id, cause=cause, now=now)]
+        tried = (
+            _retry_parked(place, cause) if all_parked else _retry(place, list(dict.fromkeys(delivery_ids or ())), cause)
+        )
+    retried = [row_id for row_id, is_due in tried.items() if is_due]
     if as_json:
         terminal.show_document({"retried": retried})
     else:
-        terminal.say(f"{len(retried)} of {len(ids)} will be tried again now." if ids else "Nothing is parked.")
+        terminal.say(f"{len(retried)} of {len(tried)} will be tried again now." if tried else "Nothing is parked.")
+
+
+def _retry(place: Workplace, ids: Sequence[int], cause: Cause) -> dict[int, bool]:
+    """Make deliveries due in one transaction; return of each whether it is tried again now."""
+    from licsrv.desk.deliveries import actions
+
+    with place.writing() as session:
+        return {row_id: actions.retry(session, row_id, cause=cause, now=place.clock.now()) for row_id in ids}
+
+
+def _retry_parked(place: Workplace, cause: Cause) -> dict[int, bool]:
+    """Make everything due that is parked, in short transactions: nothing else waits for a long list."""
+    from licsrv.desk.deliveries import actions, store
+
+    tried: dict[int, bool] = {}
+    while True:
+        with place.writing() as session:
+            ids = store.parked_ids(session, after=max(tried, default=0), limit=_AT_ONCE)
+            tried |= {row_id: actions.retry(session, row_id, cause=cause, now=place.clock.now()) for row_id in ids}
+        if len(ids) < _AT_ONCE:
+            return tried
 
 
 @app.command()

@@ -71,7 +71,11 @@ def test_a_parked_delivery_is_tried_again(house: FurnishedHouse, licsrv: Run) ->
     assert (entry["actor"], entry["detail"]["was"], entry["detail"]["row"]) == (ANN, "PARKED", parked)
 
 
-def test_everything_parked_is_tried_again(house: FurnishedHouse, licsrv: Run) -> None:
+@pytest.mark.parametrize("at_once", [1, 200])
+def test_everything_parked_is_tried_again(
+    house: FurnishedHouse, licsrv: Run, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("licsrv.cli.outbox._AT_ONCE", at_once)
     assert licsrv("outbox", "retry", "--all-parked").out == "1 of 1 will be tried again now.\n"
     assert licsrv("outbox", "retry", "--all-parked").out == "Nothing is parked.\n"
 

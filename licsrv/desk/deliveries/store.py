@@ -40,9 +40,10 @@ def delivery(session: Session, row_id: int) -> OutboxRow | None:
     return session.get(OutboxRow, row_id)
 
 
-def parked_ids(session: Session) -> Sequence[int]:
-    """Return the ids of everything that is parked."""
-    query = select(col(OutboxRow.id)).where(col(OutboxRow.state) == str(State.PARKED)).order_by(col(OutboxRow.id))
+def parked_ids(session: Session, *, after: int, limit: int) -> Sequence[int]:
+    """Return the ids of the next deliveries that are parked, locked."""
+    is_next = (col(OutboxRow.state) == str(State.PARKED)) & (col(OutboxRow.id) > after)
+    query = select(col(OutboxRow.id)).where(is_next).order_by(col(OutboxRow.id)).limit(limit).with_for_update()
     return [row_id for row_id in session.scalars(query) if row_id is not None]
 
 
