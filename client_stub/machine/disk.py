@@ -129,6 +129,27 @@ def taking_turns(path: Path) -> Iterator[None]:
         yield
 
 
+def claim(path: Path) -> int | None:
+    """Take the file at ``path`` for this program alone, by a lock file next to it, until ``give_up`` or the end.
+
+    Return None when another program has it, or when the file system knows no locks.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path.with_name(path.name + ".claim"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return None
+    if _try_lock(lock):
+        return lock
+    os.close(lock)
+    return None
+
+
+def give_up(claimed: int) -> None:
+    """Let other programs take a file that was claimed."""
+    os.close(claimed)
+
+
 def _wait_for_lock(descriptor: int) -> None:
     for _ in range(_TRIES):
         if _try_lock(descriptor):

@@ -10,6 +10,7 @@ import queue
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from client_stub.machine import license_folder
@@ -26,12 +27,14 @@ from client_stub.trust.verification import verify_license, verify_license_file
 
 PATIENCE = 30.0
 """Seconds to wait for an event; the SDK documents no limit."""
+_BORROWED_FOR = timedelta(days=1)
 _AFTERTHOUGHT = 1.0
 """Seconds in which ``EVENT_UPDATE`` is expected behind ``EVENT_UPGRADENOTICE``."""
 
 _HELP = (
-    "Commands: d draw, c check in now, s status, f get a license file, u look for a new version, y or n answer its"
-    " offer, o open from the cloud, w save to the cloud, g compute in the cloud, q quit."
+    "Commands: d draw, c check in now, s status, f get a license file, b borrow the seat for a day, r return it, u look"
+    " for a new version, y or n answer its offer, o open from the cloud, w save to the cloud, g compute in the cloud,"
+    " q quit."
 )
 _FLANGE = r"""
         .-"''"-.
@@ -95,6 +98,8 @@ class CadProgram:
             "c": self._check_in,
             "s": self._show_status,
             "f": self._get_file,
+            "b": self._borrow,
+            "r": self._return_seat,
             "u": self._look_for_version,
             "y": lambda: self._answer_offer(is_wanted=True),
             "n": lambda: self._answer_offer(is_wanted=False),
@@ -147,7 +152,7 @@ class CadProgram:
             return self._refuse(error)
         self._invoker.LicenseVerifyNotify(True)
         self._terminal.show_license(believed)
-        return True
+        return self._take_seat() if believed.is_floating else True
 
     def _go_on_without(self) -> bool:
         """A request that brought nothing is no reason to stop while a license stored here still holds."""
@@ -167,7 +172,9 @@ class CadProgram:
         path = message.text("LicenseFilePath")
         if not path:
             text = message.text("LicenseContent")
-            return verify_license(text, known.keys, device_info=device_info, now=now, issuer=issuer, product=product)
+            return verify_license(
+                text, known.keys, device_info=device_info, now=now, issuer=issuer, product=product, takes_seats=True
+            )
         raw = license_folder.read(Path(path))
         self._terminal.say(f"The license file is {path}.", "quiet")
         return verify_license_file(
@@ -178,7 +185,34 @@ class CadProgram:
             issuer=issuer,
             product=product,
             require_both=known.require_both_signatures,
+            takes_seats=True,
         )
+
+    def _take_seat(self) -> bool:
+        self._terminal.say("Taking a seat of the license …")
+        self._invoker.CheckOut()
+        return self._report_seat("There is no seat for this program.")
+
+    def _borrow(self) -> None:
+        self._invoker.Borrow(self._invoker.now + _BORROWED_FOR)
+        self._report_seat("The seat was not borrowed.")
+
+    def _return_seat(self) -> None:
+        self._invoker.Return()
+        self._report_seat("The seat was not given back.")
+
+    def _report_seat(self, headline: str) -> bool:
+        message = self._wait_for(EventType.EVENT_SEAT_RESULT)
+        if message is None or not message.is_success:
+            self._explain(headline, self._invoker.seat_problem or self._invoker.last_problem)
+            return False
+        seat = self._invoker.seat
+        if seat is None:
+            self._terminal.say("The seat was given back.")
+            return True
+        kind = "borrowed, good without network" if seat.is_borrowed else "renewed in the background"
+        self._terminal.say(f"Seat until {when(seat.expires_at, '')}, {kind}.", "good")
+        return True
 
     def _refuse(self, error: VerificationError) -> bool:
         self._invoker.LicenseVerifyNotify(False, str(error))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TextIO
 
 from client_stub.trust.claims import License
+from client_stub.trust.entitlements import Entitlement
 
 _COLOURS = {"good": "32", "bad": "31", "note": "33", "quiet": "2"}
 
@@ -33,10 +34,22 @@ class Terminal:
         kind = f" ({', '.join(kinds)})" if kinds else ""
         name = believed.product or "this software"
         self.say(f"License for {name} verified on this computer, without network{kind}.", "good")
-        self.say(f"  Features: {', '.join(believed.features) or 'the basic ones'}; quantity {believed.quantity}.")
+        self.say(f"  Features: {', '.join(_features(believed)) or 'the basic ones'}; quantity {believed.quantity}.")
+        if believed.is_floating:
+            self.say("  Floating: each running program needs a seat.")
         self.say(f"  Ends: {when(believed.expires_at, 'never')}.")
         if believed.maintenance_ends_at is not None:
             self.say(f"  New versions until: {when(believed.maintenance_ends_at, 'no limit')}.")
+
+
+def _features(believed: License) -> list[str]:
+    own = {one.name: one for one in believed.entitlements}
+    return [_shown(own.get(name, Entitlement(name))) for name in dict.fromkeys([*believed.features, *own])]
+
+
+def _shown(one: Entitlement) -> str:
+    until = f" until {when(one.ends_at, '')}" if one.ends_at else ""
+    return one.name + (f"={one.value}" if one.value else "") + until
 
 
 def when(moment: datetime | None, never: str) -> str:

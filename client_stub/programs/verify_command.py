@@ -105,6 +105,7 @@ def _believe(raw: bytes, keys: PinnedKeys, options: argparse.Namespace, device_i
         issuer=options.issuer,
         product=options.product,
         require_both=options.require_both,
+        takes_seats=True,
     )
 
 
@@ -143,6 +144,11 @@ def _document(believed: License | None, refusal: _Refusal | None) -> Mapping[str
     if believed is not None:
         members = asdict(believed)
         del members["binding"]
+        members["entitlements"] = {
+            one.name: {"value": one.value, "ends_at": one.ends_at.isoformat() if one.ends_at else None}
+            for one in believed.entitlements
+            if one.is_readable
+        }
         document["license"] = {
             name: value.isoformat() if isinstance(value, datetime) else value for name, value in members.items()
         }

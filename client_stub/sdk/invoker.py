@@ -30,15 +30,19 @@ from client_stub.session import events, problems
 from client_stub.session.check_ins import CheckIns, VerdictListener
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventMessageError, EventType, LicenseType
-from client_stub.session.heartbeat import Uniform
 from client_stub.session.problems import Problem
+from client_stub.session.repeating import Uniform
+from client_stub.session.seat_renewals import Listeners, SeatNews, SeatRenewals
+from client_stub.session.seat_taking import Wish
 from client_stub.session.session import LicenseSession
 from client_stub.session.transport import DirectTransport, Transport
 from client_stub.trust.claims import Lease, License
 from client_stub.trust.releases import Release
+from client_stub.trust.seats import Seat
 from client_stub.trust.verdict import Verdict
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_USER = 100
 _PATIENCE = (
     2.0  # seconds that ShutOut waits for each thread; they are daemons, so a hanging request keeps nothing alive
 )
@@ -113,6 +117,13 @@ class SdkInvoker:
             uniform=uniform,
             alarm=alarm,
         )
+        self._renewals = SeatRenewals(
+            self._session.seats,
+            Listeners(self._report_seat, self._check_ins.report_changes, self._look_into),
+            now=self._session.now,
+            clock=own_clock,
+            uniform=uniform,
+        )
         self._backend = self._made_backend(to_server, iscdesk)
         self._lock = threading.Lock()
         self._state = ResultStatus.NOT_INITIALISED
@@ -175,6 +186,8 @@ class SdkInvoker:
             _LOG.warning("the program refused the license: %s", errorMsg)
             self._session.reject(str(errorMsg))
             self._check_ins.note()
+            if self._session.seats.seat is not None:
+                self._renewals.give_back()
             self._check_ins.end()
         self._unreported = (bool(verifyResult), str(errorMsg))
         self._post(self._report_verdict)
@@ -197,6 +210,30 @@ class SdkInvoker:
         wanted = self._upgrade_wanted
         self._post(lambda: self._backend.answer_upgrade(is_wanted=wanted))
         return ResultStatus.SUCCESS if wanted == bool(bUpgrade) else ResultStatus.UPGRADE_IS_FORCED
+
+    def CheckOut(self, user: str = "", queue: bool = False) -> ResultStatus:
+        """Take a seat of a floating license; ``EVENT_SEAT_RESULT`` follows, and the seat is renewed from then on.
+
+        ``user`` is who works with it. With ``queue`` the program waits in line where no seat is free, and a second
+        event follows when it has one. ``seat_problem`` says who holds the seats. The second time, the same seat is
+        renewed.
+        """
+        if not _is_user(user):
+            return self._refused_argument()
+        return self._ask_about_seat(lambda: self._renewals.check_out(Wish(user, bool(queue))))
+
+    def Return(self) -> ResultStatus:
+        """Give the seat back; ``EVENT_SEAT_RESULT`` follows. ``ShutOut`` does it too, but for a borrowed seat."""
+        return self._ask_about_seat(self._renewals.give_back)
+
+    def Borrow(self, until: datetime) -> ResultStatus:
+        """Make the seat good without network until a moment (aware); ``EVENT_SEAT_RESULT`` follows.
+
+        Also after the program was started again. Asked again, until another moment.
+        """
+        if not _is_moment(until):
+            return self._refused_argument()
+        return self._ask_about_seat(lambda: self._renewals.borrow(until))
 
     def OpenCloudFile(self) -> ResultStatus:
         """Open a file in the cloud: ``EVENT_OPENCLOUDFILE_RESULT`` follows and says that none was opened."""
@@ -243,6 +280,19 @@ class SdkInvoker:
         Costs microseconds, and every ten minutes a small file write: the time is remembered.
         """
         return self._session.verdict()
+
+    @property
+    def seat(self) -> Seat | None:
+        """The seat that this program has of a floating license, verified; it may have ended (``verdict``)."""
+        return self._session.seats.seat
+
+    @property
+    def seat_problem(self) -> Problem | None:
+        """Why the last question about a seat did not succeed; None when it did.
+
+        With the code ``NO_SEAT_FREE``, ``details`` has ``seats``, ``taken``, ``holders`` and ``position`` in line.
+        """
+        return self._session.seats.problem
 
     @property
     def license(self) -> License | None:
@@ -357,6 +407,28 @@ class SdkInvoker:
         self._post(question)
         return ResultStatus.SUCCESS
 
+    def _ask_about_seat(self, question: Callable[[], object]) -> ResultStatus:
+        if self._state is not ResultStatus.SUCCESS:
+            return self._state
+        if self._recall is None:
+            return ResultStatus.NO_EVENT_RECALL
+        if not self._configuration.server_url:
+            self._session.note(problems.NO_SERVER)
+            return ResultStatus.NOT_AVAILABLE
+        question()
+        return ResultStatus.SUCCESS
+
+    def _report_seat(self, news: SeatNews) -> None:
+        self._check_ins.note()
+        until, code = news.seat.expires_at if news.seat else None, news.problem.code if news.problem else ""
+        self._raise_event(EventType.EVENT_SEAT_RESULT, events.seat_result(news.action, until=until, code=code))
+
+    def _look_into(self, problem: Problem) -> None:
+        """Ask for the license itself: the server refused a seat because of it."""
+        if problem.code == "NOT_FLOATING":
+            self._session.renew_texts()
+        self._check_ins.now()
+
     def _refused_argument(self) -> ResultStatus:
         return ResultStatus.INVALID_ARGUMENT if self._state is ResultStatus.SUCCESS else self._state
 
@@ -378,6 +450,8 @@ class SdkInvoker:
 
     def _on_license(self, is_licensed: bool) -> None:
         self._check_ins.note()
+        if self._session.seats.is_wanted:  # a borrowed one was taken up
+            self._renewals.begin()
         if is_licensed or self._session.keeps_asking:
             self._check_ins.begin()
         else:
@@ -405,6 +479,7 @@ class SdkInvoker:
 
     def _stop_threads(self) -> None:
         self._check_ins.close(_PATIENCE)
+        self._renewals.close(_PATIENCE)
         self._report_verdict()  # programs refuse a license and end at once; what waits on the request thread is dropped
         self._backend.close(_PATIENCE)
         self._requests.stop(_PATIENCE)
@@ -414,6 +489,14 @@ class SdkInvoker:
 
 def _is_path(value: object) -> bool:
     return isinstance(value, str) and bool(value)
+
+
+def _is_user(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_USER
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, datetime) and value.utcoffset() is not None
 
 
 def _bound(target: object, method: object) -> EventRecall | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from client_stub.machine.threads import Alarm
 from client_stub.sdk.iscdesk_transport import IscdeskEvent, IscdeskTransport
 from client_stub.session.connection import TransportError
-from client_stub.session.heartbeat import Uniform
+from client_stub.session.repeating import Uniform
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 60.0

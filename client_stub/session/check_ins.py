@@ -9,7 +9,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from client_stub.machine.clock import Clock
 from client_stub.machine.threads import Alarm
 from client_stub.session.configuration import Configuration
-from client_stub.session.heartbeat import Heartbeat, Uniform
+from client_stub.session.heartbeat import Heartbeat
+from client_stub.session.repeating import Uniform
 from client_stub.session.session import CheckIn, LicenseSession
 from client_stub.trust.allowance import Allowance, changes
 from client_stub.trust.verdict import Verdict

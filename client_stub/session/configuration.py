@@ -119,6 +119,17 @@ class Configuration:
         return self.license_folder or (self.stored_at.parent if self.stored_at else None)
 
     @property
+    def seat_stored_at(self) -> Path | None:
+        """The file in which a borrowed seat is kept, next to the license."""
+        return self.stored_at.with_suffix(".seat") if self.stored_at else None
+
+    @property
+    def described(self) -> dict[str, str]:
+        """What questions say of this installation, as far as it is known."""
+        named = {"name": self.client_name, "version": self.client_version}
+        return {name: value for name, value in named.items() if value}
+
+    @property
     def platform_name(self) -> str:
         """What the program runs on, such as ``windows-x86_64``, ``linux-arm64`` or ``macos-arm64``."""
         return self.platform or this_platform()

@@ -39,7 +39,16 @@ class TransportError(Exception):
 
 
 class RefusedError(TransportError):
-    """The license server refuses the license or the device, or ISCDesk the application."""
+    """The license server refuses the license, the device or a seat, or ISCDesk the application.
+
+    Args:
+        problem: What it said.
+        retry_after: When asking again may help, where it said so; at most a day.
+    """
+
+    def __init__(self, problem: Problem, retry_after: timedelta | None = None) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
 
 
 class UnansweredError(TransportError):

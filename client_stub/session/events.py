@@ -2,7 +2,8 @@
 
 Pure. Source: protocol/online-license-and-sdk.md §1.3 and §1.4. The names are the SDK's; their numeric values were not
 found (GAP, §10), so the numbers here are ours. The names of the heartbeat and client-closing events and the messages
-of upload and solve were not found either and are left out. ``EVENT_LICENSE_CHANGED`` and its message are ours.
+of upload and solve were not found either and are left out. ``EVENT_LICENSE_CHANGED``, ``EVENT_SEAT_RESULT`` and their
+messages are ours.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
 
@@ -24,6 +26,7 @@ class EventType(IntEnum):
     EVENT_UPLOAD_START = 6
     EVENT_UPLOAD_END = 7
     EVENT_LICENSE_CHANGED = 101
+    EVENT_SEAT_RESULT = 102
 
 
 class LicenseType(IntEnum):
@@ -45,6 +48,7 @@ _EVENT_OF_OPERATE = {
     "OpenFile": EventType.EVENT_OPENCLOUDFILE_RESULT,
     "SaveResult": EventType.EVENT_SAVE_RESULT,
     "LicenseChanged": EventType.EVENT_LICENSE_CHANGED,
+    "Seat": EventType.EVENT_SEAT_RESULT,
 }
 _LONGEST_MESSAGE = 256 * 1024
 
@@ -127,6 +131,18 @@ def license_failed(kind: LicenseType = LicenseType.LICENSE_TYPE_STRING) -> str:
 def license_changed(changed: Iterable[str]) -> str:
     """Return the message of ``EVENT_LICENSE_CHANGED``: which of permission, features, end and places differ now."""
     return _envelope("LicenseChanged", {"changed": ",".join(changed)})
+
+
+def seat_result(action: str, *, until: datetime | None, code: str = "") -> str:
+    """Return the message of ``EVENT_SEAT_RESULT``.
+
+    Args:
+        action: What was asked for: checkout, return or borrow.
+        until: When the seat that is held ends; None without one.
+        code: Why it was not done; empty when it was.
+    """
+    status, end = "failed" if code else "success", until.isoformat() if until else ""
+    return _envelope("Seat", {"status": status, "action": action, "until": end, "code": code})
 
 
 def upgrade_notice(*, available: bool, as_boolean: bool = False) -> str:

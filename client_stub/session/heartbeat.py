@@ -1,16 +1,13 @@
 """The background thread that checks in: soon after the start, then when the server says, later when it fails.
 
-Never throws into the host program: a beat that raises counts as one that failed, and is logged. Decides only *when*;
-what a beat does and whether its answer is believed is the session's work.
-
-Jitter everywhere, because a thousand workstations are switched on at eight o'clock and lose the same server at once.
+A beat that raises counts as one that failed, and is logged. Decides only *when*; what a beat does and whether its
+answer is believed is the session's work.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -18,21 +15,20 @@ from client_stub.machine.clock import Clock
 from client_stub.machine.threads import Alarm
 from client_stub.session import problems
 from client_stub.session.problems import Problem
+from client_stub.session.repeating import (
+    JITTER,
+    LONGEST_BACK_OFF_DENIED,
+    SHORTEST_DELAY_DENIED,
+    Repeating,
+    Uniform,
+    back_off,
+)
 from client_stub.session.session import CheckIn
 from client_stub.trust.claims import Lease
 
 _LOG = logging.getLogger(__name__)
-JITTER = 0.1
 SHORTEST_DELAY = timedelta(minutes=1)
 LONGEST_BACK_OFF = timedelta(hours=1)
-SHORTEST_DELAY_DENIED = timedelta(seconds=15)
-LONGEST_BACK_OFF_DENIED = timedelta(seconds=90)
-"""While the program may not work it asks more often: it works again within two minutes of the server's return."""
-LONGEST_SLICE = 60.0
-"""Seconds of one wait at most. A wait does not count while the machine sleeps, so the wall clock is looked at."""
-
-Uniform = Callable[[float, float], float]
-"""Draws a number between two bounds, like ``random.uniform``."""
 
 
 class Heartbeat:
@@ -57,46 +53,39 @@ class Heartbeat:
         alarm: Alarm | None = None,
         awake: Callable[[], object] | None = None,
     ) -> None:
-        self._awake = awake or (lambda: None)
         self._beat = beat
-        self._clock = clock
-        self._first_within = first_within
         self._uniform = uniform or random.SystemRandom().uniform
-        self._alarm = alarm or Alarm()
-        self._stopping = False
-        self._asked_for = False
-        self._thread = threading.Thread(target=self.run, name="license-heartbeat", daemon=True)
+        self._failures = 0
+        first = first_within.total_seconds()
+        self._loop = Repeating(
+            self._step,
+            name="license-heartbeat",
+            first=lambda: timedelta(seconds=self._uniform(0.0, first)),
+            clock=clock,
+            alarm=alarm,
+            awake=awake,
+        )
 
     def start(self) -> None:
         """Start the background thread; once per object."""
-        self._thread.start()
+        self._loop.start()
 
     def beat_now(self) -> None:
         """Check in as soon as the thread is free, instead of when it is due."""
-        self._asked_for = True
-        self._alarm.ring()
+        self._loop.step_now()
 
     def stop(self, timeout: float) -> None:
         """Ask the thread to end and wait for it, ``timeout`` seconds at most. The second time nothing happens."""
-        self._stopping = True
-        self._alarm.ring()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
+        self._loop.stop(timeout)
 
     def run(self) -> None:
         """Beat until stopped; in the caller's thread. Never raises."""
-        try:
-            self._run()
-        except Exception:
-            _LOG.exception("the heartbeat has ended on an unexpected error")
+        self._loop.run()
 
-    def _run(self) -> None:
-        failures = 0
-        delay = timedelta(seconds=self._uniform(0.0, self._first_within.total_seconds()))
-        while self._is_due_after(delay):
-            check_in = self._checked_in()
-            failures = 0 if check_in.lease and not check_in.is_denied else failures + 1
-            delay = next_delay(check_in, failures, self._uniform)
+    def _step(self) -> timedelta:
+        check_in = self._checked_in()
+        self._failures = 0 if check_in.lease and not check_in.is_denied else self._failures + 1
+        return next_delay(check_in, self._failures, self._uniform)
 
     def _checked_in(self) -> CheckIn:
         try:
@@ -104,20 +93,6 @@ class Heartbeat:
         except Exception:
             _LOG.exception("a heartbeat failed on an unexpected error")
             return CheckIn(problem=Problem(problems.INTERNAL_ERROR, "The check-in failed on an unexpected error."))
-
-    def _is_due_after(self, delay: timedelta) -> bool:
-        """Wait until a beat is due or asked for (True), or until stopped (False)."""
-        began = self._clock.now()  # nothing is added to it: a clock may show the last day of the calendar
-        due_monotonic = self._clock.monotonic() + delay.total_seconds()
-        while not (self._stopping or self._asked_for):
-            self._awake()
-            by_wall_clock = (delay - (self._clock.now() - began)).total_seconds()
-            left = min(by_wall_clock, due_monotonic - self._clock.monotonic())
-            if left <= 0:
-                break
-            self._alarm.wait(min(left, LONGEST_SLICE))
-        self._asked_for = False
-        return not self._stopping
 
 
 def next_delay(check_in: CheckIn, failures: int, uniform: Uniform) -> timedelta:
@@ -128,7 +103,7 @@ def next_delay(check_in: CheckIn, failures: int, uniform: Uniform) -> timedelta:
         return _delay_to_next(check_in.lease, uniform)
     else:
         bounds = SHORTEST_DELAY, LONGEST_BACK_OFF
-    return _back_off(failures, bounds, retry_after=check_in.retry_after, uniform=uniform)
+    return back_off(failures, bounds, retry_after=check_in.retry_after, uniform=uniform)
 
 
 def _delay_to_next(lease: Lease, uniform: Uniform) -> timedelta:
@@ -139,18 +114,3 @@ def _delay_to_next(lease: Lease, uniform: Uniform) -> timedelta:
     interval = lease.next_heartbeat_at - lease.issued_at
     latest = (lease.expires_at - lease.issued_at) * (1 - JITTER)
     return max(min(interval * uniform(1 - JITTER, 1 + JITTER), latest), SHORTEST_DELAY)
-
-
-def _back_off(
-    failures: int, bounds: tuple[timedelta, timedelta], retry_after: timedelta | None, uniform: Uniform
-) -> timedelta:
-    """The lower bound, doubled with every failure up to the upper one, give or take a tenth.
-
-    Never before ``Retry-After``.
-    """
-    shortest, longest = bounds
-    doublings = min(max(failures - 1, 0), 10)
-    delay = min(shortest * 2.0**doublings, longest) * uniform(1 - JITTER, 1 + JITTER)
-    if retry_after is None:
-        return delay
-    return max(delay, retry_after * uniform(1.0, 1 + JITTER))

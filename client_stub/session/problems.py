@@ -29,6 +29,7 @@ ISCDESK_REFUSED = "ISCDESK_REFUSED"
 LICENSE_NOT_GRANTED = "LICENSE_NOT_GRANTED"
 ROLLED_BACK = "ROLLED_BACK"
 NEEDS_FULL = "NEEDS_FULL"
+NO_SEAT = "NO_SEAT"
 
 _WITHOUT_WORDS = "The license server did not do what was asked, and does not say why."
 _LONGEST_SHOWN = 2000
@@ -101,6 +102,14 @@ NO_STRING = Problem(
     NO_LICENSE_STRING,
     "The license in use is a file; there is no license string to check in with.",
     "Nothing, if this computer works offline; else connect it to the network.",
+)
+NO_SEAT_HELD = Problem(
+    NO_SEAT, "This program has no seat of the license.", "Check a seat out first; that needs the network."
+)
+NO_SERVER = Problem(
+    NOT_AVAILABLE,
+    "This program does not know the license server, which seats and places are asked of.",
+    "Set server_url in the configuration.",
 )
 NO_FILE = Problem(NOT_AVAILABLE, "There is no license file on this computer yet.", "Ask again with network.")
 NO_VERSION = Problem(

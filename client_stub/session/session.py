@@ -34,6 +34,7 @@ from client_stub.session.keeping import Keeper
 from client_stub.session.problems import Problem
 from client_stub.session.recognition import Recognition
 from client_stub.session.revocation_watch import RevocationWatch
+from client_stub.session.seat_taking import Credential, SeatTaker
 from client_stub.session.sleeping import SleepWatch
 from client_stub.session.transport import IssuedString, Transport
 from client_stub.trust import allowance as allowances
@@ -106,6 +107,13 @@ class LicenseSession:
         self._recognition = Recognition(store.path)
         self._sleep = SleepWatch()
         self._revocations = revocations or _kept_list(configuration)
+        self._seats = SeatTaker(
+            configuration,
+            transport,
+            credential=self.credential,
+            believe_string=self._believe_kept,
+            confirm=self._confirm,
+        )
         self._lock = threading.RLock()
         self._holding: Holding | None = None
         self._machine: Machine | None = None
@@ -123,7 +131,8 @@ class LicenseSession:
     def last_problem(self) -> Problem | None:
         """Why the last request or check-in did not succeed, or why nothing is remembered; None when all is well."""
         unidentified = self._recognition.problem if self._holding is None else None
-        return unidentified or self._last_problem or self._keeper.problem or self._revocations.problem
+        asked = self._last_problem or self._seats.problem
+        return unidentified or asked or self._keeper.problem or self._revocations.problem
 
     @property
     def device_info(self) -> str:
@@ -154,6 +163,28 @@ class LicenseSession:
         """Return what is granted under this name now; None when nothing is, or the program may not work."""
         license, is_allowed = self.license, self.verdict().is_allowed
         return license.feature(name, self.now()) if license is not None and is_allowed else None
+
+    @property
+    def seats(self) -> SeatTaker:
+        """The seat of this program, where the license is floating."""
+        return self._seats
+
+    def credential(self) -> Credential | Problem:
+        """Return what a question about the license in use is asked with, or why none can be asked."""
+        holding = self._holding
+        if not self._configuration.server_url:
+            return problems.NO_SERVER
+        if holding is None:
+            return problems.from_verdict(self._denial)
+        if holding.string is None:
+            return problems.NO_STRING
+        return Credential(holding.string, holding.record.license_string, holding.machine.info)
+
+    def renew_texts(self) -> None:
+        """Get the license again, because the server says that it has changed."""
+        holding = self._holding
+        if holding is not None:
+            self._exchange(holding, file_too=True)
 
     @property
     def license_string(self) -> str:
@@ -273,7 +304,7 @@ class LicenseSession:
             self._refresh_list(check_in.lease)
             if self._is_contradicted(check_in.lease) or self._stated_end() != stated_before:
                 check_in = self._refresh_texts() or check_in
-        return replace(check_in, is_denied=not self.verdict().is_allowed)
+        return replace(check_in, is_denied=not self.is_licensed)
 
     def check_in(self) -> CheckIn:
         """Send one heartbeat with a new nonce, and believe the answer only if it proves itself."""
@@ -307,6 +338,12 @@ class LicenseSession:
             self._note_time(holding, now)
             return verdict
 
+    @property
+    def is_licensed(self) -> bool:
+        """True when the program may work now, or only lacks a seat, which it asks for by itself."""
+        verdict = self.verdict()
+        return verdict.is_allowed or verdict.reason is Reason.NO_SEAT
+
     def reject(self, message: str) -> None:
         """Take the license out of use because the program itself does not accept it."""
         with self._lock:
@@ -318,6 +355,7 @@ class LicenseSession:
         """Keep what is known and give connections back."""
         with self._lock:
             self._save()
+        self._seats.leave()
         self._transport.close()
 
     def note(self, problem: Problem) -> None:
@@ -341,7 +379,7 @@ class LicenseSession:
         except VerificationError as error:
             return self._disbelieve(error)
 
-        if not self.verdict().is_allowed:
+        if not self.is_licensed:
             lease = self.check_in().lease  # a wrong clock makes a fresh license look bad; the lease has the true time
             if lease is not None and self._is_contradicted(lease):
                 self._refresh_list(lease)
@@ -388,6 +426,16 @@ class LicenseSession:
             self._denial = verdicts.denial_of(error)
             return
         self._keeper.memory = clock_memory.known(self._keeper.memory, holdings.youngest_signed(self._holding))
+        self._seats.take_up(self._holding.license, self.now())
+
+    def _believe_kept(self, license_string: str) -> License:
+        return self._admission.string(license_string, self._machine or self._recognition.machine(""))
+
+    def _confirm(self, moment: datetime) -> None:
+        """Take the server's time, fresh and signed, for what our clock showed before."""
+        with self._lock:
+            self._confirmed = ConfirmedTime(moment, self._clock.now(), self._clock.monotonic())
+            self._keeper.memory = clock_memory.confirmed(unix(moment))
 
     def _adopt(self, machine: Machine, issued: IssuedString, *, keep_file: bool = False) -> None:
         """Put a string that was just handed out into use, and store it before it is announced.
@@ -452,6 +500,7 @@ class LicenseSession:
         """Put what was just handed out into use; if it is younger than all before, its moment is the time."""
         self._holding, self._refused_device = holding, None
         self._keeper.memory = clock_memory.signed(self._keeper.memory, holdings.youngest_signed(holding))
+        self._seats.take_up(holding.license, self.now())
 
     def _ask_again(self) -> None:
         wanted = self._wanted
@@ -488,7 +537,7 @@ class LicenseSession:
             if self._holding is None:
                 self._last_problem = problem or problems.from_verdict(self._denial)
                 return self._last_problem
-            if verdict.is_allowed:
+            if verdict.is_allowed or verdict.reason is Reason.NO_SEAT:
                 return self._holding.license
             self._last_problem = problems.from_verdict(verdict)
             return self._last_problem
@@ -585,8 +634,7 @@ class LicenseSession:
                 exchanged = ForeignLeaseError("The license was exchanged while the server answered.")
                 return CheckIn(problem=problems.from_error(exchanged))
             self._answered = question
-            self._confirmed = ConfirmedTime(lease.issued_at, self._clock.now(), self._clock.monotonic())
-            self._keeper.memory = clock_memory.confirmed(unix(lease.issued_at))
+            self._confirm(lease.issued_at)
             record = replace(self._holding.record, lease=text, lease_nonce=lease.nonce)
             self._holding, self._last_problem = replace(self._holding, record=record, lease=lease), None
             self._save(is_confirmed=True)
@@ -603,6 +651,7 @@ class LicenseSession:
             needs_contact=holding.file is None and bool(self._configuration.server_url),
             grace_until=self._sleep.grace_until(lease_end, now, self._clock.monotonic()),
             remind_within=self._configuration.remind_within,
+            seat=self._seats.seat_of(holding.license),
         )
 
     def _note_time(self, holding: Holding, now: datetime) -> None:

@@ -116,6 +116,14 @@ class Transport(Protocol):
         """
         ...
 
+    def ask(self, question: str, license_string: str, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Ask about seats or devices of the license that the string belongs to; ``question`` is the end of the path.
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        ...
+
     def close(self) -> None:
         """Give connections back. Calls after this fail as unanswered."""
         ...
@@ -205,21 +213,34 @@ class DirectTransport:
         answer = self._post("/v1/heartbeats", self._body(device_info, nonce), headers)
         return _member(answer, "lease")
 
+    def ask(self, question: str, license_string: str, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Ask about seats or devices of the license that the string belongs to (``POST /v1/{question}``).
+
+        Raises:
+            TransportError: Refused, or not answered.
+        """
+        headers = {"Authorization": f"Bearer {license_string}"}
+        return self._post(f"/v1/{question}", body, headers, codes=refusals.ALL_CODES)
+
     def close(self) -> None:
         """Close all connections."""
         self._connection.close()
 
     def _body(self, device_info: str, nonce: str) -> dict[str, object]:
-        described = {"name": self._configuration.client_name, "version": self._configuration.client_version}
-        client = {name: value for name, value in described.items() if value}
+        client = self._configuration.described
         return {"device_info": device_info, "nonce": nonce} | ({"client": client} if client else {})
 
     def _post(
-        self, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Mapping[str, object],
+        headers: Mapping[str, str] | None = None,
+        *,
+        codes: frozenset[str] = refusals.CODES,
     ) -> Mapping[str, object]:
         response, raw = self._connection.exchange("POST", path, body, headers=headers)
         if response.status_code != 200:
-            raise _failure(response, raw, now=self._clock.now())
+            raise _failure(response, raw, now=self._clock.now(), codes=codes)
         return _read_object(response.status_code, raw)
 
 
@@ -241,13 +262,15 @@ def fetch_keys_for_development(server_url: str, *, transport: httpx2.BaseTranspo
     return _read_object(response.status_code, raw)
 
 
-def _failure(response: httpx2.Response, raw: bytes, *, now: datetime) -> TransportError:
+def _failure(
+    response: httpx2.Response, raw: bytes, *, now: datetime, codes: frozenset[str] = refusals.CODES
+) -> TransportError:
     """Distinguish a refusal from an answer that may be different next time (``trust.refusals``)."""
     status, content_type = response.status_code, response.headers.get("Content-Type", "")
     problem = problems.from_answer(status, content_type, raw)
-    if problem is not None and refusals.is_refusal(status, content_type, problem.code):
-        return RefusedError(problem)
     wait = read_retry_after(response.headers.get("Retry-After"), now)
+    if problem is not None and refusals.is_refusal(status, content_type, problem.code, codes=codes):
+        return RefusedError(problem, wait)
     if problem is None:  # a portal's day would outlast its own stay
         return UnansweredError(problems.unexpected(status), min(wait, LONGEST_FOREIGN_WAIT) if wait else None)
     return UnansweredError(problem, wait)

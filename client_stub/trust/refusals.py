@@ -23,6 +23,21 @@ CODES = frozenset(
         "DEVICE_MISMATCH",
     }
 )
+SEAT_CODES = frozenset(
+    {
+        "NOT_FLOATING",
+        "NO_SEAT_FREE",
+        "SEAT_NOT_FOUND",
+        "SEAT_ENDED",
+        "SEAT_BORROWED",
+        "BORROW_TOO_LONG",
+        "BORROW_LIMIT_REACHED",
+    }
+)
+"""What refuses a question about a seat, and no license: a seat that is held counts until its signed end."""
+MOVE_CODES = frozenset({"MOVE_LIMIT_REACHED"})
+"""What refuses to move a place, and no license."""
+ALL_CODES = CODES | SEAT_CODES | MOVE_CODES
 _TRY_AGAIN_STATUSES = frozenset({408, 425, 429})
 
 
@@ -31,8 +46,11 @@ def is_problem_document(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
-def is_refusal(status: int, content_type: str, code: str) -> bool:
-    """Return True when the license server refuses a license or a device, so that the program has to stop."""
+def is_refusal(status: int, content_type: str, code: str, *, codes: frozenset[str] = CODES) -> bool:
+    """Return True when the license server refuses with a code of a closed list.
+
+    With the list of licenses and devices, the usual one, the program has to stop.
+    """
     if not 400 <= status < 500 or status in _TRY_AGAIN_STATUSES:
         return False
-    return is_problem_document(content_type) and code in CODES
+    return is_problem_document(content_type) and code in codes

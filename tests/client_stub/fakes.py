@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 
+from client_stub.machine.threads import Alarm
 from tests.client_stub.signing import NOW, Vendor, unix
 
 
@@ -37,6 +38,19 @@ class FakeClock:
 
     def set_by_hand(self, moment: datetime) -> None:
         self.own_time = moment
+
+
+class TurningAlarm(Alarm):
+    """Lets time pass instead of waiting."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.waits: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.pass_time(timedelta(seconds=seconds))
 
 
 def problem(status: int, code: str, **members: object) -> httpx2.Response:
@@ -69,6 +83,7 @@ class FakeServer:
     on_file: Callable[[dict[str, object]], httpx2.Response] | None = None
     on_version: Callable[[dict[str, object]], httpx2.Response] | None = None
     on_list: Callable[[httpx2.Request], httpx2.Response] | None = None
+    on_ask: Callable[[str, dict[str, object]], httpx2.Response] | None = None
     list_questions: list[str] = field(default_factory=list)
     requests: list[tuple[str, dict[str, object], str]] = field(default_factory=list)
 
@@ -82,6 +97,8 @@ class FakeServer:
             return self.on_list(request) if self.on_list else problem(404, "NOT_FOUND")
         body = json.loads(request.content)
         self.requests.append((request.url.path, body, request.headers.get("Authorization", "")))
+        if self.on_ask is not None and request.url.path.startswith(("/v1/seats/", "/v1/devices/")):
+            return self.on_ask(request.url.path.removeprefix("/v1/"), body)
         routes = {
             "/v1/licenses/string": self._string,
             "/v1/licenses/file": self._file,

@@ -14,8 +14,9 @@ from client_stub.__main__ import main, this_device
 from client_stub.programs.terminal import Terminal
 from client_stub.session import events
 from client_stub.trust import devices
+from tests.client_stub.fake_seats import FakeSeats
 from tests.client_stub.fakes import FakeIscdesk, FakeServer, problem, serving
-from tests.client_stub.signing import DEVICE, SigningKey, Vendor, license_claims, list_entry
+from tests.client_stub.signing import DEVICE, SigningKey, Vendor, dev_claim, license_claims, list_entry
 
 
 @pytest.fixture
@@ -42,6 +43,26 @@ def test_one_round_with_a_good_license(live_server: FakeServer, tmp_path: Path) 
     assert "ALLOWED (LICENSED)" in output
     assert "\x1b" not in output
     assert live_server.paths()[-1] == "/v1/heartbeats"
+
+
+def test_a_floating_license_is_played_with_a_seat(live_server: FakeServer, tmp_path: Path) -> None:
+    seats = FakeSeats(live_server.vendor, live_server.now, seats=1)
+    live_server.license_changes = {"dev": dev_claim() | {"v": 2, "f": 1}, "ent": {"export": {"v": "3"}}}
+    live_server.on_ask = lambda path, body: seats.answer(path.removeprefix("seats/"), body)
+    with serving(live_server) as url:
+        arguments = ["--server", url, "--trust-server-keys"]
+        code, output = play(tmp_path, *arguments, commands=["b", "d"])
+        other = play(tmp_path / "other", *arguments, commands=["r", "d"])
+        seats.taken.clear()
+        back = play(tmp_path / "back", *arguments, commands=["r", "d"])
+
+    assert (code, other[0], back[0]) == (0, 1, 1)
+    assert "Features: draw, export=3" in output
+    assert "renewed in the background" in output
+    assert "borrowed, good without network" in output
+    assert "There is no seat for this program." in other[1]
+    assert "The seat was given back." in back[1]
+    assert "DENIED (NO_SEAT)" in back[1]
 
 
 def test_keys_can_be_pinned_from_a_file(live_server: FakeServer, tmp_path: Path) -> None:

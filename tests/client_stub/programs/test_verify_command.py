@@ -16,7 +16,9 @@ AT = ["--at", "2026-05-04T08:00:00Z"]
 
 @pytest.fixture
 def folder(tmp_path: Path, vendor: Vendor) -> Path:
-    (tmp_path / "cad.lic").write_bytes(vendor.license_file(maint=1800000000))
+    (tmp_path / "cad.lic").write_bytes(
+        vendor.license_file(maint=1800000000, ent={"export": {"v": "3", "exp": 1900000000}})
+    )
     (tmp_path / "double.lic").write_bytes(vendor.license_file(is_double=True))
     (tmp_path / "string.lic").write_text(vendor.license_string())
     (tmp_path / "keys.json").write_text(json.dumps(vendor.jwks_with_second))
@@ -94,6 +96,7 @@ def test_programs_get_json(folder: Path) -> None:
     assert read["verified"] is True
     assert read["license"]["license_id"] == "lic_1"
     assert read["license"]["expires_at"] == "2027-05-04T08:00:00+00:00"
+    assert read["license"]["entitlements"] == {"export": {"value": "3", "ends_at": "2030-03-17T17:46:40+00:00"}}
     assert (good[0], bad[0]) == (0, 1)
     assert json.loads(bad[1])["code"] == "MALFORMED"
 

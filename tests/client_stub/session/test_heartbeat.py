@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from client_stub.machine.threads import Alarm
-from client_stub.session.heartbeat import LONGEST_SLICE, Heartbeat, next_delay
+from client_stub.session.heartbeat import Heartbeat, next_delay
 from client_stub.session.problems import Problem
+from client_stub.session.repeating import LONGEST_SLICE
 from client_stub.session.session import CheckIn
 from client_stub.trust.claims import Lease, read_lease
 from client_stub.trust.tokens import Token
-from tests.client_stub.fakes import FakeClock
+from tests.client_stub.fakes import FakeClock, TurningAlarm
 from tests.client_stub.signing import NOW, lease_claims, unix
 
 MINUTE = timedelta(minutes=1)
@@ -36,19 +36,6 @@ def highest(_: float, high: float) -> float:
 
 def middle(low: float, high: float) -> float:
     return (low + high) / 2
-
-
-class TurningAlarm(Alarm):
-    """Lets time pass instead of waiting."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__()
-        self.clock = clock
-        self.waits: list[float] = []
-
-    def wait(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.clock.pass_time(timedelta(seconds=seconds))
 
 
 def run_beats(
@@ -146,7 +133,7 @@ def test_a_broken_clock_ends_the_heartbeat_and_not_the_program(caplog: pytest.Lo
 
     Heartbeat(lambda: FAILED, clock=FakeClock(), first_within=MINUTE, uniform=broken).run()
 
-    assert "the heartbeat has ended" in caplog.text
+    assert "the thread license-heartbeat has ended" in caplog.text
 
 
 def test_a_machine_that_slept_checks_in_when_it_wakes() -> None:
@@ -191,7 +178,7 @@ def test_a_beat_that_is_asked_for_comes_at_once_and_stopping_is_prompt() -> None
     assert beaten.wait(5.0)
     heartbeat.stop(5.0)
     heartbeat.stop(5.0)
-    assert not heartbeat._thread.is_alive()
+    assert not heartbeat._loop._thread.is_alive()
 
 
 def test_stopping_before_the_start_is_survived() -> None:

@@ -20,6 +20,8 @@ VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "refusals.json").r
 
 def test_the_list_of_codes_is_the_one_of_the_vectors() -> None:
     assert set(VECTORS["codes"]) == refusals.CODES
+    assert set(VECTORS["seat_codes"]) == refusals.SEAT_CODES
+    assert set(VECTORS["move_codes"]) == refusals.MOVE_CODES
     assert VECTORS["media_type"] == refusals.MEDIA_TYPE
 
 
@@ -28,6 +30,13 @@ def test_the_list_holds_the_servers_codes_about_licenses_and_devices_and_no_othe
     published = {error.code for error in errors.RefusalError.__subclasses__() if error.code.startswith(about)}
 
     assert set(VECTORS["codes"]) == published
+
+
+def test_the_servers_codes_about_seats_and_moves_are_on_the_lists() -> None:
+    about = ("SEAT_", "NO_SEAT_", "NOT_FLOATING", "BORROW_", "MOVE_")
+    published = {error.code for error in errors.RefusalError.__subclasses__() if error.code.startswith(about)}
+
+    assert published <= {*VECTORS["seat_codes"], *VECTORS["move_codes"]}
 
 
 def test_an_answer_is_a_refusal_or_no_answer(configuration: Configuration) -> None:
