@@ -59,6 +59,7 @@ from licsrv.platform.writer import Writer
 from licsrv.releases import store as release_store
 from licsrv.releases.routes import ReleaseRoutes
 from licsrv.runtime import KeyringReader, Runtime
+from licsrv.seats.routes import SeatRoutes, SeatSettings
 
 _OTHER_CALLS = 16  # first activations and comparisons, next to the outbox
 
@@ -210,6 +211,14 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         clock=clock,
         metrics=metrics,
     )
+    seats = SeatRoutes(
+        runtime.writer,
+        runtime.keyring,
+        SeatSettings(settings.issuer, policies_of(settings)),
+        clock=clock,
+        metrics=metrics,
+        replica=runtime.replica,
+    )
     licenses = LicenseRoutes(
         runtime.writer,
         _authority(runtime),
@@ -235,6 +244,7 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
         *licenses.operations(),
         *revocations.operations(),
         heartbeat.operation(),
+        *seats.operations(),
         *releases.operations(),
         *callbacks.operations(),
         *health.operations(),

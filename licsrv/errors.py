@@ -36,6 +36,13 @@
         ├── DeviceLimitError              DEVICE_LIMIT_REACHED 409
         ├── DeviceMismatchError           DEVICE_MISMATCH 409
         ├── MoveLimitError                MOVE_LIMIT_REACHED 409
+        ├── NotFloatingError              NOT_FLOATING 409
+        ├── NoSeatFreeError               NO_SEAT_FREE 409
+        ├── SeatNotFoundError             SEAT_NOT_FOUND 404
+        ├── SeatEndedError                SEAT_ENDED 409
+        ├── SeatBorrowedError             SEAT_BORROWED 409
+        ├── BorrowTooLongError            BORROW_TOO_LONG 409
+        ├── BorrowLimitError              BORROW_LIMIT_REACHED 409
         ├── InvalidPolicyError            INVALID_POLICY 422
         ├── PolicyContradictionError      POLICY_CONTRADICTION 422
         ├── ConflictError                 CONFLICT 409
@@ -320,6 +327,48 @@ class MoveLimitError(RefusalError):
     """A program may not give its place back now; it keeps it. ``next_move_at`` says when, None never."""
 
     code, status, title = "MOVE_LIMIT_REACHED", 409, "Move limit reached"
+
+
+class NotFloatingError(RefusalError):
+    """The places of the product are fixed: its programs need no seat."""
+
+    code, status, title = "NOT_FLOATING", 409, "No seat needed"
+
+
+class NoSeatFreeError(RefusalError):
+    """Every seat is taken, or kept for those who wait; ``holders`` says by whom, ``position`` the place in line."""
+
+    code, status, title = "NO_SEAT_FREE", 409, "No seat free"
+
+
+class SeatNotFoundError(RefusalError):
+    """There is no such seat, or it is that of another device or program."""
+
+    code, status, title = "SEAT_NOT_FOUND", 404, "Seat not found"
+
+
+class SeatEndedError(RefusalError):
+    """The seat was given back, freed by staff, or lapsed and was taken by another program."""
+
+    code, status, title = "SEAT_ENDED", 409, "Seat ended"
+
+
+class SeatBorrowedError(RefusalError):
+    """The borrowed seat may not be given back yet; ``return_from`` says when."""
+
+    code, status, title = "SEAT_BORROWED", 409, "Seat borrowed"
+
+
+class BorrowTooLongError(RefusalError):
+    """A seat may not be borrowed for so long; ``longest_until`` says until when."""
+
+    code, status, title = "BORROW_TOO_LONG", 409, "Borrowed for too long"
+
+
+class BorrowLimitError(RefusalError):
+    """As many seats as the product allows are borrowed already."""
+
+    code, status, title = "BORROW_LIMIT_REACHED", 409, "Too many seats borrowed"
 
 
 class InvalidPolicyError(RefusalError):

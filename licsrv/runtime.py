@@ -21,6 +21,7 @@ from licsrv.platform.config import Settings
 from licsrv.platform.db import Database
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.writer import Writer
+from licsrv.seats.presence import Replica
 
 _STOP_SECONDS = 10.0
 _log = logs.logger(__name__)
@@ -71,6 +72,7 @@ class Runtime:
     worker: Worker
     reconciler: Reconciler
     bulk: BulkRunner
+    replica: Replica = field(default_factory=Replica)
     background: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def close(self) -> None:

@@ -29,6 +29,8 @@ from licsrv.platform.health import Finding
 from licsrv.platform.scheduler import Job
 from licsrv.platform.writability import Writability, free_bytes
 from licsrv.runtime import Runtime
+from licsrv.seats import presence
+from licsrv.seats import store as seat_store
 
 _log = logs.logger(__name__)
 KEPT_DAYS = 400
@@ -40,6 +42,7 @@ _WEBHOOK_SECONDS = 10.0
 _OLDEST_GOOD = timedelta(hours=6)
 _PAUSE_SECONDS = 0.1  # between two slices: their journal is copied before it is full (docs/performance.md)
 _FAILURES_KEPT = timedelta(days=2)
+_SEATS_KEPT = timedelta(days=7)  # a program that was away may ask what became of its seat
 # License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
 _NONCES_KEPT = timedelta(hours=1)
 _TEXTS_KEPT = timedelta(days=3)  # the desk looks at today and yesterday
@@ -57,9 +60,16 @@ def jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(prune, runtime)),
         Job("prune days", timedelta(days=1), partial(prune_days, runtime), first=_FIRST_PRUNE),
+        Job("presence", timedelta(seconds=10), partial(_note_presence, runtime), first=timedelta()),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
         Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
     )
+
+
+async def _note_presence(runtime: Runtime) -> None:
+    """Note that this process lives; after a silence of the service, seats get the time that they missed."""
+    now = runtime.clock.now()
+    await runtime.writer.run(lambda session: presence.note(session, runtime.replica, now=now))
 
 
 async def send_audit_head(runtime: Runtime) -> None:
@@ -125,6 +135,7 @@ async def prune(runtime: Runtime) -> None:
         partial(licensing_store.prune_refusals, before=_first_day_kept(runtime)),
         partial(licensing_store.prune_texts, before=days.day_of(now - _TEXTS_KEPT, UTC)),
         partial(bulk_store.prune, before=now - bulk_store.KEPT),
+        partial(seat_store.prune, before=now - _SEATS_KEPT),
         partial(
             people_store.prune,
             answers_before=now - idempotency.KEPT,

@@ -29,7 +29,7 @@ from licsrv.licensing.issuing.issuing import Delivery, IssuableLicense, Recipien
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
 from licsrv.licensing.learning import Recognised
 from licsrv.licensing.moves import require_move
-from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, PlaceFacts, limit
+from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, PlaceFacts, PlaceRules, limit
 from licsrv.licensing.policies import Policies, Policy, Recognition
 from licsrv.licensing.refused_devices import Refused
 from licsrv.licensing.revocation import store as revocation_lists
@@ -76,18 +76,19 @@ class Terms:
         license: DeviceLicense,
         product: ProductRow | None,
         *,
-        places: int,
+        rules: PlaceRules,
         starts_at: datetime | None = None,
         ends_by: datetime | None = None,
     ) -> Wording:
-        """Return what a license with so many places says, narrowed to the time for which it was asked."""
+        """Return what a license with such places says, narrowed to the time for which it was asked."""
         return Wording(
             self.issuer,
             product,
-            license.amount or places,
+            license.amount or limit(license, rules),
             starts_at=starts_at,
             ends_by=ends_by,
             maintenance_until=self.maintenance_end(session, license),
+            is_floating=rules.floating,
         )
 
 
@@ -158,7 +159,7 @@ def activate(
     )  # fmt: skip
 
     wording = terms.wording(
-        session, license, product, places=places.limit, starts_at=request.starts_at, ends_by=request.ends_by
+        session, license, product, rules=policy.places, starts_at=request.starts_at, ends_by=request.ends_by
     )
     recipient = Recipient(device_id, bound, is_new=admission.takes_place, name=request.device_name)
     issued = issuing.issue(
@@ -166,7 +167,7 @@ def activate(
         wording=wording, file_name=request.file_name, keyring=keyring, now=now,
     )  # fmt: skip
     if issued.is_new or admission.takes_place:
-        detail = _explain(admission, device_id, issued.issued_id, places=places.limit)
+        detail = _explain(admission, device_id, issued.issued_id, places=places)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
     refresh_after = _earlier(now + policy.time.grace, ends_at)
@@ -226,7 +227,7 @@ def _situation(session: Session, license: Any, policy: Policy, *, device_info: s
     facts = fingerprints.parse(device_info)
     parts = fingerprints.hash_parts(facts, key=key)
     candidates = store.devices_like(session, license.id, parts)
-    places = HeldPlaces(limit(license, policy.places), license.places_taken)
+    places = HeldPlaces(limit(license, policy.places), license.places_taken, policy.places)
     if not candidates and places.is_full:
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
     text_hash = fingerprints.hash_text(device_info, key=key)
@@ -389,6 +390,8 @@ def _admit(
     """Write what the decision means for the device and its place; return the device's id."""
     if admission.takes_place:
         store.move_places(session, license.id, 1)
+    if admission.is_beyond:
+        store.note_overfull(session, license.id, now=now)
     if admission.device_id is None:
         device_id = new_id(now)
         row: dict[str, Any] = {
@@ -418,9 +421,10 @@ def _action(admission: Admission) -> Action:
     return Action.DEVICE_RETURNED if admission.takes_place else Action.LICENSE_ISSUED
 
 
-def _explain(admission: Admission, device_id: str, issued_id: str, places: int) -> dict[str, object]:
+def _explain(admission: Admission, device_id: str, issued_id: str, places: HeldPlaces) -> dict[str, object]:
     parts = admission.match.explain() if admission.match is not None else {}
-    return {"device": device_id, "issued": issued_id, "places": places, "parts": parts}
+    beyond = {"beyond": places.taken + 1 - places.limit} if admission.is_beyond else {}
+    return {"device": device_id, "issued": issued_id, "places": places.limit, "parts": parts, **beyond}
 
 
 def _earlier(moment: datetime, limit: datetime | None) -> datetime:

@@ -1,7 +1,7 @@
 """Places: how many devices a license has room for, and which device gets one. Pure.
 
-One policy object decides. Here each device holds its place until it gives it back; a product with floating places, or
-with a budget of moves, gets a policy of its own that answers the same two questions.
+Where places are fixed, each device holds its place until it gives it back. Where they float, a program holds a seat
+while it runs (:mod:`licsrv.seats`), and a device needs none: it is only not registered without end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from licsrv.licensing.lifecycle import SoldLicense, Status
 from licsrv.licensing.traces import Rule, Step
 from licsrv.words import explanations as words
 from licsrv.words.sentences import moment
+
+_DEVICES_PER_SEAT, _LEAST_DEVICES = 100, 1000
 
 
 class PlaceFacts(Protocol):
@@ -48,16 +50,26 @@ class PlaceRules:
     Args:
         limit: Places of each license, or of each unit of its amount; None where the product does not say.
         default: Places of a license for which neither its order nor its product says how many.
-        amount_counts: Whether the amount bought counts devices.
+        amount_counts: Whether the amount bought counts devices, or seats.
+        floating: Whether programs take seats while they run, in place of devices that keep places.
+        overdraft: How many more than were bought are admitted.
+        overdraft_percent: The same as a share of those bought, rounded down.
     """
 
     limit: int | None = None
     default: int = 1
     amount_counts: bool = True
+    floating: bool = False
+    overdraft: int = 0
+    overdraft_percent: int = 0
+
+    def admitted(self, bought: int) -> int:
+        """Return how many places or seats are given, where so many were bought."""
+        return bought + self.overdraft + bought * self.overdraft_percent // 100
 
 
 def limit(license: PlaceFacts, rules: PlaceRules) -> int:
-    """Return how many devices a license has room for.
+    """Return how many places, or seats, were bought with a license.
 
     A limit set for this license counts first; then the amount bought times what the product gives for each unit
     (GAP: the protocol does not say what ``amount`` counts; a product can declare that it does not count devices);
@@ -68,6 +80,11 @@ def limit(license: PlaceFacts, rules: PlaceRules) -> int:
     if license.amount is not None and license.amount > 0 and rules.amount_counts:
         return license.amount * (rules.limit or 1)
     return rules.limit or rules.default
+
+
+def is_overfull(license: PlaceFacts, rules: PlaceRules, taken: int) -> bool:
+    """Whether more devices hold a place than were bought; devices of floating seats hold none."""
+    return not rules.floating and taken > limit(license, rules)
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,8 @@ class Admission:
     match: Match | None
     takes_place: bool
     trace: Sequence[Step] = ()
+    is_beyond: bool = False
+    """Whether it takes a place that was not bought."""
 
     @property
     def is_bound_anew(self) -> bool:
@@ -95,22 +114,38 @@ class Admission:
         return self.device_id is not None and self.match is not None and not self.match.is_same_device
 
 
+_FIXED = PlaceRules()
+
+
 @dataclass(frozen=True)
 class HeldPlaces:
-    """Each device holds its place until it gives it back.
+    """The places of a license and the devices that hold them.
 
     Args:
-        limit: Devices that may hold a place.
-        taken: Devices that hold one now.
+        limit: Places, or seats, that were bought.
+        taken: Devices that hold a place now; where places float, devices that are registered.
+        rules: What the product says of them.
     """
 
     limit: int
     taken: int
+    rules: PlaceRules = _FIXED
+
+    @property
+    def most(self) -> int:
+        """Devices that are admitted at most."""
+        if self.rules.floating:
+            return max(self.limit * _DEVICES_PER_SEAT, _LEAST_DEVICES)
+        return self.rules.admitted(self.limit)
 
     @property
     def is_full(self) -> bool:
         """Whether a new device gets no place."""
-        return self.taken >= self.limit
+        return self.taken >= self.most
+
+    @property
+    def _is_bought_up(self) -> bool:
+        return self.taken >= self.limit and not self.rules.floating
 
     def decide(
         self,
@@ -148,18 +183,21 @@ class HeldPlaces:
         if device is not None and device.has_place:
             trace.append(Step(Rule.PLACE, words.HOLDS))
             return Admission(device.id, found, takes_place=False, trace=trace)
-        counts = {"taken": self.taken, "places": self.limit}
         if self.is_full:
-            raise traces.refused(
-                self._full(holding), [*trace, Step(Rule.PLACE, words.FULL, is_passed=False, values=counts)]
-            )
-        trace.append(Step(Rule.PLACE, words.FREE, values=counts))
-        return Admission(device.id if device is not None else None, found, takes_place=True, trace=trace)
+            raise traces.refused(self._full(holding), [*trace, self._step()])
+        device_id = device.id if device is not None else None
+        trace.append(self._step())
+        return Admission(device_id, found, takes_place=True, trace=trace, is_beyond=self._is_bought_up)
+
+    def _step(self) -> Step:
+        says = words.FLOATS if self.rules.floating else words.BEYOND if self._is_bought_up else words.FREE
+        values = {"taken": self.taken, "places": self.limit, "most": self.most}
+        return Step(Rule.PLACE, words.FULL if self.is_full else says, not self.is_full, values=values)
 
     def _full(self, compared: Sequence[Match]) -> DeviceLimitError:
         nearest = max(compared, key=lambda found: found.agreeing, default=None)
         return DeviceLimitError(
-            f"This license has room for {self.limit} device(s), all taken, and this is not one of them.",
+            f"This license has room for {self.most} device(s), all taken, and this is not one of them.",
             action="Release a device that is no longer used, or buy more places.",
             places=self.limit,
             places_taken=self.taken,

@@ -24,7 +24,7 @@ Number = int | float | bool | str
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 _WORDS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
-_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 _MOST_READ = 4096
 
 
@@ -55,6 +55,27 @@ class Times:
 
 
 @dataclass(frozen=True)
+class Floating:
+    """How long a seat lasts, who shares one, and how seats are borrowed; see :mod:`licsrv.seats.rules`.
+
+    Args:
+        length: How long a seat lasts without renewal.
+        shared_by_user: Whether programs of one user on one device share a seat.
+        show_names: Whether a refusal names the devices that hold seats.
+        longest_borrow: For how long a seat may be borrowed; nothing for not at all.
+        borrow_percent: Most seats that may be borrowed at once; one may always be.
+        return_after: How long a borrowed seat cannot be given back.
+    """
+
+    length: timedelta = timedelta(minutes=15)
+    shared_by_user: bool = False
+    show_names: bool = True
+    longest_borrow: timedelta = timedelta()
+    borrow_percent: int = 50
+    return_after: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
 class Policy:
     """Everything that a product says of how its licenses are used; the defaults are those of the settings."""
 
@@ -62,6 +83,7 @@ class Policy:
     recognition: Recognition = field(default_factory=Recognition)
     moves: MoveRules = field(default_factory=MoveRules)
     time: Times = field(default_factory=Times)
+    floating: Floating = field(default_factory=Floating)
 
 
 @dataclass(frozen=True)
@@ -126,6 +148,9 @@ VALUES: Mapping[str, Value] = {
     for value in (
         Value("places.limit", "limit", (1, 1_000_000), setting="DEVICE_LIMIT"),
         Value("places.amount_counts", "amount_counts"),
+        Value("places.floating", "floating"),
+        Value("places.overdraft", "overdraft", (0, 100_000)),
+        Value("places.overdraft_percent", "overdraft_percent", (0, 100)),
         Value("recognition.learned_parts", "learned_parts", (0, 100)),
         Value("recognition.learned_days", "learned_within", (1, 3650), unit=_DAY),
         Value("recognition.weak_binding", "weak_binding"),
@@ -144,6 +169,12 @@ VALUES: Mapping[str, Value] = {
             setting="HEARTBEAT_INTERVAL_HOURS",
         ),
         Value("time.grace_hours", "grace", (1, 8784), unit=_HOUR, is_whole=False, setting="LEASE_GRACE_HOURS"),
+        Value("floating.seat_minutes", "length", (1, 1440), unit=_MINUTE),
+        Value("floating.shared_by_user", "shared_by_user"),
+        Value("floating.show_names", "show_names"),
+        Value("floating.borrow_days", "longest_borrow", (0, 366), unit=_DAY, is_whole=False),
+        Value("floating.borrow_percent", "borrow_percent", (1, 100)),
+        Value("floating.return_hours", "return_after", (0, 8784), unit=_HOUR, is_whole=False),
     )
 }
 """Every value, in the order in which they are shown."""
@@ -170,6 +201,16 @@ CONTRADICTIONS = (
             policy.moves.per_place > 1 and policy.moves.cool_down * (policy.moves.per_place - 1) >= policy.moves.span
         ),
         "The cool-down leaves no room for so many moves within these days.",
+    ),
+    Contradiction(
+        ("places.overdraft", "places.overdraft_percent"),
+        lambda policy: policy.places.overdraft > 0 and policy.places.overdraft_percent > 0,
+        "The overdraft is a number or a share, not both.",
+    ),
+    Contradiction(
+        ("floating.borrow_days", "time.grace_hours"),
+        lambda policy: policy.floating.longest_borrow > policy.time.grace,
+        "The lease would end before the borrowed seat: the program would stop while it is away.",
     ),
 )
 

@@ -16,7 +16,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, NotFoundError
 from licsrv.licensing import policies, store
-from licsrv.licensing.places import Bought, limit
+from licsrv.licensing.places import Bought, is_overfull, limit
 from licsrv.licensing.policies import Number, Policies, Policy
 from licsrv.licensing.tables import PolicyVersion
 
@@ -146,10 +146,9 @@ def overfull(session: Session, planned: Plan) -> Iterator[tuple[Any, int]]:
     if before == after:
         return
     for group in store.uses_of_places(session, planned.product_id):
-        bought = Bought(group.device_limit, group.amount)
-        places = limit(bought, after)
-        if places < group.places_taken <= limit(bought, before):
-            yield group, places
+        bought, taken = Bought(group.device_limit, group.amount), group.places_taken
+        if is_overfull(bought, after, taken) and not is_overfull(bought, before, taken):
+            yield group, limit(bought, after)
 
 
 def _write(session: Session, planned: Plan, *, cause: Cause, now: datetime) -> None:

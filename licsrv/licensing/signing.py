@@ -19,6 +19,7 @@ LICENSE_TYPE = "license+jwt"
 LEASE_TYPE = "lease+jwt"
 CLOCK_RESET_TYPE = "clock-reset+jwt"
 FILE_TYPE = "license-file+jwt"
+SEAT_TYPE = "seat+jwt"
 SECOND_ALGORITHM = "ML-DSA-65"
 _SIGNATURE_BYTES = 64
 

@@ -299,6 +299,11 @@ def note_lowered(session: Session, product_id: str, group: Any, *, now: datetime
     execute(session, update(table_of(License)).where(*live).values(lowered_at=now))
 
 
+def note_overfull(session: Session, license_id: str, *, now: datetime) -> None:
+    """Note that a license has more in use than was bought, for the desk."""
+    execute(session, update(table_of(License)).where(_licenses.id == license_id).values(lowered_at=now))
+
+
 def policy_versions(session: Session, product_id: str, *, most: int) -> Sequence[PolicyVersion]:
     """Return the versions of a product's policy, newest first."""
     query = select(PolicyVersion).where(col(PolicyVersion.product_id) == product_id)

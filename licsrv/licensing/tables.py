@@ -72,8 +72,8 @@ class License(SQLModel, table=True):
 
     ``freeze_stated_at`` and ``expiry_stated_at`` hold the moment at which the authority (not we) stated the fact, so
     that a late message cannot undo a newer one; ``facts_changed_at`` is our own clock at the last such change.
-    ``grace_until`` is the vendor's word: until then it may be used although it has expired. ``lowered_at``: when its
-    amount or places last became smaller while devices were in use. ``features``: its own, None for its product's.
+    ``grace_until`` is the vendor's word: until then it may be used although it has expired. ``lowered_at``: when it
+    last came to have more in use than was bought, or may have. ``features``: its own, None for its product's.
     """
 
     __tablename__ = "licenses"

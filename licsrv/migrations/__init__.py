@@ -35,6 +35,7 @@ from licsrv.people import tables as admin_tables
 from licsrv.platform.clock import stopwatch
 from licsrv.platform.db import Database, translated_errors
 from licsrv.releases import tables as release_tables
+from licsrv.seats import tables as seat_tables
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -44,6 +45,7 @@ ROOMS = (
     outbox_tables,
     licensing_tables,
     heartbeat_tables,
+    seat_tables,
     release_tables,
     marketplace_tables,
     tables,
@@ -52,7 +54,7 @@ ROOMS = (
     support_tables,
 )
 METADATA = SQLModel.metadata
-HEAD = "0021"
+HEAD = "0022"
 _LOCK = 0x11C5
 _WAIT_SECONDS = 1.0
 _SLOW_BYTES_PER_SECOND = 20_000_000

@@ -18,7 +18,15 @@ UNLIKE = both(
 )
 HOLDS = both("The device holds a place already.", "该设备已占用名额。")
 FREE = both("{taken} of {places} places are taken, so it gets one.", "{places} 个名额已用 {taken} 个，可获得一个。")
-FULL = both("{taken} of {places} places are taken, so it gets none.", "{places} 个名额已用 {taken} 个，因此没有名额。")
+BEYOND = both(
+    "{taken} of {places} places are taken. The product admits {most}, so it gets one that was not bought.",
+    "{places} 个名额已用 {taken} 个。商品最多允许 {most} 个，因此可超额获得一个。",
+)
+FLOATS = both(
+    "The {places} seats of the license float: the device needs no place, its programs take seats while they run.",
+    "该许可证有 {places} 个浮动席位：设备无需名额，程序运行时占用席位。",
+)
+FULL = both("{taken} of {most} places are taken, so it gets none.", "{most} 个名额已用 {taken} 个，因此没有名额。")
 BOUND = both("Its place is bound to what it names.", "名额将与其部件绑定。")
 WEAKLY_BOUND = both(
     "Its place is bound to an install identity, which the product allows.", "名额将与安装标识绑定，商品允许如此。"

@@ -22,6 +22,27 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
         "yes": both("The amount bought counts devices.", "购买数量即设备数量。"),
         "no": both("The amount bought does not count devices.", "购买数量不代表设备数量。"),
     },
+    "places.floating": {
+        "yes": both(
+            "Places float: programs take a seat while they run, on any device.",
+            "名额浮动：程序运行时占用席位，不限设备。",
+        ),
+        "no": both("Places are fixed: a device keeps its place.", "名额固定：设备一直占用其名额。"),
+    },
+    "places.overdraft": {
+        "": both(
+            "{value} more than were bought are admitted, marked and reported.",
+            "可超出购买数量 {value} 个，会予以标记和报告。",
+        ),
+        "0": both("No fixed number beyond what was bought is admitted.", "不允许超出购买数量的固定个数。"),
+    },
+    "places.overdraft_percent": {
+        "": both(
+            "{value} percent more than were bought are admitted, marked and reported.",
+            "可超出购买数量的 {value}%，会予以标记和报告。",
+        ),
+        "0": both("No share beyond what was bought is admitted.", "不允许按比例超出购买数量。"),
+    },
     "recognition.learned_parts": {
         "": both(
             "After repairs a device may be bound to {value} new parts within the days below.",
@@ -71,6 +92,39 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
     },
     "time.grace_hours": {
         "": both("A device works for {value} hours without contact.", "设备失去联系后仍可使用 {value} 小时。"),
+    },
+    "floating.seat_minutes": {
+        "": both(
+            "A seat is free {value} minutes after its program was last heard of.",
+            "程序失去联系 {value} 分钟后，席位即释放。",
+        ),
+    },
+    "floating.shared_by_user": {
+        "yes": both("Programs of one user on one device share a seat.", "同一用户在同一设备上的多个程序共用一个席位。"),
+        "no": both("Each running program takes a seat.", "每个运行中的程序占用一个席位。"),
+    },
+    "floating.show_names": {
+        "yes": both("A refusal names the devices that hold the seats.", "席位已满时，会告知占用席位的设备名称。"),
+        "no": both(
+            "A refusal does not name the devices that hold the seats.", "席位已满时，不告知占用席位的设备名称。"
+        ),
+    },
+    "floating.borrow_days": {
+        "": both("A seat may be borrowed for up to {value} days.", "席位最多可借出 {value} 天。"),
+        "0": both("Seats are not borrowed.", "席位不可借出。"),
+    },
+    "floating.borrow_percent": {
+        "": both(
+            "At most {value} percent of the seats are borrowed at once, but always one.",
+            "同时借出的席位最多占 {value}%，但至少可借出一个。",
+        ),
+    },
+    "floating.return_hours": {
+        "": both(
+            "A borrowed seat cannot be given back in its first {value} hours.",
+            "借出的席位在最初 {value} 小时内不能归还。",
+        ),
+        "0": both("A borrowed seat can be given back at once.", "借出的席位可随时归还。"),
     },
 }
 

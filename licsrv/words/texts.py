@@ -240,6 +240,9 @@ TEXTS: Mapping[str, str] = {
     "A number from {least} to {most}.": "须为 {least} 至 {most} 的数。",
     "The lease would end before the next check-in is due: every device would stop in between.":
         "租约会在下次签到之前到期，所有设备都会中途停用。",
+    "The overdraft is a number or a share, not both.": "超额只能按个数或按比例，不能两者兼有。",
+    "The lease would end before the borrowed seat: the program would stop while it is away.":
+        "租约会在借出的席位之前到期，程序会在离线途中停用。",
     "The cool-down leaves no room for so many moves within these days.": "按此间隔，在累计天数内无法迁移这么多次。",
     "Ask the vendor's support.": "请联系软件商的客服。",
     "The stored policy of this license's product cannot be read.": "该产品保存的策略无法读取。",

@@ -16,7 +16,6 @@ from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import clock_resets, issuing
 from licsrv.licensing.issuing.issuing import Issued, Recipient, Wording
 from licsrv.licensing.keyring import Keyring
-from licsrv.licensing.places import limit
 from licsrv.licensing.tables import Device, License
 
 
@@ -112,4 +111,4 @@ def _for_facts(
 def _wording(session: Session, license: License, terms: Terms) -> Wording:
     product = licensing.product_row(licensing.product(session, license.product_id))
     policy = terms.policies.of(licensing.policy_text(session, license.product_id))
-    return terms.wording(session, license, product, places=limit(license, policy.places))
+    return terms.wording(session, license, product, rules=policy.places)

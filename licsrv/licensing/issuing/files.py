@@ -84,7 +84,7 @@ def sign_file(
     """
     comments = comment_lines(terms, details)
     claims = file_claims(terms, details) | {
-        "dev": strings.device_claim(facts, salt=salt, most=MAX_VALUES),
+        "dev": strings.device_claim(facts, salt=salt, most=MAX_VALUES, is_floating=terms.is_floating),
         "txt": comments_digest(comments),
     }
     payload = strings.payload(claims)

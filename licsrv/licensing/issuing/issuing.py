@@ -26,7 +26,7 @@ from licsrv.licensing.issuing.strings import LicenseTerms
 from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring, Purpose
 from licsrv.licensing.lifecycle import SoldLicense
 from licsrv.licensing.naming import Names
-from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, b64, seconds
+from licsrv.licensing.signing import SecondKey, SecondSignature, SigningKey, seconds
 from licsrv.licensing.store import ProductRow
 from licsrv.platform.ids import new_id
 
@@ -112,6 +112,7 @@ class Wording:
     starts_at: datetime | None = None
     ends_by: datetime | None = None
     maintenance_until: datetime | None = None
+    is_floating: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ def issue_file_again(
     details = FileDetails(license.order_id, None, device_name)
     comments = files.comment_lines(issue.terms, details)
     claims = files.file_claims(issue.terms, details) | {
-        "dev": device_again(before, keyring),
+        "dev": device_again(before, keyring, is_floating=issue.terms.is_floating),
         "txt": files.comments_digest(comments),
     }
     payload = strings.payload(claims)
@@ -246,10 +247,11 @@ def issue_file_again(
     return _keep(session, issue, FILE, text=text, claims=claims | {_SALT_OF: _salt_of(before)}, second=second)
 
 
-def device_again(before: Any, keyring: Keyring) -> dict[str, Any]:
+def device_again(before: Any, keyring: Keyring, *, is_floating: bool = False) -> dict[str, Any]:
     """Return how a device recognises itself, as in what it was handed out before."""
     device: dict[str, Any] = json.loads(before.claims)["dev"]
-    return {"v": device["v"], "s": b64(salt(keyring.device_key, _salt_of(before))), **device}
+    old_salt = salt(keyring.device_key, _salt_of(before))
+    return strings.device_claim_again(device, salt=old_salt, is_floating=is_floating)
 
 
 def _salt_of(before: Any) -> str:
@@ -351,6 +353,7 @@ def _terms(license: IssuableLicense, wording: Wording, issued_id: str, now: date
         starts_at=max(wording.starts_at or now, now),
         ends_at=min((moment for moment in ends if moment is not None), default=None),
         maintenance_until=wording.maintenance_until,
+        is_floating=wording.is_floating,
     )
 
 
@@ -401,10 +404,13 @@ def _claims_again(before: Any, issue: _Issue, fresh: Mapping[str, Any], *, most:
     if before.key_id != issue.key.key_id or not begins_alike or _lasting(claims) != _lasting(fresh):
         return None
     old_salt = salt(issue.keyring.device_key, before.id)
-    claims["dev"] = {"v": claims["dev"]["v"], "s": b64(old_salt), **claims["dev"]}
+    was_floating = strings.is_floating(claims["dev"])
+    claims["dev"] = strings.device_claim_again(claims["dev"], salt=old_salt, is_floating=was_floating)
     most = _most(claims["dev"]) if most is None else most
-    is_same = claims["dev"] == strings.device_claim(issue.recipient.facts, salt=old_salt, most=most)
-    return claims if is_same else None
+    now_says = strings.device_claim(
+        issue.recipient.facts, salt=old_salt, most=most, is_floating=issue.terms.is_floating
+    )
+    return claims if claims["dev"] == now_says else None
 
 
 def _lasting(claims: Mapping[str, Any]) -> dict[str, Any]:

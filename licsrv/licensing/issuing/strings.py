@@ -22,6 +22,7 @@ from licsrv.licensing.signing import SigningKey, b64, seconds
 MAX_STRING = 1024  # the marketplace's limit for a license that travels as characters
 SALT_BYTES = 12
 _HASH_BYTES = 6
+_OPENING = frozenset({"v", "s", "f"})
 _CLAIM_OF_PART = {Part.MAC: "m", Part.DISK: "d", Part.BOARD: "b", Part.CPU: "c"}
 
 
@@ -30,16 +31,32 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def device_claim(facts: DeviceFacts, *, salt: bytes, most: int) -> dict[str, Any]:
+def device_claim(facts: DeviceFacts, *, salt: bytes, most: int, is_floating: bool = False) -> dict[str, Any]:
     """Return how a device recognises itself offline: salted hashes of 48 bits, at most ``most`` of each part.
 
     Values keep the order in which the device named them, so that the physical adapters come first.
     """
-    claim: dict[str, Any] = {"v": 1, "s": b64(salt)}
+    claim = _opening(salt, is_floating=is_floating)
     for part, values in facts.values.items():
         hashes = [b64(hmac.digest(salt, f"{part}:{value}".encode(), "sha256")[:_HASH_BYTES]) for value in values[:most]]
         claim[_CLAIM_OF_PART[part]] = hashes if part in {Part.MAC, Part.DISK} else hashes[0]
     return claim
+
+
+def device_claim_again(device: Mapping[str, Any], *, salt: bytes, is_floating: bool) -> dict[str, Any]:
+    """Return a device's claim with its salt, from one of which the hashes were kept."""
+    kept = {name: value for name, value in device.items() if name not in _OPENING}
+    return _opening(salt, is_floating=is_floating) | kept
+
+
+def is_floating(device: Mapping[str, Any]) -> bool:
+    """Whether the claim of a device says that its programs need seats."""
+    return "f" in device
+
+
+def _opening(salt: bytes, *, is_floating: bool) -> dict[str, Any]:
+    """Return the beginning of a claim; a program that knows no seats refuses version 2, and works without none."""
+    return {"v": 2, "s": b64(salt), "f": 1} if is_floating else {"v": 1, "s": b64(salt)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,7 @@ class LicenseTerms:
     starts_at: datetime | None = None
     product_name: str = ""
     product_names: Sequence[str] = ()
+    is_floating: bool = False
 
     def claims(self) -> dict[str, Any]:
         """Return the claims in the contract's names."""
@@ -107,7 +125,7 @@ def sign_license(
     """
     claims = terms.claims()
     for most in (MOST_BOUND, 4, 2, 1):
-        claims["dev"] = device_claim(facts, salt=salt, most=most)
+        claims["dev"] = device_claim(facts, salt=salt, most=most, is_floating=terms.is_floating)
         text = key.sign(payload(claims))
         if len(text) <= MAX_STRING:
             return text, claims

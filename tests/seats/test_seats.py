@@ -1,0 +1,279 @@
+"""Programs take seats, renew them, borrow them and give them back; each refusal says what to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlmodel import Session, select
+
+from licsrv import audit
+from licsrv.audit import Cause
+from licsrv.licensing import changes, devices, store
+from licsrv.licensing.keyring import Purpose
+from licsrv.licensing.tables import Device, License
+from licsrv.platform.db import reading, transaction
+from licsrv.seats.tables import Seat
+from tests.conftest import NOW
+from tests.products import change
+from tests.seats.conftest import CODE, Office, Program, claims_of, header_of
+from tests.tables import each
+
+MINUTE = timedelta(minutes=1)
+
+
+def rows(office: Office, table: Any = Seat) -> list[Any]:
+    with reading(office.runtime.database) as session:
+        return list(session.exec(select(table)).all())
+
+
+def text(moment: Any) -> str:
+    return str(moment.isoformat().replace("+00:00", "Z"))
+
+
+async def test_a_program_takes_a_seat_renews_it_and_gives_it_back(office: Office) -> None:
+    license_id = office.sell()
+    program = await office.program()
+    string = claims_of(program.string)
+
+    taken = await program.done("checkout")
+    office.pass_time(minutes=5)
+    renewed = await program.done("renew", nonce="nonce-2")
+    returned = await program.done("return")
+    office.pass_time(minutes=1)
+
+    assert (string["dev"]["v"], string["dev"]["f"]) == (2, 1)
+    key = office.runtime.keyring().signer(Purpose.LEASE)
+    assert header_of(taken["seat"]) == {"alg": "EdDSA", "kid": key.key_id, "typ": "seat+jwt"}
+    assert claims_of(taken["seat"]) == {
+        "iss": "licsrv", "sub": license_id, "jti": taken["seat_id"], "str": string["jti"], "ses": program.session,
+        "iat": int(NOW.timestamp()), "exp": int((NOW + 15 * MINUTE).timestamp()),
+        "renew": int((NOW + 5 * MINUTE).timestamp()), "nonce": "nonce-1",
+    }  # fmt: skip
+    assert {name: taken[name] for name in taken if name not in ("seat", "seat_id")} == {
+        "until": text(NOW + 15 * MINUTE), "renew_at": text(NOW + 5 * MINUTE), "borrowed": False, "taken": 1, "seats": 3,
+        "server_time": text(NOW),
+    }  # fmt: skip
+    assert (renewed["seat_id"], renewed["until"]) == (taken["seat_id"], text(NOW + 20 * MINUTE))
+    assert claims_of(renewed["seat"])["nonce"] == "nonce-2"
+    assert returned == {"seat_id": taken["seat_id"], "returned_at": text(NOW + 5 * MINUTE)}
+    assert await program.done("return") == returned
+    assert (await program.refused("renew"))["code"] == "SEAT_ENDED"
+    assert (await program.done("checkout"))["seat_id"] != taken["seat_id"]
+
+
+async def test_three_seats_are_enough_for_any_number_of_devices_but_not_at_once(office: Office) -> None:
+    office.sell()
+    programs = await office.programs(5)
+
+    for program in programs[:3]:
+        await program.done("checkout")
+        office.pass_time(seconds=1)
+    again = await programs[0].done("checkout")
+    refused = await programs[3].call("checkout")
+
+    assert again["taken"] == 3
+    problem = refused.json()
+    assert (problem["code"], problem["seats"], problem["taken"]) == ("NO_SEAT_FREE", 3, 3)
+    assert [one["name"] for one in problem["holders"]] == ["CAD-0", "CAD-1", "CAD-2"]
+    assert problem["holders"][0] == {
+        "name": "CAD-0", "since": text(NOW), "until": again["until"], "borrowed": False
+    }  # fmt: skip
+    assert refused.headers["Retry-After"] == "300"  # a seat may be given back long before the first one lapses
+    assert "position" not in problem
+    await programs[1].done("return")
+    assert (await programs[3].done("checkout"))["taken"] == 3
+
+
+async def test_a_killed_programs_seat_is_free_after_its_length_and_its_own_until_another_takes_it(
+    office: Office,
+) -> None:
+    office.sell(seats=1)
+    first, second = await office.programs(2)
+    seat = await first.done("checkout")
+
+    office.pass_time(minutes=15, microseconds=-1)
+    assert (await second.refused("checkout"))["code"] == "NO_SEAT_FREE"
+    office.pass_time(microseconds=1)
+    assert (await first.done("renew"))["seat_id"] == seat["seat_id"]
+    office.pass_time(minutes=15)
+    await second.done("checkout")
+
+    assert (await first.refused("renew"))["code"] == "SEAT_ENDED"
+    assert (await first.refused("checkout"))["code"] == "NO_SEAT_FREE"
+
+
+def release_device(session: Session, license: License) -> None:
+    device = session.scalars(select(Device).where(Device.license_id == license.id)).one()
+    devices.release_device(session, device, cause=Cause("test"), now=NOW)
+
+
+STATES = {
+    "LICENSE_FROZEN": lambda s, row: changes.set_frozen(s, row, True, stated_at=NOW, cause=Cause("t"), now=NOW),
+    "LICENSE_REVOKED": lambda s, row: changes.revoke(s, row, cause=Cause("staff:a", reason="Why not."), now=NOW),
+    "LICENSE_RELEASED": lambda s, row: changes.release(s, row, cause=Cause("t"), now=NOW),
+    "LICENSE_EXPIRED": lambda s, row: changes.change_expiry(
+        s, row, NOW, stated_at=NOW, may_shorten=True, cause=Cause("t"), now=NOW
+    ),
+    "LICENSE_RELEASED ": release_device,
+    "NOT_FLOATING": lambda s, row: change(s, row.product_id, {"places.floating": False}),
+}
+
+
+async def test_a_license_that_may_not_be_used_gives_keeps_and_lends_no_seat_but_takes_one_back(office: Office) -> None:
+    for row in each(STATES):
+        with row as name:
+            code = f"C-{name.strip()}-{len(name)}"
+            office.sell(code, policy={"floating.borrow_days": 3})
+            program = await office.program(code=code)
+            await program.done("checkout")
+            with transaction(office.runtime.database, (audit.seal,)) as session:
+                license = store.license_for_update(session, code)
+                assert license is not None
+                STATES[name](session, license)
+
+            until = text(NOW + timedelta(days=1))
+            for path, body in (("checkout", {}), ("renew", {}), ("borrow", {"until": until})):
+                assert (await program.refused(path, **body))["code"] == name.strip(), path
+            assert (await program.again().refused("checkout"))["code"] == name.strip()
+            await program.done("return")
+
+
+async def test_a_seat_of_another_device_or_program_is_no_seat_and_a_string_alone_is_not_enough(office: Office) -> None:
+    office.sell()
+    first, second = await office.programs(2)
+    seat = (await first.done("checkout"))["seat_id"]
+    await second.done("checkout")
+    until = text(NOW + timedelta(days=1))
+
+    for path in ("renew", "return", "borrow"):
+        for program, wrong, code in (
+            (second, {"seat_id": seat}, "SEAT_NOT_FOUND"),
+            (first.again(), {"seat_id": seat}, "SEAT_NOT_FOUND"),
+            (first, {"seat_id": "none"}, "SEAT_NOT_FOUND"),
+            (first, {"device_info": second.device}, "DEVICE_MISMATCH"),
+            (first, {"session": "short"}, "INVALID_REQUEST"),
+            (Program(first.http, "x.y.z", session=first.session), {"seat_id": seat}, "UNAUTHENTICATED"),
+        ):
+            assert (await program.refused(path, until=until, **wrong))["code"] == code, (path, wrong)
+    assert (await first.refused("checkout", device_info=second.device))["code"] == "DEVICE_MISMATCH"
+    assert [row.ended_at for row in rows(office)] == [None, None]
+
+
+async def test_programs_of_one_user_on_one_device_share_a_seat_where_the_policy_says_so(office: Office) -> None:
+    office.sell(seats=2, policy={"floating.shared_by_user": True})
+    program = await office.program()
+
+    answers = [await one.done("checkout", user="ada") for one in (program, program.again(), program.again())]
+    other = await program.again().done("checkout", user="bob")
+    alone = await program.again().refused("checkout")
+
+    assert ([one["taken"] for one in answers], other["taken"], alone["code"]) == ([1, 1, 1], 2, "NO_SEAT_FREE")
+    assert len({one["seat_id"] for one in answers}) == 3
+
+
+async def test_a_borrowed_seat_lasts_without_renewal_until_its_end_and_its_end_can_be_moved(office: Office) -> None:
+    office.sell(seats=2, policy={"floating.borrow_days": 5, "floating.return_hours": 24})
+    first, second, third = await office.programs(3)
+    await first.done("checkout")
+    far, near = NOW + timedelta(days=3), NOW + timedelta(days=2)
+
+    borrowed = await first.done("borrow", until=text(far))
+    moved = await first.done("borrow", until=text(near))
+    renewed = await first.done("renew")
+    office.pass_time(hours=23)
+    early = await first.refused("return")
+    shorter = await first.refused("borrow", until=text(NOW + timedelta(hours=23, minutes=30)))
+    await second.done("checkout")
+    full = await third.refused("checkout")
+
+    assert (borrowed["until"], borrowed["borrowed"], claims_of(borrowed["seat"])["bor"]) == (text(far), True, True)
+    assert claims_of(borrowed["seat"])["exp"] == int(far.timestamp())
+    assert borrowed["renew_at"] == text(far - 15 * MINUTE)
+    assert (moved["until"], renewed["until"], renewed["borrowed"]) == (text(near), text(near), True)
+    for one in (early, shorter):
+        assert (one["code"], one["return_from"]) == ("SEAT_BORROWED", text(NOW + timedelta(days=1)))
+    assert [one["borrowed"] for one in full["holders"]] == [True, False]
+    office.pass_time(hours=1)
+    await first.done("return")
+    await third.done("checkout")
+
+
+async def test_a_seat_is_borrowed_within_the_cap_and_by_as_many_as_the_policy_says(office: Office) -> None:
+    office.sell(seats=5, policy={"floating.borrow_days": 2, "floating.borrow_percent": 20})
+    office.sell("NEVER")
+    first, second = await office.programs(2)
+    never = await office.program(code="NEVER")
+    for program in (first, second, never):
+        await program.done("checkout")
+    until = NOW + timedelta(days=2)
+
+    too_long = await first.refused("borrow", until=text(until + MINUTE))
+    past = await first.refused("borrow", until=text(NOW))
+    await first.done("borrow", until=text(until))
+    too_many = await second.refused("borrow", until=text(until))
+    not_at_all = await never.refused("borrow", until=text(until))
+
+    assert (too_long["code"], too_long["longest_until"]) == ("BORROW_TOO_LONG", text(until))
+    assert past["code"] == "INVALID_REQUEST"
+    assert (too_many["code"], too_many["most"]) == ("BORROW_LIMIT_REACHED", 1)
+    assert (not_at_all["code"], not_at_all["longest_until"]) == ("BORROW_TOO_LONG", text(NOW + 15 * MINUTE))
+
+
+async def test_those_who_wait_get_seats_in_the_order_in_which_they_came(office: Office) -> None:
+    office.sell(seats=1, policy={"floating.show_names": False})
+    holder, first, second, third = await office.programs(4)
+    await holder.done("checkout")
+
+    positions = []
+    for one in (first, second, first):
+        positions.append((await one.refused("checkout", queue=True))["position"])
+        office.pass_time(seconds=1)
+    waiting = await second.call("checkout", queue=True)
+    await holder.done("return")
+    behind = await third.refused("checkout")
+    second_still = await second.refused("checkout", queue=True)
+    await first.done("checkout", queue=True)
+    promoted = await second.refused("checkout", queue=True)
+
+    assert positions == [1, 2, 1]
+    assert waiting.headers["Retry-After"] == "15"
+    assert "name" not in waiting.json()["holders"][0]
+    assert (behind["taken"], "kept for programs that wait" in behind["detail"]) == (0, True)
+    assert (second_still["position"], promoted["position"]) == (2, 1)
+    office.pass_time(seconds=61)
+    await first.done("return")
+    await third.done("checkout")  # the second did not ask again
+
+
+async def test_more_than_were_bought_are_admitted_up_to_the_overdraft_and_marked(office: Office) -> None:
+    license_id = office.sell(seats=4, policy={"places.overdraft_percent": 25})
+    programs = await office.programs(6)
+
+    answers = [await program.done("checkout") for program in programs[:5]]
+    refused = await programs[5].refused("checkout")
+
+    assert [one["taken"] for one in answers] == [1, 2, 3, 4, 5]
+    assert (refused["code"], refused["seats"], refused["taken"]) == ("NO_SEAT_FREE", 4, 5)
+    with reading(office.runtime.database) as session:
+        marked = [one.action for one in audit.entries(session, subject=license_id, limit=50)]
+    assert marked.count("SEAT_BEYOND") == 1
+
+
+async def test_a_changed_policy_changes_the_license_text_at_the_next_contact_and_back(office: Office) -> None:
+    office.sell()
+    floats = await office.program()
+
+    with transaction(office.runtime.database, (audit.seal,)) as session:
+        change(session, CODE, {"places.floating": False})
+    office.pass_time(seconds=1)
+    fixed = await office.program()
+    with transaction(office.runtime.database, (audit.seal,)) as session:
+        change(session, CODE, {"places.floating": True})
+    office.pass_time(seconds=1)
+    again = await office.program()
+
+    said = [claims_of(one.string)["dev"] for one in (floats, fixed, again)]
+    assert [(one["v"], one.get("f")) for one in said] == [(2, 1), (1, None), (2, 1)]
+    assert (await office.program()).string == again.string
+    await again.done("checkout")
