@@ -35,6 +35,7 @@
         ├── LicenseReleasedError          LICENSE_RELEASED 403
         ├── DeviceLimitError              DEVICE_LIMIT_REACHED 409
         ├── DeviceMismatchError           DEVICE_MISMATCH 409
+        ├── VirtualMachineError           DEVICE_NOT_ALLOWED 403
         ├── MoveLimitError                MOVE_LIMIT_REACHED 409
         ├── NotFloatingError              NOT_FLOATING 409
         ├── NoSeatFreeError               NO_SEAT_FREE 409
@@ -321,6 +322,12 @@ class DeviceMismatchError(RefusalError):
     """The license string belongs to another device."""
 
     code, status, title = "DEVICE_MISMATCH", 409, "Device mismatch"
+
+
+class VirtualMachineError(RefusalError):
+    """The device is new and a virtual machine or container, which the product does not allow."""
+
+    code, status, title = "DEVICE_NOT_ALLOWED", 403, "Device not allowed"
 
 
 class MoveLimitError(RefusalError):

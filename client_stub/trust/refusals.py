@@ -21,6 +21,7 @@ CODES = frozenset(
         "LICENSE_RELEASED",
         "DEVICE_LIMIT_REACHED",
         "DEVICE_MISMATCH",
+        "DEVICE_NOT_ALLOWED",
     }
 )
 SEAT_CODES = frozenset(

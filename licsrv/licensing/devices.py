@@ -20,8 +20,19 @@ from licsrv.errors import (
     LicenseNotFoundError,
     RefusalError,
     UnauthenticatedError,
+    VirtualMachineError,
 )
-from licsrv.licensing import fingerprints, learning, lifecycle, places, policies, refused_devices, store, traces
+from licsrv.licensing import (
+    fingerprints,
+    learning,
+    lifecycle,
+    places,
+    policies,
+    refused_devices,
+    store,
+    traces,
+    virtual_machines,
+)
 from licsrv.licensing.bindings import Learned
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
 from licsrv.licensing.issuing import issuing, strings
@@ -196,11 +207,13 @@ class Situation:
         Raises:
             LicenseExpiredError: And its relatives: no device may use the license at this moment.
             DeviceLimitError: The device is new and every place is taken.
+            VirtualMachineError: It is new, and the product allows no virtual machines.
             InvalidRequestError: It is new, and no place can be bound to what it names.
         """
         admission = self.places.decide(self.license, self.candidates, self.parts, text_hash=self.text_hash, now=now)
         if admission.device_id is not None:
             return admission
+        self._require_machine(admission)
         try:
             bound = fingerprints.binding(self.facts, weakly=self.policy.recognition.weak_binding)
         except InvalidRequestError as refusal:
@@ -208,6 +221,15 @@ class Situation:
             raise traces.refused(refusal, [*admission.trace, step]) from None
         step = Step(Rule.BINDING, words.WEAKLY_BOUND if fingerprints.is_weak(bound) else words.BOUND)
         return replace(admission, trace=[*admission.trace, step])
+
+    def _require_machine(self, admission: Admission) -> None:
+        if self.policy.recognition.virtual_machines or not virtual_machines.is_virtual(self.facts):
+            return
+        refusal = VirtualMachineError(
+            "This product is not licensed for virtual machines and containers.",
+            action="Install it on a computer of its own, or ask the vendor's support.",
+        )
+        raise traces.refused(refusal, [*admission.trace, Step(Rule.BINDING, words.VIRTUAL, is_passed=False)])
 
     def known(self, admission: Admission) -> KnownDevice | None:
         """Return the admitted device as it was, where it is known and stays bound."""

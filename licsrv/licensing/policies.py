@@ -34,11 +34,13 @@ class Recognition:
 
     Args:
         weak_binding: Whether a place may be bound to an install identity.
+        virtual_machines: Whether a virtual machine gets a place; one that has one keeps it.
     """
 
     learned_parts: int = LEARNED_PARTS
     learned_within: timedelta = timedelta(days=LEARNED_DAYS)
     weak_binding: bool = False
+    virtual_machines: bool = True
 
     @property
     def budget(self) -> Budget:
@@ -154,6 +156,7 @@ VALUES: Mapping[str, Value] = {
         Value("recognition.learned_parts", "learned_parts", (0, 100)),
         Value("recognition.learned_days", "learned_within", (1, 3650), unit=_DAY),
         Value("recognition.weak_binding", "weak_binding"),
+        Value("recognition.virtual_machines", "virtual_machines"),
         Value("moves.per_place", "per_place", (0, 10_000), setting="MOVES_PER_PLACE"),
         Value("moves.days", "span", (1, 366), unit=_DAY, is_whole=False, setting="MOVES_DAYS"),
         Value(
@@ -190,6 +193,11 @@ class Contradiction:
 
 
 CONTRADICTIONS = (
+    Contradiction(
+        ("recognition.virtual_machines", "recognition.weak_binding"),
+        lambda policy: policy.recognition.weak_binding and not policy.recognition.virtual_machines,
+        "Only virtual machines and containers are bound weakly, and they are refused.",
+    ),
     Contradiction(
         ("time.check_in_hours", "time.grace_hours"),
         lambda policy: policy.time.interval > policy.time.grace,

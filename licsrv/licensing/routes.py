@@ -28,6 +28,7 @@ from licsrv.errors import (
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthenticatedError,
+    VirtualMachineError,
 )
 from licsrv.licensing import devices, fingerprints
 from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
@@ -56,6 +57,7 @@ _COUNTED = frozenset(
         LicenseReleasedError,
         LicenseNotReceivedError,
         DeviceLimitError,
+        VirtualMachineError,
     )
 )
 
@@ -67,6 +69,7 @@ LICENSE_REFUSALS = (
     LicenseRevokedError,
     LicenseReleasedError,
     DeviceLimitError,
+    VirtualMachineError,
     TooManyRequestsError,
     MarketplaceUnavailableError,
     ServiceUnavailableError,

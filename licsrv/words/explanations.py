@@ -31,6 +31,9 @@ BOUND = both("Its place is bound to what it names.", "名额将与其部件绑�
 WEAKLY_BOUND = both(
     "Its place is bound to an install identity, which the product allows.", "名额将与安装标识绑定，商品允许如此。"
 )
+VIRTUAL = both(
+    "It is a virtual machine or container, which the product does not allow.", "它是虚拟机或容器，商品不允许。"
+)
 NOTHING_TO_BIND = both(
     "It names nothing that tells it from other machines, so no place can be bound to it.",
     "没有可与其他设备区分的部件，因此无法绑定名额。",

@@ -12,6 +12,7 @@ from licsrv.words.sentences import Sentence, both, named
 
 _REFUSED_WHY = {
     "DEVICE_LIMIT_REACHED": both("Every place is taken", "名额已满"),
+    "DEVICE_NOT_ALLOWED": both("Virtual machines are not allowed", "不允许虚拟机"),
     "DEVICE_MISMATCH": both("Another device", "设备不符"),
     "LICENSE_EXPIRED": both("Expired", "已到期"),
     "LICENSE_FROZEN": both("Frozen", "已冻结"),
@@ -223,6 +224,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "recognition.learned_parts": both("New parts of a device", "设备可换的部件数"),
         "recognition.learned_days": both("Within days (parts)", "累计天数（部件）"),
         "recognition.weak_binding": both("Weak binding", "弱绑定"),
+        "recognition.virtual_machines": both("Virtual machines", "虚拟机"),
         "moves.per_place": both("Moves of a place by programs", "程序可迁移名额的次数"),
         "moves.days": both("Within days (moves)", "累计天数（迁移）"),
         "moves.cool_down_hours": both("Hours between two moves", "两次迁移间隔（小时）"),

@@ -63,6 +63,13 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
             "没有自身硬件特征的虚拟机或容器，不能占用名额。",
         ),
     },
+    "recognition.virtual_machines": {
+        "yes": both("Virtual machines get places as other machines do.", "虚拟机与其他设备一样可占用名额。"),
+        "no": both(
+            "A virtual machine or container gets no place; one that has a place keeps it.",
+            "虚拟机或容器不能占用名额；已占用的保留。",
+        ),
+    },
     "moves.per_place": {
         "": both(
             "Programs may give each place back {value} times within the days below.",

@@ -22,6 +22,7 @@ from licsrv.errors import (
     LicenseExpiredError,
     LicenseReleasedError,
     RefusalError,
+    VirtualMachineError,
 )
 from licsrv.licensing import devices, fingerprints, lifecycle
 from licsrv.licensing import store as licenses
@@ -189,6 +190,8 @@ def _activate(
         return devices.activate(session, request, keyring=issuer.keyring(), terms=issuer.terms, cause=cause, now=now)
     except DeviceLimitError as error:
         raise CallbackError(ResultCode.QUOTA_USED_UP, error.detail) from error
+    except VirtualMachineError as error:
+        raise CallbackError(ResultCode.FINGERPRINT_REQUIRED, error.detail) from error
     except LicenseExpiredError as error:
         raise CallbackError(ResultCode.OUTSIDE_PERIOD, error.detail) from error
     except LicenseReleasedError as error:
