@@ -22,8 +22,8 @@ from licsrv.errors import (
     UnauthenticatedError,
 )
 from licsrv.heartbeats import service
-from licsrv.heartbeats.rules import LeaseTerms
-from licsrv.heartbeats.service import Answer, Beat, Granted
+from licsrv.heartbeats.rules import Beat, LeaseTerms
+from licsrv.heartbeats.service import Answer, Granted
 from licsrv.licensing import fingerprints
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring, Purpose
@@ -50,6 +50,9 @@ class HeartbeatRequest(Body):
     nonce: Nonce = Field(description="the client's random, at most 64 characters; the lease repeats it")
     device_info: str = Field(max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU; unknown parts stay empty")
     client: ClientInfo = ClientInfo()
+    link: str = Field(
+        "", max_length=256, description="the claim `link` of the newest lease that is kept; left out where none is kept"
+    )
 
 
 class HeartbeatAnswer(Body):
@@ -129,8 +132,9 @@ class HeartbeatEndpoint:
         text_hash = fingerprints.hash_text(request.device_info, key=self._keyring().device_key)
 
         beat = Beat(
-            strings.digest(license_string), text_hash, request.device_info, client_version=request.client.version
-        )
+            strings.digest(license_string), text_hash, request.device_info, client_version=request.client.version,
+            client_name=request.client.name, link=request.link, address=_address(scope),
+        )  # fmt: skip
         answer = await self._batcher.submit(_Asked(beat, request.nonce))
         if isinstance(answer, RefusalError):
             raise answer
@@ -158,6 +162,8 @@ class HeartbeatEndpoint:
         """Sign the lease over what is on disk, and write the answer."""
         terms = granted.terms
         self._metrics.count_lease(terms.status)
+        if granted.event is not None:
+            self._metrics.device_forks.labels(granted.event).inc()
         lease = key.sign(lease_payload(granted, nonce, issuer=self._settings.issuer))
         expires_at = f'"{_text(terms.license_expires_at)}"' if terms.license_expires_at is not None else "null"
         return (
@@ -178,7 +184,7 @@ def lease_payload(granted: Granted, nonce: str, *, issuer: str) -> bytes:
         f'{{"iss":{_quoted_again(issuer)},"sub":"{granted.license_id}","jti":"{granted.issued_id}",'
         f'"status":"{terms.status}","reason":{_quoted_again(terms.reason)},"iat":{_seconds(terms.issued_at)},'
         f'"exp":{_seconds(terms.lease_until)},"next":{_seconds(terms.next_at)},'
-        f'"nonce":{_quoted(nonce)}{expiry}}}'
+        f'"nonce":{_quoted(nonce)},"link":"{granted.link}"{expiry}}}'
     ).encode("ascii")
 
 
@@ -197,3 +203,7 @@ def _authorization(scope: Scope) -> str:
         if name == b"authorization":
             return str(value.decode("latin-1"))
     return ""
+
+
+def _address(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""

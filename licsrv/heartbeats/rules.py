@@ -13,6 +13,7 @@ from licsrv.licensing.policies import Times
 RETRY_WHEN_REFUSED = timedelta(hours=1)
 
 _PLACE_GIVEN_BACK = "This device's place on the license was given back; request a new license."
+_COPIED = "Two copies of this machine are in use; the vendor's support decides which of them works on."
 _LEASE_STATUS = {
     Status.EXPIRED: "EXPIRED",
     Status.FROZEN: "FROZEN",
@@ -21,6 +22,29 @@ _LEASE_STATUS = {
     # The contract has five words. An unconfirmed license has run out of its provisional time.
     Status.NOT_ACTIVATED: "EXPIRED",
 }
+
+
+class Beat(NamedTuple):
+    """One device's check-in.
+
+    Args:
+        digest: That of its license string.
+        text_hash: That of its fingerprint.
+        link: What its last lease gave it to present; empty where it presents nothing.
+        address: From where it came; of it the network is kept, and only of devices whose check-ins forked.
+    """
+
+    digest: str
+    text_hash: str
+    device_info: str
+    client_version: str
+    client_name: str = ""
+    link: str = ""
+    address: str = ""
+
+    def __repr__(self) -> str:
+        """Leave out what no log may hold."""
+        return f"Beat({self.digest!r})"
 
 
 class LeaseTerms(NamedTuple):
@@ -62,3 +86,11 @@ def decide(license: SoldLicense, *, device_has_place: bool, times: Times, now: d
         next_at=again_at,
         license_expires_at=ends_at,
     )
+
+
+def refuse_copy(terms: LeaseTerms, times: Times) -> LeaseTerms:
+    """Return the terms for a proven copy of a machine: it stops until staff decides, whatever else forbids it."""
+    if not terms.may_work:
+        return terms
+    again_at = terms.issued_at + min(times.interval, RETRY_WHEN_REFUSED)
+    return terms._replace(status="REVOKED", reason=_COPIED, lease_until=again_at, next_at=again_at)

@@ -7,7 +7,6 @@ answer among the others and writes nothing, except that another machine on a kno
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -15,11 +14,15 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.errors import DeviceMismatchError, RefusalError
+from licsrv.heartbeats import following as link_following
 from licsrv.heartbeats import rules, store
-from licsrv.heartbeats.rules import LeaseTerms
+from licsrv.heartbeats.following import Followed, Following, Seen
+from licsrv.heartbeats.links import links_of
+from licsrv.heartbeats.rules import Beat, LeaseTerms
 from licsrv.heartbeats.store import Presented
 from licsrv.licensing import devices as licensing
 from licsrv.licensing import fingerprints, learning, origins, refused_devices
+from licsrv.licensing.clones import Event
 from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.learning import Recognised
@@ -32,30 +35,24 @@ from licsrv.outbox.messages import Message
 _LONGEST_DAY = timedelta(hours=26)  # a day on which clocks are set back, and an hour because clocks differ
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """One device's check-in. ``digest`` is that of its license string, ``text_hash`` that of its fingerprint."""
-
-    digest: str
-    text_hash: str
-    device_info: str = field(repr=False)
-    client_version: str
-
-
 class Granted(NamedTuple):
-    """A lease that is on disk: what it says and whose it is."""
+    """A lease that is on disk: what it says, whose it is, and what its device presents next time."""
 
     license_id: str
     issued_id: str
     terms: LeaseTerms
+    link: str
+    event: Event | None = None
+    """What the check-in was, where the device did not go on from its last lease."""
 
 
 Answer = Granted | RefusalError
 
 
 class _CheckIn(NamedTuple):
-    """A granted check-in: the rows behind it, what the device sent, and the terms of its lease."""
+    """A granted check-in: its number in the batch, the row behind it, what the device sent, and the lease's terms."""
 
+    number: int
     row: Presented
     beat: Beat
     terms: LeaseTerms
@@ -69,6 +66,12 @@ class _CheckIn(NamedTuple):
             id=row.device_id, license_id=row.license_id, parts=store.read_parts(row), facts=facts,
             text_hash=self.beat.text_hash, budget=policies.of(row.policy).recognition.budget,
         )  # fmt: skip
+
+    def answer(self, followed: Followed) -> Granted:
+        """Return what its device gets."""
+        return Granted(
+            self.row.license_id, self.row.issued_id, terms=self.terms, link=followed.link, event=followed.event
+        )
 
     def told(self) -> tuple[str, datetime, str]:
         """Return what is written of it; one statement writes all devices with the same values."""
@@ -85,28 +88,49 @@ def check_in(
     """
     known = store.presented(session, [beat.digest for beat in beats], day)
 
-    answers: list[Answer] = []
+    answers: dict[int, Answer] = {}
     granted: list[_CheckIn] = []
     refused: list[Refused] = []
-    for beat in beats:
+    for number, beat in enumerate(beats):
         row = known.get(beat.digest)
-        answer, facts = _decide(row, beat, policies=policies, keyring=keyring, now=now)
-        answers.append(answer)
-        if row is not None and isinstance(answer, Granted):
-            granted.append(_CheckIn(row, beat, terms=answer.terms, facts=facts))
-        elif row is not None and isinstance(answer, DeviceMismatchError):
-            refused.append(Refused(row.license_id, row.device_id, answer.code))
+        decided, facts = _decide(row, beat, policies=policies, keyring=keyring, now=now)
+        if row is not None and isinstance(decided, LeaseTerms):
+            granted.append(_CheckIn(number, row, beat=beat, terms=decided, facts=facts))
+        elif isinstance(decided, RefusalError):
+            answers[number] = decided
+            if row is not None and isinstance(decided, DeviceMismatchError):
+                refused.append(Refused(row.license_id, row.device_id, decided.code))
+    following = _follow(session, granted, policies=policies, keyring=keyring, now=now)
+    granted = [
+        _stopped(one, policies) if followed.is_refused else one
+        for one, followed in zip(granted, following.followed, strict=True)
+    ]
 
     _recognise(session, granted, policies=policies, keyring=keyring, now=now)
     _write(session, granted, day, now=now)
+    link_following.write(session, following, now=now)
     for one in refused:
         refused_devices.note(session, one, now=now)
-    return answers
+    for check_in, followed in zip(granted, following.followed, strict=True):
+        answers[check_in.number] = check_in.answer(followed)
+    return [answers[number] for number in range(len(beats))]
+
+
+def _follow(
+    session: Session, granted: Sequence[_CheckIn], *, policies: Policies, keyring: Keyring, now: datetime
+) -> Following:
+    seen = [Seen(one.row, one.beat, policies.of(one.row.policy).clones) for one in granted]
+    return link_following.follow(session, seen, links=links_of(keyring.device_key), now=now)
+
+
+def _stopped(check_in: _CheckIn, policies: Policies) -> _CheckIn:
+    terms = rules.refuse_copy(check_in.terms, policies.of(check_in.row.policy).time)
+    return check_in._replace(terms=terms)
 
 
 def _decide(
     row: Presented | None, beat: Beat, *, policies: Policies, keyring: Keyring, now: datetime
-) -> tuple[Answer, DeviceFacts | None]:
+) -> tuple[LeaseTerms | RefusalError, DeviceFacts | None]:
     if row is None or not keyring.recognises(row.key_id, row.seal, row.sealed_values):
         return licensing.unknown_bearer(), None
     try:
@@ -114,8 +138,7 @@ def _decide(
         times = policies.of(row.policy).time
     except RefusalError as refusal:
         return refusal, None
-    terms = rules.decide(row, device_has_place=row.device_has_place, times=times, now=now)
-    return Granted(row.license_id, row.issued_id, terms), facts
+    return rules.decide(row, device_has_place=row.device_has_place, times=times, now=now), facts
 
 
 def _require_same_device(row: Presented, beat: Beat, keyring: Keyring) -> DeviceFacts:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, func, select, type_coerce, update
 from sqlmodel import Session, col
 
-from licsrv.heartbeats.tables import CheckIn, LicenseDay
+from licsrv.heartbeats.tables import CheckIn, DeviceBranch, LicenseDay
+from licsrv.licensing.clones import Branch, Caller
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.store import IS_POLICY_OF_LICENSE
 from licsrv.licensing.tables import Device, IssuedLicense, License, PolicyVersion
-from licsrv.platform.db import SLICE, Unread, add_missing, execute, is_member, moment, table_of
+from licsrv.platform.db import SLICE, Unread, add_missing, delete_slice, execute, is_member, listed, moment, table_of
 
 _licenses, _devices, _policies = table_of(License).c, table_of(Device).c, table_of(PolicyVersion).c
 _issued, _check_ins, _license_days = table_of(IssuedLicense).c, table_of(CheckIn).c, table_of(LicenseDay).c
@@ -48,6 +49,9 @@ class Presented(NamedTuple):
     policy: str | None
     told_today: str | None
     """The status in the device's last lease of this day; None before its first check-in."""
+    last_at: datetime | None
+    """Its last check-in of this day."""
+    is_branched: bool
 
     @property
     def sealed_values(self) -> tuple[str, ...]:
@@ -71,7 +75,7 @@ _PRESENTED = (
         _unread(_licenses.revoked_at),
         _licenses.revoked_reason, _unread(_licenses.released_at),
         _policies.stated,
-        _check_ins.status,
+        _check_ins.status, _unread(_check_ins.last_at), _unread(_devices.is_branched),
     )
     .join_from(table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id)
     .join(table_of(License), _licenses.id == _issued.license_id)
@@ -85,7 +89,7 @@ def _read(row: Any) -> Presented:
     (
         digest, issued_id, key_id, form, seal, device_id, text_hash, parts, has_place, license_id, code, source,
         activated_at, provisional_until, refused_reason, expires_at, grace_until, frozen_at, revoked_at, revoked_reason,
-        released_at, policy, told_today,
+        released_at, policy, told_today, last_at, is_branched,
     ) = row  # fmt: skip
     return Presented(
         digest, issued_id, key_id, form=form, seal=seal, device_id=device_id, text_hash=text_hash, parts=parts,
@@ -95,6 +99,7 @@ def _read(row: Any) -> Presented:
         expires_at=moment(expires_at), grace_until=moment(grace_until), frozen_at=moment(frozen_at),
         revoked_at=moment(revoked_at), revoked_reason=revoked_reason,
         released_at=moment(released_at), policy=policy, told_today=told_today,
+        last_at=moment(last_at), is_branched=bool(is_branched),
     )  # fmt: skip
 
 
@@ -116,6 +121,7 @@ _SEEN_AGAIN = (
     )
 )
 
+_ids = listed("ids")
 _DELETE_CHECK_INS = delete(table_of(CheckIn)).where(
     is_member(_check_ins.device_id, "ids"), _check_ins.day < bindparam("before")
 )
@@ -148,6 +154,18 @@ def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[st
     """Note that licenses are used on a day; return those for which it was not noted yet."""
     rows = [{"license_id": license_id, "day": day} for license_id in sorted(set(license_ids))]
     return add_missing(session, LicenseDay, "license_id", rows=rows)
+
+
+_LAST_MOMENT = (
+    select(_check_ins.last_at).where(_check_ins.device_id == _ids.c.value).order_by(_check_ins.day.desc()).limit(1)
+)
+_LAST_MOMENTS = select(_ids.c.value, _unread(_LAST_MOMENT.scalar_subquery()))
+
+
+def last_moments(session: Session, device_ids: Sequence[str]) -> dict[str, datetime]:
+    """Return when devices checked in last, on whichever day: one seek for each."""
+    found = execute(session, _LAST_MOMENTS, {"ids": json.dumps(list(device_ids))}).all()
+    return {device_id: at for device_id, last_at in found if (at := moment(last_at)) is not None}
 
 
 def last_contacts_of(session: Session, device_ids: Sequence[str]) -> dict[str, CheckIn]:
@@ -198,3 +216,81 @@ def delete_device_days(session: Session, ids: Sequence[str], *, before: date) ->
 def delete_license_days(session: Session, ids: Sequence[str], *, before: date) -> None:
     """Delete the days of these licenses before a date."""
     execute(session, _DELETE_LICENSE_DAYS, {"ids": json.dumps(ids), "before": before})
+
+
+_branches = table_of(DeviceBranch).c
+_OF_DEVICES = select(table_of(DeviceBranch)).where(is_member(_branches.device_id, "ids"))
+_FOR_UPDATE = _OF_DEVICES.order_by(_branches.device_id, _branches.branch).with_for_update()
+_SAME = (_branches.device_id == bindparam("of_device"), _branches.branch == bindparam("of_branch"))
+_DELETE_BRANCH = delete(table_of(DeviceBranch)).where(*_SAME)
+_CHANGEABLE = ("family", "head", "left_at", "turns", "proven_at", "blessed_from", "name", "client_version", "network")
+_UPDATE_BRANCH = update(table_of(DeviceBranch)).where(*_SAME).values({name: bindparam(name) for name in _CHANGEABLE})
+
+
+def branches_for_update(session: Session, device_ids: Sequence[str]) -> dict[str, dict[str, Branch]]:
+    """Return what is remembered of devices, by device and branch, and keep it from others meanwhile."""
+    return _by_device(execute(session, _FOR_UPDATE, {"ids": json.dumps(sorted(device_ids))}).all())
+
+
+def branches_of(session: Session, device_ids: Sequence[str]) -> dict[str, dict[str, Branch]]:
+    """Return what is remembered of devices, by device and branch."""
+    return _by_device(execute(session, _OF_DEVICES, {"ids": json.dumps(sorted(device_ids))}).all())
+
+
+def _by_device(rows: Sequence[Any]) -> dict[str, dict[str, Branch]]:
+    found: dict[str, dict[str, Branch]] = {}
+    for row in rows:
+        found.setdefault(row.device_id, {})[row.branch] = Branch(
+            row.branch, row.family, head=row.head, since=row.since, origin=row.origin, left_at=row.left_at,
+            turns=row.turns, proven_at=row.proven_at, blessed_from=row.blessed_from,
+            caller=Caller(row.name, row.client_version, network=row.network),
+        )  # fmt: skip
+    return found
+
+
+class Remembered(NamedTuple):
+    """What becomes of a device's branches, by id."""
+
+    device_id: str
+    license_id: str
+    before: Mapping[str, Branch]
+    after: Mapping[str, Branch]
+
+
+def write_branches(session: Session, changes: Sequence[Remembered]) -> None:
+    """Write what has changed of devices' branches; what another transaction added meanwhile stays."""
+    changed = [(one, branch) for one in changes for id, branch in one.after.items() if one.before.get(id) != branch]
+    new = [_row_of(one, branch) for one, branch in changed if branch.id not in one.before]
+    again = [_row_of(one, branch) for one, branch in changed if branch.id in one.before]
+    gone = [{"of_device": one.device_id, "of_branch": id} for one in changes for id in one.before.keys() - one.after]
+    add_missing(session, DeviceBranch, "branch", rows=new)
+    if again:
+        keys = [{"of_device": row["device_id"], "of_branch": row["branch"]} for row in again]
+        values = [{name: row[name] for name in _CHANGEABLE} for row in again]
+        execute(session, _UPDATE_BRANCH, [key | value for key, value in zip(keys, values, strict=True)])
+    if gone:
+        execute(session, _DELETE_BRANCH, gone)
+
+
+def _row_of(one: Remembered, branch: Branch) -> dict[str, Any]:
+    return {
+        "device_id": one.device_id,
+        "branch": branch.id,
+        "license_id": one.license_id,
+        "family": branch.family,
+        "head": branch.head,
+        "since": branch.since,
+        "origin": branch.origin,
+        "left_at": branch.left_at,
+        "turns": branch.turns,
+        "proven_at": branch.proven_at,
+        "blessed_from": branch.blessed_from,
+        "name": branch.caller.name,
+        "client_version": branch.caller.version,
+        "network": branch.caller.network,
+    }
+
+
+def prune_branches(session: Session, *, before: datetime) -> int:
+    """Delete branches that were last in use before a moment; return how many."""
+    return delete_slice(session, DeviceBranch, col(DeviceBranch.head) < before)

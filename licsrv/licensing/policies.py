@@ -16,6 +16,7 @@ from typing import Any
 
 from licsrv.errors import InvalidPolicyError, PolicyContradictionError, ServiceUnavailableError
 from licsrv.licensing.bindings import LEARNED_DAYS, LEARNED_PARTS, Budget
+from licsrv.licensing.clones import CloneAction, CloneRules
 from licsrv.licensing.moves import MoveRules
 from licsrv.licensing.places import PlaceRules
 
@@ -86,6 +87,7 @@ class Policy:
     moves: MoveRules = field(default_factory=MoveRules)
     time: Times = field(default_factory=Times)
     floating: Floating = field(default_factory=Floating)
+    clones: CloneRules = field(default_factory=CloneRules)
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ VALUES: Mapping[str, Value] = {
         Value("floating.borrow_days", "longest_borrow", (0, 366), unit=_DAY, is_whole=False),
         Value("floating.borrow_percent", "borrow_percent", (1, 100)),
         Value("floating.return_hours", "return_after", (0, 8784), unit=_HOUR, is_whole=False),
+        Value("clones.action", "action", choices=tuple(map(str, CloneAction))),
     )
 }
 """Every value, in the order in which they are shown."""

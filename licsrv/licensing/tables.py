@@ -120,7 +120,8 @@ class Device(SQLModel, table=True):
     ``parts`` holds keyed hashes by kind, ``text_hash`` that of the whole fingerprint as the device sent it when it last
     asked for its license; ``released_at`` set means that its place is free. What was issued before ``clock_reset_at``
     is not handed out again, because only a younger text sets the device's memory of the time.
-    ``is_weakly_bound``: its place is bound to an install identity.
+    ``is_weakly_bound``: its place is bound to an install identity. ``is_branched``: its check-ins forked, and the room
+    of heartbeats remembers their branches.
     """
 
     __tablename__ = "devices"
@@ -134,6 +135,7 @@ class Device(SQLModel, table=True):
     name: str = Field(default="", max_length=100)
     client_version: str = Field(default="", max_length=64)
     is_weakly_bound: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    is_branched: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     first_seen_at: datetime
     released_at: datetime | None = None
     clock_reset_at: datetime | None = None

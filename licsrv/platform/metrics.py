@@ -29,6 +29,9 @@ class Metrics:
             "licsrv_provisional_denied", "Provisional licenses denied, by the budget used up", ["budget"]
         )
         self.leases = counter("licsrv_leases", "Leases granted, by status", ["status"])
+        self.device_forks = counter(
+            "licsrv_device_forks", "Check-ins that did not go on from the last lease: late, returned, proven", ["event"]
+        )
         self.heartbeat_batch = histogram(
             "licsrv_heartbeat_batch", "Check-ins that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
         )

@@ -217,6 +217,7 @@ AUDITED: Mapping[str, Sentence] = {
     "CLOCK_RESET": both("Clock of a device reset", "设备时钟记录已重置"),
     "DEVICE_MANY_TEXTS": both("Several machines may share this place", "可能有多台机器共用此名额"),
     "DEVICE_PART_LEARNED": both("Device bound to a new part", "设备已绑定新部件"),
+    "DEVICE_CLONED": both("Two copies of a machine are in use", "同一台机器有两份副本在使用"),
     "DEVICE_BOUND_AGAIN": both("Device bound by the newer rule", "设备已按新规则重新绑定"),
     "REVOCATIONS_MOVED": both("Revocation list moved", "撤销清单已迁移"),
     "PRODUCT_CHANGED": both("Product changed", "产品变更"),

@@ -237,8 +237,13 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "floating.borrow_days": both("Days that a seat may be borrowed", "席位可借出天数"),
         "floating.borrow_percent": both("Seats borrowed at once, in %", "同时借出的比例（%）"),
         "floating.return_hours": both("Hours before a borrowed seat returns", "借出后可归还前的小时数"),
+        "clones.action": both("Copies of a machine", "机器副本"),
     },
-    "policy_word": {},
+    "policy_word": {
+        "off": both("off", "关闭"),
+        "warn": both("warn", "提醒"),
+        "refuse": both("refuse", "拒绝"),
+    },
     "field": {"percent": both("share of devices in %", "设备比例（%）")},
 }
 OTHER_PROBLEM = both("This cannot be done now", "现在无法执行")

@@ -133,6 +133,17 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
         ),
         "0": both("A borrowed seat can be given back at once.", "借出的席位可随时归还。"),
     },
+    "clones.action": {
+        "off": both("Copies of a machine are not looked for.", "不检测机器副本。"),
+        "warn": both(
+            "Two copies of a machine in use are put on the desk; both work.",
+            "若同一台机器有两份副本在使用，工作台会提醒；两者均可继续使用。",
+        ),
+        "refuse": both(
+            "Two copies of a machine in use stop until staff lets one of them work.",
+            "若同一台机器有两份副本在使用，两者都停用，直到客服放行其中一份。",
+        ),
+    },
 }
 
 OVERFULL = Noun(

@@ -8,15 +8,18 @@ from datetime import datetime, timedelta
 
 import httpx2
 import pytest
+from sqlmodel import select
 
 from licsrv.app import Runtime
+from licsrv.audit.tables import AuditEntry
 from licsrv.licensing import policies, store
 from licsrv.licensing.policies import VALUES
 from licsrv.licensing.policy_defaults import policies_of
 from licsrv.platform.config import Settings
-from licsrv.platform.db import transaction
+from licsrv.platform.db import reading, transaction
 from tests.conftest import StandingClock
 from tests.docs.pages import DOCS
+from tests.heartbeats.copies import link_of
 from tests.licensing.test_activation import add_license, ask
 
 PAGE = DOCS / "policies.md"
@@ -32,11 +35,11 @@ def changed(machine: str = MACHINE, *, mac: str = "", disk: str = "", board: str
 
 
 class Machine:
-    """A machine with the license of one place, and the program on it."""
+    """A machine with the license of one place, and the program on it. ``link`` is what its store holds."""
 
     def __init__(self, client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock) -> None:
         self.client, self.runtime, self.clock = client, runtime, clock
-        self.string = ""
+        self.string = self.link = ""
 
     async def asks(self, device: str) -> str:
         """Ask for the license, and return what the table says of that."""
@@ -53,7 +56,11 @@ class Machine:
 
     async def beats(self, device: str) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.string}"}
-        return await self.client.post("/v1/heartbeats", json={"nonce": "n", "device_info": device}, headers=headers)
+        body = {"nonce": "n", "device_info": device, "link": self.link}
+        answer = await self.client.post("/v1/heartbeats", json=body, headers=headers)
+        if answer.status_code == 200:
+            self.link = link_of(answer.json()["lease"])
+        return answer
 
     async def gives_back(self, device: str) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.string}"}
@@ -103,6 +110,35 @@ async def reduced(machine: Machine) -> str:
     return await machine.contacts(ANOTHER)
 
 
+async def restored(machine: Machine) -> str:
+    links = []
+    for _ in range(4):
+        await machine.beats(MACHINE)
+        links.append(machine.link)
+        machine.clock.advance(days=1)
+    for backup in (links[1], links[0], links[3]):
+        machine.link = backup
+        await machine.beats(MACHINE)
+        machine.clock.advance(days=1)
+    return "works" if await alarms(machine) == 0 else "is taken for a copy"
+
+
+async def copied(machine: Machine) -> str:
+    await machine.beats(MACHINE)
+    links = [machine.link] * 2
+    for number in range(4):
+        machine.clock.advance(hours=12)
+        machine.link = links[number % 2]
+        said = (await machine.beats(MACHINE)).json()["status"]
+        links[number % 2] = machine.link
+    return "works" if (said, await alarms(machine)) == ("ACTIVE", 1) else "is not found"
+
+
+async def alarms(machine: Machine) -> int:
+    with reading(machine.runtime.database) as session:
+        return len([row for row in session.exec(select(AuditEntry)) if row.action == "DEVICE_CLONED"])
+
+
 def away(days: int) -> Event:
     async def event(machine: Machine) -> str:
         until = datetime.fromisoformat((await machine.beats(MACHINE)).json()["lease_until"])
@@ -134,6 +170,8 @@ EVENTS: dict[str, Event] = {
     "The amount is reduced below the devices in use": reduced,
     "The server is away for six days": away(6),
     "The server is away for eight days": away(8),
+    "The machine is restored from a backup": restored,
+    "The machine is copied, and both copies are used": copied,
     "A container without facts of its own asks": lambda machine: machine.asks(CONTAINER),
 }
 
