@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Text, bindparam, delete, func, insert, or_, select, update
@@ -47,6 +47,7 @@ class ProductRow:
 
 _OF_PRODUCT = tuple(member.name for member in fields(ProductRow))
 _licenses, _products, _devices = table_of(License).c, table_of(Product).c, table_of(Device).c
+_SECOND = timedelta(seconds=1)
 _parts, _issued, _refused = table_of(DevicePart).c, table_of(IssuedLicense).c, table_of(RefusedDevice).c
 _policies = table_of(PolicyVersion).c
 
@@ -103,7 +104,10 @@ _LATEST_ISSUED = (
 )
 _STILL_ISSUED = _LATEST_ISSUED.join_from(
     table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id
-).where(or_(_devices.clock_reset_at.is_(None), _issued.issued_at >= _devices.clock_reset_at))
+).where(
+    or_(_devices.clock_reset_at.is_(None), _issued.issued_at >= _devices.clock_reset_at),
+    _issued.issued_at < bindparam("begun_before"),
+)
 _LAST_ISSUED = (
     select(table_of(IssuedLicense))
     .where(_issued.device_id == bindparam("of_device"))
@@ -453,9 +457,14 @@ def last_issued(session: Session, device_id: str) -> Any:
     return execute(session, _LAST_ISSUED, {"of_device": device_id}).one_or_none()
 
 
-def still_issued(session: Session, device_id: str, form: str) -> Any:
-    """Return what was last handed out to a device, not given back since, and younger than a reset of its clock."""
-    return execute(session, _STILL_ISSUED, {"of_device": device_id, "of_form": form}).one_or_none()
+def still_issued(session: Session, device_id: str, form: str, *, now: datetime) -> Any:
+    """Return what was last handed out to a device, not given back since, and younger than a reset of its clock.
+
+    Where our own clock was set back since, a text of a second that has not begun again does not count yet: else each
+    request would get a new one until then.
+    """
+    parameters = {"of_device": device_id, "of_form": form, "begun_before": now.replace(microsecond=0) + _SECOND}
+    return execute(session, _STILL_ISSUED, parameters).one_or_none()
 
 
 def give_back_issued(session: Session, device_ids: Sequence[str], now: datetime) -> Sequence[Any]:

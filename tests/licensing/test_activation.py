@@ -97,6 +97,21 @@ async def test_asking_again_costs_no_place_and_gives_the_same_string(
         assert len(session.exec(select(IssuedLicense)).all()) == 1
 
 
+async def test_asking_again_gives_the_same_string_after_our_clock_was_set_back(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    texts = []
+    for minutes in (0, -20, 5, 5, 20):
+        clock.advance(minutes=minutes)
+        texts.append((await client.post("/v1/licenses/string", json=ask("C-1"))).json()["license_string"])
+
+    begun, early, *later = texts
+
+    assert early != begun, "what has not begun yet would be refused by the device"
+    assert later == [early, early, begun]
+
+
 async def test_a_known_device_with_a_new_disk_gets_a_string_that_fits_it(
     client: httpx2.AsyncClient, runtime: Runtime
 ) -> None:

@@ -173,7 +173,7 @@ def issue_string(
         KeyringError: No key signs licenses.
     """
     issue = _begin(license, recipient, wording, keyring=keyring, now=now)
-    before = _before(session, recipient, STRING, keyring=keyring)
+    before = _before(session, recipient, STRING, keyring=keyring, now=now)
     if before is not None and (text := _string_again(before, issue)) is not None:
         return Issued(text, before.id, is_new=False)
 
@@ -203,7 +203,7 @@ def issue_file(
     issue = _begin(license, recipient, wording, keyring=keyring, now=now)
     details = FileDetails(license.order_id, file_name, recipient.name)
     second = _second_key(wording, keyring, now)
-    before = _before(session, recipient, FILE, keyring=keyring)
+    before = _before(session, recipient, FILE, keyring=keyring, now=now)
     if before is not None and (text := _file_again(before, issue, details, second=second)) is not None:
         return Issued(text, before.id, is_new=False, form=FILE)
 
@@ -296,12 +296,12 @@ def _second_key(wording: Wording, keyring: Keyring, now: datetime) -> SecondKey 
     return keyring.second_signer(now=now) if wants else None
 
 
-def _before(session: Session, recipient: Recipient, form: str, *, keyring: Keyring) -> Any:
+def _before(session: Session, recipient: Recipient, form: str, *, keyring: Keyring, now: datetime) -> Any:
     """Return what the device was handed out before; nothing where a check-in would not count its row.
 
     A new license is what mends a device whose row has no valid seal, after a restored backup for instance.
     """
-    before = None if recipient.is_new else store.still_issued(session, recipient.device_id, form)
+    before = None if recipient.is_new else store.still_issued(session, recipient.device_id, form, now=now)
     if before is None or not keyring.is_issued_here(before.seal, [getattr(before, name) for name in ISSUED_COLUMNS]):
         return None
     return before
