@@ -15,7 +15,7 @@ from licsrv.licensing import store as licensing
 from licsrv.licensing.fingerprints import HashedParts, lookup_parts
 from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License
 from licsrv.marketplace.tables import LicenseOrder
-from licsrv.platform.db import Folded, begins_with
+from licsrv.platform.db import Folded, add_missing, begins_with
 
 _COMPARED = 5_000
 _AT_ONCE = 500
@@ -38,11 +38,14 @@ def newest(session: Session, text: str | None) -> Iterator[License]:
 
 
 def add_single_revocation(session: Session, person: str, license_id: str, *, counted: datetime, now: datetime) -> None:
-    """Note a revocation of one license, and throw away the person's that count no more."""
+    """Note a revocation of one license, and throw away the person's that count no more.
+
+    One of the same license at the same moment (it was reinstated between the two) counts with the first.
+    """
     of_person = col(SingleRevocation.person) == person
     session.execute(delete(SingleRevocation).where(of_person, col(SingleRevocation.at) <= counted))
-    session.add(SingleRevocation(person=person, license_id=license_id, at=now))
-    session.flush()
+    row = {"person": person, "license_id": license_id, "at": now}
+    add_missing(session, SingleRevocation, "license_id", rows=[row])
 
 
 def single_revocations(session: Session, person: str, *, since: datetime, until: datetime) -> int:

@@ -99,6 +99,18 @@ async def test_single_revocations_end_at_the_limit_and_begin_again_the_next_day(
     assert (other.json()["changed"], tomorrow.json()["changed"]) == (True, True)
 
 
+async def test_a_license_revoked_twice_at_one_moment_counts_once(shop: Shop) -> None:
+    shop.limit(2)
+    first, other = shop.stock(2)
+    ann = shop.person("ann")
+
+    before = await revoke(ann, first)
+    await ann.call("POST", f"/admin/api/licenses/{first}/actions/reinstate/do", {"reason": REASON})
+    again, second = await revoke(ann, first), await revoke(ann, other)
+
+    assert [answer.status_code for answer in (before, again, second)] == [200] * 3
+
+
 async def test_single_revocations_and_lists_count_together(shop: Shop) -> None:
     shop.limit(4)
     codes = shop.stock(8)
