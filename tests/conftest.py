@@ -9,6 +9,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -136,14 +137,31 @@ def sqlite_url(sqlite_pattern: Path, database_folder: Path) -> str:
     return f"sqlite:///{database_folder / 'licsrv.db'}"
 
 
+@contextmanager
+def new_sqlite_url(pattern: Path) -> Iterator[str]:
+    """A fresh database at the newest step, for tests that need several; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="licsrv-", dir=quick_folder()) as folder:
+        shutil.copyfile(pattern, f"{folder}/licsrv.db")
+        yield f"sqlite:///{folder}/licsrv.db"
+
+
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    with new_postgres_url(postgres) as url:
+        yield url
+
+
+@contextmanager
+def new_postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A fresh database at the newest step; it is gone afterwards."""
     name = f"test_{next(_numbers)}"
     # Since version 15 the pattern would go through the log, block by block: three times as long.
     strategy = "STRATEGY FILE_COPY" if postgres.version >= 150_000 else ""
     postgres.execute(f"CREATE DATABASE {name} TEMPLATE pattern {strategy}")
-    yield postgres.url(name)
-    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield postgres.url(name)
+    finally:
+        postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
