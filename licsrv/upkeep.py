@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, timedelta
 from functools import partial
 from typing import Any
@@ -18,8 +18,11 @@ from licsrv.desk.bulk import store as bulk_store
 from licsrv.errors import StorageError
 from licsrv.heartbeats import store as heartbeat_store
 from licsrv.licensing import store as licensing_store
+from licsrv.licensing import surplus
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.policies import Policies
+from licsrv.licensing.policy_defaults import policies_of
 from licsrv.marketplace import store as marketplace_store
 from licsrv.outbox import store as outbox_store
 from licsrv.people import store as people_store
@@ -60,6 +63,7 @@ def jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(prune, runtime)),
         Job("prune days", timedelta(days=1), partial(prune_days, runtime), first=_FIRST_PRUNE),
+        Job("surplus", timedelta(minutes=1), partial(release_surplus, runtime)),
         Job("presence", timedelta(seconds=10), partial(_note_presence, runtime), first=timedelta()),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
         Job("bulk", timedelta(seconds=2), runtime.bulk.tick),
@@ -70,6 +74,23 @@ async def _note_presence(runtime: Runtime) -> None:
     """Note that this process lives; after a silence of the service, seats get the time that they missed."""
     now = runtime.clock.now()
     await runtime.writer.run(lambda session: presence.note(session, runtime.replica, now=now))
+
+
+async def release_surplus(runtime: Runtime) -> None:
+    """Release devices beyond a reduced number of places, where their product says so; each few in a transaction."""
+    policies = policies_of(runtime.settings)
+    after: str | None = ""
+    while after is not None:
+        found, after = await asyncio.to_thread(_find_surplus, runtime, policies, after)
+        for license_id in found:
+            use_case = partial(surplus.release, license_id=license_id, policies=policies, now=runtime.clock.now())
+            while await runtime.writer.run(use_case, is_background=True):
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _find_surplus(runtime: Runtime, policies: Policies, after: str) -> tuple[Sequence[str], str | None]:
+    with reading(runtime.database) as session:
+        return surplus.find(session, policies, after=after)
 
 
 async def send_audit_head(runtime: Runtime) -> None:

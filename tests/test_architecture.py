@@ -42,6 +42,7 @@ ORDERS: Mapping[str, Sequence[str]] = {
         "issuing learning refused_devices policy_changes",
         "revocation",
         "changes devices",
+        "surplus",
         "routes",
     ),
     "licsrv.marketplace": (

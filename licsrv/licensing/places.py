@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
@@ -43,6 +44,14 @@ class Bought:
     amount: int | None
 
 
+class Surplus(StrEnum):
+    """What becomes of devices in use when places become fewer."""
+
+    STAFF = "staff"
+    KEEP = "keep"
+    NEWEST_OUT = "newest-out"
+
+
 @dataclass(frozen=True)
 class PlaceRules:
     """What a product says of places.
@@ -54,6 +63,7 @@ class PlaceRules:
         floating: Whether programs take seats while they run, in place of devices that keep places.
         overdraft: How many more than were bought are admitted.
         overdraft_percent: The same as a share of those bought, rounded down.
+        surplus: What becomes of devices in use when places become fewer, one of :class:`Surplus`.
     """
 
     limit: int | None = None
@@ -62,6 +72,7 @@ class PlaceRules:
     floating: bool = False
     overdraft: int = 0
     overdraft_percent: int = 0
+    surplus: str = Surplus.STAFF
 
     def admitted(self, bought: int) -> int:
         """Return how many places or seats are given, where so many were bought."""

@@ -18,7 +18,7 @@ from licsrv.errors import InvalidPolicyError, PolicyContradictionError, ServiceU
 from licsrv.licensing.bindings import LEARNED_DAYS, LEARNED_PARTS, Budget
 from licsrv.licensing.clones import CloneAction, CloneRules
 from licsrv.licensing.moves import MoveRules
-from licsrv.licensing.places import PlaceRules
+from licsrv.licensing.places import PlaceRules, Surplus
 
 Number = int | float | bool | str
 """A value as it is stated: a count, days or hours, yes and no, or one of a few words."""
@@ -155,6 +155,7 @@ VALUES: Mapping[str, Value] = {
         Value("places.floating", "floating"),
         Value("places.overdraft", "overdraft", (0, 100_000)),
         Value("places.overdraft_percent", "overdraft_percent", (0, 100)),
+        Value("places.surplus", "surplus", choices=tuple(map(str, Surplus))),
         Value("recognition.learned_parts", "learned_parts", (0, 100)),
         Value("recognition.learned_days", "learned_within", (1, 3650), unit=_DAY),
         Value("recognition.weak_binding", "weak_binding"),

@@ -16,7 +16,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import ConflictError, NotFoundError
 from licsrv.licensing import policies, store
-from licsrv.licensing.places import Bought, is_overfull, limit
+from licsrv.licensing.places import Bought, Surplus, is_overfull, limit
 from licsrv.licensing.policies import Number, Policies, Policy
 from licsrv.licensing.tables import PolicyVersion
 
@@ -141,13 +141,17 @@ def change(session: Session, product_id: str, wanted: Wanted, *, known: Policies
 
 
 def overfull(session: Session, planned: Plan) -> Iterator[tuple[Any, int]]:
-    """Yield groups of licenses that get more devices in use than places, each with the places of one of them."""
+    """Yield groups of licenses that get more devices in use than places, each with the places of one of them.
+
+    Where such devices go from now on, also those that have more already.
+    """
     before, after = planned.holds_before.places, planned.holds_after.places
     if before == after:
         return
+    go = after.surplus == Surplus.NEWEST_OUT != before.surplus
     for group in store.uses_of_places(session, planned.product_id):
         bought, taken = Bought(group.device_limit, group.amount), group.places_taken
-        if is_overfull(bought, after, taken) and not is_overfull(bought, before, taken):
+        if is_overfull(bought, after, taken) and (go or not is_overfull(bought, before, taken)):
             yield group, limit(bought, after)
 
 
@@ -162,7 +166,7 @@ def _write(session: Session, planned: Plan, *, cause: Cause, now: datetime) -> N
         restores=planned.restores,
     )
     store.add_policy_version(session, version)
-    for group, _ in overfull(session, planned):  # their devices keep working; the desk shows them
+    for group, _ in overfull(session, planned):  # for the desk, and for surplus
         store.note_lowered(session, planned.product_id, group, now=now)
     # The audit's subject is shorter than a product's id may be, so the detail has the whole id.
     detail = {"product_id": planned.product_id, "version": version.version, **changes_of(planned)}

@@ -260,10 +260,23 @@ def policy_texts(session: Session, product_ids: Collection[str]) -> dict[str, st
     return {row.product_id: row.stated for row in execute(session, _POLICY_TEXTS, wanted)}
 
 
+def all_policy_texts(session: Session) -> dict[str, str]:
+    """Return what the policies of all products state now, by product."""
+    rows = session.execute(select(_policies.product_id, _policies.stated).where(_policies.replaced_at.is_(None)))
+    return {row.product_id: row.stated for row in rows}
+
+
 def damaged_policies(session: Session) -> list[str]:
     """Return the products whose policy cannot be read."""
-    rows = session.execute(select(_policies.product_id, _policies.stated).where(_policies.replaced_at.is_(None)))
-    return [row.product_id for row in rows if policies.read_if_whole(row.stated) is None]
+    texts = all_policy_texts(session)
+    return [product_id for product_id, text in texts.items() if policies.read_if_whole(text) is None]
+
+
+def lowered_licenses(session: Session, product_ids: Sequence[str], *, after: str, limit: int) -> Sequence[License]:
+    """Return the next licenses of products that had more devices in use than places, by their ids."""
+    marked = (col(License.lowered_at).is_not(None), col(License.released_at).is_(None), col(License.places_taken) > 0)
+    query = select(License).where(*marked, col(License.product_id).in_(product_ids), col(License.id) > after)
+    return session.scalars(query.order_by(col(License.id)).limit(limit)).all()
 
 
 def current_policy(session: Session, product_id: str) -> PolicyVersion | None:
@@ -333,6 +346,13 @@ def devices_with_place(session: Session, license_id: str, *, limit: int) -> list
     holds = (col(Device.license_id) == license_id, col(Device.released_at).is_(None))
     rows = session.execute(select(table_of(Device)).where(*holds).order_by(col(Device.id)).limit(limit)).all()
     return [KnownDevice(row.id, row.parts, True) for row in rows]
+
+
+def newest_devices(session: Session, license_id: str, *, limit: int) -> Sequence[Device]:
+    """Return the devices with a place that came last."""
+    holds = (col(Device.license_id) == license_id, col(Device.released_at).is_(None))
+    query = select(Device).where(*holds).order_by(col(Device.first_seen_at).desc(), col(Device.id).desc())
+    return session.scalars(query.limit(limit)).all()
 
 
 def add_device(session: Session, device: Mapping[str, Any]) -> None:

@@ -220,6 +220,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "places.amount_counts": both("The amount counts devices", "购买数量即设备数"),
         "places.floating": both("Floating places", "浮动名额"),
         "places.overdraft": both("More than were bought", "可超出的个数"),
+        "places.surplus": both("When places become fewer", "名额减少时"),
         "places.overdraft_percent": both("More than were bought, in %", "可超出的比例（%）"),
         "recognition.learned_parts": both("New parts of a device", "设备可换的部件数"),
         "recognition.learned_days": both("Within days (parts)", "累计天数（部件）"),
@@ -243,6 +244,9 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "off": both("off", "关闭"),
         "warn": both("warn", "提醒"),
         "refuse": both("refuse", "拒绝"),
+        "staff": both("staff decides", "由客服决定"),
+        "keep": both("keep their places", "保留名额"),
+        "newest-out": both("the newest go", "最新的退出"),
     },
     "field": {"percent": both("share of devices in %", "设备比例（%）")},
 }

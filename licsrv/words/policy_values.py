@@ -43,6 +43,19 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
         ),
         "0": both("No share beyond what was bought is admitted.", "不允许按比例超出购买数量。"),
     },
+    "places.surplus": {
+        "staff": both(
+            "When places become fewer, devices in use keep theirs, and the desk shows the license.",
+            "名额减少时，在用设备保留名额，并在工作台中显示该许可证。",
+        ),
+        "keep": both(
+            "When places become fewer, devices in use keep theirs until they leave.",
+            "名额减少时，在用设备保留名额，直到归还。",
+        ),
+        "newest-out": both(
+            "When places become fewer, the devices that came last lose theirs.", "名额减少时，最后加入的设备失去名额。"
+        ),
+    },
     "recognition.learned_parts": {
         "": both(
             "After repairs a device may be bound to {value} new parts within the days below.",
@@ -146,6 +159,11 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
     },
 }
 
+GOING = Noun(
+    "{count} license gets more devices in use than places. Their newest devices lose their places within a minute.",
+    "{count} licenses get more devices in use than places. Their newest devices lose their places within a minute.",
+    "{count} 个许可证的在用设备将多于名额。最新的设备将在一分钟内失去名额。",
+)
 OVERFULL = Noun(
     "{count} license gets more devices in use than places. They keep their places; one that leaves cannot come back.",
     "{count} licenses get more devices in use than places. They keep their places; one that leaves cannot come back.",

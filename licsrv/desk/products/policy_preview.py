@@ -11,6 +11,7 @@ from sqlmodel import Session
 from licsrv.desk.products import store
 from licsrv.desk.products.policy_answers import EffectShown, LosingDevice, PolicyPreview, value_changes
 from licsrv.licensing import policy_changes
+from licsrv.licensing.places import Surplus
 from licsrv.licensing.policy_changes import Plan
 from licsrv.words import policy_values as words
 from licsrv.words.sentences import Noun
@@ -47,7 +48,8 @@ def _overfull(session: Session, plan: Plan) -> Iterator[EffectShown]:
         count += one.licenses
         if len(named) < MOST:
             named += store.devices_beyond(session, plan.product_id, one, places=places, most=MOST - len(named))
-    yield from _effect(words.OVERFULL, count, named)
+    go = plan.holds_after.places.surplus == Surplus.NEWEST_OUT
+    yield from _effect(words.GOING if go else words.OVERFULL, count, named)
 
 
 def _weakly_bound(session: Session, plan: Plan) -> Iterator[EffectShown]:

@@ -21,8 +21,10 @@ from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.desk.today import store
 from licsrv.desk.view import View
 from licsrv.licensing import learning
+from licsrv.licensing import store as licensing
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
+from licsrv.licensing.places import Surplus
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.reconciliation import store as differences
 from licsrv.marketplace.reconciliation.store import Filter
@@ -157,7 +159,11 @@ def _ending(session: Session, view: View) -> list[LicenseLine]:
 
 def _overfull(session: Session, view: View) -> list[LicenseLine]:
     """Return licenses whose amount was lowered below the devices in use; those keep working until staff decides."""
-    lines = showing.license_lines(session, store.lowered(session, _LOOKED_AT), view)
+    lowered = store.lowered(session, _LOOKED_AT)
+    stated = licensing.policy_texts(session, {one.product_id for one in lowered})
+    rules = {one.id: view.policies.shown(stated.get(one.product_id)).places for one in lowered}
+    for_staff = [one for one in lowered if rules[one.id].surplus != Surplus.KEEP]
+    lines = showing.license_lines(session, for_staff, view)
     return [line for line in lines if line.places_taken > line.places][:MOST]
 
 

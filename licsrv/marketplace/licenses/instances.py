@@ -18,7 +18,7 @@ from licsrv.licensing import changes, lifecycle
 from licsrv.licensing import store as licenses
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.devices import Terms
-from licsrv.licensing.places import Bought, is_overfull, limit
+from licsrv.licensing.places import Bought, Surplus, is_overfull, limit
 from licsrv.licensing.tables import License
 from licsrv.marketplace import store
 from licsrv.marketplace.commands import (
@@ -148,7 +148,7 @@ def check_change(session: Session, command: CheckChange, terms: Terms) -> Outcom
     policy = terms.policies.of(licenses.policy_text(session, command.product_id))
     bought = Bought(license.device_limit, command.amount)
     places = limit(bought, policy.places)
-    if is_overfull(bought, policy.places, license.places_taken):
+    if policy.places.surplus != Surplus.NEWEST_OUT and is_overfull(bought, policy.places, license.places_taken):
         raise CallbackError(
             ResultCode.INVALID_PARAMETER,
             f"{license.places_taken} devices are in use and the change leaves room for {places}. "
