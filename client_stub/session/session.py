@@ -21,6 +21,7 @@ from pathlib import Path
 
 from client_stub.machine import disk, license_folder
 from client_stub.machine.clock import Clock, ConfirmedTime, WithinCalendar, best_estimate
+from client_stub.machine.link_store import LinkStore
 from client_stub.machine.revocation_store import RevocationStore
 from client_stub.machine.store import LicenseStore
 from client_stub.session import holding as holdings
@@ -55,6 +56,8 @@ from client_stub.trust.verdict import Evidence, Reason, Verdict
 _LOG = logging.getLogger(__name__)
 NONCE_BYTES = 24
 _UNAUTHENTICATED, _UNAUTHENTICATED_STATUS = "UNAUTHENTICATED", 401
+LONGEST_FOR_LINK = 120.0
+"""Seconds after which the link of an answer is not kept: another program may have gone on without it meanwhile."""
 _SAVE_TIME_EVERY = 600  # seconds; a killed program forgets at most this much of the highest time seen
 
 _REASON_OF_CODE = {
@@ -104,6 +107,7 @@ class LicenseSession:
         self._clock = WithinCalendar(clock)
         self._admission = Admission(configuration)
         self._keeper = Keeper(store, self._admission)
+        self._links = LinkStore(store.path)
         self._recognition = Recognition(store.path)
         self._sleep = SleepWatch()
         self._revocations = revocations or _kept_list(configuration)
@@ -314,16 +318,20 @@ class LicenseSession:
         if holding.string is None:
             return self._not_checked_in(problems.NO_STRING, None)
 
-        nonce = _nonce()
+        nonce, link, began = _nonce(), self._links.newest(), self._readings()
         try:
-            text = self._transport.send_heartbeat(holding.record.license_string, holding.machine.info, nonce)
+            sent = holding.record.license_string, holding.machine.info
+            text = self._transport.send_heartbeat(*sent, nonce, link=link)
             keys = self._configuration.keys
             lease = verification.authenticate_lease(text, keys, license=holding.string, nonce=nonce)
         except TransportError as error:
             return self._not_checked_in(error.problem, getattr(error, "retry_after", None))
         except VerificationError as error:
             return self._not_checked_in(problems.from_error(error), None)
-        return self._believe(lease, text, holding.string, question=question)
+        check_in = self._believe(lease, text, holding.string, question=question)
+        if check_in.lease is not None and self._seconds_since(began) <= LONGEST_FOR_LINK:
+            self._links.keep(lease.link)
+        return check_in
 
     def verdict(self) -> Verdict:
         """Say what the program may do now, and remember the time."""
@@ -613,6 +621,14 @@ class LicenseSession:
                 record = replace(self._holding.record, heartbeat_sent_at=unix(self.now()))
                 self._holding = replace(self._holding, record=record)
             return self._holding, self._asked
+
+    def _readings(self) -> tuple[datetime, float]:
+        return self._clock.now(), self._clock.monotonic()
+
+    def _seconds_since(self, began: tuple[datetime, float]) -> float:
+        """Return how long something took, by the clock that says longer: one may be set, the other sleeps."""
+        wall, monotonic = self._readings()
+        return max((wall - began[0]).total_seconds(), monotonic - began[1])
 
     def _not_checked_in(self, problem: Problem, retry_after: timedelta | None) -> CheckIn:
         _LOG.info("the check-in did not succeed: %s", problem.code)

@@ -108,8 +108,8 @@ class Transport(Protocol):
         """
         ...
 
-    def send_heartbeat(self, license_string: str, device_info: str, nonce: str) -> str:
-        """Check in, and return the text of the lease.
+    def send_heartbeat(self, license_string: str, device_info: str, nonce: str, *, link: str = "") -> str:
+        """Check in, and return the text of the lease; ``link`` is that of the newest lease that is kept.
 
         Raises:
             TransportError: Refused, or not answered.
@@ -203,14 +203,15 @@ class DirectTransport:
         headers = {"Authorization": f"Bearer {license_string}"} if license_string else None
         return _read_version(self._post("/v1/versions/check", asdict(question), headers))
 
-    def send_heartbeat(self, license_string: str, device_info: str, nonce: str) -> str:
+    def send_heartbeat(self, license_string: str, device_info: str, nonce: str, *, link: str = "") -> str:
         """Check in (``POST /v1/heartbeats``) and return the text of the lease.
 
         Raises:
             TransportError: Refused, or not answered.
         """
         headers = {"Authorization": f"Bearer {license_string}"}
-        answer = self._post("/v1/heartbeats", self._body(device_info, nonce), headers)
+        body = self._body(device_info, nonce) | ({"link": link} if link else {})
+        answer = self._post("/v1/heartbeats", body, headers)
         return _member(answer, "lease")
 
     def ask(self, question: str, license_string: str, body: Mapping[str, object]) -> Mapping[str, object]:

@@ -92,7 +92,10 @@ class License:
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease whose signature is good; ``license_expires_at`` is the server's newest word on the license's end."""
+    """A lease whose signature is good; ``license_expires_at`` is the server's newest word on the license's end.
+
+    ``link`` is what the next check-in presents; empty from an older server.
+    """
 
     issuer: str
     license_id: str
@@ -104,6 +107,7 @@ class Lease:
     next_heartbeat_at: datetime
     nonce: str
     license_expires_at: datetime | None
+    link: str = ""
 
 
 def read_license(token: Token) -> License:
@@ -156,6 +160,7 @@ def read_lease(token: Token) -> Lease:
         next_heartbeat_at=claim_values.moment(claims, "next"),
         nonce=claim_values.text(claims, "nonce"),
         license_expires_at=claim_values.moment_or_never(claims, "license_exp"),
+        link=claim_values.text_or_nothing(claims, "link"),
     )
     if lease.expires_at < lease.issued_at:
         raise BadClaimsError("The lease ends before it begins.")

@@ -243,7 +243,7 @@ def test_a_bug_behind_the_call_still_ends_in_an_event(
         def check_version(self, question: VersionQuestion, license_string: str) -> VersionAnswer:
             raise ZeroDivisionError
 
-        def send_heartbeat(self, license_string: str, device_info: str, nonce: str) -> str:
+        def send_heartbeat(self, license_string: str, device_info: str, nonce: str, *, link: str = "") -> str:
             raise ZeroDivisionError
 
         def close(self) -> None:
