@@ -23,7 +23,7 @@ from licsrv.errors import (
 )
 from licsrv.licensing.policies import Floating
 
-TURN = timedelta(seconds=60)
+TURN = timedelta(seconds=120)
 """How long a place in line, and the seat kept for it, lasts without asking again."""
 ASK_AGAIN = timedelta(seconds=15)
 """How often a program in line should ask."""

@@ -241,7 +241,7 @@ async def test_those_who_wait_get_seats_in_the_order_in_which_they_came(office: 
     assert "name" not in waiting.json()["holders"][0]
     assert (behind["taken"], "kept for programs that wait" in behind["detail"]) == (0, True)
     assert (second_still["position"], promoted["position"]) == (2, 1)
-    office.pass_time(seconds=61)
+    office.pass_time(seconds=121)
     await first.done("return")
     await third.done("checkout")  # the second did not ask again
 
