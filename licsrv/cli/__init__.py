@@ -38,6 +38,7 @@ from licsrv.cli import (
     reports,
     revocations,
     search,
+    seats,
     serve,
     tokens,
 )
@@ -62,6 +63,7 @@ app.command("desk", short_help="Show what needs attention now.")(desk.desk)
 for _noun in (
     licenses,
     devices,
+    seats,
     products,
     releases,
     revocations,

@@ -79,7 +79,7 @@ def _show(board: BoardAnswer) -> None:
     for title, columns, rows in (
         ("Ending within 30 days", _LICENSES, [_license(one) for one in board.ending]),
         ("Frozen by the marketplace", _LICENSES, [_license(one) for one in board.frozen]),
-        ("More devices than places", _LICENSES, [_license(one) for one in board.overfull]),
+        ("More in use than bought", _LICENSES, [_license(one) for one in board.overfull]),
         ("Refused today", _REFUSED, [_refused(one) for one in board.refused]),
         ("Deliveries that do not move", _DELIVERIES, [_delivery(one) for one in board.outbox.still]),
         ("Callbacks that failed", _CALLBACKS, [_callback(one) for one in board.callbacks]),

@@ -82,7 +82,7 @@ def _render(found: ExplainAnswer) -> None:
             ("At", moments.full(found.at)),
             ("Device", f"{device.id} {device.name}".rstrip() if device is not None else "not known"),
             ("Refusal", found.code),
-            ("Places", f"{found.places_taken} of {found.places} taken"),
+            ("Seats" if found.floating else "Places", f"{found.places_taken} of {found.places} taken"),
         ]
     )
     terminal.show_table(_TRACE, [[step.rule, "ok" if step.passed else "no", step.says.en] for step in found.trace])

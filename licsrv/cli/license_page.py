@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from licsrv.cli import details, terminal
+from licsrv.cli import details, seats, terminal
 from licsrv.cli.terminal import Column
 from licsrv.desk.audit.answers import Entry
 from licsrv.desk.deliveries.answers import Delivery
@@ -44,6 +44,8 @@ def render(page: LicenseDossier, now: datetime) -> None:
     if page.marketplace is not None:
         _render_marketplace(page.license, page.marketplace, now)
     terminal.show_table(DEVICES, [device_row(one) for one in page.devices], title="Devices")
+    if page.seats is not None:
+        seats.render(page.seats)
     if page.moves.by_programs or page.moves.by_staff:
         moves = page.moves
         terminal.say(f"Places given back in 30 days: {moves.by_programs} by programs, {moves.by_staff} by staff.")

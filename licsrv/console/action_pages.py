@@ -53,6 +53,7 @@ def _given(visit: Visit) -> dict[str, Any]:
     """Return what the action is given next to the license."""
     given = {
         "device_id": visit.typed("device_id"),
+        "seat_id": visit.typed("seat_id"),
         "until": visit.end_of("until"),
         "text": visit.exactly("text"),
         "terms": _carried(visit.typed("terms")) or terms_of(visit),

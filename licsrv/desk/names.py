@@ -1,4 +1,4 @@
-"""A license by the name that a person or a program gives, its code or its id, and its devices by their ids."""
+"""A license by the name that a person or a program gives, its code or its id; its devices and seats by their ids."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from licsrv.licensing import spellings, store
 from licsrv.licensing.spellings import Meant
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.text_limits import is_storable
+from licsrv.seats import store as seats
+from licsrv.seats.tables import Seat
 
 
 def license_of(session: Session, name: str) -> License:
@@ -65,3 +67,18 @@ def device_of(session: Session, license: License, device_id: str, *, locked: boo
             f"{license.code} has no device {device_id!r}.", action=f"See `licsrv devices list {license.code}`."
         )
     return device
+
+
+def seat_of(session: Session, license: License, seat_id: str) -> Seat:
+    """Return a seat of a license, ended or not.
+
+    Raises:
+        NotFoundError: The license has no such seat.
+    """
+    seat_id = seat_id.strip()
+    seat = seats.seat(session, seat_id) if is_storable(seat_id) else None
+    if seat is None or seat.license_id != license.id:
+        raise NotFoundError(
+            f"{license.code} has no seat {seat_id!r}.", action=f"See `licsrv seats list {license.code}`."
+        )
+    return seat

@@ -74,6 +74,11 @@ class PlaceRules:
     overdraft_percent: int = 0
     surplus: str = Surplus.STAFF
 
+    @property
+    def is_reported(self) -> bool:
+        """Whether the desk shows licenses with more in use than was bought; an overdraft always is."""
+        return self.surplus != Surplus.KEEP or self.floating or bool(self.overdraft or self.overdraft_percent)
+
     def admitted(self, bought: int) -> int:
         """Return how many places or seats are given, where so many were bought."""
         return bought + self.overdraft + bought * self.overdraft_percent // 100

@@ -59,11 +59,13 @@ class HeldSeat(NamedTuple):
 
 
 class InLine(NamedTuple):
-    """A program that waits."""
+    """A program that waits; ``name`` is that of its device."""
 
     holder: str
     since: datetime
     until: datetime
+    device_id: str = ""
+    name: str = ""
 
 
 class Asker(NamedTuple):

@@ -37,7 +37,11 @@ _HELD = (
     .join_from(table_of(Seat), table_of(Device), _devices.id == _seats.device_id)
     .where(_seats.license_id == bindparam("of_license"), _seats.ended_at.is_(None))
 )  # fmt: skip
-_IN_LINE = select(_line.holder, _line.since, _line.until).where(_line.license_id == bindparam("of_license"))
+_IN_LINE = (
+    select(_line.holder, _line.since, _line.until, _line.device_id, _devices.name)
+    .join_from(table_of(Waiting), table_of(Device), _devices.id == _line.device_id)
+    .where(_line.license_id == bindparam("of_license"))
+)
 _END = (
     update(table_of(Seat))
     .where(is_member(_seats.id, "of_seats"), _seats.ended_at.is_(None), _seats.until <= bindparam("lapsed_by"))

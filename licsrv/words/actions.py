@@ -69,6 +69,26 @@ ACTIONS: Mapping[str, ActionWords] = {
         ),
         also={"already": both("{device} holds no place.", "设备 {device} 未占用名额。")},
     ),
+    "free_seat": ActionWords(
+        both("Free this seat", "释放席位"),
+        both(
+            "Free seat {seat} of {code}: another program can take it, and the one that holds it stops when its time "
+            "is over.",
+            "释放 {code} 的席位 {seat}：其他程序可以使用；当前占用的程序到时停止。",
+        ),
+        (
+            both("The program hangs.", "程序无响应。"),
+            both("The machine is lost or broken.", "设备丢失或损坏。"),
+            both("Its user is away.", "使用者不在。"),
+        ),
+        also={
+            "already": both("The seat is free already.", "该席位已释放。"),
+            "borrowed": both(
+                "It is borrowed: its program works offline until {until}, so there may be one more until then.",
+                "该席位已借出：其程序可离线使用至 {until}，在此之前可能多出一个。",
+            ),
+        },
+    ),
     "extend": ActionWords(
         both("Extend", "续期"),
         both(

@@ -38,9 +38,9 @@ ENDLESS = Noun(
     "{count} 个许可证没有到期时间，而其产品未标记为一次性售卖。",
 )
 OVERFULL = Noun(
-    "1 license has more devices in use than places.",
-    "{count} licenses have more devices in use than places.",
-    "{count} 个许可证的在用设备多于名额。",
+    "1 license has more in use than was bought.",
+    "{count} licenses have more in use than was bought.",
+    "{count} 个许可证的在用数量超过购买数量。",
 )
 MANY_TEXTS = Noun(
     "1 device of {names} described itself in many ways on one day: several machines may share its place.",

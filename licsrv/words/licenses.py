@@ -10,6 +10,9 @@ from licsrv.words.sentences import Noun, Sentence, both
 PLACES_TAKEN = Noun(
     "{taken} of {count} place taken", "{taken} of {count} places taken", "已用 {taken} 台，共 {count} 台"
 )
+SEATS_TAKEN = Noun(
+    "{taken} of {count} seat in use", "{taken} of {count} seats in use", "已用 {taken} 个席位，共 {count} 个"
+)
 UNUSABLE = both("It may not be used: {why}", "不可使用：{why}")
 USABLE = both("It may be used until {until}, {places}.", "可使用至 {until}，{places}。")
 ENDLESS = both("It may be used without an end, {places}.", "可使用，永久有效，{places}。")

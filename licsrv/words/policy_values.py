@@ -169,6 +169,13 @@ OVERFULL = Noun(
     "{count} licenses get more devices in use than places. They keep their places; one that leaves cannot come back.",
     "{count} 个许可证的在用设备将多于名额。这些设备保留名额，但归还后无法再次占用。",
 )
+FLOATS = Noun(
+    "{count} device gets a license that needs a seat, when it next asks for one. "
+    "A version of the program that knows no seats refuses it.",
+    "{count} devices get a license that needs a seat, when they next ask for one. "
+    "A version of the program that knows no seats refuses it.",
+    "{count} 台设备下次请求时将得到需要席位的许可证；不支持席位的程序版本会拒绝该许可证。",
+)
 SILENT = Noun(
     "{count} device has not checked in for longer than the new grace. It works until its lease ends; "
     "with the new grace it would have stopped already.",

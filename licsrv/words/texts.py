@@ -123,6 +123,9 @@ TEXTS: Mapping[str, str] = {
     "A grace ends later than the license itself.": "宽限期须晚于许可证的到期时间。",
     "A note has 1 to {characters} characters, and none that cannot be stored.":
         "备注须为 1 至 {characters} 个字符，且不含无法保存的字符。",
+    "seat_id names the seat that is meant.": "请指明席位（seat_id）。",
+    "{code} has no seat {seat}.": "{code} 没有席位 {seat}。",
+    "See `licsrv seats list {code}`.": "请运行 `licsrv seats list {code}` 查看。",
     "device_id names the device that is meant.": "请用 device_id 指明设备。",
     "{license} has no device {device}.": "{license} 没有设备 {device}。",
     "See `licsrv devices list {license}`.": "请运行 `licsrv devices list {license}` 查看。",

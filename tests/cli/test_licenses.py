@@ -289,7 +289,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def test_one_sentence_says_what_a_license_may_do(facts: dict[str, datetime], words: str) -> None:
     license = License(id="i", code="c", source="marketplace", created_at=NOW, facts_changed_at=NOW, **facts)  # type: ignore[arg-type]
 
-    shown = showing.facts_of(license, 1, View(Policies(), NOW)).model_dump(mode="json")
+    shown = showing.facts_of(license, showing.Places(1, 0), View(Policies(), NOW)).model_dump(mode="json")
 
     assert shown["says"]["en"] == words
     assert shown.keys() >= LICENSE_MEMBERS

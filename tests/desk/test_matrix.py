@@ -108,6 +108,8 @@ TABLE = {
         POST /licenses/{license}/actions/reissue/preview
         POST /licenses/{license}/actions/extend/do
         POST /licenses/{license}/actions/extend/preview
+        POST /licenses/{license}/actions/free_seat/do
+        POST /licenses/{license}/actions/free_seat/preview
         POST /licenses/{license}/actions/release_place/do
         POST /licenses/{license}/actions/release_place/preview
         POST /licenses/{license}/actions/revoke/do

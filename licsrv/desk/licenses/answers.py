@@ -10,6 +10,7 @@ from pydantic import Field
 from licsrv.desk.audit.answers import Entry
 from licsrv.desk.deliveries.answers import Delivery
 from licsrv.desk.fields import Listing
+from licsrv.desk.licenses.seats import SeatsShown
 from licsrv.desk.products.answers import ProductShown
 from licsrv.desk.reconciliation.answers import DifferenceShown
 from licsrv.platform.fields import Body
@@ -26,6 +27,7 @@ class LicenseLine(Body):
     product_id: str
     customer: str
     order_id: str
+    floating: bool = Field(False, description="places are seats, which programs take while they run")
     places: int
     places_taken: int
     expires_at: datetime | None
@@ -132,7 +134,9 @@ class ActionOffered(Body):
     """A staff action that a page can offer, and what it has to ask for."""
 
     action: str
-    takes: list[str] = Field(description="of device_id, until, text, terms: what it can take next to the reason")
+    takes: list[str] = Field(
+        description="of device_id, seat_id, until, text, terms: what it can take next to the reason"
+    )
     needs: list[str] = Field(description="what it cannot do without")
     permission: str
     is_dangerous: bool
@@ -162,6 +166,7 @@ class ExplainAnswer(Body):
     says: Sentence
     device: DeviceLine | None = Field(description="the device that is recognised")
     takes_place: bool
+    floating: bool = Field(description="places are seats, which programs take while they run")
     places: int
     places_taken: int
     trace: list[TraceStep] = Field(description="the rules in the order in which they were asked")
@@ -174,6 +179,7 @@ class LicensePage(Body):
     product: ProductShown | None
     devices: list[DeviceLine]
     devices_total: int
+    seats: SeatsShown | None = Field(description="null where places are fixed")
     moves: MovesShown
     marketplace: ViewShown | None
     differences: list[DifferenceShown]

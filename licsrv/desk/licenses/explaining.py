@@ -20,6 +20,7 @@ from licsrv.licensing import store as licensing
 from licsrv.licensing.devices import Explained
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.traces import Rule, Step
+from licsrv.seats import store as seats
 from licsrv.words import explanations as words
 from licsrv.words.sentences import Sentence, moment
 
@@ -57,10 +58,19 @@ def explain(
         says=_says(code, trace, is_given=refusal is None),
         device=_device(session, found),
         takes_place=not isinstance(found.outcome, RefusalError) and found.outcome.takes_place,
+        floating=found.situation.policy.places.floating,
         places=found.situation.places.limit,
-        places_taken=found.situation.places.taken,
+        places_taken=_taken(session, found, at),
         trace=[TraceStep.model_validate(step.shown()) for step in trace],
     )
+
+
+def _taken(session: Session, found: Explained, at: datetime) -> int:
+    """Return the places taken; where they float, the seats in use."""
+    situation = found.situation
+    if not situation.policy.places.floating:
+        return situation.places.taken
+    return seats.taken(session, [situation.license.id], now=at).get(situation.license.id, 0)
 
 
 def _says(code: str, trace: Sequence[Step], *, is_given: bool) -> Sentence:

@@ -12,7 +12,7 @@ from licsrv.audit import Action, count_by_actor
 from licsrv.desk import names
 from licsrv.desk.audit import answers as audit
 from licsrv.desk.deliveries import answers as deliveries
-from licsrv.desk.licenses import showing, store
+from licsrv.desk.licenses import seats, showing, store
 from licsrv.desk.licenses.answers import (
     ActionOffered,
     CompareAnswer,
@@ -82,6 +82,7 @@ def page(
         product=products.of_product(session, license.product_id, view.policies),
         devices=lines,
         devices_total=store.count_devices(session, license.id),
+        seats=seats.of_license(session, license, view.policies, now=view.now),
         moves=_moves(session, license.id, view.now),
         marketplace=showing.marketplace_view(marketplace.view(session, license.id)),
         differences=reconciliation.of_license(session, license.id, most=_DIFFERENCES),

@@ -10,11 +10,17 @@ from licsrv.words import licenses as words
 from licsrv.words.sentences import Sentence, moment
 
 
-def license_is(license: SoldLicense, *, places_taken: int, places: int, now: datetime) -> Sentence:
-    """Say what a license is and may do now."""
+def license_is(
+    license: SoldLicense, *, places_taken: int, places: int, now: datetime, is_floating: bool = False
+) -> Sentence:
+    """Say what a license is and may do now.
+
+    Args:
+        is_floating: Whether its places are seats of programs.
+    """
     if lifecycle.status(license, now) is not Status.ACTIVE:
         return words.UNUSABLE.filled(why=lifecycle.reason(license, now))
-    taken = words.PLACES_TAKEN(places, taken=places_taken)
+    taken = (words.SEATS_TAKEN if is_floating else words.PLACES_TAKEN)(places, taken=places_taken)
     ends_at = lifecycle.end_of_use(license)
     if ends_at is None:
         return words.ENDLESS.filled(places=taken)

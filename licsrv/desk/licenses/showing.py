@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.places import limit
 from licsrv.licensing.tables import Device, License
 from licsrv.marketplace.tables import MarketplaceView
+from licsrv.seats import store as seats
 
 
 def license_lines(session: Session, licenses: Sequence[License], view: View) -> list[LicenseLine]:
@@ -34,10 +36,27 @@ def license_lines(session: Session, licenses: Sequence[License], view: View) -> 
     return [LicenseLine.model_validate(_line(one, places[one.id], view.now)) for one in licenses]
 
 
-def _places(session: Session, licenses: Sequence[License], view: View) -> dict[str, int]:
-    """Return how many devices each license has room for."""
+@dataclass(frozen=True)
+class Places:
+    """How many places a license has, and how many are taken; where they float, seats."""
+
+    bought: int
+    taken: int
+    is_floating: bool = False
+
+
+def _places(session: Session, licenses: Sequence[License], view: View) -> dict[str, Places]:
+    """Return the places of each license."""
     stated = licensing.policy_texts(session, {license.product_id for license in licenses})
-    return {one.id: limit(one, view.policies.shown(stated.get(one.product_id)).places) for one in licenses}
+    rules = {one.id: view.policies.shown(stated.get(one.product_id)).places for one in licenses}
+    floating = [one.id for one in licenses if rules[one.id].floating]
+    in_use = seats.taken(session, floating, now=view.now) if floating else {}
+    return {
+        one.id: Places(limit(one, rules[one.id]), in_use.get(one.id, 0), is_floating=True)
+        if rules[one.id].floating
+        else Places(limit(one, rules[one.id]), one.places_taken)
+        for one in licenses
+    }
 
 
 def facts(session: Session, license: License, view: View) -> LicenseFactsShown:
@@ -45,7 +64,7 @@ def facts(session: Session, license: License, view: View) -> LicenseFactsShown:
     return all_facts(session, [license], view)[0]
 
 
-def facts_of(license: License, places: int, view: View) -> LicenseFactsShown:
+def facts_of(license: License, places: Places, view: View) -> LicenseFactsShown:
     """Return what :func:`facts` does, of a license with so many places."""
     shown = {name: value for name, value in license.model_dump().items() if name in LicenseFactsShown.model_fields}
     shown |= _line(license, places, view.now)
@@ -64,11 +83,15 @@ def all_facts(session: Session, licenses: Sequence[License], view: View) -> list
     return [facts_of(one, places[one.id], view) for one in licenses]
 
 
-def _line(license: License, places: int, now: datetime) -> dict[str, Any]:
-    says = sentences.license_is(license, places_taken=license.places_taken, places=places, now=now)
-    own = ("id", "code", "product_id", "customer", "order_id", "places_taken", "expires_at", "grace_until")
+def _line(license: License, places: Places, now: datetime) -> dict[str, Any]:
+    is_floating = places.is_floating
+    says = sentences.license_is(
+        license, places_taken=places.taken, places=places.bought, now=now, is_floating=is_floating
+    )
+    own = ("id", "code", "product_id", "customer", "order_id", "expires_at", "grace_until")
     shown = {name: getattr(license, name) for name in own}
-    return shown | {"status": str(lifecycle.status(license, now)), "says": says, "places": places}
+    counted = {"floating": is_floating, "places": places.bought, "places_taken": places.taken}
+    return shown | counted | {"status": str(lifecycle.status(license, now)), "says": says}
 
 
 def device_lines(session: Session, devices: Sequence[Device], given: HashedParts | None = None) -> list[DeviceLine]:

@@ -25,6 +25,7 @@ def preview(session: Session, plan: Plan, *, now: datetime) -> PolicyPreview:
     licenses, devices = store.count_uses(session, plan.product_id)
     effects: list[Callable[[], Iterator[EffectShown]]] = [
         lambda: _overfull(session, plan),
+        lambda: _floats(session, plan, devices),
         lambda: _weakly_bound(session, plan),
         lambda: _learned(session, plan, now),
         lambda: _unmovable(session, plan, devices),
@@ -50,6 +51,11 @@ def _overfull(session: Session, plan: Plan) -> Iterator[EffectShown]:
             named += store.devices_beyond(session, plan.product_id, one, places=places, most=MOST - len(named))
     go = plan.holds_after.places.surplus == Surplus.NEWEST_OUT
     yield from _effect(words.GOING if go else words.OVERFULL, count, named)
+
+
+def _floats(session: Session, plan: Plan, devices: int) -> Iterator[EffectShown]:
+    if plan.holds_after.places.floating and not plan.holds_before.places.floating:
+        yield from _effect(words.FLOATS, devices, store.with_place(session, plan.product_id, most=MOST))
 
 
 def _weakly_bound(session: Session, plan: Plan) -> Iterator[EffectShown]:

@@ -24,7 +24,6 @@ from licsrv.licensing import learning
 from licsrv.licensing import store as licensing
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
-from licsrv.licensing.places import Surplus
 from licsrv.marketplace import store as marketplace
 from licsrv.marketplace.reconciliation import store as differences
 from licsrv.marketplace.reconciliation.store import Filter
@@ -98,7 +97,9 @@ class BoardAnswer(Body):
     refused: list[RefusedShown]
     many_texts: list[ManyTextsShown] = Field(description="today or yesterday (UTC), three other texts or more")
     frozen: list[LicenseLine]
-    overfull: list[LicenseLine] = Field(description="more devices in use than places: what was bought was lowered")
+    overfull: list[LicenseLine] = Field(
+        description="more in use than was bought: it was lowered, or there is an overdraft"
+    )
     unread_answers: list[str] = Field(
         description="licenses or orders about which the marketplace's answer is unreadable"
     )
@@ -158,11 +159,11 @@ def _ending(session: Session, view: View) -> list[LicenseLine]:
 
 
 def _overfull(session: Session, view: View) -> list[LicenseLine]:
-    """Return licenses whose amount was lowered below the devices in use; those keep working until staff decides."""
+    """Return licenses with more in use than was bought: it was lowered, or the product admits an overdraft."""
     lowered = store.lowered(session, _LOOKED_AT)
     stated = licensing.policy_texts(session, {one.product_id for one in lowered})
     rules = {one.id: view.policies.shown(stated.get(one.product_id)).places for one in lowered}
-    for_staff = [one for one in lowered if rules[one.id].surplus != Surplus.KEEP]
+    for_staff = [one for one in lowered if rules[one.id].is_reported]
     lines = showing.license_lines(session, for_staff, view)
     return [line for line in lines if line.places_taken > line.places][:MOST]
 

@@ -13,12 +13,15 @@ from client_stub.trust import clock_resets, verification
 from client_stub.trust.devices import parse
 from client_stub.trust.errors import DeviceMismatchError
 from client_stub.trust.keys import PinnedKeys
+from licsrv import audit
 from licsrv.audit import Action
 from licsrv.desk.licenses.actions import ACTIONS
 from licsrv.desk.licenses.actions.staff_action import Takes
 from licsrv.licensing.issuing import strings
 from licsrv.people.roles import Permission
+from licsrv.platform.db import transaction
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
+from tests.products import describe
 from tests.sales import Desk
 
 
@@ -38,12 +41,33 @@ async def undo(desk: Desk, code: str, done: dict[str, Any]) -> dict[str, Any]:
     return await desk.act(code, done["undo"]["action"], **arguments)
 
 
+def floating(desk: Desk) -> str:
+    """Describe a product whose places float; return its id."""
+    with transaction(desk.house.runtime.database, (audit.seal,)) as session:
+        describe(session, "FLOATS", {"places.floating": True, "floating.borrow_days": 3, "places.overdraft": 1})
+    return "FLOATS"
+
+
+async def seat_call(desk: Desk, path: str, text: str, program: str = "a", **body: Any) -> dict[str, Any]:
+    known = {"session": program * 16, "device_info": DEVICE, "nonce": "n", **body}
+    headers = {"Authorization": f"Bearer {text}"}
+    answer = await desk.visitor.http.post(f"/v1/seats/{path}", json=known, headers=headers)
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def take_seat(desk: Desk, text: str, program: str = "a") -> str:
+    return str((await seat_call(desk, "checkout", text, program))["seat_id"])
+
+
 @pytest.mark.parametrize("name", ACTIONS)
 async def test_a_preview_says_what_changes_in_both_languages_and_changes_nothing(desk: Desk, name: str) -> None:
-    code = desk.sell()
-    await desk.string(code)
+    code = desk.sell(product_id=floating(desk) if name == "free_seat" else "")
+    text = await desk.string(code)
+    seat = await take_seat(desk, text) if name == "free_seat" else None
     before = await desk.get(f"/licenses/{code}")
     arguments = {
+        "seat_id": seat,
         "device_id": before["devices"][0]["id"] if name in {"release_place", "clock_reset"} else None,
         "until": (NOW + timedelta(days=40)).isoformat() if ACTIONS[name].takes == {Takes.UNTIL} else None,
         "terms": {"places": 3} if name == "set_terms" else None,
@@ -360,3 +384,37 @@ async def test_every_action_asks_for_one_permission(desk: Desk) -> None:
     for name in ACTIONS:
         answer = await reader.call("POST", f"/admin/api/licenses/{code}/actions/{name}/do", {"reason": "because"})
         assert answer.status_code == 403
+
+
+async def test_a_seat_is_shown_and_freed_borrowed_or_not_and_another_program_takes_it(desk: Desk) -> None:
+    code = desk.sell(places=1, product_id=floating(desk))
+    text = await desk.string(code)
+    seats = [await take_seat(desk, text, program) for program in "ab"]
+    until = (NOW + timedelta(days=2)).isoformat()
+    await seat_call(desk, "borrow", text, "a", seat_id=seats[0], until=until)
+    await seat_call(desk, "checkout", text, "c", queue=True)
+
+    page = await desk.get(f"/licenses/{code}")
+    board = await desk.get("/desk")
+    preview = await desk.post(f"/licenses/{code}/actions/free_seat/preview", {"seat_id": seats[0]})
+    done = await desk.act(code, "free_seat", seat_id=seats[0])
+    again = await desk.act(code, "free_seat", seat_id=seats[0])
+    refused = await seat_call(desk, "renew", text, "a", seat_id=seats[0])
+
+    shown = page["seats"]
+    assert (shown["seats"], shown["most"], shown["taken"]) == (1, 2, 2)
+    assert {(one["id"], one["name"], one["borrowed"]) for one in shown["held"]} == {
+        (seats[0], "CAD-WS-07", True), (seats[1], "CAD-WS-07", False)
+    }  # fmt: skip
+    assert [(one["position"], one["name"]) for one in shown["line"]] == [(1, "CAD-WS-07")]
+    license = page["license"]
+    assert (license["floating"], license["places"], license["places_taken"]) == (True, 1, 2)
+    assert "2 of 1 seat in use" in license["says"]["en"]
+    assert [line["code"] for line in board["overfull"]] == [code]
+    assert "offline until" in preview["says"]["en"]
+    assert (done["changed"], again["changed"], refused["code"]) == (True, False, "SEAT_ENDED")
+    assert done["license"]["places_taken"] == 1
+    assert await take_seat(desk, text, "c")
+    assert [entry.subject for entry in desk.house.audited(Action.SEAT_FREED)] == [license["id"]]
+    await desk.act(code, "free_seat", seat_id="nobody", status=404)
+    await desk.act(code, "free_seat", status=422)

@@ -94,6 +94,31 @@ async def test_a_preview_names_the_devices_that_get_no_place_again(desk: Desk) -
     assert (await desk.get(f"{POLICY}?product=OFFI1"))["version"] == 1, "nothing was changed"
 
 
+async def test_a_preview_says_who_needs_a_seat_and_who_has_no_place_when_that_is_taken_back(desk: Desk) -> None:
+    describe(desk)
+    code = desk.buy(amount=1)
+    await desk.string(code, name="first")
+
+    floating = await preview(desk, {"places.floating": True})
+    answer = await desk.visitor.call(
+        "PUT", f"/admin/api{POLICY}", {"product": "OFFI1", "values": {"places.floating": True}, "reason": WHY}
+    )
+    desk.clock.move_to(NOW + timedelta(seconds=1))
+    await desk.string(code, OTHER_DEVICE, name="second")
+    still = await preview(desk, {"places.floating": True, "places.limit": 1})
+    fixed = await preview(desk, {"places.floating": False})
+
+    assert answer.status_code == 200
+    assert list(floating.values()) == [(1, ["first"])]
+    assert "needs a seat" in next(iter(floating))
+    assert still == {}
+    assert list(fixed.values()) == [(1, ["second"])]
+    assert (await desk.get("/desk"))["overfull"] == []
+    body = {"product": "OFFI1", "values": {"places.floating": False}, "reason": WHY}
+    await desk.visitor.call("PUT", f"/admin/api{POLICY}", body)
+    assert [line["code"] for line in (await desk.get("/desk"))["overfull"]] == [code]
+
+
 async def test_a_preview_names_devices_that_were_silent_for_longer(desk: Desk) -> None:
     describe(desk)
     code = desk.buy(amount=2)

@@ -230,7 +230,7 @@ async def test_a_license_whose_places_were_lowered_below_its_devices_is_listed_u
     board = await desk.get("/desk")
     assert [(row["code"], row["places_taken"], row["places"]) for row in board["overfull"]] == [(code, 2, 1)]
     assert [alert["says"]["en"] for alert in board["alerts"] if alert["area"] == "places"] == [
-        "1 license has more devices in use than places."
+        "1 license has more in use than was bought."
     ]
 
     lower(2)

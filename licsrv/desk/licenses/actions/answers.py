@@ -80,6 +80,7 @@ class PreviewRequest(Body):
     device_id: str | None = Field(
         None, max_length=23, description="release_place, clock_reset; reissue: left out for all devices"
     )
+    seat_id: str | None = Field(None, max_length=23, description="free_seat")
     until: Moment | None = Field(None, description="extend; extend_grace, set_maintenance: null takes it away")
     text: str | None = Field(None, max_length=LONGEST_NOTE, description="add_note")
     terms: TermsRequest | None = Field(None, description="set_terms")

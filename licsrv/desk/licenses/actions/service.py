@@ -55,7 +55,7 @@ def preview(session: Session, name: str, action: StaffAction, request: PreviewRe
 
     Raises:
         LicenseNotFoundError: There is no such license.
-        NotFoundError: The license has no such device.
+        NotFoundError: The license has no such device or seat.
     """
     license = names.license_of(session, name)
     given = _given(session, license, action, request=request)
@@ -153,4 +153,6 @@ def catalogue_for(session: Session, action: StaffAction) -> Catalogue:
 def _given(session: Session, license: License, action: StaffAction, request: PreviewRequest) -> Given:
     device = names.device_of(session, license, request.device_id) if request.device_id is not None else None
     terms = request.terms.terms() if request.terms is not None else AS_BEFORE
-    return Given(device, request.until, request.text or "", terms=terms, catalogue=catalogue_for(session, action))
+    seat = names.seat_of(session, license, request.seat_id) if request.seat_id is not None else None
+    catalogue = catalogue_for(session, action)
+    return Given(device, request.until, request.text or "", terms=terms, catalogue=catalogue, seat=seat)

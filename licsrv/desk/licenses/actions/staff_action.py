@@ -16,6 +16,7 @@ from licsrv.errors import ConflictError, RefusalError
 from licsrv.licensing.own_sales import AS_BEFORE, Catalogue, ChangeableLicense, NewTerms
 from licsrv.licensing.tables import Device, License
 from licsrv.people.roles import Permission
+from licsrv.seats.tables import Seat
 from licsrv.words import actions as words
 from licsrv.words.actions import ActionWords
 from licsrv.words.sentences import Sentence
@@ -25,6 +26,7 @@ class Takes(StrEnum):
     """What an action can take next to the license; the words are members of its request."""
 
     DEVICE = "device_id"
+    SEAT = "seat_id"
     UNTIL = "until"
     TEXT = "text"
     TERMS = "terms"
@@ -39,6 +41,7 @@ class Given:
     text: str = ""
     terms: NewTerms = AS_BEFORE
     catalogue: Catalogue = field(default_factory=dict)
+    seat: Seat | None = None
 
 
 class Facts(ChangeableLicense, Protocol):

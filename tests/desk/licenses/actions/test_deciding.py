@@ -13,12 +13,19 @@ from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, R
 from licsrv.licensing.origins import MANUAL, SoldFact
 from licsrv.licensing.own_sales import NewTerms
 from licsrv.licensing.tables import Device
+from licsrv.seats.tables import Seat
 from licsrv.words.texts import in_both
 from tests.conftest import NOW
 
 EARLIER = NOW - timedelta(days=20)
 SOON, LATER, LATEST = (NOW + timedelta(days=days) for days in (10, 20, 90))
 DEVICE = Device(id="d", license_id="l", name="CAD", parts={}, first_seen_at=NOW)
+SEAT, ENDED = (
+    Seat(
+        id="s", license_id="l", device_id="d", session="s", holder="h", since=NOW, until=SOON, seconds=900, ended_at=at
+    )
+    for at in (None, NOW)
+)
 GONE = Device(id="d", license_id="l", name="CAD", parts={}, first_seen_at=NOW, released_at=NOW)
 
 
@@ -69,6 +76,10 @@ TABLE = (
     ("release_place", PLAIN, Given(DEVICE), "Change"),
     ("release_place", PLAIN, Given(GONE), "Unchanged"),
     ("release_place", RELEASED, Given(DEVICE), "Change"),
+    ("free_seat", PLAIN, Given(), "Refused"),
+    ("free_seat", PLAIN, Given(seat=SEAT), "Change"),
+    ("free_seat", RELEASED, Given(seat=SEAT), "Change"),
+    ("free_seat", PLAIN, Given(seat=ENDED), "Unchanged"),
     ("extend_grace", PLAIN, Given(until=SOON), "Change"),
     ("extend_grace", PLAIN, Given(until=LATEST), "Change"),
     ("extend_grace", PLAIN, Given(until=LATEST + timedelta(seconds=1)), "Refused"),
