@@ -100,10 +100,10 @@ def _ask(home: Installation, server: Server, market: Marketplace, requests: Sequ
     )
 
 
-def bare_route(home: Installation, size: int) -> AbstractContextManager[Server]:
+def bare_route(home: Installation, size: int, path: str = PATH) -> AbstractContextManager[Server]:
     """Serve the bare route next to the server, on its core."""
     return processes.serving(
-        ["-m", "benchmarks.baseline", "--path", PATH, "--size", str(size)],
+        ["-m", "benchmarks.baseline", "--path", path, "--size", str(size)],
         cores=placement().server,
         ready_path=READY_PATH,
         log=home.folder / "baseline.log",

@@ -24,6 +24,18 @@ def require_good_lease(answer: bytes, jwks: Mapping[str, Any], *, nonce: str) ->
         raise BenchmarkError(f"A lease is for another request or not active: {claims}")
 
 
+def require_good_seat(answer: bytes, jwks: Mapping[str, Any], *, nonce: str) -> None:
+    """Require that an answer to a renewal holds a seat signed by a published lease key, with this nonce.
+
+    Raises:
+        BenchmarkError: It does not.
+    """
+    said = json.loads(answer)
+    claims = _claims(said["seat"], jwks, typ="seat+jwt", purpose="lease")
+    if (claims["nonce"], claims["jti"]) != (nonce, said["seat_id"]):
+        raise BenchmarkError(f"A seat is for another request: {claims}")
+
+
 def require_good_string(answer: bytes, jwks: Mapping[str, Any], *, code: str) -> None:
     """Require that an answer to an activation holds a license string of this code signed by a published key.
 

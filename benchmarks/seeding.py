@@ -6,7 +6,7 @@ What the server finds is what it would have written itself: hashed parts, licens
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,8 @@ from licsrv.licensing.tables import Device, DevicePart, IssuedLicense, License, 
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import open_database, table_of
 from licsrv.platform.ids import new_id
+from licsrv.seats.service import keyed
+from licsrv.seats.tables import Seat
 
 PRODUCT_ID = "OFFI0000000000000001"
 _FEATURES = ["modelling", "drawing", "simulation"]
@@ -41,6 +43,17 @@ class Client:
 
     license_string: str
     device_info: str
+    license_id: str = ""
+    device_id: str = ""
+
+
+@dataclass(frozen=True)
+class SeatHolder:
+    """One program with its seat."""
+
+    client: Client
+    seat_id: str
+    session: str
 
 
 def code_of(number: int) -> str:
@@ -108,13 +121,34 @@ def add_clients(installation: Installation, count: int, *, at: datetime) -> list
         info = device_info_of(number)
         device, parts = _device(license["id"], info, keyring=keyring, at=at)
         license_string, issued = _issue(license, device["id"], info=info, keyring=keyring, at=at)
-        clients.append(Client(license_string, info))
+        clients.append(Client(license_string, info, license_id=license["id"], device_id=device["id"]))
         rows[License].append(license)
         rows[Device].append(device)
         rows[DevicePart] += parts
         rows[IssuedLicense].append(issued)
     _write(installation, rows.items())
     return clients
+
+
+def add_seats(installation: Installation, clients: Sequence[Client], each: int, *, at: datetime) -> list[SeatHolder]:
+    """Give so many programs of each device a seat, and return what they need to renew it."""
+    key = KeyFolder(installation.keys).read().device_key
+    holders = [
+        SeatHolder(client, new_id(at), f"session-{number:04}-of-{client.device_id}")
+        for number in range(each)
+        for client in clients
+    ]
+    rows = (
+        {
+            "id": one.seat_id, "license_id": one.client.license_id, "device_id": one.client.device_id,
+            "session": keyed("session", one.session, key=key),
+            "holder": keyed("holder", f"{one.client.device_id}:{one.session}", key=key),
+            "since": at, "until": at + timedelta(minutes=15), "seconds": 900,
+        }
+        for one in holders
+    )  # fmt: skip
+    _write(installation, [(Seat, rows)])
+    return holders
 
 
 def add_waiting_messages(installation: Installation, count: int, *, at: datetime) -> None:
@@ -137,12 +171,12 @@ def add_waiting_messages(installation: Installation, count: int, *, at: datetime
     execute(installation, insert(table_of(OutboxRow)).from_select(list(values), rows))
 
 
-def add_product(installation: Installation) -> None:
-    """Add the product that all licenses are of."""
+def add_product(installation: Installation, policy_values: Mapping[str, Any] | None = None) -> None:
+    """Add the product that all licenses are of, and what its policy states."""
+    stated = policies.text_of(policy_values or {"places.limit": DEVICE_LIMIT})
     product = Product(product_id=PRODUCT_ID, name="CAD Professional", features=_FEATURES)
     policy = PolicyVersion(
-        product_id=PRODUCT_ID, version=1, stated=policies.text_of({"places.limit": DEVICE_LIMIT}), at=now(),
-        actor="benchmark",
+        product_id=PRODUCT_ID, version=1, stated=stated, at=now(), actor="benchmark",
     )  # fmt: skip
     _write(installation, [(Product, [product.model_dump()]), (PolicyVersion, [policy.model_dump()])])
 

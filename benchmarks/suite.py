@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks import activation, bulk, callback, desk, heartbeat, outage, prune, releases, revocations, startup
+from benchmarks import activation, bulk, callback, desk, heartbeat, outage, prune, releases, revocations, seats, startup
 from benchmarks.report import Figure
 
 Measurement = Callable[[Path], list[Figure]]
@@ -29,6 +29,11 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         "check-ins of many devices, against a bare route",
         partial(heartbeat.measure, scale=heartbeat.Scale()),
         partial(heartbeat.measure, scale=heartbeat.Scale(devices=2_000, rounds=2)),
+    ),
+    seats.NAME: Benchmark(
+        "renewals of many seats, against a bare route and check-ins",
+        partial(seats.measure, scale=seats.Scale()),
+        partial(seats.measure, scale=seats.Scale(devices=400, rounds=2)),
     ),
     activation.NAME: Benchmark(
         "activations with few licenses in the table, and with many",

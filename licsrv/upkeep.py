@@ -118,6 +118,9 @@ def _audit_mark(runtime: Runtime) -> audit.Mark | None:
 async def refresh_gauges(runtime: Runtime) -> None:
     """Bring the gauges up to date."""
     await _watch_machine(runtime)
+    seats = await asyncio.to_thread(_seats, runtime)
+    runtime.metrics.seats_live.set(seats.live)
+    runtime.metrics.seats_borrowed.set(seats.borrowed)
     depth = await asyncio.to_thread(_depth, runtime)
     age = (runtime.clock.now() - depth.oldest_at).total_seconds() if depth.oldest_at else 0.0
     runtime.metrics.outbox_waiting.set(depth.waiting)
@@ -130,6 +133,11 @@ async def _watch_machine(runtime: Runtime) -> None:
     free = free_bytes(runtime.database)
     runtime.metrics.free_bytes.set(-1 if free is None else free)
     descriptors.watch(runtime.metrics)
+
+
+def _seats(runtime: Runtime) -> seat_store.Count:
+    with reading(runtime.database) as session:
+        return seat_store.count_live(session, now=runtime.clock.now())
 
 
 def _depth(runtime: Runtime) -> outbox_store.Depth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,18 +30,25 @@ from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
 from licsrv.licensing.signing import SigningKey, seconds
-from licsrv.platform import days
+from licsrv.platform import days, moments
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Nonce
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
-from licsrv.platform.web import as_refusal, problem_response, read_body, request_id_of, require_json
+from licsrv.platform.web import (
+    as_refusal,
+    authorization_of,
+    problem_response,
+    read_body,
+    request_id_of,
+    require_json,
+    send_json,
+)
 from licsrv.platform.writer import Writer
 
 PATH = "/v1/heartbeats"
 _quoted = json.JSONEncoder().encode
-_JSON_HEADERS = (b"content-type", b"application/json")
 
 
 class HeartbeatRequest(Body):
@@ -120,13 +127,10 @@ class HeartbeatEndpoint:
             self._metrics.refusals.labels(refusal.code).inc()
             await problem_response(refusal, request_id_of(scope))(scope, receive, send)
             return
-        length = str(len(body)).encode("ascii")
-        headers = [_JSON_HEADERS, (b"content-length", length)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_json(send, body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        license_string = bearer_of(_authorization(scope))
+        license_string = bearer_of(authorization_of(scope))
         require_json(scope)
         request = parse_model(HeartbeatRequest, await read_body(receive))
         text_hash = fingerprints.hash_text(request.device_info, key=self._keyring().device_key)
@@ -188,21 +192,9 @@ def lease_payload(granted: Granted, nonce: str, *, issuer: str) -> bytes:
     ).encode("ascii")
 
 
-_seconds = lru_cache(maxsize=4096)(seconds)
+_seconds = lru_cache(maxsize=4096)(seconds)  # the moments of one batch are the same
+_text = lru_cache(maxsize=4096)(moments.rfc3339)
 _quoted_again = lru_cache(maxsize=256)(_quoted)
-
-
-@lru_cache(maxsize=4096)
-def _text(moment: datetime) -> str:
-    """Return a moment as answers have it; those of one batch share theirs."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _authorization(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return str(value.decode("latin-1"))
-    return ""
 
 
 def _address(scope: Scope) -> str:

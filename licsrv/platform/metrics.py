@@ -35,6 +35,11 @@ class Metrics:
         self.heartbeat_batch = histogram(
             "licsrv_heartbeat_batch", "Check-ins that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
         )
+        self.seat_batch = histogram(
+            "licsrv_seat_batch", "Renewals of seats that shared a commit", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+        )
+        self.seats_live = gauge("licsrv_seats_live", "Seats of floating licenses in use")
+        self.seats_borrowed = gauge("licsrv_seats_borrowed", "Seats that are borrowed")
         self.deliveries = counter("licsrv_deliveries", "Outbox deliveries by outcome", ["kind", "outcome"])
         self.outbox_waiting = gauge("licsrv_outbox_waiting", "Outbox rows not settled")
         self.outbox_parked = gauge("licsrv_outbox_parked", "Outbox rows refused for good")

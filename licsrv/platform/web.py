@@ -51,7 +51,8 @@ _SECURITY_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _HOT_HEADERS = _SECURITY_HEADERS[:2]  # the others say something of pages only, and each costs a little
-_QUIET_ROUTES = frozenset({"/v1/heartbeats", "/healthz", "/readyz", "/metrics"})
+_QUIET_ROUTES = frozenset({"/v1/heartbeats", "/v1/seats/renew", "/healthz", "/readyz", "/metrics"})
+_JSON_HEADER = (b"content-type", b"application/json")
 _log = logs.logger(__name__)
 
 
@@ -197,6 +198,21 @@ async def read_body(receive: Receive, *, limit: int = MAX_BODY_BYTES) -> bytes:
     if size > limit:
         raise BodyTooLargeError(f"The body is longer than the {limit} bytes that this address reads.")
     return b"".join(chunks)
+
+
+def authorization_of(scope: Scope) -> str:
+    """Return the ``Authorization`` header; empty where there is none."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value.decode("latin-1"))
+    return ""
+
+
+async def send_json(send: Send, body: bytes) -> None:
+    """Answer 200 with a JSON text, past the object that a response otherwise is."""
+    headers = [_JSON_HEADER, (b"content-length", str(len(body)).encode("ascii"))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def require_json(scope: Scope) -> None:

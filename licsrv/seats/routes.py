@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -41,6 +42,7 @@ from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
 from licsrv.licensing.signing import SEAT_TYPE, SigningKey, seconds
+from licsrv.platform import moments
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Name, Nonce
@@ -48,11 +50,13 @@ from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
 from licsrv.platform.web import (
     as_refusal,
+    authorization_of,
     client_request_id_of,
     problem_response,
     read_body,
     request_id_of,
     require_json,
+    send_json,
 )
 from licsrv.platform.writer import Writer
 from licsrv.seats import presence, service
@@ -61,6 +65,9 @@ from licsrv.seats.service import Answer, Held, Program, Renewal
 
 _RENEW = "/v1/seats/renew"
 _quoted = json.JSONEncoder().encode
+_quoted_again = lru_cache(maxsize=256)(_quoted)
+_seconds = lru_cache(maxsize=4096)(seconds)  # the moments of one batch are the same
+_text = lru_cache(maxsize=4096)(moments.rfc3339)
 _Model = TypeVar("_Model", bound="_FromProgram")
 _Session = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 _SeatId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,23}$")]
@@ -297,10 +304,10 @@ class RenewEndpoint:
             self._metrics.refusals.labels(refusal.code).inc()
             await problem_response(refusal, request_id_of(scope))(scope, receive, send)
             return
-        await _json(body)(scope, receive, send)
+        await send_json(send, body)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        license_string = bearer_of(_authorization(scope))
+        license_string = bearer_of(authorization_of(scope))
         require_json(scope)
         request = parse_model(RenewRequest, await read_body(receive))
         text_hash = fingerprints.hash_text(request.device_info, key=self._keyring().device_key)
@@ -315,6 +322,7 @@ class RenewEndpoint:
 
     async def _renew(self, asked: list[_Asked]) -> Sequence[bytes | RefusalError]:
         """Renew a batch, then sign its seats one after the other."""
+        self._metrics.seat_batch.observe(len(asked))
         renewals = [renewal for renewal, _ in asked]
         now, keyring = self._clock.now(), self._keyring()
         key = _signer(keyring, now)
@@ -332,7 +340,12 @@ class RenewEndpoint:
 
 def _signer(keyring: Keyring, now: datetime) -> SigningKey:
     """Return what signs seats: asked first, because without a key nothing may be written."""
-    return keyring.signer(Purpose.LEASE, now=now).typed(SEAT_TYPE)
+    return _typed(keyring.signer(Purpose.LEASE, now=now))
+
+
+@lru_cache(maxsize=8)
+def _typed(key: SigningKey) -> SigningKey:
+    return key.typed(SEAT_TYPE)
 
 
 def render(held: Held, nonce: str, key: SigningKey, *, issuer: str, now: datetime) -> bytes:
@@ -349,22 +362,11 @@ def seat_payload(held: Held, nonce: str, *, issuer: str, now: datetime) -> bytes
     """Return a seat's claims as the bytes that are signed; by hand, as those of a lease are."""
     borrowed = ',"bor":true' if held.borrowed else ""
     return (
-        f'{{"iss":{_quoted(issuer)},"sub":"{held.license_id}","jti":"{held.seat_id}","str":"{held.issued_id}",'
-        f'"ses":{_quoted(held.session)},"iat":{seconds(now)},"exp":{seconds(held.until)},'
-        f'"renew":{seconds(held.renew_at)},"nonce":{_quoted(nonce)}{borrowed}}}'
+        f'{{"iss":{_quoted_again(issuer)},"sub":"{held.license_id}","jti":"{held.seat_id}","str":"{held.issued_id}",'
+        f'"ses":"{held.session}","iat":{_seconds(now)},"exp":{_seconds(held.until)},'
+        f'"renew":{_seconds(held.renew_at)},"nonce":{_quoted(nonce)}{borrowed}}}'
     ).encode("ascii")
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
-
-
-def _authorization(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return str(value.decode("latin-1"))
-    return ""

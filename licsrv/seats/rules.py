@@ -22,6 +22,7 @@ from licsrv.errors import (
     SeatNotFoundError,
 )
 from licsrv.licensing.policies import Floating
+from licsrv.platform import moments
 
 TURN = timedelta(seconds=120)
 """How long a place in line, and the seat kept for it, lasts without asking again."""
@@ -186,15 +187,11 @@ def _ask_again(live: Sequence[HeldSeat], *, is_waiting: bool, now: datetime) -> 
 
 def _shown(seat: HeldSeat, *, show_names: bool, now: datetime) -> dict[str, object]:
     said: dict[str, object] = {
-        "since": _text(seat.since),
-        "until": _text(seat.until),
+        "since": moments.rfc3339(seat.since),
+        "until": moments.rfc3339(seat.until),
         "borrowed": seat.is_borrowed(now),
     }
     return {"name": seat.name, **said} if show_names else said
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def lasts_until(rules: Floating, *, license_ends_at: datetime | None, now: datetime) -> datetime:
@@ -260,12 +257,12 @@ def _too_long(seat: HeldSeat, longest: datetime, *, is_allowed: bool) -> BorrowT
         return BorrowTooLongError(
             "The seats of this product cannot be borrowed.",
             action="Work with a connection to the server, or ask the vendor.",
-            longest_until=_text(seat.until),
+            longest_until=moments.rfc3339(seat.until),
         )
     return BorrowTooLongError(
-        f"A seat may be borrowed until {_text(longest)} at most.",
+        f"A seat may be borrowed until {moments.rfc3339(longest)} at most.",
         action="Borrow it for a shorter time.",
-        longest_until=_text(longest),
+        longest_until=moments.rfc3339(longest),
     )
 
 
@@ -288,9 +285,9 @@ def _return_from(seat: HeldSeat, rules: Floating) -> datetime:
 
 def _borrowed(first: datetime) -> SeatBorrowedError:
     return SeatBorrowedError(
-        f"The borrowed seat cannot be given back before {_text(first)}.",
+        f"The borrowed seat cannot be given back before {moments.rfc3339(first)}.",
         action="Keep it until then, or ask the vendor's support to free it.",
-        return_from=_text(first),
+        return_from=moments.rfc3339(first),
     )
 
 

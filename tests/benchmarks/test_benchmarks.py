@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import activation, bulk, callback, desk, heartbeat, outage, prune, releases, revocations, startup
+from benchmarks import activation, bulk, callback, desk, heartbeat, outage, prune, releases, revocations, seats, startup
 from benchmarks.__main__ import main
 from benchmarks.errors import BenchmarkError
 from benchmarks.installation import Installation
@@ -22,6 +22,7 @@ from benchmarks.suite import BENCHMARKS
 
 TINY = {
     heartbeat.NAME: partial(heartbeat.measure, scale=heartbeat.Scale(devices=40, rounds=2, connections=4)),
+    seats.NAME: partial(seats.measure, scale=seats.Scale(devices=20, seats_each=2, rounds=2, connections=4)),
     activation.NAME: partial(
         activation.measure, scale=activation.Scale(few=30, many=300, rounds=2, activations=10, connections=4)
     ),
@@ -40,7 +41,7 @@ TINY = {
 }
 TARGETS = {
     bulk.NAME: 1, desk.NAME: 9, bulk.NAME_ON_POSTGRESQL: 1, desk.NAME_ON_POSTGRESQL: 9,
-    outage.NAME: 1, prune.NAME: 1,
+    outage.NAME: 1, prune.NAME: 1, seats.NAME: 3,
     heartbeat.NAME: 3, activation.NAME: 5, callback.NAME: 1, startup.NAME: 1, releases.NAME: 1, revocations.NAME: 2,
 }  # fmt: skip
 
