@@ -27,6 +27,7 @@ from licsrv.desk.bulk.runner import BulkRunner
 from licsrv.desk.desk import Desk, DeskSettings
 from licsrv.desk.operations import SECURITY_SCHEMES
 from licsrv.desk.tools import SupportTools
+from licsrv.heartbeats import store as heartbeat_store
 from licsrv.heartbeats.routes import HeartbeatEndpoint, HeartbeatSettings
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.key_folder import KeyFolder
@@ -137,7 +138,12 @@ def _open_api(settings: Settings, http: httpx2.AsyncClient, clock: Clock) -> Ope
 
 def license_terms(settings: Settings) -> Terms:
     """Return the terms under which an installation issues licenses."""
-    return Terms(settings.issuer, policies_of(settings), release_store.maintenance_limit)
+    return Terms(
+        settings.issuer,
+        policies_of(settings),
+        release_store.maintenance_limit,
+        last_contacts=heartbeat_store.last_moments,
+    )
 
 
 def _worker(

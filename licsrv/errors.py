@@ -37,6 +37,7 @@
         ├── DeviceMismatchError           DEVICE_MISMATCH 409
         ├── VirtualMachineError           DEVICE_NOT_ALLOWED 403
         ├── MoveLimitError                MOVE_LIMIT_REACHED 409
+        ├── MoveNotAllowedError           MOVE_NOT_ALLOWED 409
         ├── NotFloatingError              NOT_FLOATING 409
         ├── NoSeatFreeError               NO_SEAT_FREE 409
         ├── SeatNotFoundError             SEAT_NOT_FOUND 404
@@ -376,6 +377,12 @@ class BorrowLimitError(RefusalError):
     """As many seats as the product allows are borrowed already."""
 
     code, status, title = "BORROW_LIMIT_REACHED", 409, "Too many seats borrowed"
+
+
+class MoveNotAllowedError(RefusalError):
+    """A program may not free the place of that device; ``possible_from`` says when, None never."""
+
+    code, status, title = "MOVE_NOT_ALLOWED", 409, "Move not allowed"
 
 
 class InvalidPolicyError(RefusalError):

@@ -36,7 +36,7 @@ SEAT_CODES = frozenset(
     }
 )
 """What refuses a question about a seat, and no license: a seat that is held counts until its signed end."""
-MOVE_CODES = frozenset({"MOVE_LIMIT_REACHED"})
+MOVE_CODES = frozenset({"MOVE_LIMIT_REACHED", "MOVE_NOT_ALLOWED"})
 """What refuses to move a place, and no license."""
 ALL_CODES = CODES | SEAT_CODES | MOVE_CODES
 _TRY_AGAIN_STATUSES = frozenset({408, 425, 429})

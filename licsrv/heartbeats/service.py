@@ -20,7 +20,7 @@ from licsrv.heartbeats.following import Followed, Following, Seen
 from licsrv.heartbeats.links import links_of
 from licsrv.heartbeats.rules import Beat, LeaseTerms
 from licsrv.heartbeats.store import Presented
-from licsrv.licensing import devices as licensing
+from licsrv.licensing import bearers as licensing
 from licsrv.licensing import fingerprints, learning, origins, refused_devices
 from licsrv.licensing.clones import Event
 from licsrv.licensing.fingerprints import DeviceFacts

@@ -15,37 +15,36 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import (
-    DeviceMismatchError,
+    DeviceLimitError,
     InvalidRequestError,
     LicenseNotFoundError,
     RefusalError,
-    UnauthenticatedError,
     VirtualMachineError,
 )
 from licsrv.licensing import (
     fingerprints,
     learning,
     lifecycle,
-    places,
+    moving,
     policies,
     refused_devices,
+    releasing,
     store,
     traces,
     virtual_machines,
 )
 from licsrv.licensing.bindings import Learned
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts, Part
-from licsrv.licensing.issuing import issuing, strings
+from licsrv.licensing.issuing import issuing
 from licsrv.licensing.issuing.issuing import Delivery, IssuableLicense, Recipient, Wording
-from licsrv.licensing.keyring import ISSUED_COLUMNS, Keyring
+from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.learning import Recognised
-from licsrv.licensing.moves import require_move
+from licsrv.licensing.moving import LastContacts, no_contacts
 from licsrv.licensing.places import Admission, HeldPlaces, KnownDevice, PlaceFacts, PlaceRules, limit
 from licsrv.licensing.policies import Policies, Policy, Recognition
 from licsrv.licensing.refused_devices import Refused
-from licsrv.licensing.revocation import store as revocation_lists
 from licsrv.licensing.store import ProductRow
-from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.licensing.tables import Device
 from licsrv.licensing.traces import Rule, Step
 from licsrv.platform.ids import new_id
 from licsrv.words import explanations as words
@@ -75,11 +74,12 @@ def _no_limit(_session: Session, license: DeviceLicense, /) -> datetime | None:
 
 @dataclass(frozen=True)
 class Terms:
-    """What shapes a license: who issues it, the policies, and the rule for the releases that it covers."""
+    """What shapes a license: who issues it, the policies, the rule for releases, and who was seen when."""
 
     issuer: str
     policies: Policies = field(default_factory=Policies)
     maintenance_end: MaintenanceEnd = _no_limit
+    last_contacts: LastContacts = no_contacts
 
     def wording(
         self,
@@ -112,6 +112,7 @@ class Activation:
         file_name: What it would call the file.
         starts_at: From when it is wanted, where that is later than now.
         ends_by: Until when it is wanted, where that is earlier than the license's end.
+        move_from: The device whose place it takes where every place is taken; empty for none.
     """
 
     code: str
@@ -122,6 +123,7 @@ class Activation:
     file_name: str | None = None
     starts_at: datetime | None = None
     ends_by: datetime | None = None
+    move_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,9 @@ def activate(
     Raises:
         LicenseNotFoundError: No license has this code.
         LicenseExpiredError: And its relatives: no device may use it now.
-        DeviceLimitError: The device is new and every place is taken.
+        DeviceLimitError: The device is new and every place is taken; ``movable`` names those that it may take.
+        MoveNotAllowedError: It may not take the place that it named.
+        MoveLimitError: The moves of the license are used up.
         InvalidRequestError: The product has too many features for the form asked for.
         KeyringError: The product asks for a second signature, and no key makes one.
     """
@@ -161,7 +165,11 @@ def activate(
     situation = _situation(session, license, policy, device_info=request.device_info, key=key)
     facts, places = situation.facts, situation.places
 
-    admission = situation.decide(now)
+    try:
+        admission = situation.decide(now)
+    except DeviceLimitError as full:
+        situation = _moved(session, situation, request, full=full, terms=terms, cause=cause, now=now)
+        admission = situation.decide(now)
 
     known = situation.known(admission)
     device_id, bound = _write(
@@ -254,6 +262,36 @@ def _situation(session: Session, license: Any, policy: Policy, *, device_info: s
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
     text_hash = fingerprints.hash_text(device_info, key=key)
     return Situation(license, policy, places, candidates=candidates, facts=facts, parts=parts, text_hash=text_hash)
+
+
+def _moved(
+    session: Session,
+    situation: Situation,
+    request: Activation,
+    *,
+    full: DeviceLimitError,
+    terms: Terms,
+    cause: Cause,
+    now: datetime,
+) -> Situation:
+    """Return the situation after the device that was named has left its place.
+
+    Raises:
+        DeviceLimitError: None was named; says which may be.
+        MoveNotAllowedError: That one may not be taken.
+        MoveLimitError: The moves are used up.
+    """
+    license, rules, places = situation.license, situation.policy.moves, situation.places
+    left = moving.moves_of(session, license.id, rules, places=places.limit, now=now)
+    if not request.move_from:
+        found = moving.movable(session, license.id, rules, last_contacts=terms.last_contacts, now=now)
+        if rules.unseen_for:
+            full.extra |= moving.offer(found, left, rules)
+        raise full
+    found = moving.seen(session, [request.move_from], terms.last_contacts)
+    other, trace = moving.require_other([one for one in found if one.license_id == license.id], rules, left, now=now)
+    releasing.free(session, other, by=None, trace=trace, cause=cause, now=now)
+    return replace(situation, places=replace(places, taken=places.taken - 1))
 
 
 @dataclass(frozen=True)
@@ -352,7 +390,7 @@ def _write(
         )  # fmt: skip
         learned = _learn(session, device, known, key=key, cause=cause, now=now)
     bound = _bound(facts, admission, learned or known, weakly=recognition.weak_binding, key=key)
-    seen: dict[str, Any] = {"name": request.device_name, "client_version": request.client_version}
+    seen: dict[str, Any] = {"name": request.device_name, "client_version": request.client_version, "asked_at": now}
     if learned is None:  # learning it wrote that
         seen["text_hash"] = text_hash
     if fingerprints.is_weak(bound):
@@ -453,117 +491,8 @@ def _earlier(moment: datetime, limit: datetime | None) -> datetime:
     return moment if limit is None else min(moment, limit)
 
 
-@dataclass(frozen=True)
-class Bearer:
-    """Who presents a license string: what we handed out, and to which device of which license."""
-
-    issued: IssuedLicense
-    device: Device
-
-
-def authenticate(session: Session, license_string: str, *, keyring: Keyring) -> Bearer:
-    """Return who presents a license string.
-
-    It is looked up by its digest: what we handed out is on disk, so no signature has to be checked again.
-
-    Raises:
-        UnauthenticatedError: We did not issue it, its key has been retired, or other means wrote its row.
-    """
-    issued = store.issued_by_digest(session, strings.digest(license_string))
-    device = store.device(session, issued.device_id) if issued is not None else None
-    if issued is None or device is None:
-        raise unknown_bearer()
-    if not keyring.recognises(issued.key_id, issued.seal, [getattr(issued, name) for name in ISSUED_COLUMNS]):
-        raise unknown_bearer()
-    return Bearer(issued, device)
-
-
-def unknown_bearer() -> UnauthenticatedError:
-    """Return the refusal of a license string that does not count."""
-    return UnauthenticatedError(
-        "The license string is missing, or we did not issue it.", action="Ask for a license string with the code."
-    )
-
-
-@dataclass(frozen=True)
-class Released:
-    """A place given back."""
-
-    license_id: str
-    released_at: datetime
-    places_taken: int
-
-
-def release_device(
-    session: Session,
-    device: Device,
-    *,
-    given: HashedParts | None = None,
-    terms: Terms | None = None,
-    cause: Cause,
-    now: datetime,
-) -> Released:
-    """Give a device's place back. Doing it again changes nothing and says the same.
-
-    Args:
-        given: The hashed parts of the calling device, where it sent them: they must be the device's.
-        terms: The limits of moves, where a program asks; staff has none.
-
-    Raises:
-        DeviceMismatchError: Another device asks.
-        MoveLimitError: The program may not give the place back now.
-    """
-    license = store.license_by_id_for_update(session, device.license_id)
-    locked = store.device_for_update(session, device.id)
-    if license is None or locked is None:
-        raise AssertionError  # foreign keys hold this, and devices are never deleted
-    device = locked
-    require_same_device(device.parts, given)
-    if device.released_at is not None:
-        return Released(license.id, device.released_at, license.places_taken)
-    if terms is not None:
-        _require_move(session, license, device, terms=terms, cause=cause, now=now)
-
-    store.update_device(session, device.id, released_at=now)
-    store.move_places(session, license.id, -1)
-    revocation_lists.list_given_back(session, [device.id], now=now)
-    detail = {"device": device.id, "name": device.name}
-    audit.record(session, Action.DEVICE_RELEASED, subject=license.id, cause=cause, detail=detail, now=now)
-    return Released(license.id, now, license.places_taken - 1)
-
-
-def _require_move(
-    session: Session, license: License, device: Device, *, terms: Terms, cause: Cause, now: datetime
-) -> None:
-    policy = terms.policies.of(store.policy_text(session, license.product_id))
-    rules, places = policy.moves, limit(license, policy.places)
-    moved = audit.moments(
-        session, license.id, Action.DEVICE_RELEASED,
-        actor=cause.actor, since=now - rules.longest, limit=rules.most(places),
-    )  # fmt: skip
-    files = [issuing.end_of(claims) for claims in store.claims_held(session, device.id, issuing.FILE)]
-    require_move(rules, moved, files, places=places, now=now)
-
-
 def reset_clock(session: Session, device: Device, *, cause: Cause, now: datetime) -> None:
     """Let a device forget what its clock showed: the next text that is signed for it is younger than all before."""
     store.update_device(session, device.id, clock_reset_at=now)
     detail = {"device": device.id, "name": device.name}
     audit.record(session, Action.CLOCK_RESET, subject=device.license_id, cause=cause, detail=detail, now=now)
-
-
-def require_same_device(known: HashedParts, given: HashedParts | None) -> None:
-    """Refuse a device that is not the known one; without parts there is nothing to compare.
-
-    Raises:
-        DeviceMismatchError: Too few parts agree; ``parts`` says which.
-    """
-    if given is None or fingerprints.is_same_device(known, given):
-        return
-    found = fingerprints.match(known, given)
-    refusal = DeviceMismatchError(
-        f"The license belongs to another device: {found.agreeing} of the {found.needed} parts needed agree.",
-        action="Ask for a license for this device, or have the vendor's support release the old one.",
-        parts=found.explain(),
-    )
-    raise traces.refused(refusal, [places.mismatch_step(found)])

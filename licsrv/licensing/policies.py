@@ -166,6 +166,9 @@ VALUES: Mapping[str, Value] = {
             "moves.cool_down_hours", "cool_down", (0, 8784), unit=_HOUR, is_whole=False, setting="MOVE_COOL_DOWN_HOURS"
         ),
         Value("moves.file_holds_place", "file_holds_place", setting="FILE_HOLDS_PLACE"),
+        Value("moves.unseen_days", "unseen_for", (0, 365), unit=_DAY),
+        Value("moves.unseen_released", "unseen_released"),
+        Value("moves.show_names", "show_names"),
         Value(
             "time.check_in_hours",
             "interval",
@@ -223,6 +226,16 @@ CONTRADICTIONS = (
         ("floating.borrow_days", "time.grace_hours"),
         lambda policy: policy.floating.longest_borrow > policy.time.grace,
         "The lease would end before the borrowed seat: the program would stop while it is away.",
+    ),
+    Contradiction(
+        ("moves.unseen_days", "time.grace_hours"),
+        lambda policy: timedelta(0) < policy.moves.unseen_for < policy.time.grace,
+        "A device that works without contact within its grace would lose its place.",
+    ),
+    Contradiction(
+        ("moves.unseen_released", "moves.unseen_days"),
+        lambda policy: policy.moves.unseen_released and not policy.moves.unseen_for,
+        "Places are freed by themselves after no number of days.",
     ),
 )
 

@@ -24,20 +24,21 @@ from licsrv.errors import (
     LicenseRevokedError,
     MarketplaceUnavailableError,
     MoveLimitError,
+    MoveNotAllowedError,
     RefusalError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthenticatedError,
     VirtualMachineError,
 )
-from licsrv.licensing import devices, fingerprints
+from licsrv.licensing import bearers, devices, fingerprints, releasing
 from licsrv.licensing.devices import Activation, LicenseForDevice, Terms
 from licsrv.licensing.fingerprints import DeviceFacts, HashedParts
 from licsrv.licensing.issuing import files
 from licsrv.licensing.issuing.issuing import Delivery
 from licsrv.licensing.keyring import Keyring
 from licsrv.platform.clock import Clock
-from licsrv.platform.fields import Body, Code, Name, Nonce, Version
+from licsrv.platform.fields import Body, Code, DeviceId, Name, Nonce, Version
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
 from licsrv.platform.web import client_request_id_of, read_body, request_id_of
@@ -70,6 +71,8 @@ LICENSE_REFUSALS = (
     LicenseReleasedError,
     DeviceLimitError,
     VirtualMachineError,
+    MoveLimitError,
+    MoveNotAllowedError,
     TooManyRequestsError,
     MarketplaceUnavailableError,
     ServiceUnavailableError,
@@ -90,6 +93,9 @@ class StringRequest(Body):
     device_info: str = Field(max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU; unknown parts stay empty")
     nonce: Nonce = Field(description="the client's random, at most 64 characters")
     client: ClientInfo = ClientInfo()
+    move_from: DeviceId | None = Field(
+        None, description="where every place is taken: the device whose place it takes, of those in `movable`"
+    )
 
 
 def _safe(name: str) -> str:
@@ -114,6 +120,14 @@ class FileRequest(StringRequest):
     )
 
 
+class _DeviceRequest(Body):
+    """A device asks about its license; the string alone is not enough."""
+
+    device_info: str = Field(
+        max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU of the device that the license string is for"
+    )
+
+
 class StringAnswer(Body):
     """A license string and what to know about it without reading it."""
 
@@ -124,11 +138,37 @@ class StringAnswer(Body):
     weakly_bound: bool = Field(description="the place is bound to an install identity, not to facts of the machine")
 
 
-class ReleaseRequest(Body):
-    """A device gives its place back."""
+class DevicesRequest(_DeviceRequest):
+    """A device asks which devices its license has."""
 
-    device_info: str = Field(
-        max_length=MAX_DEVICE_INFO, description="MAC|DISK|BOARD|CPU of the device that holds the place; it must match"
+
+class DeviceShown(Body):
+    """A device of the license."""
+
+    device_id: str
+    name: str
+    last_contact_at: datetime = Field(description="when it last asked for its license, or checked in")
+    is_mine: bool
+    holds_place: bool
+    can_be_released: bool = Field(description="by this device, now")
+
+
+class DevicesAnswer(Body):
+    """The devices of a license, and what is left of its moves."""
+
+    license_id: str
+    places: int
+    places_taken: int
+    moves_left: int
+    next_move_at: datetime | None = Field(description="when the next move is possible; null: never by a program")
+    devices: list[DeviceShown] = Field(description="this one first, then the longest unseen; a hundred at most")
+
+
+class ReleaseRequest(_DeviceRequest):
+    """A device gives its place back, or frees that of another one."""
+
+    device_id: DeviceId | None = Field(
+        None, description="another device of the license, which was not seen for as long as the policy says"
     )
 
 
@@ -175,9 +215,17 @@ class LicenseRoutes:
             responses={"200": "The file, with Content-Disposition and Content-Digest (RFC 9530, sha-256)"},
         ),
         Operation(
-            "POST", "/v1/devices/release", "Give this device's place back", tag="licenses", handler=self.release_device,
+            "POST", "/v1/devices/list", "List the devices of this device's license", tag="licenses",
+            handler=self.list_devices, body=DevicesRequest, reads_body=True, result=DevicesAnswer, security=BEARER,
+            refusals=(UnauthenticatedError, DeviceMismatchError, ServiceUnavailableError),
+        ),
+        Operation(
+            "POST", "/v1/devices/release", "Give this device's place back, or free another's",
+            tag="licenses", handler=self.release_device,
             body=ReleaseRequest, reads_body=True, result=ReleaseAnswer, security=BEARER,
-            refusals=(UnauthenticatedError, DeviceMismatchError, MoveLimitError, ServiceUnavailableError),
+            refusals=(
+                UnauthenticatedError, DeviceMismatchError, MoveLimitError, MoveNotAllowedError, ServiceUnavailableError
+            ),
         ),
         Operation(
             "GET", "/.well-known/jwks.json", "Get the public keys that verify what we sign", tag="keys",
@@ -209,7 +257,7 @@ class LicenseRoutes:
         cause = _cause(request)
         activation = Activation(
             body.code, body.device_info, body.client.name,
-            client_version=body.client.version, form=form, file_name=file_name,
+            client_version=body.client.version, form=form, file_name=file_name, move_from=body.move_from or "",
         )  # fmt: skip
 
         def use_case(session: Session) -> LicenseForDevice:
@@ -259,12 +307,30 @@ class LicenseRoutes:
 
     def _release(
         self, session: Session, license_string: str, raw: bytes, *, cause: Cause, now: datetime
-    ) -> devices.Released:
+    ) -> releasing.Released:
         keyring = self.keyring()
-        bearer = devices.authenticate(session, license_string, keyring=keyring)
+        bearer = bearers.authenticate(session, license_string, keyring=keyring)
         body = parse_model(ReleaseRequest, raw)  # only who holds a license string learns what is missing
         given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
-        return devices.release_device(session, bearer.device, given=given, terms=self.terms, cause=cause, now=now)
+        mine, terms = bearer.device, self.terms
+        if body.device_id in (None, mine.id):
+            return releasing.release_device(session, mine, given=given, terms=terms, cause=cause, now=now)
+        return releasing.release_other(session, mine, body.device_id, given=given, terms=terms, cause=cause, now=now)
+
+    async def list_devices(self, request: Request) -> DevicesAnswer:
+        """Answer ``POST /v1/devices/list``."""
+        now = self.clock.now()
+        license_string = bearer_of(request.headers.get("authorization", ""))
+        raw = await read_body(request.receive)
+        return await self.writer.run(lambda session: self._list(session, license_string, raw, now=now))
+
+    def _list(self, session: Session, license_string: str, raw: bytes, *, now: datetime) -> DevicesAnswer:
+        keyring = self.keyring()
+        bearer = bearers.authenticate(session, license_string, keyring=keyring)
+        body = parse_model(DevicesRequest, raw)
+        given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
+        listed = releasing.list_devices(session, bearer.device, given=given, terms=self.terms, now=now)
+        return DevicesAnswer.model_validate(listed, from_attributes=True)
 
     async def jwks(self, _: Request) -> Response:
         """Answer ``GET /.well-known/jwks.json``."""
@@ -284,7 +350,7 @@ def bearer_of(authorization: str) -> str:
         UnauthenticatedError: There is none.
     """
     if authorization[: len(_BEARER)].lower() != _BEARER:
-        raise devices.unknown_bearer()
+        raise bearers.unknown_bearer()
     return authorization[len(_BEARER) :].strip()
 
 

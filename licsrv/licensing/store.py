@@ -134,6 +134,17 @@ _CLAIMS = select(_issued.license_id, _issued.claims).where(is_member(_issued.lic
 _BY_DEVICES = (is_member(_issued.device_id, "of_devices"), _issued.given_back_at.is_(None))
 _HELD_BY_DEVICES = select(_issued.id, _issued.claims).where(*_BY_DEVICES)
 _GIVE_BACK = update(table_of(IssuedLicense)).where(*_BY_DEVICES).values(given_back_at=bindparam("at"))
+_LAST_HANDED = (
+    select(func.max(_issued.issued_at)).where(_issued.device_id == _devices.id).scalar_subquery().label("issued_at")
+)
+_SEEN_DEVICES = (
+    select(
+        _devices.id, _devices.license_id, _devices.name, _devices.released_at, _devices.first_seen_at,
+        _devices.asked_at, _LAST_HANDED,
+    )
+    .where(is_member(_devices.id, "of_devices"))
+    .order_by(_devices.id)
+)  # fmt: skip
 _OF_CODES = select(License).where(is_member(_licenses.code, "of_codes"))
 _LOOKS_ALIKE = select(_licenses.code, _licenses.activated_at, _licenses.refused_reason).where(
     LookAlike(_licenses.code) == LookAlike(bindparam("typed", type_=Text))
@@ -214,6 +225,11 @@ def license_typed(session: Session, typed: str) -> License | None:
 def license_for_update(session: Session, code: str) -> License | None:
     """Return the license of a code, locked until the end of the transaction."""
     return session.scalars(_LOCKED, {"of_code": code}).one_or_none()
+
+
+def license_by_id(session: Session, license_id: str) -> License | None:
+    """Return a license, without a lock."""
+    return session.get(License, license_id)
 
 
 def license_by_id_for_update(session: Session, license_id: str) -> License | None:
@@ -353,6 +369,60 @@ def newest_devices(session: Session, license_id: str, *, limit: int) -> Sequence
     holds = (col(Device.license_id) == license_id, col(Device.released_at).is_(None))
     query = select(Device).where(*holds).order_by(col(Device.first_seen_at).desc(), col(Device.id).desc())
     return session.scalars(query.limit(limit)).all()
+
+
+def seen_devices(session: Session, device_ids: Sequence[str]) -> Sequence[Any]:
+    """Return devices with their names and places, and when each was first seen, last asked and last handed something.
+
+    In the order of their ids: ``id``, ``license_id``, ``name``, ``released_at``, ``first_seen_at``, ``asked_at``,
+    ``issued_at``.
+    """
+    found: Sequence[Any] = execute(session, _SEEN_DEVICES, {"of_devices": json.dumps(list(device_ids))}).all()
+    return found
+
+
+def devices_of_license(session: Session, license_id: str, *, limit: int) -> Sequence[str]:
+    """Return the ids of devices of a license, those that hold a place before others."""
+    query = select(col(Device.id)).where(col(Device.license_id) == license_id)
+    return session.scalars(query.order_by(col(Device.released_at).is_not(None), col(Device.id)).limit(limit)).all()
+
+
+def devices_not_asking(session: Session, license_id: str, *, before: datetime, limit: int) -> Sequence[str]:
+    """Return the ids of devices that hold a place of a license and did not ask since a moment, as far as rows say."""
+    query = select(col(Device.id)).where(col(Device.license_id) == license_id, *_not_asking(before))
+    return session.scalars(query.order_by(col(Device.id)).limit(limit)).all()
+
+
+def _not_asking(before: datetime) -> tuple[Any, ...]:
+    return (
+        col(Device.released_at).is_(None),
+        col(Device.first_seen_at) <= before,
+        or_(col(Device.asked_at).is_(None), col(Device.asked_at) <= before),
+    )
+
+
+def products_devices_not_asking(
+    session: Session, product_ids: Collection[str], *, before: datetime, after: str, limit: int
+) -> Sequence[Any]:
+    """Return ``id`` and ``product_id`` of devices behind an id, of the licenses of products, as above."""
+    query = (
+        select(col(Device.id), col(License.product_id))
+        .join(License, col(License.id) == col(Device.license_id))
+        .where(col(Device.id) > after, col(License.product_id).in_(product_ids), *_not_asking(before))
+    )
+    return session.execute(query.order_by(col(Device.id)).limit(limit)).all()
+
+
+def stated_policies(session: Session) -> Sequence[Any]:
+    """Return ``product_id`` and ``stated`` of every policy as it is now; there are as many as products."""
+    return session.execute(select(_policies.product_id, _policies.stated).where(_policies.replaced_at.is_(None))).all()
+
+
+def claims_held_by(session: Session, device_ids: Sequence[str], form: str) -> Sequence[Any]:
+    """Return ``device_id`` and ``claims`` of everything of a form that devices hold."""
+    query = select(_issued.device_id, _issued.claims).where(*_BY_DEVICES, _issued.form == form)
+    found: Sequence[Any] = execute(session, query, {"of_devices": json.dumps(list(device_ids))}).all()
+    return found
 
 
 def add_device(session: Session, device: Mapping[str, Any]) -> None:

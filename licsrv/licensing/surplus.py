@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from licsrv.audit import Cause
-from licsrv.licensing import devices, store
+from licsrv.licensing import releasing, store
 from licsrv.licensing.places import PlaceRules, Surplus, limit
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.tables import License
@@ -47,5 +47,5 @@ def release(session: Session, license_id: str, policies: Policies, *, now: datet
     if beyond <= 0:
         return False
     for device in store.newest_devices(session, license.id, limit=min(beyond, _AT_ONCE)):
-        devices.release_device(session, device, cause=_CAUSE, now=now)
+        releasing.release_device(session, device, cause=_CAUSE, now=now)
     return beyond > _AT_ONCE

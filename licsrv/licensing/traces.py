@@ -29,6 +29,8 @@ class Rule(StrEnum):
     BINDING = "binding"
     LEARNING = "learning"
     LEASE = "lease"
+    UNSEEN = "unseen"
+    MOVES = "moves"
 
 
 @dataclass(frozen=True)

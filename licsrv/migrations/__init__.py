@@ -54,7 +54,7 @@ ROOMS = (
     support_tables,
 )
 METADATA = SQLModel.metadata
-HEAD = "0023"
+HEAD = "0024"
 _LOCK = 0x11C5
 _WAIT_SECONDS = 1.0
 _SLOW_BYTES_PER_SECOND = 20_000_000

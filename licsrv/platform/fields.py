@@ -12,6 +12,7 @@ PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 Name = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE)]
 Version = Annotated[str, StringConstraints(max_length=64, pattern=PRINTABLE)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=PRINTABLE)]
+DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=23, pattern=r"^[0-9A-Za-z_-]+$")]
 Nonce = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from licsrv.errors import ForbiddenError
-from licsrv.licensing import devices as licensing
+from licsrv.licensing import bearers as licensing
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring
 from licsrv.releases import rules, store, versions

@@ -36,7 +36,7 @@ from licsrv.errors import (
     StorageError,
     UnauthenticatedError,
 )
-from licsrv.licensing import devices, fingerprints
+from licsrv.licensing import bearers, fingerprints
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.policies import Policies
@@ -260,10 +260,10 @@ class _Call:
             InvalidRequestError: The body does not have the form.
             DeviceMismatchError: The string is that of another device.
         """
-        bearer = devices.authenticate(session, self.license_string, keyring=keyring)
+        bearer = bearers.authenticate(session, self.license_string, keyring=keyring)
         body = parse_model(model, self.body)
         given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
-        devices.require_same_device(bearer.device.parts, given)
+        bearers.require_same_device(bearer.device.parts, given)
         return Program(bearer, body.session, getattr(body, "user", None)), body
 
 

@@ -13,10 +13,10 @@ from sqlmodel import Session
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.errors import LicenseReleasedError, NotFloatingError, RefusalError
-from licsrv.licensing import devices as licensing
+from licsrv.licensing import bearers as licensing
 from licsrv.licensing import fingerprints, lifecycle, places
 from licsrv.licensing import store as licensing_store
-from licsrv.licensing.devices import Bearer
+from licsrv.licensing.bearers import Bearer
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.policies import Floating, Policies, Policy
 from licsrv.platform.ids import new_id

@@ -39,6 +39,14 @@ NOTHING_TO_BIND = both(
     "没有可与其他设备区分的部件，因此无法绑定名额。",
 )
 LEARNS = both("It shows a new part, which it is bound to from then on: {part}.", "它有新部件，此后将与之绑定：{part}。")
+UNSEEN = both(
+    "The other device was last seen on {seen}; after {days} days its place may be freed.",
+    "另一台设备最后出现于 {seen}；满 {days} 天后可释放其名额。",
+)
+NEVER_UNSEEN = both("The policy lets no program free another device's place.", "策略不允许程序释放其他设备的名额。")
+FILE_HELD = both("The other device holds a license file that has not ended.", "另一台设备持有尚未到期的许可证文件。")
+NO_SUCH_PLACE = both("No device of that name holds a place of the license.", "许可证没有占用名额的该设备。")
+MOVES = both("Programs have made {made} of {most} moves.", "程序已迁移 {made} 次，上限 {most} 次。")
 LEASE = both("A check-in then gives a lease until {until}.", "届时联网可获得租约，至 {until}。")
 PART = both("{part} {verdict}", "{part}{verdict}")
 GETS = both("It gets a license for {code}.", "它可获得 {code} 的许可证。")

@@ -107,6 +107,32 @@ MEANINGS: Mapping[str, Mapping[str, Sentence]] = {
             "设备即使持有许可证文件，也可以归还名额。",
         ),
     },
+    "moves.unseen_days": {
+        "": both(
+            "A program may free the place of a device that was not seen for {value} days.",
+            "程序可以释放连续 {value} 天未出现的设备的名额。",
+        ),
+        "0": both("A program never frees the place of another device.", "程序不能释放其他设备的名额。"),
+    },
+    "moves.unseen_released": {
+        "yes": both(
+            "The place of a device that was not seen for so long is freed by itself, once a day.",
+            "长期未出现的设备，其名额每天自动释放一次。",
+        ),
+        "no": both(
+            "The place of a device that was not seen for so long is freed by a program or by staff.",
+            "长期未出现的设备，其名额由程序或客服释放。",
+        ),
+    },
+    "moves.show_names": {
+        "yes": both(
+            "A machine that gets no place reads the names of the devices whose places it may take.",
+            "没有名额的设备可以看到可被替换的设备名称。",
+        ),
+        "no": both(
+            "A machine that gets no place reads no names of other devices.", "没有名额的设备看不到其他设备的名称。"
+        ),
+    },
     "time.check_in_hours": {
         "": both("A device checks in every {value} hours.", "设备每 {value} 小时签到一次。"),
     },

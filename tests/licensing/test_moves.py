@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from licsrv.audit import Cause
 from licsrv.errors import MoveLimitError
-from licsrv.licensing import changes, devices
+from licsrv.licensing import changes, releasing
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.moves import MoveRules, require_move
 from licsrv.licensing.origins import MANUAL
@@ -125,7 +125,7 @@ async def test_staff_releases_without_a_limit_and_costs_programs_nothing(
         assert (await ask(client, number, form="file")).status_code == 200
         with transaction(runtime.database) as session:
             [holder] = [row for row in session.exec(select(Device)).all() if row.released_at is None]
-            devices.release_device(session, holder, cause=Cause("staff:ann", reason="moved"), now=NOW)
+            releasing.release_device(session, holder, cause=Cause("staff:ann", reason="moved"), now=NOW)
     string = (await ask(client, 8)).json()["license_string"]
 
     assert (await give_back(client, string, 8)).status_code == 200

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from licsrv.licensing import changes as licensing
 from licsrv.licensing import store as licensing_store
-from licsrv.licensing.devices import Bearer, authenticate
+from licsrv.licensing.bearers import Bearer, authenticate
 from licsrv.licensing.tables import License
 from licsrv.platform.db import reading
 from licsrv.releases import changes, rules

@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from licsrv import audit
 from licsrv.audit import Cause
-from licsrv.licensing import changes, devices, store
+from licsrv.licensing import changes, releasing, store
 from licsrv.licensing.keyring import Purpose
 from licsrv.licensing.tables import Device, License
 from licsrv.platform.db import reading, transaction
@@ -105,7 +105,7 @@ async def test_a_killed_programs_seat_is_free_after_its_length_and_its_own_until
 
 def release_device(session: Session, license: License) -> None:
     device = session.scalars(select(Device).where(Device.license_id == license.id)).one()
-    devices.release_device(session, device, cause=Cause("test"), now=NOW)
+    releasing.release_device(session, device, cause=Cause("test"), now=NOW)
 
 
 STATES = {

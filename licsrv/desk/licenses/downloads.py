@@ -10,7 +10,7 @@ from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.desk import names
 from licsrv.errors import ConflictError, NotFoundError
-from licsrv.licensing import devices, fingerprints, lifecycle
+from licsrv.licensing import bearers, fingerprints, lifecycle
 from licsrv.licensing import store as licensing
 from licsrv.licensing.devices import Terms
 from licsrv.licensing.issuing import clock_resets, issuing
@@ -102,7 +102,7 @@ def _for_facts(
     now: datetime,
 ) -> Issued:
     facts = fingerprints.parse(device_info)
-    devices.require_same_device(device.parts, fingerprints.hash_parts(facts, key=keyring.device_key))
+    bearers.require_same_device(device.parts, fingerprints.hash_parts(facts, key=keyring.device_key))
     known = fingerprints.known_facts(facts, device.parts, key=keyring.device_key)
     recipient = Recipient(device.id, known, is_new=False, name=device.name)
     return issuing.issue_file(session, license, recipient, wording=wording, file_name=None, keyring=keyring, now=now)

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from licsrv import audit
 from licsrv.audit import Cause
-from licsrv.licensing import changes, devices, store
+from licsrv.licensing import bearers, changes, releasing, store
 from licsrv.licensing.changes import Purchase
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.revocation import store as revocation_lists
@@ -72,8 +72,8 @@ async def ask(client: httpx2.AsyncClient, code: str, device: str = DEVICE) -> st
 def give_back(runtime: Runtime, string: str) -> None:
     """Release a device's place as staff does, whatever license files the device holds."""
     with transaction(runtime.database) as session:
-        device = devices.authenticate(session, string, keyring=runtime.keyring()).device
-        devices.release_device(session, device, cause=CAUSE, now=runtime.clock.now())
+        device = bearers.authenticate(session, string, keyring=runtime.keyring()).device
+        releasing.release_device(session, device, cause=CAUSE, now=runtime.clock.now())
 
 
 async def fetch(http: httpx2.AsyncClient, runtime: Runtime, since: int | None = None) -> ReadList:
@@ -337,7 +337,7 @@ async def test_a_device_released_by_staff_is_listed_too(
 
     def release(session: Session) -> None:
         device = session.exec(select(Device)).one()
-        devices.release_device(session, device, cause=CAUSE, now=NOW)
+        releasing.release_device(session, device, cause=CAUSE, now=NOW)
 
     await runtime.writer.run(release)
 

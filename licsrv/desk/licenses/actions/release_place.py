@@ -9,7 +9,7 @@ from sqlmodel import Session
 from licsrv.audit import Cause
 from licsrv.desk.licenses.actions.device_action import DeviceAction, called
 from licsrv.desk.licenses.actions.staff_action import Change, Decision, Facts, Given, Unchanged
-from licsrv.licensing import devices
+from licsrv.licensing import releasing
 from licsrv.licensing.tables import Device
 
 
@@ -25,7 +25,7 @@ class ReleasePlace(DeviceAction):
         return Unchanged(self.words.also["already"].filled(device=called(given.device)))
 
     def apply_to(self, session: Session, device: Device, *, cause: Cause, now: datetime) -> None:
-        devices.release_device(session, device, cause=cause, now=now)
+        releasing.release_device(session, device, cause=cause, now=now)
 
 
 ACTION = ReleasePlace()
