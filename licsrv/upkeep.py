@@ -161,6 +161,7 @@ async def prune(runtime: Runtime) -> None:
             granted_before=now - _GRANTS_KEPT,
         ),
         partial(outbox_store.prune, before=now - _SETTLED_KEPT),
+        partial(heartbeat_store.prune_branches, before=now - timedelta(days=KEPT_DAYS)),
         partial(licensing_store.prune_refusals, before=_first_day_kept(runtime)),
         partial(licensing_store.prune_texts, before=days.day_of(now - _TEXTS_KEPT, UTC)),
         partial(bulk_store.prune, before=now - bulk_store.KEPT),

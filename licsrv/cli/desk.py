@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from licsrv.desk.deliveries.answers import Delivery
     from licsrv.desk.licenses.answers import LicenseLine
     from licsrv.desk.reconciliation.answers import DifferenceShown
-    from licsrv.desk.today.answers import BoardAnswer, RefusedShown
+    from licsrv.desk.today.answers import BoardAnswer, CopiedShown, RefusedShown
 
 _LICENSES = (Column("Code"), Column("Status", styled=True), Column("Customer", flexible=True), Column("Ends (UTC)"))
 _REFUSED = (
@@ -27,6 +27,7 @@ _REFUSED = (
     Column("Times", number=True),
     Column("Last (UTC)"),
 )
+_COPIED = (Column("Code"), Column("Device"), Column("Name", flexible=True), Column("Found (UTC)"))
 _DELIVERIES = (
     Column("Id", number=True),
     Column("Kind"),
@@ -80,6 +81,7 @@ def _show(board: BoardAnswer) -> None:
         ("Ending within 30 days", _LICENSES, [_license(one) for one in board.ending]),
         ("Frozen by the marketplace", _LICENSES, [_license(one) for one in board.frozen]),
         ("More in use than bought", _LICENSES, [_license(one) for one in board.overfull]),
+        ("Machines in use in two copies", _COPIED, [_copied(one) for one in board.copied]),
         ("Refused today", _REFUSED, [_refused(one) for one in board.refused]),
         ("Deliveries that do not move", _DELIVERIES, [_delivery(one) for one in board.outbox.still]),
         ("Callbacks that failed", _CALLBACKS, [_callback(one) for one in board.callbacks]),
@@ -100,6 +102,10 @@ def _counts(board: BoardAnswer) -> Sequence[tuple[str, object]]:
 
 def _license(one: LicenseLine) -> list[object]:
     return [one.code, one.status, one.customer, moments.short(one.expires_at) or "never"]
+
+
+def _copied(one: CopiedShown) -> list[object]:
+    return [one.code or one.license_id, one.device_id, one.name, moments.short(one.proven_at)]
 
 
 def _refused(one: RefusedShown) -> list[object]:

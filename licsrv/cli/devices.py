@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -13,11 +13,22 @@ from licsrv.cli.files import replaced
 from licsrv.cli.options import AsJson, KeptReason, LicenseName, Staff, Yes
 from licsrv.cli.terminal import Column
 from licsrv.cli.workplace import open_workplace
+from licsrv.platform import moments
 from licsrv.platform.paging import Window
 from licsrv.platform.plurals import counted
 
-app = typer.Typer(name="devices", help="Devices of a license: list, release, clock-reset, file.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from licsrv.desk.licenses.answers import CopiedDevice, CopyShown
 
+app = typer.Typer(
+    name="devices", help="Devices of a license: list, release, bless, clock-reset, file.", no_args_is_help=True
+)
+
+DeviceId: TypeAlias = Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")]
+_COPIES = (
+    Column("Device"), Column("Copy"), Column("Name", flexible=True), Column("Network"), Column("Version"),
+    Column("Last contact (UTC)"), Column("May work"),
+)  # fmt: skip
 _EVERY = 1_000_000
 _HUGE = 150
 
@@ -27,25 +38,49 @@ def list_devices(code: LicenseName, as_json: AsJson = False) -> None:
     """List the devices of a license, those that gave their place back included."""
     from licsrv.cli import license_page
     from licsrv.desk import names
-    from licsrv.desk.licenses import page
+    from licsrv.desk.licenses import copies, page
 
     with open_workplace() as place, place.reading() as session:
         license = names.license_of(session, code)
         found = page.devices(session, license.id, Window(_EVERY)).items
+        copied = copies.copied(session, license_id=license.id, limit=_EVERY)
         owner = {"license_id": license.id, "code": license.code}
     if as_json:
-        terminal.show_document({**owner, "devices": found})
+        terminal.show_document({**owner, "devices": found, "copied": copied})
         return
     columns = (*license_page.DEVICES, Column("Known by", flexible=True, from_width=_HUGE))
     terminal.show_table(columns, [[*license_page.device_row(one), ", ".join(one.known_parts)] for one in found])
+    terminal.show_table(_COPIES, [_copy_row(one, copy) for one in copied for copy in one.copies], title="Copies")
     if not found:
         terminal.warn("No device has asked for this license yet.")
+
+
+def _copy_row(one: CopiedDevice, copy: CopyShown) -> list[object]:
+    seen = moments.short(copy.last_contact_at)
+    return [one.device_id, copy.branch, copy.name, copy.network, copy.client_version, seen, "yes" * copy.is_blessed]
+
+
+@app.command()
+def bless(
+    code: LicenseName,
+    device_id: DeviceId,
+    copy: Annotated[str, typer.Argument(metavar="COPY", help="As `licsrv devices list` shows it.")],
+    reason: KeptReason,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back.")] = False,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let one of the proven copies of a machine work; the others stop where the policy refuses copies."""
+    given = {"device_id": device_id.strip(), "branch": copy.strip()}
+    name = "unbless" if undo else "bless"
+    license_actions.act(name, code, given, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 @app.command()
 def release(
     code: LicenseName,
-    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    device_id: DeviceId,
     reason: KeptReason,
     yes: Yes = False,
     staff_name: Staff = None,
@@ -75,7 +110,7 @@ def release(
 @app.command("clock-reset")
 def clock_reset(
     code: LicenseName,
-    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    device_id: DeviceId,
     reason: KeptReason,
     out: Annotated[
         Path | None, typer.Option("--out", dir_okay=False, help="Also write the file for a device without network.")
@@ -105,7 +140,7 @@ def clock_reset(
 @app.command("file")
 def make_file(
     code: LicenseName,
-    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    device_id: DeviceId,
     out: Annotated[Path, typer.Option("--out", dir_okay=False, help="Where to; a file there is replaced.")],
     reason: KeptReason,
     fingerprint: Annotated[

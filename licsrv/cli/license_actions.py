@@ -127,7 +127,7 @@ def confirmed(
     arguments = _read(arguments, place.settings.day_zone)
     action, view = ACTIONS[name], place.view()
     request = ActionRequest.model_construct(
-        **{"device_id": None, "until": None, "text": None, "terms": None, "state": None, **arguments}
+        **{"device_id": None, "branch": None, "until": None, "text": None, "terms": None, "state": None, **arguments}
     )
     with place.reading() as session:
         preview = service.preview(session, code, action, request=request, view=view)

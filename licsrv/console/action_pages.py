@@ -54,6 +54,7 @@ def _given(visit: Visit) -> dict[str, Any]:
     given = {
         "device_id": visit.typed("device_id"),
         "seat_id": visit.typed("seat_id"),
+        "branch": visit.typed("branch"),
         "until": visit.end_of("until"),
         "text": visit.exactly("text"),
         "terms": _carried(visit.typed("terms")) or terms_of(visit),

@@ -237,6 +237,15 @@ def branches_of(session: Session, device_ids: Sequence[str]) -> dict[str, dict[s
     return _by_device(execute(session, _OF_DEVICES, {"ids": json.dumps(sorted(device_ids))}).all())
 
 
+def proven_devices(session: Session, *, license_id: str | None = None, limit: int) -> dict[str, str]:
+    """Return devices with proven copies and their licenses, of one license or of all, the last proven first."""
+    proven = select(_branches.device_id, _branches.license_id).where(_branches.proven_at.is_not(None))
+    if license_id is not None:
+        proven = proven.where(_branches.license_id == license_id)
+    grouped = proven.group_by(_branches.device_id, _branches.license_id).order_by(func.max(_branches.proven_at).desc())
+    return {row.device_id: row.license_id for row in session.execute(grouped.limit(limit))}
+
+
 def _by_device(rows: Sequence[Any]) -> dict[str, dict[str, Branch]]:
     found: dict[str, dict[str, Branch]] = {}
     for row in rows:

@@ -162,6 +162,17 @@ def bless(branches: Mapping[str, Branch], id: str) -> dict[str, Branch]:
     return {**branches, id: replace(branch, blessed_from=min(branch.proven_at or branch.since, branch.head))}
 
 
+def unbless(branches: Mapping[str, Branch], id: str) -> dict[str, Branch]:
+    """Take the blessing of a branch back."""
+    return {**branches, id: replace(branches[id], blessed_from=None)}
+
+
+def copies(branches: Mapping[str, Branch]) -> dict[str, Branch]:
+    """Return the branches among which staff can choose: those of families with a proof, the last seen first."""
+    found = [branch for branch in branches.values() if _is_settled(branches, branch)]
+    return {branch.id: branch for branch in sorted(found, key=lambda one: one.head, reverse=True)}
+
+
 def open_families(branches: Mapping[str, Branch]) -> set[str]:
     """Return the families with proven copies of which staff has blessed none."""
     return {family for family in _families(branches) if _is_open(branches, family)}

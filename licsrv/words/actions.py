@@ -195,6 +195,34 @@ ACTIONS: Mapping[str, ActionWords] = {
             both("The battery of the computer's clock was replaced.", "已更换主板电池。"),
         ),
     ),
+    "bless": ActionWords(
+        both("Let this copy work", "放行此副本"),
+        both(
+            "Let the copy {copy} of {device} on {code} work. Other copies stop at their next check-in where the policy "
+            "refuses copies; the line on the desk goes away.",
+            "放行 {code} 的设备 {device} 的副本 {copy}。若策略拒绝副本，其他副本在下次联网时停用；工作台上的提醒随之消失。",
+        ),
+        (
+            both("The customer says that this is the machine in use.", "客户确认这是在用的机器。"),
+            both("The other copy was deleted.", "另一份副本已删除。"),
+        ),
+        also={
+            "already": both("This copy may work already.", "此副本已放行。"),
+            "unknown": both("Of this device there is no proven copy with this name.", "该设备没有此名称的已确认副本。"),
+        },
+    ),
+    "unbless": ActionWords(
+        both("Take this copy's permission back", "取消放行此副本"),
+        both(
+            "Treat the copy {copy} of {device} on {code} as any other copy again.",
+            "取消放行 {code} 的设备 {device} 的副本 {copy}，按普通副本处理。",
+        ),
+        (
+            both("The wrong copy was chosen.", "选错了副本。"),
+            both("It is used on two machines again.", "又在两台机器上使用。"),
+        ),
+        also={"already": both("This copy has no permission of its own.", "此副本未被放行。")},
+    ),
     "add_note": ActionWords(
         both("Add a note", "添加备注"),
         both(
@@ -238,6 +266,8 @@ AUDITED: Mapping[str, Sentence] = {
     "DEVICE_MANY_TEXTS": both("Several machines may share this place", "可能有多台机器共用此名额"),
     "DEVICE_PART_LEARNED": both("Device bound to a new part", "设备已绑定新部件"),
     "DEVICE_CLONED": both("Two copies of a machine are in use", "同一台机器有两份副本在使用"),
+    "COPY_BLESSED": both("A copy of a machine may work", "已放行机器副本"),
+    "COPY_UNBLESSED": both("A copy of a machine may not work any more", "已取消放行机器副本"),
     "DEVICE_BOUND_AGAIN": both("Device bound by the newer rule", "设备已按新规则重新绑定"),
     "REVOCATIONS_MOVED": both("Revocation list moved", "撤销清单已迁移"),
     "PRODUCT_CHANGED": both("Product changed", "产品变更"),

@@ -47,4 +47,9 @@ MANY_TEXTS = Noun(
     "{count} devices described themselves in many ways on one day, most of all of {names}: machines may share places.",
     "{count} 台设备一天内上报了多种不同的设备信息（许可证 {names}），可能有多台机器共用一个名额。",
 )
+COPIED = Noun(
+    "1 machine is in use in two copies: {names}.",
+    "{count} machines are in use in two copies, the last found of {names}.",
+    "{count} 台机器有两份副本在使用（许可证 {names}）。",
+)
 CALLBACKS_FAILED = Noun("1 callback failed.", "{count} callbacks failed.", "{count} 个回调失败。")

@@ -167,6 +167,7 @@ NAMES: Mapping[str, Mapping[str, Sentence]] = {
         "reconciliation": both("Reconciliation", "对账"),
         "ends": both("Ends", "到期时间"),
         "places": both("Places", "名额"),
+        "clones": both("Copies", "副本"),
     },
     "key_state": {
         "signing": both("signing", "使用中"),

@@ -127,6 +127,7 @@ TEXTS: Mapping[str, str] = {
     "{code} has no seat {seat}.": "{code} 没有席位 {seat}。",
     "See `licsrv seats list {code}`.": "请运行 `licsrv seats list {code}` 查看。",
     "device_id names the device that is meant.": "请用 device_id 指明设备。",
+    "branch names the copy that is meant.": "请用 branch 指明要操作的副本。",
     "{license} has no device {device}.": "{license} 没有设备 {device}。",
     "See `licsrv devices list {license}`.": "请运行 `licsrv devices list {license}` 查看。",
     "No license has the code or id {name}.": "没有授权码或 ID 为 {name} 的许可证。",

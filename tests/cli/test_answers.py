@@ -31,6 +31,7 @@ from licsrv.platform.clock import Clock
 from tests.cli.conftest import FurnishedHouse, Run
 from tests.cli.test_help import LEAVES
 from tests.conftest import DEVICE
+from tests.heartbeats.copies import remember_copies
 from tests.tables import each
 
 Ask = Callable[..., Any]
@@ -148,6 +149,8 @@ def test_what_a_change_prints_is_the_model_of_the_api(lived_in: FurnishedHouse, 
     keys = licsrv("keys", "list", "--json").document["keys"]
     [key_id] = [key["id"] for key in keys if key["state"] == "verifying"]
     device_id = licsrv("devices", "list", used, "--json").document["devices"][0]["id"]
+    with lived_in.writing() as session:
+        remember_copies(session, device_id, now=Clock().now())
     [parked] = licsrv("outbox", "list", "--state", "parked", "--json").document["deliveries"]
     token_id = ask("/tokens")["items"][0]["id"]
     table: list[tuple[Sequence[object], type[BaseModel], str]] = [
@@ -162,6 +165,7 @@ def test_what_a_change_prints_is_the_model_of_the_api(lived_in: FurnishedHouse, 
         (("licenses", "maintenance", used, "--until", "none", *why), ActionAnswer, ""),
         (("licenses", "note", used, "called"), ActionAnswer, ""),
         (("licenses", "reissue", used, *why), ActionAnswer, ""),
+        (("devices", "bless", used, device_id, "0000000a", *why), ActionAnswer, ""),
         (("devices", "clock-reset", used, device_id, *why), ActionAnswer, "*"),
         (("devices", "release", used, device_id, *why), ActionAnswer, "*"),
         (("products", "set", "OFFI2", "--name", "CAM"), ProductShown, "product"),

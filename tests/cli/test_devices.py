@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import ANN, FurnishedHouse, Run
 from tests.cli.furnishing import HOSTILE
+from tests.heartbeats.copies import remember_copies
 
 
 def device_named(licsrv: Run, code: str, name: str) -> str:
@@ -116,3 +118,27 @@ def test_a_license_file_that_cannot_be_written_is_not_noted(house: FurnishedHous
     assert not (tmp_path / "license.lic").exists()
     actions = [entry["action"] for entry in licsrv("audit", "list", "--json").document["entries"]]
     assert "LICENSE_DOWNLOADED" not in actions
+
+
+def test_one_of_two_copies_is_let_work_and_that_is_taken_back(house: FurnishedHouse, licsrv: Run) -> None:
+    code, device_id = house.codes.used, device_named(licsrv, house.codes.used, HOSTILE)
+    with house.writing() as session:
+        remember_copies(session, device_id, now=datetime.now(UTC))
+    command = ("devices", "bless", code, device_id, "0000000a", "--reason", "It is the one in the office.")
+
+    assert f"clones: 1 machine is in use in two copies: {code}." in licsrv("desk").out
+    assert "COPY-1" in licsrv("devices", "list", code).out
+    done = licsrv(*command, "--json")
+    [copied] = licsrv("devices", "list", code, "--json").document["copied"]
+    again, back = licsrv(*command), licsrv(*command, "--undo")
+    unknown = licsrv("devices", "bless", code, device_id, "0000000c", "--reason", "No.")
+
+    assert (done.exit_code, done.document["changed"], done.document["undo"]["branch"]) == (0, True, "0000000a")
+    assert sorted((copy["branch"], copy["is_blessed"]) for copy in copied["copies"]) == [
+        ("0000000a", True), ("0000000b", False),
+    ]  # fmt: skip
+    assert "No change needed" in again.out
+    assert "Treat the copy" in back.out
+    assert (unknown.exit_code, "no proven copy" in unknown.err) == (1, True)
+    entries = licsrv("audit", "list", "--of", code, "--json").document["entries"][:2]
+    assert [(entry["action"], entry["actor"]) for entry in entries] == [("COPY_UNBLESSED", ANN), ("COPY_BLESSED", ANN)]

@@ -13,10 +13,11 @@ import pytest
 from licsrv.audit import Action
 from licsrv.licensing import store as licensing
 from licsrv.people.roles import Role
-from licsrv.platform.db import reading
+from licsrv.platform.db import reading, transaction
 from tests.conftest import DEVICE
 from tests.console.conftest import Reader, reader
 from tests.console.furnishing import CODE, THIRD_DEVICE, Furnished, furnish, license_id
+from tests.heartbeats.copies import remember_copies
 from tests.staff import House
 from tests.tables import each
 
@@ -158,6 +159,29 @@ async def test_the_place_of_a_device_is_released(scene: Scene) -> None:
 
     assert "1 of 2 places taken" in done
     assert "no place" in done
+
+
+async def test_one_of_two_copies_is_let_work_and_that_is_undone(scene: Scene) -> None:
+    found = re.search(r'name="device_id" value="(\w+)"', (await scene.ann.see(scene.page)).text)
+    assert found is not None
+    device, runtime = found[1], scene.house.runtime
+    with transaction(runtime.database) as session:
+        one, _ = remember_copies(session, device, now=runtime.clock.now())
+
+    today = (await scene.ann.see("/admin")).text
+    page = (await scene.ann.see(scene.page)).text
+    done = await scene.do("bless", device_id=device, branch=one)
+    fields = {"device_id": device, "branch": one, "reason": "Undone."}
+    undone = await scene.ann.send(f"{scene.page}/do", on=scene.page, action="unbless", **fields)
+
+    assert "1 machine is in use in two copies" in today
+    assert f"{scene.page}#copies-{device}" in today
+    assert page.count(">Let this copy work<") == 2
+    assert ">Undo<" in done
+    assert f'name="branch" value="{one}"' in done
+    assert "may work</span>" in done
+    assert "may work</span>" not in undone.text
+    assert "Let this copy work" not in (await scene.ann.see("/admin")).text
 
 
 async def test_the_language_can_be_switched_in_the_middle_of_an_action(scene: Scene) -> None:

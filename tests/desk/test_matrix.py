@@ -100,6 +100,10 @@ TABLE = {
         GET /licenses/{license}/devices/{device}/clock-reset
         POST /licenses/{license}/actions/add_note/do
         POST /licenses/{license}/actions/add_note/preview
+        POST /licenses/{license}/actions/bless/do
+        POST /licenses/{license}/actions/bless/preview
+        POST /licenses/{license}/actions/unbless/do
+        POST /licenses/{license}/actions/unbless/preview
         POST /licenses/{license}/actions/clock_reset/do
         POST /licenses/{license}/actions/clock_reset/preview
         POST /licenses/{license}/actions/reinstate/do

@@ -10,13 +10,18 @@ import base64
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import httpx2
+from sqlmodel import Session
+
+from licsrv.heartbeats.tables import DeviceBranch
 from licsrv.licensing import clones
 from licsrv.licensing.clones import WINDOW, Branch, Caller, Event, Presented
-from tests.conftest import NOW
+from licsrv.licensing.tables import Device
+from tests.conftest import DEVICE, NOW, StandingClock
 
 SLOWEST_KEPT = timedelta(minutes=2)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -234,3 +239,57 @@ def is_promised(beats: list[Beat]) -> bool:
         if clean and apart and fourth:
             return True
     return False
+
+
+# --- Over the wire
+
+
+@dataclass
+class Machine:
+    """A machine with its store; a copy of it is another one."""
+
+    client: httpx2.AsyncClient
+    string: str
+    name: str = "CAD-WS-07"
+    link: str = ""
+    device: str = DEVICE
+
+    async def beats(self) -> dict[str, Any]:
+        client = {"version": "3.2.1", "name": self.name}
+        body = {"nonce": "n", "device_info": self.device, "client": client} | ({"link": self.link} if self.link else {})
+        headers = {"Authorization": f"Bearer {self.string}"}
+        answer = await self.client.post("/v1/heartbeats", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        claims = claims_of(answer.json()["lease"])
+        self.link = claims["link"]
+        return claims
+
+    def copy(self, name: str) -> Machine:
+        return replace(self, name=name)
+
+
+async def forked(machine: Machine, clock: StandingClock) -> Machine:
+    """Copy a machine, and let both check in until they are proven."""
+    other = machine.copy("CAD-WS-08")
+    for _ in range(2):
+        clock.advance(hours=23)
+        await machine.beats()
+        clock.advance(hours=1)
+        await other.beats()
+    return other
+
+
+# --- On record
+
+
+def remember_copies(session: Session, device_id: str, *, now: datetime) -> tuple[str, str]:
+    """Put two proven copies of a device on record; return what they are called."""
+    device, branches = session.get_one(Device, device_id), ("0000000a", "0000000b")
+    for number, branch in enumerate(branches):
+        row = DeviceBranch(
+            device_id=device_id, branch=branch, license_id=device.license_id, family=branches[0], head=now, since=now,
+            origin=now, left_at=now if number else None, proven_at=now, name=f"COPY-{number}", network="192.0.2.0/24",
+        )  # fmt: skip
+        session.add(row)
+    device.is_branched = True
+    return branches

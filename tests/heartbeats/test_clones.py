@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
+from licsrv import upkeep
 from licsrv.audit.tables import AuditEntry
 from licsrv.heartbeats import service
 from licsrv.heartbeats.links import links_of
@@ -26,8 +27,8 @@ from licsrv.licensing.tables import Device
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
 from tests import products, soak
-from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
-from tests.heartbeats.copies import DAY, HOUR, MINUTE, Life, PureServer, Server, claims_of, copied, is_promised
+from tests.conftest import NOW, OTHER_DEVICE, StandingClock
+from tests.heartbeats.copies import DAY, HOUR, MINUTE, Life, Machine, PureServer, Server, copied, forked, is_promised
 from tests.heartbeats.test_check_in import add_license, rows, string_for
 
 # --- Laws
@@ -118,30 +119,6 @@ async def test_the_laws_hold_on_both_databases(
 # --- Over the wire
 
 
-@dataclass
-class Machine:
-    """A machine with its store; a copy of it is another one."""
-
-    client: httpx2.AsyncClient
-    string: str
-    name: str = "CAD-WS-07"
-    link: str = ""
-    device: str = DEVICE
-
-    async def beats(self) -> dict[str, Any]:
-        client = {"version": "3.2.1", "name": self.name}
-        body = {"nonce": "n", "device_info": self.device, "client": client} | ({"link": self.link} if self.link else {})
-        headers = {"Authorization": f"Bearer {self.string}"}
-        answer = await self.client.post("/v1/heartbeats", json=body, headers=headers)
-        assert answer.status_code == 200, answer.text
-        claims = claims_of(answer.json()["lease"])
-        self.link = claims["link"]
-        return claims
-
-    def copy(self, name: str) -> Machine:
-        return replace(self, name=name)
-
-
 async def a_machine(client: httpx2.AsyncClient, runtime: Runtime, action: str = "warn") -> Machine:
     with transaction(runtime.database) as session:
         products.describe(session, "CAD", {"clones.action": action})
@@ -153,17 +130,6 @@ async def a_machine(client: httpx2.AsyncClient, runtime: Runtime, action: str = 
 
 def audited(runtime: Runtime) -> list[Any]:
     return [json.loads(row.detail) for row in rows(runtime, AuditEntry) if row.action == "DEVICE_CLONED"]
-
-
-async def forked(machine: Machine, clock: StandingClock) -> Machine:
-    """Copy a machine, and let both check in until they are proven."""
-    other = machine.copy("CAD-WS-08")
-    for _ in range(2):
-        clock.advance(hours=23)
-        await machine.beats()
-        clock.advance(hours=1)
-        await other.beats()
-    return other
 
 
 async def test_a_device_that_goes_on_from_its_last_lease_leaves_nothing(
@@ -271,6 +237,24 @@ async def test_what_nobody_comes_back_to_is_forgotten(
     assert rows(runtime, DeviceBranch) == []
     assert [row.is_branched for row in rows(runtime, Device)] == [False]
     assert audited(runtime) == []
+
+
+async def test_old_copies_are_pruned_as_old_days_are(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    machine = await a_machine(client, runtime, action="refuse")
+    other = await forked(machine, clock)
+    await machine.beats()
+    clock.advance(days=upkeep.KEPT_DAYS - 1)
+    await upkeep.prune(runtime)
+    assert {row.name for row in rows(runtime, DeviceBranch)} == {"CAD-WS-07", "CAD-WS-08"}
+
+    clock.advance(days=2)
+    await upkeep.prune(runtime)
+
+    assert rows(runtime, DeviceBranch) == []
+    assert (await other.beats())["status"] == "ACTIVE"
+    assert [row.is_branched for row in rows(runtime, Device)] == [False]
 
 
 def test_links_sort_as_their_moments_do_and_say_nothing_else() -> None:

@@ -130,12 +130,35 @@ class ViewShown(Body):
     answer: Any
 
 
+class CopyShown(Body):
+    """One of several copies of a machine: what it says of itself, and from which network."""
+
+    branch: str = Field(description="what the actions bless and unbless take")
+    name: str
+    client_version: str
+    network: str
+    since: datetime = Field(description="since when it is known as a line of its own")
+    last_contact_at: datetime
+    is_blessed: bool = Field(description="staff lets it work")
+
+
+class CopiedDevice(Body):
+    """A device of which two copies were proven to be in use."""
+
+    license_id: str
+    device_id: str
+    name: str
+    proven_at: datetime
+    is_settled: bool = Field(description="staff has blessed a copy, and no other fork was proven since")
+    copies: list[CopyShown] = Field(description="the last seen first")
+
+
 class ActionOffered(Body):
     """A staff action that a page can offer, and what it has to ask for."""
 
     action: str
     takes: list[str] = Field(
-        description="of device_id, seat_id, until, text, terms: what it can take next to the reason"
+        description="of device_id, seat_id, branch, until, text, terms: what it can take next to the reason"
     )
     needs: list[str] = Field(description="what it cannot do without")
     permission: str
@@ -180,6 +203,7 @@ class LicensePage(Body):
     devices: list[DeviceLine]
     devices_total: int
     seats: SeatsShown | None = Field(description="null where places are fixed")
+    copied: list[CopiedDevice] = Field(description="devices with proven copies")
     moves: MovesShown
     marketplace: ViewShown | None
     differences: list[DifferenceShown]

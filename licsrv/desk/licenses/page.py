@@ -12,7 +12,7 @@ from licsrv.audit import Action, count_by_actor
 from licsrv.desk import names
 from licsrv.desk.audit import answers as audit
 from licsrv.desk.deliveries import answers as deliveries
-from licsrv.desk.licenses import seats, showing, store
+from licsrv.desk.licenses import copies, seats, showing, store
 from licsrv.desk.licenses.answers import (
     ActionOffered,
     CompareAnswer,
@@ -46,6 +46,7 @@ FIRST_DEVICES = 50
 _YEAR = timedelta(days=365)
 _MOVES = timedelta(days=30)
 _DIFFERENCES = 20
+_COPIED = 50
 _LAST_CHANGES = 8
 _EVERY = 1_000_000
 
@@ -83,6 +84,7 @@ def page(
         devices=lines,
         devices_total=store.count_devices(session, license.id),
         seats=seats.of_license(session, license, view.policies, now=view.now),
+        copied=copies.copied(session, license_id=license.id, limit=_COPIED),
         moves=_moves(session, license.id, view.now),
         marketplace=showing.marketplace_view(marketplace.view(session, license.id)),
         differences=reconciliation.of_license(session, license.id, most=_DIFFERENCES),

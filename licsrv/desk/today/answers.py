@@ -13,7 +13,7 @@ from licsrv.desk.callbacks.answers import Callback
 from licsrv.desk.deliveries import answers as deliveries
 from licsrv.desk.deliveries.answers import Delivery
 from licsrv.desk.deliveries.store import codes_of
-from licsrv.desk.licenses import showing
+from licsrv.desk.licenses import copies, showing
 from licsrv.desk.licenses.answers import LicenseLine
 from licsrv.desk.licenses.timeline.store import device_names
 from licsrv.desk.reconciliation import answers as reconciliation
@@ -72,6 +72,16 @@ class ManyTextsShown(Body):
     count: int
 
 
+class CopiedShown(Body):
+    """A device of which two copies are in use."""
+
+    license_id: str
+    code: str | None
+    device_id: str
+    name: str
+    proven_at: datetime
+
+
 class KeyPairShown(Body):
     """How the key pair of the open API fares."""
 
@@ -96,6 +106,7 @@ class BoardAnswer(Body):
     ending: list[LicenseLine]
     refused: list[RefusedShown]
     many_texts: list[ManyTextsShown] = Field(description="today or yesterday (UTC), three other texts or more")
+    copied: list[CopiedShown] = Field(description="two copies of a machine are in use, and staff has blessed none")
     frozen: list[LicenseLine]
     overfull: list[LicenseLine] = Field(
         description="more in use than was bought: it was lowered, or there is an overdraft"
@@ -137,6 +148,7 @@ def board(
         ending=_ending(session, view),
         refused=_refused(session, now, zone),
         many_texts=_many_texts(session, now),
+        copied=_copied(session),
         frozen=showing.license_lines(session, store.frozen(session, MOST), view),
         overfull=_overfull(session, view),
         unread_answers=[row.subject for row in marketplace.unread_answers(session, MOST)],
@@ -205,6 +217,18 @@ def _many_texts(session: Session, now: datetime) -> list[ManyTextsShown]:
     ]  # fmt: skip
 
 
+def _copied(session: Session) -> list[CopiedShown]:
+    rows = [one for one in copies.copied(session, limit=_LOOKED_AT) if not one.is_settled][:MOST]
+    codes = codes_of(session, [row.license_id for row in rows])
+    return [
+        CopiedShown(
+            license_id=row.license_id, code=codes.get(row.license_id), device_id=row.device_id, name=row.name,
+            proven_at=row.proven_at,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
 def _outbox(session: Session, now: datetime) -> OutboxShown:
     depth = outbox.depth(session)
     rows = store.standing_still(session, before=now - STILL, limit=MOST)
@@ -259,6 +283,9 @@ def _license_alerts(shown: BoardAnswer) -> Iterator[Alert]:
         yield Alert(area="ends", says=words.ENDLESS(shown.endless))
     if shown.overfull:
         yield Alert(area="places", says=words.OVERFULL(len(shown.overfull)))
+    if shown.copied:
+        names = list(dict.fromkeys(row.code or row.license_id for row in shown.copied))[:_NAMED]
+        yield Alert(area="clones", says=words.COPIED(len(shown.copied), names=same(", ".join(names))))
     if devices := {row.device_id: row.code or row.license_id for row in shown.many_texts}:
         names = list(dict.fromkeys(devices.values()))[:_NAMED]
         yield Alert(area="places", says=words.MANY_TEXTS(len(devices), names=same(", ".join(names))))

@@ -78,9 +78,10 @@ class PreviewRequest(Body):
     """What would be done; each action reads what it takes."""
 
     device_id: str | None = Field(
-        None, max_length=23, description="release_place, clock_reset; reissue: left out for all devices"
+        None, max_length=23, description="release_place, clock_reset, bless; reissue: left out for all devices"
     )
     seat_id: str | None = Field(None, max_length=23, description="free_seat")
+    branch: str | None = Field(None, max_length=8, description="bless, unbless: the copy, as the license page names it")
     until: Moment | None = Field(None, description="extend; extend_grace, set_maintenance: null takes it away")
     text: str | None = Field(None, max_length=LONGEST_NOTE, description="add_note")
     terms: TermsRequest | None = Field(None, description="set_terms")
@@ -98,6 +99,7 @@ class UndoShown(Body):
 
     action: str
     device_id: str | None = None
+    branch: str | None = None
     until: datetime | None = None
     reason: str | None = Field(None, description="what the reason was before, where the customer reads it")
     terms: Mapping[str, Any] | None = None

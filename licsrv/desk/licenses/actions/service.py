@@ -5,6 +5,7 @@ An action refuses to act on a license that has changed since its preview.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlmodel import Session
@@ -25,9 +26,12 @@ from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, R
 from licsrv.desk.licenses.answers import ActionOffered
 from licsrv.desk.view import View
 from licsrv.errors import ConflictError, NotFoundError, RefusalError, SellerDecidesError
+from licsrv.heartbeats import store as heartbeats
+from licsrv.licensing import clones
 from licsrv.licensing import store as licensing
+from licsrv.licensing.clones import Branch
 from licsrv.licensing.own_sales import AS_BEFORE, Catalogue
-from licsrv.licensing.tables import License
+from licsrv.licensing.tables import Device, License
 from licsrv.words import actions as words
 from licsrv.words.sentences import Sentence
 from licsrv.words.texts import in_both
@@ -139,6 +143,7 @@ def _undo(undo: Undo) -> UndoShown:
     return UndoShown(
         action=undo.action,
         device_id=undo.device_id,
+        branch=undo.branch,
         until=undo.until,
         reason=undo.reason,
         terms=members_of(undo.terms) if undo.terms is not None else None,
@@ -154,5 +159,12 @@ def _given(session: Session, license: License, action: StaffAction, request: Pre
     device = names.device_of(session, license, request.device_id) if request.device_id is not None else None
     terms = request.terms.terms() if request.terms is not None else AS_BEFORE
     seat = names.seat_of(session, license, request.seat_id) if request.seat_id is not None else None
-    catalogue = catalogue_for(session, action)
-    return Given(device, request.until, request.text or "", terms=terms, catalogue=catalogue, seat=seat)
+    return Given(
+        device, request.until, request.text or "", terms=terms, catalogue=catalogue_for(session, action),
+        seat=seat, branch=request.branch or "", copies=_copies(session, device) if Takes.BRANCH in action.takes else {},
+    )  # fmt: skip
+
+
+def _copies(session: Session, device: Device | None) -> Mapping[str, Branch]:
+    found = heartbeats.branches_of(session, [device.id]) if device is not None else {}
+    return clones.copies(found[device.id]) if device is not None and device.id in found else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from licsrv.audit import Cause
 from licsrv.errors import ConflictError, RefusalError
+from licsrv.licensing.clones import Branch
 from licsrv.licensing.own_sales import AS_BEFORE, Catalogue, ChangeableLicense, NewTerms
 from licsrv.licensing.tables import Device, License
 from licsrv.people.roles import Permission
@@ -27,6 +28,7 @@ class Takes(StrEnum):
 
     DEVICE = "device_id"
     SEAT = "seat_id"
+    BRANCH = "branch"
     UNTIL = "until"
     TEXT = "text"
     TERMS = "terms"
@@ -42,6 +44,9 @@ class Given:
     terms: NewTerms = AS_BEFORE
     catalogue: Catalogue = field(default_factory=dict)
     seat: Seat | None = None
+    branch: str = ""
+    copies: Mapping[str, Branch] = field(default_factory=dict)
+    """The proven copies of the device, by branch."""
 
 
 class Facts(ChangeableLicense, Protocol):
@@ -86,6 +91,7 @@ class Undo:
 
     action: str
     device_id: str | None = None
+    branch: str | None = None
     until: datetime | None = None
     reason: str | None = None
     terms: NewTerms | None = None

@@ -10,6 +10,7 @@ from licsrv.desk.bulk import rules
 from licsrv.desk.bulk.rules import FOR_LISTS, Outcome, Task
 from licsrv.desk.licenses.actions import ACTIONS
 from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, Takes
+from licsrv.licensing.clones import Branch
 from licsrv.licensing.origins import MANUAL, SoldFact
 from licsrv.licensing.own_sales import NewTerms
 from licsrv.licensing.tables import Device
@@ -60,6 +61,10 @@ def terms(*named: SoldFact, **values: Any) -> Given:
     return Given(terms=NewTerms(frozenset(named), **values), catalogue=CATALOGUE)
 
 
+COPIES = {
+    "one": Branch("one", "one", head=NOW, since=NOW, origin=NOW, proven_at=NOW),
+    "two": Branch("two", "one", head=NOW, since=NOW, origin=NOW, blessed_from=NOW),
+}
 END, PLACES, FEATURES, CUSTOMER, PRODUCT = SoldFact
 BOUGHT = Facts(source="marketplace", activated_at=EARLIER, expires_at=SOON)
 SOLD = Facts(activated_at=EARLIER, expires_at=SOON)
@@ -135,6 +140,15 @@ TABLE = (
     ("set_terms", BOUGHT, terms(PRODUCT, product_id="LITE"), "Refused"),
     ("set_terms", BOUGHT, terms(FEATURES, features=["draw"]), "Change"),
     ("reissue", PLAIN, Given(), "Change"),
+    ("bless", PLAIN, Given(), "Refused"),
+    ("bless", PLAIN, Given(DEVICE), "Refused"),
+    ("bless", PLAIN, Given(DEVICE, branch="b", copies=COPIES), "Refused"),
+    ("bless", PLAIN, Given(DEVICE, branch="one", copies=COPIES), "Change"),
+    ("bless", RELEASED, Given(DEVICE, branch="one", copies=COPIES), "Change"),
+    ("bless", PLAIN, Given(DEVICE, branch="two", copies=COPIES), "Unchanged"),
+    ("unbless", PLAIN, Given(DEVICE, branch="one", copies=COPIES), "Unchanged"),
+    ("unbless", PLAIN, Given(DEVICE, branch="two", copies=COPIES), "Change"),
+    ("unbless", PLAIN, Given(DEVICE, branch="two"), "Refused"),
     ("clock_reset", PLAIN, Given(), "Refused"),
     ("clock_reset", PLAIN, Given(DEVICE), "Change"),
     ("clock_reset", PLAIN, Given(GONE), "Refused"),
