@@ -28,8 +28,11 @@ class Backend(Protocol):
         """Begin; once."""
         ...
 
-    def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
-        """Ask for a license; ``target`` is where a file goes. ``EVENT_LICENSE_VERIFY`` follows."""
+    def request_license(self, kind: LicenseType, device_info: str, target: Path, *, move_from: str = "") -> None:
+        """Ask for a license; ``target`` is where a file goes. ``EVENT_LICENSE_VERIFY`` follows.
+
+        ``move_from`` is the device whose place this one takes where every place is taken; empty for none.
+        """
         ...
 
     def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:

@@ -52,10 +52,10 @@ class DirectBackend:
     def open(self) -> None:
         """Do nothing: connections are made when they are needed."""
 
-    def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
+    def request_license(self, kind: LicenseType, device_info: str, target: Path, *, move_from: str = "") -> None:
         """Ask the license server."""
         try:
-            outcome = self._obtain(kind, device_info, target)
+            outcome = self._obtain(kind, device_info, target, move_from=move_from)
         except Exception:
             _LOG.exception("a license request failed on an unexpected error")
             outcome = Problem(problems.INTERNAL_ERROR, "The license request failed on an unexpected error.")
@@ -89,10 +89,10 @@ class DirectBackend:
     def close(self, timeout: float) -> None:
         """Do nothing: the session gives connections back."""
 
-    def _obtain(self, kind: LicenseType, device_info: str, target: Path) -> License | Problem:
+    def _obtain(self, kind: LicenseType, device_info: str, target: Path, *, move_from: str) -> License | Problem:
         if kind is LicenseType.LICENSE_TYPE_FILE:
-            return self._session.obtain_file(device_info, target)
-        return self._session.obtain(device_info)
+            return self._session.obtain_file(device_info, target, move_from=move_from)
+        return self._session.obtain(device_info, move_from=move_from)
 
     def _newer_release(self) -> Release | None:
         question = self._question()

@@ -26,10 +26,11 @@ from client_stub.sdk.backend import Backend
 from client_stub.sdk.direct_backend import DirectBackend
 from client_stub.sdk.iscdesk_backend import IscdeskBackend
 from client_stub.sdk.iscdesk_transport import IscdeskTransport
-from client_stub.session import events, problems
+from client_stub.session import events, license_devices, problems
 from client_stub.session.check_ins import CheckIns, VerdictListener
 from client_stub.session.configuration import Configuration
 from client_stub.session.events import EventMessageError, EventType, LicenseType
+from client_stub.session.license_devices import DeviceList, LicenseDevice
 from client_stub.session.problems import Problem
 from client_stub.session.repeating import Uniform
 from client_stub.session.seat_renewals import Listeners, SeatNews, SeatRenewals
@@ -133,6 +134,8 @@ class SdkInvoker:
         self._offer_is_forced: bool | None = None
         self._upgrade_wanted = False
         self._unreported: tuple[bool, str] | None = None
+        self._asked_for: tuple[LicenseType, str, Path] | None = None
+        self._devices: DeviceList | None = None
 
     def IscdeskFactory(self) -> Iscdesk:
         """Return the object whose ``Init`` is the first call: ``invoker.IscdeskFactory().Init()``."""
@@ -220,11 +223,11 @@ class SdkInvoker:
         """
         if not _is_user(user):
             return self._refused_argument()
-        return self._ask_about_seat(lambda: self._renewals.check_out(Wish(user, bool(queue))))
+        return self._ask_server(lambda: self._renewals.check_out(Wish(user, bool(queue))))
 
     def Return(self) -> ResultStatus:
         """Give the seat back; ``EVENT_SEAT_RESULT`` follows. ``ShutOut`` does it too, but for a borrowed seat."""
-        return self._ask_about_seat(self._renewals.give_back)
+        return self._ask_server(self._renewals.give_back)
 
     def Borrow(self, until: datetime) -> ResultStatus:
         """Make the seat good without network until a moment (aware); ``EVENT_SEAT_RESULT`` follows.
@@ -233,7 +236,34 @@ class SdkInvoker:
         """
         if not _is_moment(until):
             return self._refused_argument()
-        return self._ask_about_seat(lambda: self._renewals.borrow(until))
+        return self._ask_server(lambda: self._renewals.borrow(until))
+
+    def Devices(self) -> ResultStatus:
+        """Ask which devices the license has; ``EVENT_DEVICES_RESULT`` follows, then ``devices`` has them."""
+        return self._ask_server(lambda: self._post(self._list_devices))
+
+    def ReleaseDevice(self, deviceId: str | None = None) -> ResultStatus:
+        """Give this computer's place back, or free that of another device that was not seen for long.
+
+        ``EVENT_DEVICES_RESULT`` follows; ``last_problem`` says why not. After its own the program has no license until
+        it asks for one.
+        """
+        if deviceId is not None and not _is_path(deviceId):
+            return self._refused_argument()
+        return self._ask_server(lambda: self._post(lambda: self._release_device(deviceId or "")))
+
+    def MoveHere(self, deviceId: str) -> ResultStatus:
+        """Ask for the license again, taking the place of a device that ``movable`` names.
+
+        ``EVENT_LICENSE_VERIFY`` follows as after the request that was refused.
+        """
+        asked = self._asked_for
+        if not _is_path(deviceId) or asked is None:
+            return self._refused_argument()
+        kind, device_info, target = asked
+        return self._ask_server(
+            lambda: self._post(lambda: self._backend.request_license(kind, device_info, target, move_from=deviceId))
+        )
 
     def OpenCloudFile(self) -> ResultStatus:
         """Open a file in the cloud: ``EVENT_OPENCLOUDFILE_RESULT`` follows and says that none was opened."""
@@ -280,6 +310,16 @@ class SdkInvoker:
         Costs microseconds, and every ten minutes a small file write: the time is remembered.
         """
         return self._session.verdict()
+
+    @property
+    def devices(self) -> DeviceList | None:
+        """What the last ``Devices`` brought; None before, and when it brought nothing."""
+        return self._devices
+
+    @property
+    def movable(self) -> tuple[LicenseDevice, ...]:
+        """The devices whose place this computer may take, where the license was refused because all are taken."""
+        return license_devices.movable(self._session.last_problem)
 
     @property
     def seat(self) -> Seat | None:
@@ -396,6 +436,7 @@ class SdkInvoker:
         except (ValueError, TypeError, AttributeError):  # a host program's mistake must not raise in it
             return self._refused_argument()
         request = self._backend.offer_after_trial if is_after_trial else self._backend.request_license
+        self._asked_for = (chosen, device_info or "", target)
         return self._ask(lambda: request(chosen, device_info or "", target))
 
     def _ask(self, question: Callable[[], object]) -> ResultStatus:
@@ -407,7 +448,7 @@ class SdkInvoker:
         self._post(question)
         return ResultStatus.SUCCESS
 
-    def _ask_about_seat(self, question: Callable[[], object]) -> ResultStatus:
+    def _ask_server(self, question: Callable[[], object]) -> ResultStatus:
         if self._state is not ResultStatus.SUCCESS:
             return self._state
         if self._recall is None:
@@ -417,6 +458,26 @@ class SdkInvoker:
             return ResultStatus.NOT_AVAILABLE
         question()
         return ResultStatus.SUCCESS
+
+    def _list_devices(self) -> None:
+        outcome = self._session.list_devices()
+        self._devices = None if isinstance(outcome, Problem) else outcome
+        self._report_devices("list", outcome if isinstance(outcome, Problem) else None)
+
+    def _release_device(self, device_id: str) -> None:
+        problem = self._session.release_device(device_id)
+        if problem is None and not device_id:
+            self._check_ins.note()
+            self._check_ins.end()
+            if self._session.seats.seat is not None:
+                self._renewals.give_back()
+        self._report_devices("release", problem)
+
+    def _report_devices(self, action: str, problem: Problem | None) -> None:
+        if problem is not None:
+            self._session.note(problem)
+        code = problem.code if problem is not None else ""
+        self._raise_event(EventType.EVENT_DEVICES_RESULT, events.devices_result(action, code=code))
 
     def _report_seat(self, news: SeatNews) -> None:
         self._check_ins.note()

@@ -56,8 +56,8 @@ class IscdeskBackend:
         """Begin to hear events; this is where ISCDesk first learns of the program."""
         self._poll.start()
 
-    def request_license(self, kind: LicenseType, device_info: str, target: Path) -> None:
-        """Apply at ISCDesk; its event follows, or ours when it cannot be asked."""
+    def request_license(self, kind: LicenseType, device_info: str, target: Path, *, move_from: str = "") -> None:
+        """Apply at ISCDesk; its event follows, or ours when it cannot be asked. ISCDesk moves no places."""
         self._apply(self._iscdesk.apply, kind, device_info, target=target)
 
     def offer_after_trial(self, kind: LicenseType, device_info: str, target: Path) -> None:

@@ -2,8 +2,8 @@
 
 Pure. Source: protocol/online-license-and-sdk.md §1.3 and §1.4. The names are the SDK's; their numeric values were not
 found (GAP, §10), so the numbers here are ours. The names of the heartbeat and client-closing events and the messages
-of upload and solve were not found either and are left out. ``EVENT_LICENSE_CHANGED``, ``EVENT_SEAT_RESULT`` and their
-messages are ours.
+of upload and solve were not found either and are left out. ``EVENT_LICENSE_CHANGED``, ``EVENT_SEAT_RESULT`` and
+``EVENT_DEVICES_RESULT`` with their messages are ours.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class EventType(IntEnum):
     EVENT_UPLOAD_END = 7
     EVENT_LICENSE_CHANGED = 101
     EVENT_SEAT_RESULT = 102
+    EVENT_DEVICES_RESULT = 103
 
 
 class LicenseType(IntEnum):
@@ -49,6 +50,7 @@ _EVENT_OF_OPERATE = {
     "SaveResult": EventType.EVENT_SAVE_RESULT,
     "LicenseChanged": EventType.EVENT_LICENSE_CHANGED,
     "Seat": EventType.EVENT_SEAT_RESULT,
+    "Devices": EventType.EVENT_DEVICES_RESULT,
 }
 _LONGEST_MESSAGE = 256 * 1024
 
@@ -143,6 +145,11 @@ def seat_result(action: str, *, until: datetime | None, code: str = "") -> str:
     """
     status, end = "failed" if code else "success", until.isoformat() if until else ""
     return _envelope("Seat", {"status": status, "action": action, "until": end, "code": code})
+
+
+def devices_result(action: str, *, code: str = "") -> str:
+    """Return the message of ``EVENT_DEVICES_RESULT``; ``action`` is list or release, ``code`` says why not."""
+    return _envelope("Devices", {"status": "failed" if code else "success", "action": action, "code": code})
 
 
 def upgrade_notice(*, available: bool, as_boolean: bool = False) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,13 +25,14 @@ from client_stub.machine.link_store import LinkStore
 from client_stub.machine.revocation_store import RevocationStore
 from client_stub.machine.store import LicenseStore
 from client_stub.session import holding as holdings
-from client_stub.session import problems
+from client_stub.session import license_devices, problems
 from client_stub.session.admission import Admission
 from client_stub.session.configuration import Configuration
 from client_stub.session.connection import RefusedError, TransportError, UnansweredError
 from client_stub.session.events import LicenseType
 from client_stub.session.holding import Holding, Machine, is_outdated, is_same_license, unix
 from client_stub.session.keeping import Keeper
+from client_stub.session.license_devices import DeviceList
 from client_stub.session.problems import Problem
 from client_stub.session.recognition import Recognition
 from client_stub.session.revocation_watch import RevocationWatch
@@ -184,6 +185,37 @@ class LicenseSession:
             return problems.NO_STRING
         return Credential(holding.string, holding.record.license_string, holding.machine.info)
 
+    def list_devices(self) -> DeviceList | Problem:
+        """Ask which devices the license has; nothing is remembered of the answer."""
+        answer = self._ask_about_devices("list", {})
+        if isinstance(answer, Problem):
+            return answer
+        return license_devices.read_list(answer) or problems.unexpected(200)
+
+    def release_device(self, device_id: str = "") -> Problem | None:
+        """Give this computer's place back, or free that of another device; return why that was not done.
+
+        After its own the program has no license: the signed word is fetched, and nothing is asked for by itself.
+        """
+        answer = self._ask_about_devices("release", {"device_id": device_id} if device_id else {})
+        if isinstance(answer, Problem):
+            return answer
+        if not device_id:
+            self._wanted = None
+            self.check_in()
+        return None
+
+    def _ask_about_devices(self, what: str, more: Mapping[str, object]) -> Mapping[str, object] | Problem:
+        credential = self.credential()
+        if isinstance(credential, Problem):
+            return credential
+        try:
+            return self._transport.ask(
+                f"devices/{what}", credential.text, {"device_info": credential.device_info, **more}
+            )
+        except TransportError as error:
+            return error.problem
+
     def renew_texts(self) -> None:
         """Get the license again, because the server says that it has changed."""
         holding = self._holding
@@ -214,25 +246,26 @@ class LicenseSession:
         """Return the most credible moment (``clock.best_estimate``)."""
         return best_estimate(self._clock.now(), self._clock.monotonic(), self._confirmed)
 
-    def obtain(self, device_info: str) -> License | Problem:
+    def obtain(self, device_info: str, *, move_from: str = "") -> License | Problem:
         """Get a license for this machine: from the server, or, while it does not answer, the stored one.
 
         A refusal by the server holds until a later answer lifts it; the stored license is then not used either. The
         second time, the server is asked again, which costs no second place.
+
+        Args:
+            move_from: The device whose place this one takes where every place is taken; empty for none.
         """
         self._wanted = lambda: self.obtain(device_info)
-        return self._attempt(
-            device_info, lambda machine: self._adopt(machine, self._transport.request_license(machine.info, _nonce()))
-        )
+        return self._attempt(device_info, lambda machine: self._obtain_string(machine, move_from))
 
-    def obtain_file(self, device_info: str, target: Path) -> License | Problem:
+    def obtain_file(self, device_info: str, target: Path, *, move_from: str = "") -> License | Problem:
         """Get a license file for this machine at ``target``: from the server, or, while it does not answer, as stored.
 
         A file that was carried to ``target`` by hand is taken up when the server does not answer, so a computer
         without network is licensed by putting the file there. With the server, a string for check-ins is fetched too.
         """
         self._wanted = lambda: self.obtain_file(device_info, target)
-        outcome = self._attempt(device_info, lambda machine: self._obtain_file(machine, target))
+        outcome = self._attempt(device_info, lambda machine: self._obtain_file(machine, target, move_from))
         return outcome if isinstance(outcome, Problem) else self._put_file(target, outcome)
 
     def prepare(self, device_info: str) -> Problem | None:
@@ -393,9 +426,12 @@ class LicenseSession:
                 self._refresh_list(lease)
         return self.settle(None)
 
-    def _obtain_file(self, machine: Machine, target: Path) -> None:
+    def _obtain_string(self, machine: Machine, move_from: str) -> None:
+        self._adopt(machine, self._transport.request_license(machine.info, _nonce(), **_moving(move_from)))
+
+    def _obtain_file(self, machine: Machine, target: Path, move_from: str) -> None:
         try:
-            raw = self._transport.request_license_file(machine.info, _nonce(), target.name)
+            raw = self._transport.request_license_file(machine.info, _nonce(), target.name, **_moving(move_from))
         except UnansweredError as error:
             self._retry_after = error.retry_after
             self._adopt_carried(machine, target)
@@ -689,6 +725,10 @@ class LicenseSession:
 def _kept_list(configuration: Configuration) -> RevocationWatch:
     store = RevocationStore(configuration.revocations_stored_at)
     return RevocationWatch(store, configuration.keys, configuration.issuer)
+
+
+def _moving(move_from: str) -> dict[str, str]:
+    return {"move_from": move_from} if move_from else {}
 
 
 def _nonce() -> str:

@@ -76,15 +76,15 @@ class VersionAnswer:
 class Transport(Protocol):
     """A way to the license server. With ISCDesk licenses come through it, and this is for check-ins only."""
 
-    def request_license(self, device_info: str, nonce: str) -> IssuedString:
-        """Ask for a license string for this device.
+    def request_license(self, device_info: str, nonce: str, *, move_from: str = "") -> IssuedString:
+        """Ask for a license string for this device; ``move_from`` is the device whose place it takes, or empty.
 
         Raises:
             TransportError: Refused, or not answered.
         """
         ...
 
-    def request_license_file(self, device_info: str, nonce: str, file_name: str) -> bytes:
+    def request_license_file(self, device_info: str, nonce: str, file_name: str, *, move_from: str = "") -> bytes:
         """Ask for a license file for this device; ``file_name`` is the name that it will have, or empty.
 
         Raises:
@@ -154,23 +154,22 @@ class DirectTransport:
             monotonic=self._clock.monotonic,
         )
 
-    def request_license(self, device_info: str, nonce: str) -> IssuedString:
+    def request_license(self, device_info: str, nonce: str, *, move_from: str = "") -> IssuedString:
         """Ask for a license string for this device (``POST /v1/licenses/string``).
 
         Raises:
             TransportError: Refused, or not answered.
         """
-        body = {"code": self._configuration.code, **self._body(device_info, nonce)}
-        answer = self._post("/v1/licenses/string", body)
+        answer = self._post("/v1/licenses/string", self._wish(device_info, nonce, move_from))
         return IssuedString(_member(answer, "license_string"), _moment(answer.get("refresh_after")))
 
-    def request_license_file(self, device_info: str, nonce: str, file_name: str) -> bytes:
+    def request_license_file(self, device_info: str, nonce: str, file_name: str, *, move_from: str = "") -> bytes:
         """Ask for a license file for this device (``POST /v1/licenses/file``).
 
         Raises:
             TransportError: Refused, not answered, or damaged on the way (``Content-Digest``, RFC 9530).
         """
-        body = {"code": self._configuration.code, **self._body(device_info, nonce)}
+        body = self._wish(device_info, nonce, move_from)
         response, raw = self._connection.exchange(
             "POST", "/v1/licenses/file", body | ({"file_name": file_name} if file_name else {})
         )
@@ -226,6 +225,10 @@ class DirectTransport:
     def close(self) -> None:
         """Close all connections."""
         self._connection.close()
+
+    def _wish(self, device_info: str, nonce: str, move_from: str) -> dict[str, object]:
+        body = {"code": self._configuration.code, **self._body(device_info, nonce)}
+        return body | ({"move_from": move_from} if move_from else {})
 
     def _body(self, device_info: str, nonce: str) -> dict[str, object]:
         client = self._configuration.described
