@@ -37,6 +37,7 @@ from licsrv.errors import (
     UnauthenticatedError,
 )
 from licsrv.licensing import bearers, fingerprints
+from licsrv.licensing.bearers import Bearer
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.policies import Policies
@@ -58,7 +59,7 @@ from licsrv.platform.web import (
     require_json,
     send_json,
 )
-from licsrv.platform.writer import Writer
+from licsrv.platform.writer import UseCase, Writer
 from licsrv.seats import presence, service
 from licsrv.seats.presence import Replica
 from licsrv.seats.service import Answer, Held, Program, Renewal
@@ -69,6 +70,7 @@ _quoted_again = lru_cache(maxsize=256)(_quoted)
 _seconds = lru_cache(maxsize=4096)(seconds)  # the moments of one batch are the same
 _text = lru_cache(maxsize=4096)(moments.rfc3339)
 _Model = TypeVar("_Model", bound="_FromProgram")
+_Result = TypeVar("_Result")
 _Session = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 _SeatId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,23}$")]
 
@@ -198,7 +200,7 @@ class SeatRoutes:
             )  # fmt: skip
             return answer, body.nonce
 
-        answer, nonce = await self.writer.run(use_case)
+        answer, nonce = await self._run(call, use_case, now=now)
         if isinstance(answer, RefusalError):  # its place in line is on disk
             raise answer
         return _json(render(answer, nonce, key, issuer=self.settings.issuer, now=now))
@@ -217,7 +219,7 @@ class SeatRoutes:
             )  # fmt: skip
             return held, body.nonce
 
-        held, nonce = await self.writer.run(use_case)
+        held, nonce = await self._run(call, use_case, now=now)
         return _json(render(held, nonce, key, issuer=self.settings.issuer, now=now))
 
     async def give_back(self, request: Request) -> ReturnAnswer:
@@ -230,8 +232,19 @@ class SeatRoutes:
             policies = self.settings.policies
             return service.give_back(session, program, body.seat_id, policies=policies, keyring=keyring, now=now)
 
-        returned = await self.writer.run(use_case)
+        returned = await self._run(call, use_case, now=now)
         return ReturnAnswer.model_validate(returned, from_attributes=True)
+
+    async def _run(self, call: _Call, use_case: UseCase[_Result], *, now: datetime) -> _Result:
+        """Run a use case; count another machine for support, in a transaction of its own."""
+        try:
+            return await self.writer.run(use_case)
+        except DeviceMismatchError:
+            keyring = self.keyring()
+            await self.writer.run(
+                lambda session: service.note_mismatch(session, call.bearer(session, keyring), now=now)
+            )
+            raise
 
 
 @dataclass(frozen=True)
@@ -252,6 +265,14 @@ class _Call:
         cause = Cause("client", request_id_of(scope), client_request_id=client_request_id_of(scope))
         return cls(license_string, body, cause)
 
+    def bearer(self, session: Session, keyring: Keyring) -> Bearer:
+        """Return who presents the license string.
+
+        Raises:
+            UnauthenticatedError: It does not count.
+        """
+        return bearers.authenticate(session, self.license_string, keyring=keyring)
+
     def read(self, session: Session, model: type[_Model], *, keyring: Keyring) -> tuple[Program, _Model]:
         """Return who calls, from its own device, and what it says.
 
@@ -260,7 +281,7 @@ class _Call:
             InvalidRequestError: The body does not have the form.
             DeviceMismatchError: The string is that of another device.
         """
-        bearer = bearers.authenticate(session, self.license_string, keyring=keyring)
+        bearer = self.bearer(session, keyring)
         body = parse_model(model, self.body)
         given = fingerprints.hash_parts(fingerprints.parse(body.device_info), key=keyring.device_key)
         bearers.require_same_device(bearer.device.parts, given)

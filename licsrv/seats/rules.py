@@ -115,10 +115,11 @@ class Granted(NamedTuple):
 
 
 class NoSeat(NamedTuple):
-    """There is none. ``position``: its place in line; None where it does not wait."""
+    """There is none. ``position``: its place in line, None for none; ``waited``: whether it had one before."""
 
     position: int | None
     refusal: NoSeatFreeError
+    waited: bool
 
 
 def check_out(
@@ -143,7 +144,8 @@ def check_out(
         return Granted(_to_end(situation, old, now), is_beyond=taken >= situation.seats)
     may_wait = wants_to_wait and (asker.holder in ahead or len(ahead) < MOST_WAITING)
     place = position if may_wait else None
-    return NoSeat(place, _no_seat(situation, position=place, show_names=show_names, now=now))
+    refusal = _no_seat(situation, position=place, show_names=show_names, now=now)
+    return NoSeat(place, refusal, waited=asker.holder in ahead)
 
 
 def _to_end(situation: Situation, old: Sequence[str], now: datetime) -> list[str]:
@@ -167,7 +169,7 @@ def _no_seat(situation: Situation, *, position: int | None, show_names: bool, no
     kept = " or kept for programs that wait" if taken < situation.most else ""
     line = {"position": position} if position is not None else {}
     return NoSeatFreeError(
-        f"All {situation.seats} seat(s) of this license are in use{kept}.",
+        f"Every seat of this license ({situation.seats}) is in use{kept}.",
         action="Wait until a program ends, or buy more seats.",
         retry_after=_ask_again(live, is_waiting=position is not None, now=now),
         seats=situation.seats,
@@ -260,7 +262,7 @@ def _too_long(seat: HeldSeat, longest: datetime, *, is_allowed: bool) -> BorrowT
             longest_until=moments.rfc3339(seat.until),
         )
     return BorrowTooLongError(
-        f"A seat may be borrowed until {moments.rfc3339(longest)} at most.",
+        f"A seat may be borrowed until {moments.full(longest)} at most.",
         action="Borrow it for a shorter time.",
         longest_until=moments.rfc3339(longest),
     )
@@ -285,7 +287,7 @@ def _return_from(seat: HeldSeat, rules: Floating) -> datetime:
 
 def _borrowed(first: datetime) -> SeatBorrowedError:
     return SeatBorrowedError(
-        f"The borrowed seat cannot be given back before {moments.rfc3339(first)}.",
+        f"The borrowed seat cannot be given back before {moments.full(first)}.",
         action="Keep it until then, or ask the vendor's support to free it.",
         return_from=moments.rfc3339(first),
     )

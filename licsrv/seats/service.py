@@ -12,13 +12,14 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.errors import LicenseReleasedError, NotFloatingError, RefusalError
+from licsrv.errors import DeviceMismatchError, LicenseReleasedError, NotFloatingError, RefusalError
 from licsrv.licensing import bearers as licensing
-from licsrv.licensing import fingerprints, lifecycle, places
+from licsrv.licensing import fingerprints, lifecycle, places, refused_devices
 from licsrv.licensing import store as licensing_store
 from licsrv.licensing.bearers import Bearer
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.policies import Floating, Policies, Policy
+from licsrv.licensing.refused_devices import Refused
 from licsrv.platform.ids import new_id
 from licsrv.seats import rules, store
 from licsrv.seats.rules import Asker, Granted, HeldSeat, NoSeat, Renewed, Situation
@@ -157,6 +158,8 @@ def _end(session: Session, seat_ids: Sequence[str], *, now: datetime) -> bool:
 
 
 def _refuse(session: Session, opened: Opened, asker: Asker, decision: NoSeat, now: datetime) -> RefusalError:
+    if not decision.waited:
+        refused_devices.note(session, Refused(opened.license.id, asker.device_id, decision.refusal.code), now=now)
     if decision.position is not None:
         row = {"license_id": opened.license.id, "holder": asker.holder, "device_id": asker.device_id}
         store.wait(session, {**row, "since": now, "until": now + rules.TURN})
@@ -221,6 +224,10 @@ def renew(
     known = store.presented(session, [one.key for one in renewals])
     decided = [_decide(known.get(one.key), one, policies=policies, keyring=keyring, now=now) for one in renewals]
 
+    for one, renewal in zip(decided, renewals, strict=True):
+        if isinstance(one, DeviceMismatchError):
+            row = known[renewal.key]
+            refused_devices.note(session, Refused(row.license_id, row.device_id, one.code), now=now)
     lasting = _renew(session, [one for one in decided if isinstance(one, _Renewable)], now=now)
     taken = store.taken(session, [one.row.license_id for one in decided if isinstance(one, _Renewable)], now=now)
     return [_renewed(one, lasting, taken, now=now) if isinstance(one, _Renewable) else one for one in decided]
@@ -251,6 +258,12 @@ def _decide(
         return rules.ended_seat()
     until = rules.lasts_until(policy.floating, license_ends_at=lifecycle.end_of_use(row), now=now)
     return _Renewable(row, renewal, policy, until=until)
+
+
+def note_mismatch(session: Session, bearer: Bearer, *, now: datetime) -> None:
+    """Count that another machine presented a device's license string, after the transaction that was undone."""
+    device = bearer.device
+    refused_devices.note(session, Refused(device.license_id, device.id, DeviceMismatchError.code), now=now)
 
 
 def _require_same_device(known: Mapping[str, Any], device_info: str, *, keyring: Keyring) -> None:
@@ -365,9 +378,9 @@ def give_back(
     seat = _own_seat(session, program, seat_id, key=keyring.device_key)
     if seat.ended_at is not None:
         return Returned(seat.id, seat.ended_at)
-    policy = policies.of(row.policy)
-    if policy.places.floating:
-        rules.require_returnable(_as_held(seat), policy.floating, now=now)
+    held = _as_held(seat)
+    if held.is_borrowed(now) and (policy := policies.of(row.policy)).places.floating:
+        rules.require_returnable(held, policy.floating, now=now)
     store.give_back(session, seat.id, now=now)
     return Returned(seat.id, now)
 

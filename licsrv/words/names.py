@@ -14,6 +14,7 @@ _REFUSED_WHY = {
     "DEVICE_LIMIT_REACHED": both("Every place is taken", "名额已满"),
     "DEVICE_NOT_ALLOWED": both("Virtual machines are not allowed", "不允许虚拟机"),
     "DEVICE_MISMATCH": both("Another device", "设备不符"),
+    "NO_SEAT_FREE": both("No seat free", "无空闲席位"),
     "LICENSE_EXPIRED": both("Expired", "已到期"),
     "LICENSE_FROZEN": both("Frozen", "已冻结"),
     "LICENSE_REVOKED": both("Revoked", "已撤销"),

@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import httpx2
 import pytest
 
+from licsrv import audit
 from licsrv.audit import Action
 from licsrv.licensing import store as licensing
 from licsrv.people.roles import Role
@@ -18,6 +20,7 @@ from tests.conftest import DEVICE
 from tests.console.conftest import Reader, reader
 from tests.console.furnishing import CODE, THIRD_DEVICE, Furnished, furnish, license_id
 from tests.heartbeats.copies import remember_copies
+from tests.products import describe
 from tests.staff import House
 from tests.tables import each
 
@@ -182,6 +185,28 @@ async def test_one_of_two_copies_is_let_work_and_that_is_undone(scene: Scene) ->
     assert "may work</span>" in done
     assert "may work</span>" not in undone.text
     assert "Let this copy work" not in (await scene.ann.see("/admin")).text
+
+
+async def test_a_seat_is_seen_and_freed(scene: Scene) -> None:
+    runtime, license = scene.house.runtime, scene.license
+    with transaction(runtime.database, (audit.seal,)) as session:
+        describe(session, "CAD-PRO", {"places.floating": True})
+    transport = httpx2.ASGITransport(app=scene.house.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://licsrv.test") as http:
+        headers = {"Authorization": f"Bearer {license.license_string}"}
+        for program in "abc":
+            body = {"session": program * 16, "device_info": DEVICE, "nonce": "n", "queue": True}
+            await http.post("/v1/seats/checkout", json=body, headers=headers)
+
+    page = (await scene.ann.see(scene.page)).text
+    seat = re.search(r'name="seat_id" value="(\w+)"', page)
+    assert seat is not None
+    done = await scene.do("free_seat", seat_id=seat[1])
+
+    assert "2 of 2 seats in use" in page
+    assert "Waiting for a seat" in page
+    assert "1 of 2 seats in use" in done
+    assert len(scene.house.audited(Action.SEAT_FREED)) == 1
 
 
 async def test_the_language_can_be_switched_in_the_middle_of_an_action(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from sqlmodel import select
 from licsrv import upkeep
 from licsrv.platform.db import reading
 from licsrv.seats.presence import Replica
-from licsrv.seats.tables import Presence, Seat
+from licsrv.seats.tables import Presence, Seat, Waiting
 from tests.conftest import NOW
 from tests.seats.conftest import Office
 
@@ -97,3 +97,27 @@ async def test_clocks_that_jump_end_no_seat_early_and_let_none_last_for_ever(off
     await first.done("renew")
     office.pass_time(minutes=15)
     await second.done("checkout")
+
+
+async def test_what_is_over_is_deleted_and_what_is_counted_is_right(office: Office) -> None:
+    office.sell(policy={"floating.borrow_days": 3})
+    programs = await office.programs(5)
+    for program in programs[:3]:
+        await program.done("checkout")
+    await programs[0].done("borrow", until="2026-03-03T09:30:00Z")
+    await programs[3].refused("checkout", queue=True)
+    await upkeep.refresh_gauges(office.runtime)
+    metrics = office.runtime.metrics.text().decode()
+    await programs[1].done("return")
+
+    office.pass_time(days=7)
+    await upkeep.prune(office.runtime)
+    kept = len(await ends(office))
+    office.pass_time(minutes=5)
+    await upkeep.prune(office.runtime)
+
+    assert "licsrv_seats_live 3.0" in metrics
+    assert "licsrv_seats_borrowed 1.0" in metrics
+    assert (kept, len(await ends(office))) == (3, 2), "those that lapsed are still held"
+    with reading(office.runtime.database) as session:
+        assert session.scalars(select(Waiting)).all() == []

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlmodel import Session, select
 
+from client_stub.trust.errors import VerificationError
+from client_stub.trust.keys import PinnedKeys
+from client_stub.trust.seats import authenticate_seat
+from client_stub.trust.verification import verify_license
 from licsrv import audit
 from licsrv.audit import Cause
 from licsrv.licensing import changes, releasing, store
 from licsrv.licensing.keyring import Purpose
-from licsrv.licensing.tables import Device, License
+from licsrv.licensing.tables import Device, License, RefusedDevice
 from licsrv.platform.db import reading, transaction
 from licsrv.seats.tables import Seat
 from tests.conftest import NOW
 from tests.products import change
-from tests.seats.conftest import CODE, Office, Program, claims_of, header_of
+from tests.seats.conftest import CODE, Office, Program, claims_of, device, header_of
 from tests.tables import each
 
 MINUTE = timedelta(minutes=1)
@@ -25,6 +31,11 @@ MINUTE = timedelta(minutes=1)
 def rows(office: Office, table: Any = Seat) -> list[Any]:
     with reading(office.runtime.database) as session:
         return list(session.exec(select(table)).all())
+
+
+def audited(office: Office) -> list[str]:
+    with reading(office.runtime.database) as session:
+        return [one.action for one in audit.entries(session, limit=100)]
 
 
 def text(moment: Any) -> str:
@@ -81,6 +92,7 @@ async def test_three_seats_are_enough_for_any_number_of_devices_but_not_at_once(
     }  # fmt: skip
     assert refused.headers["Retry-After"] == "300"  # a seat may be given back long before the first one lapses
     assert "position" not in problem
+    assert [(row.code, row.count) for row in rows(office, RefusedDevice)] == [("NO_SEAT_FREE", 1)]
     await programs[1].done("return")
     assert (await programs[3].done("checkout"))["taken"] == 3
 
@@ -158,6 +170,8 @@ async def test_a_seat_of_another_device_or_program_is_no_seat_and_a_string_alone
             assert (await program.refused(path, until=until, **wrong))["code"] == code, (path, wrong)
     assert (await first.refused("checkout", device_info=second.device))["code"] == "DEVICE_MISMATCH"
     assert [row.ended_at for row in rows(office)] == [None, None]
+    refused = {row.code: row.count for row in rows(office, RefusedDevice)}
+    assert refused == {"DEVICE_MISMATCH": 4}
 
 
 async def test_programs_of_one_user_on_one_device_share_a_seat_where_the_policy_says_so(office: Office) -> None:
@@ -179,6 +193,7 @@ async def test_a_borrowed_seat_lasts_without_renewal_until_its_end_and_its_end_c
     far, near = NOW + timedelta(days=3), NOW + timedelta(days=2)
 
     borrowed = await first.done("borrow", until=text(far))
+    assert await first.done("borrow", until=text(far)) == borrowed
     moved = await first.done("borrow", until=text(near))
     renewed = await first.done("renew")
     office.pass_time(hours=23)
@@ -194,6 +209,7 @@ async def test_a_borrowed_seat_lasts_without_renewal_until_its_end_and_its_end_c
     for one in (early, shorter):
         assert (one["code"], one["return_from"]) == ("SEAT_BORROWED", text(NOW + timedelta(days=1)))
     assert [one["borrowed"] for one in full["holders"]] == [True, False]
+    assert audited(office).count("SEAT_BORROWED") == 2
     office.pass_time(hours=1)
     await first.done("return")
     await third.done("checkout")
@@ -237,6 +253,9 @@ async def test_those_who_wait_get_seats_in_the_order_in_which_they_came(office: 
     promoted = await second.refused("checkout", queue=True)
 
     assert positions == [1, 2, 1]
+    assert {row.device: row.count for row in rows(office, RefusedDevice)} == dict.fromkeys(
+        (row.id for row in rows(office, Device) if row.name in {"CAD-1", "CAD-2", "CAD-3"}), 1
+    )
     assert waiting.headers["Retry-After"] == "15"
     assert "name" not in waiting.json()["holders"][0]
     assert (behind["taken"], "kept for programs that wait" in behind["detail"]) == (0, True)
@@ -247,7 +266,7 @@ async def test_those_who_wait_get_seats_in_the_order_in_which_they_came(office: 
 
 
 async def test_more_than_were_bought_are_admitted_up_to_the_overdraft_and_marked(office: Office) -> None:
-    license_id = office.sell(seats=4, policy={"places.overdraft_percent": 25})
+    office.sell(seats=4, policy={"places.overdraft_percent": 25})
     programs = await office.programs(6)
 
     answers = [await program.done("checkout") for program in programs[:5]]
@@ -255,9 +274,7 @@ async def test_more_than_were_bought_are_admitted_up_to_the_overdraft_and_marked
 
     assert [one["taken"] for one in answers] == [1, 2, 3, 4, 5]
     assert (refused["code"], refused["seats"], refused["taken"]) == ("NO_SEAT_FREE", 4, 5)
-    with reading(office.runtime.database) as session:
-        marked = [one.action for one in audit.entries(session, subject=license_id, limit=50)]
-    assert marked.count("SEAT_BEYOND") == 1
+    assert audited(office).count("SEAT_BEYOND") == 1
 
 
 async def test_a_changed_policy_changes_the_license_text_at_the_next_contact_and_back(office: Office) -> None:
@@ -277,3 +294,36 @@ async def test_a_changed_policy_changes_the_license_text_at_the_next_contact_and
     assert [(one["v"], one.get("f")) for one in said] == [(2, 1), (1, None), (2, 1)]
     assert (await office.program()).string == again.string
     await again.done("checkout")
+
+
+async def test_what_the_server_signs_is_what_the_client_believes(office: Office) -> None:
+    office.sell(policy={"floating.borrow_days": 1})
+    program = await office.program()
+    keys = PinnedKeys.from_jwks(office.runtime.keyring().jwks())
+    license = verify_license(
+        program.string, keys, device_info=program.device, now=NOW, issuer="licsrv", takes_seats=True
+    )
+
+    for path, more in (("checkout", {}), ("renew", {}), ("borrow", {"until": text(NOW + timedelta(hours=9))})):
+        token = (await program.done(path, **more))["seat"]
+        seat = authenticate_seat(token, keys, license=license, session=program.session, nonce="nonce-1")
+        assert (seat.seat_id, seat.is_borrowed) == (program.seat_id, path == "borrow")
+    assert license.is_floating
+    with pytest.raises(VerificationError):
+        verify_license(program.string, keys, device_info=program.device, now=NOW, issuer="licsrv")
+
+
+async def test_fixed_places_beyond_those_bought_are_given_up_to_the_overdraft_and_marked(office: Office) -> None:
+    office.sell(seats=2, policy={"places.floating": False, "places.overdraft": 1})
+
+    programs = await office.programs(3)
+    body = {"code": CODE, "device_info": device(9), "nonce": "n"}
+    refused = (await office.http.post("/v1/licenses/string", json=body)).json()
+
+    assert [claims_of(one.string)["n"] for one in programs] == [2, 2, 2]
+    assert (refused["code"], refused["places"], refused["places_taken"]) == ("DEVICE_LIMIT_REACHED", 2, 3)
+    with reading(office.runtime.database) as session:
+        entries = [json.loads(one.detail) for one in audit.entries(session) if one.action == "DEVICE_ACTIVATED"]
+    assert [one.get("beyond") for one in entries] == [1, None, None]
+    [license] = rows(office, License)
+    assert (license.places_taken, license.lowered_at) == (3, NOW)
