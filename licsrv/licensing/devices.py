@@ -382,17 +382,18 @@ def _write(
         known: The device as it was, where it is known and stays bound.
     """
     text_hash = fingerprints.hash_text(request.device_info, key=key)
-    learned = None
+    learned, is_settled = None, True
     if known is not None:
         device = Recognised(
             id=known.id, license_id=license.id, parts=known.parts, facts=facts, text_hash=text_hash,
             budget=recognition.budget,
         )  # fmt: skip
         learned = _learn(session, device, known, key=key, cause=cause, now=now)
+        is_settled = not learning.may_learn_later(device, key=key)
     bound = _bound(facts, admission, learned or known, weakly=recognition.weak_binding, key=key)
     seen: dict[str, Any] = {"name": request.device_name, "client_version": request.client_version, "asked_at": now}
     if learned is None:  # learning it wrote that
-        seen["text_hash"] = text_hash
+        seen["text_hash"] = text_hash if is_settled else ""
     if fingerprints.is_weak(bound):
         seen["is_weakly_bound"] = True
     parts = fingerprints.hash_parts(bound, key=key)
@@ -463,7 +464,7 @@ def _admit(
         }
         store.add_device(session, row | dict(seen))
         return device_id
-    changes: dict[str, Any] = {name: value for name, value in seen.items() if value}
+    changes: dict[str, Any] = {name: value for name, value in seen.items() if value or name == "text_hash"}
     if admission.is_bound_anew:
         changes["is_weakly_bound"] = seen.get("is_weakly_bound", False)
         store.bind_anew(session, admission.device_id, license_id=license.id, parts=parts)

@@ -79,6 +79,14 @@ def to_learn(session: Session, device: Recognised, *, key: bytes, now: datetime)
     return learned if learned and _may_learn(session, device, learned, now=now) else None
 
 
+def may_learn_later(device: Recognised, *, key: bytes) -> bool:
+    """Whether a device that learned nothing shows a new part all the same, and its product lets devices learn.
+
+    Its next check-in is compared part by part then, even if it says the same words: meanwhile it may learn.
+    """
+    return device.budget.parts > 0 and bindings.learn(*device.compared(key)) is not None
+
+
 def _may_learn(session: Session, device: Recognised, learned: Learned, *, now: datetime) -> bool:
     """Whether the budget has a part left, and no other device of the license was registered with the same parts."""
     budget = device.budget

@@ -94,6 +94,24 @@ async def test_repairs_one_after_another_are_learned_from_check_ins(
         assert session.exec(select(License)).one().places_taken == 1
 
 
+async def test_a_part_that_could_not_be_learned_when_it_asked_is_learned_at_a_later_check_in(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    add_license(runtime, "C-1", device_limit=1)
+    program = Program(client)
+    for machine in (NEW, OTHER_DISK, OTHER_CARD, OTHER_BOARD):
+        assert (await program.ask(machine)).status_code == 200
+    last = OTHER_BOARD.replace("WD-0002", "WD-0003")
+
+    assert (await program.beat(OTHER_BOARD)).status_code == 200
+    assert len(audited(runtime, "DEVICE_PART_LEARNED")) == 2, "the budget of the month is spent"
+    clock.advance(days=31)
+    assert (await program.beat(OTHER_BOARD)).status_code == 200
+
+    assert len(audited(runtime, "DEVICE_PART_LEARNED")) == 3
+    assert (await program.beat(last)).status_code == 200, "one part changed since"
+
+
 async def test_a_machine_that_named_two_parts_and_later_four_is_known_by_all(
     client: httpx2.AsyncClient, runtime: Runtime
 ) -> None:
