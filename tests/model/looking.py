@@ -7,24 +7,33 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, func
 from sqlmodel import col, select
 
 from licsrv import audit
 from licsrv.heartbeats.tables import LicenseDay
-from licsrv.licensing.tables import Device, IssuedLicense, License
+from licsrv.licensing.tables import Device, IssuedLicense, LearnedPart, License
 from licsrv.outbox.messages import ReportUsage
 from licsrv.outbox.tables import OutboxRow
 from licsrv.platform.db import Database, reading, table_of
+from licsrv.seats.tables import Seat
 
 DIGESTED = (
     "licenses", "devices", "device_parts", "learned_parts", "issued_licenses", "policy_versions", "revocation_changes",
     "revocation_head", "outbox", "license_days", "check_ins", "license_orders", "marketplace_views", "audit_entries",
+    "seats",
 )  # fmt: skip
 """What a refused or repeated request must not change. Left out: the notes of what was refused, heard and answered."""
 _license, _device, _issued = (table_of(model).c for model in (License, Device, IssuedLicense))
+_learned, _seat = table_of(LearnedPart).c, table_of(Seat).c
 _FIND = select(table_of(License)).where(_license.code == bindparam("code"))
-_DEVICES = select(_device.id, _device.released_at).where(_device.license_id == bindparam("license_id"))
+_DEVICES = (
+    select(_device.id, _device.released_at, func.count(_learned.id).label("learned"))
+    .outerjoin_from(table_of(Device), table_of(LearnedPart), _learned.device_id == _device.id)
+    .where(_device.license_id == bindparam("license_id"))
+    .group_by(_device.id, _device.released_at)
+)
+_SEATS = select(table_of(Seat)).where(_seat.license_id == bindparam("license_id"))
 _TEXTS = select(_issued.id, _issued.device_id, _issued.form, _issued.given_back_at).where(
     _issued.license_id == bindparam("license_id")
 )
@@ -37,6 +46,7 @@ class Seen:
     row: Any
     devices: Sequence[Any]
     texts: Sequence[Any]
+    seats: Sequence[Any] = ()
 
     def view(self) -> tuple[Any, ...]:
         """What it shows, in the form of the model's view."""
@@ -45,9 +55,10 @@ class Seen:
             return (False,)
         facts = (row.product_id, row.amount, row.device_limit, row.expires_at, row.grace_until)
         states = (row.frozen_at is not None, row.revoked_at is not None, row.released_at is not None, row.places_taken)
-        devices = {(one.id, one.released_at is None) for one in self.devices}
+        devices = {(one.id, one.released_at is None, one.learned) for one in self.devices}
         texts = {(one.id, one.device_id, one.form, one.given_back_at is not None) for one in self.texts}
-        return (True, facts, states, frozenset(devices), frozenset(texts))
+        seats = {(one.id, one.device_id, one.until, one.borrowed_until, one.ended_at is not None) for one in self.seats}
+        return (True, facts, states, frozenset(devices), frozenset(texts), frozenset(seats))
 
 
 def look(database: Database, code: str) -> Seen:
@@ -57,7 +68,8 @@ def look(database: Database, code: str) -> Seen:
         if row is None:
             return Seen(None, (), ())
         parameters = {"license_id": row.id}
-        return Seen(row, connection.execute(_DEVICES, parameters).all(), connection.execute(_TEXTS, parameters).all())
+        devices, texts, seats = (connection.execute(query, parameters).all() for query in (_DEVICES, _TEXTS, _SEATS))
+        return Seen(row, devices, texts, seats)
 
 
 def digest(database: Database) -> dict[str, int]:

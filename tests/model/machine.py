@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import random as randomness
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -20,13 +20,16 @@ from licsrv.platform.config import Settings
 from tests.conftest import NOW, StandingClock
 from tests.model import checks, looking
 from tests.model.looking import Seen
-from tests.model.model import DONE, OK, Answer, License, Message, Policy, Text
+from tests.model.model import DONE, OK, Answer, License, Message, Policy
+from tests.model.seats import Presence
 from tests.model.seller import Seller
 from tests.model.service import Fault, Service, text_id
 
 PRODUCTS = ("CAD", "CAM")
-COMPUTERS = 5
+COMPUTERS = 4
 SHOWN = 30
+DIGESTED = 0.4
+"""Of the requests that change nothing, how many are checked by a digest of all tables."""
 NOTHING = object()
 """What a step returns that has nothing to do with the life as it is; then it is none."""
 _FAILED = frozenset({"CRASHED", "000005", "SERVICE_UNAVAILABLE"})
@@ -42,6 +45,7 @@ class Request:
 
     Args:
         predict: What a state of the license answers; it changes the state.
+        outcomes: The same where several answers are right: each with the state after it, which is a copy.
         partly: States in which a crash may leave the license half-way, where it takes several transactions.
         notes: Tables that it may write although no fact of the license changes.
         computer: The number of the computer that asks, which keeps the text that it gets.
@@ -52,8 +56,18 @@ class Request:
     predict: Callable[[License], Answer]
     send: Callable[[], Awaitable[Answer]]
     partly: Callable[[License], Sequence[License]] = lambda _: ()
-    notes: Callable[[License], Collection[str]] = lambda _: ()
+    notes: Callable[[License, Answer], Collection[str]] = lambda *_: ()
     computer: int | None = None
+    outcomes: Callable[[License], Iterable[tuple[Answer, License]]] | None = None
+    may_crash: bool = True
+
+    def foresee(self, state: License) -> Iterator[tuple[Answer, License]]:
+        """What a state may answer, and become then."""
+        if self.outcomes is not None:
+            yield from self.outcomes(state)
+            return
+        after = state.copy()
+        yield self.predict(after), after
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,7 @@ class Life:
     computers: list[dict[str, str]] = field(default_factory=list)
     policies: dict[str, Policy] = field(default_factory=lambda: {product: Policy() for product in PRODUCTS})
     licenses: dict[str, list[License]] = field(default_factory=dict)
+    presence: Presence = field(default_factory=Presence)
     holdings: list[Holding] = field(default_factory=list)
     unsure: dict[str, Request] = field(default_factory=dict)
     last: dict[str, Request] = field(default_factory=dict)
@@ -138,7 +153,7 @@ class Life:
     def _report(self, error: Exception) -> str:
         steps = "\n".join(self.history)
         return (
-            f"step {self.count} of the life with seed {self.seed}: {error!r}\n{steps}\n"
+            f"step {self.count} of the life with seed {self.seed}: {type(error).__name__}: {error}\n{steps}\n"
             f"Play it again: LICSRV_MODEL_SEED={self.seed} pytest tests/model"
         )
 
@@ -184,7 +199,7 @@ class Life:
         states = self.licenses[code]
         foreseen = [found for state in states for found in _foreseen(requests, state)]
         fault = self._armed(requests)
-        still = len(requests) == 1 and all(_is_still(one) for one in foreseen)
+        still = len(requests) == 1 and self.random.random() < DIGESTED and all(_is_still(one) for one in foreseen)
         before = looking.digest(self.service.runtime.database) if still else {}
 
         given = list(await asyncio.gather(*(request.send() for request in requests)))
@@ -198,13 +213,13 @@ class Life:
         self.seen.update(f"{one.says.split()[0]} {answer.word}" for one, answer in zip(requests, given, strict=True))
         self._after(requests, foreseen, given)
         if still:
-            self._require_still(requests[0], states, before)
+            self._require_still(requests[0], states, given[0], before=before)
         for request, answer in zip(requests, given, strict=True):
             self._keep(request, answer)
         return given
 
     def _armed(self, requests: Sequence[Request]) -> Fault | None:
-        if len(requests) > 1 or self.random.random() > 0.04:
+        if len(requests) > 1 or not requests[0].may_crash or self.random.random() > 0.04:
             return None
         fault = self.service.fault
         fault.arm(self.random.choice((1, 1, 1, 2, 3)), is_after=self.random.random() < 0.5)
@@ -231,13 +246,10 @@ class Life:
     def _after(self, requests: Sequence[Request], foreseen: Sequence[_Foreseen], given: Sequence[Answer]) -> None:
         code = requests[0].code
         seen = looking.look(self.service.runtime.database, code)
-        answered = [state for answers, _, state in foreseen if _is_answered(answers, given, seen)]
+        answered = [state for answers, _, state in foreseen if _is_answered(state, answers, given, seen=seen)]
         left = [state for state in answered if _adopted(state, seen)]
         if not left:
-            expected, views = [answers for answers, _, _ in foreseen], [state.view() for state in answered]
-            raise ViolationError(
-                f"no state fits the answers {given}\nforeseen: {expected}\nseen: {seen.view()}\nstates: {views}"
-            )
+            raise ViolationError(_misfit(given, foreseen, seen, views=[state.view() for state in answered]))
         self.licenses[code] = _distinct(left)
 
     def look(self, code: str) -> None:
@@ -249,10 +261,12 @@ class Life:
             raise ViolationError(f"{code} is what no state allows\nseen: {seen.view()}\nstates: {views}")
         self.licenses[code] = _distinct(left)
 
-    def _require_still(self, request: Request, states: Sequence[License], before: dict[str, int]) -> None:
+    def _require_still(
+        self, request: Request, states: Sequence[License], answer: Answer, *, before: dict[str, int]
+    ) -> None:
         """Check that a request that changes nothing has changed nothing."""
         after = looking.digest(self.service.runtime.database)
-        noted = {table for state in states for table in request.notes(state)}
+        noted = {table for state in states for table in request.notes(state, answer)}
         changed = {table for table, number in after.items() if number != before[table]} - noted
         self.require(not changed, f"{request.says} changed {changed}")
 
@@ -274,9 +288,24 @@ _Foreseen = tuple[Sequence[Answer], License, License]
 def _foreseen(requests: Sequence[Request], state: License) -> Iterator[_Foreseen]:
     """What a state answers to requests in any order, and what it becomes."""
     for order in itertools.permutations(range(len(requests))):
-        after = state.copy()
-        answers = {place: requests[place].predict(after) for place in order}
-        yield [answers[place] for place in range(len(requests))], state, after
+        found: list[tuple[dict[int, Answer], License]] = [({}, state)]
+        for place in order:
+            found = [
+                (answers | {place: answer}, after)
+                for answers, before in found
+                for answer, after in requests[place].foresee(before)
+            ]
+        for answers, after in found:
+            yield [answers[place] for place in range(len(requests))], state, after
+
+
+def _misfit(given: Sequence[Answer], foreseen: Sequence[_Foreseen], seen: Seen, *, views: Sequence[object]) -> str:
+    """What came back and is on disk, next to what was foreseen."""
+    names = {name for answers, _, _ in foreseen for answer in answers for name in answer.members}
+    found = [(answer.word, {name: answer.members.get(name) for name in names}) for answer in given]
+    expected = {str([(answer.word, dict(answer.members)) for answer in answers]) for answers, _, _ in foreseen}
+    lines = [f"no state fits {found}", "foreseen:", *expected, "seen:", str(seen.view()), "states:", *map(str, views)]
+    return "\n".join(lines)
 
 
 def _is_still(foreseen: _Foreseen) -> bool:
@@ -286,17 +315,23 @@ def _is_still(foreseen: _Foreseen) -> bool:
     return after == before or (is_refused and after.is_known is before.is_known)
 
 
-def _is_answered(answers: Sequence[Answer], given: Sequence[Answer], seen: Seen) -> bool:
+def _is_answered(state: License, answers: Sequence[Answer], given: Sequence[Answer], *, seen: Seen) -> bool:
     """Whether what came back is what was foreseen; texts that are new get their ids."""
     pairs = list(zip(answers, given, strict=True))
     return all(answer.fits(found) for answer, found in pairs) and all(
-        _is_named(answer.text, found, seen) for answer, found in pairs
+        _is_named(state, answer, found, seen=seen) for answer, found in pairs
     )
 
 
-def _is_named(text: Text | None, given: Answer, seen: Seen) -> bool:
-    if text is None:
+def _is_named(state: License, answer: Answer, given: Answer, *, seen: Seen) -> bool:
+    if answer.seat is not None:
+        seat, seat_id = state.seats[answer.seat], given.members["seat_id"]
+        is_same = seat.id in (None, seat_id)
+        seat.id = seat_id
+        return is_same
+    if answer.text is None:
         return True
+    text = state.texts[answer.text]
     found = text_id(given)
     device = next((row.device_id for row in seen.texts if row.id == found), None)
     if device is None or text.id not in (None, found) or text.device.id not in (None, device):
@@ -315,6 +350,10 @@ def _adopted(state: License, seen: Seen) -> bool:
     unnamed = [one for one in state.texts if one.id is None]
     if len(unnamed) == len(texts) == 1:
         unnamed[0].id = texts.pop()
+    seats = {row.id for row in seen.seats} - {one.id for one in state.seats}
+    without = [one for one in state.seats if one.id is None]
+    if len(without) == len(seats) == 1:
+        without[0].id = seats.pop()
     return state.view() == seen.view()
 
 

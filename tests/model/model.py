@@ -21,6 +21,9 @@ SAYS_NOTHING: Mapping[str, Any] = {
     "places.limit": None, "places.amount_counts": True, "recognition.learned_parts": 2, "recognition.learned_days": 30,
     "moves.per_place": 4, "moves.days": 30, "moves.cool_down_hours": 24, "moves.file_holds_place": True,
     "time.check_in_hours": 24, "time.grace_hours": 168,
+    "places.floating": False, "places.overdraft": 0, "places.overdraft_percent": 0, "floating.seat_minutes": 15,
+    "floating.shared_by_user": False, "floating.borrow_days": 0, "floating.borrow_percent": 50,
+    "floating.return_hours": 0,
 }  # fmt: skip
 """What holds for a product that states nothing."""
 RENEWAL, UNDONE = "RENEWAL", "UNSUBSCRIBE_RENEWAL_PERIOD"
@@ -28,11 +31,15 @@ Parts = Mapping[str, str]
 
 
 class Answer(NamedTuple):
-    """What a caller is told: a word, members that it must find in the answer, and the text that it gets."""
+    """What a caller is told: a word, members that it must find in the answer, and which text or seat it gets.
+
+    A text and a seat are named by their place among those of the license.
+    """
 
     word: str
     members: Mapping[str, Any] = {}
-    text: Text | None = None
+    text: int | None = None
+    seat: int | None = None
 
     def fits(self, given: Answer) -> bool:
         """Whether an answer that was given says this."""
@@ -71,12 +78,14 @@ class Policy:
 
     @property
     def contradicts_itself(self) -> bool:
-        moves, span = self["moves.per_place"], self["moves.days"] * DAY
-        names = {"moves.per_place", "moves.days", "moves.cool_down_hours"}
-        leaves_no_room = moves > 1 and self["moves.cool_down_hours"] * HOUR * (moves - 1) >= span
-        if leaves_no_room and names & set(self.stated):
-            return True
-        return self["time.check_in_hours"] > self["time.grace_hours"]
+        moves, grace = self["moves.per_place"], self["time.grace_hours"]
+        leaves_no_room = self["moves.cool_down_hours"] * HOUR * (moves - 1) >= self["moves.days"] * DAY
+        return (
+            (moves > 1 and leaves_no_room)
+            or self["time.check_in_hours"] > grace
+            or self["floating.borrow_days"] * 24 > grace
+            or (self["places.overdraft"] > 0 and self["places.overdraft_percent"] > 0)
+        )
 
 
 @dataclass
@@ -110,6 +119,25 @@ class Text:
 
 
 @dataclass
+class Seat:
+    """A program's seat; it lapses at ``until``, and is held until it is ended."""
+
+    id: str | None
+    device: Device
+    session: str
+    holder: str
+    since: datetime
+    until: datetime
+    length: timedelta
+    borrowed_at: datetime | None = None
+    borrowed_until: datetime | None = None
+    is_ended: bool = False
+
+    def is_borrowed(self, now: datetime) -> bool:
+        return self.borrowed_until is not None and self.borrowed_until > now
+
+
+@dataclass
 class License:
     """One license as it may be."""
 
@@ -131,6 +159,8 @@ class License:
     changed: datetime | None = None
     devices: list[Device] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
+    seats: list[Seat] = field(default_factory=list)
+    line: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     moves: list[datetime] = field(default_factory=list)
     messages: set[str] = field(default_factory=set)
     days: set[date] = field(default_factory=set)
@@ -142,6 +172,7 @@ class License:
         return replace(
             self, devices=list(devices.values()), moves=list(self.moves), messages=set(self.messages),
             texts=[replace(one, device=devices[id(one.device)]) for one in self.texts],
+            seats=[replace(one, device=devices[id(one.device)]) for one in self.seats], line=dict(self.line),
             days=set(self.days), used=set(self.used), kept=dict(self.kept),
         )  # fmt: skip
 
@@ -173,8 +204,21 @@ class License:
             return self.amount * int(policy["places.limit"] or 1)
         return int(policy["places.limit"] or 1)
 
+    def admitted(self, policy: Policy) -> int:
+        """Places or seats, with those of the overdraft."""
+        bought = self.places(policy)
+        return int(bought + policy["places.overdraft"] + bought * policy["places.overdraft_percent"] // 100)
+
     def is_overfull(self, policy: Policy) -> bool:
-        return not self.is_released and self.taken > self.places(policy)
+        return not (self.is_released or policy["places.floating"]) and self.taken > self.places(policy)
+
+    @property
+    def held(self) -> list[Seat]:
+        return [one for one in self.seats if not one.is_ended]
+
+    def live(self, now: datetime) -> set[str]:
+        """The holders of seats whose programs may work."""
+        return {one.holder for one in self.held if one.until > now}
 
     def device(self, device_id: str | None) -> Device:
         return next(one for one in self.devices if one.id == device_id)
@@ -188,9 +232,10 @@ class License:
             return (False,)
         facts = (self.product, self.amount, self.own_limit, self.end, self.grace)
         states = (self.is_frozen, self.is_revoked, self.is_released, self.taken)
-        devices = {(one.id, one.holds) for one in self.devices}
+        devices = {(one.id, one.holds, len(one.learned)) for one in self.devices}
         texts = {(one.id, one.device.id, one.form, one.is_given_back) for one in self.texts}
-        return (True, facts, states, frozenset(devices), frozenset(texts))
+        seats = {(one.id, one.device.id, one.until, one.borrowed_until, one.is_ended) for one in self.seats}
+        return (True, facts, states, frozenset(devices), frozenset(texts), frozenset(seats))
 
     # What devices ask for.
 
@@ -203,7 +248,7 @@ class License:
         same = [one for one in self.devices if one.is_same(parts)]
         device = max(same, key=lambda one: (one.holds, one.weight(parts)), default=None)
         gets_place = device is None or not device.holds
-        if gets_place and self.taken >= self.places(policy):
+        if gets_place and not policy["places.floating"] and self.taken >= self.admitted(policy):
             return Answer("DEVICE_LIMIT_REACHED")
         if device is None:
             device = Device(None, dict(parts))
@@ -213,12 +258,13 @@ class License:
         device.holds = True
         end = self.end_of_use
         shown = frozenset((part, value) for part, value in parts.items() if device.bound[part] == value)
-        says = (self.product, end, self.amount or self.places(policy), shown)
+        says = (self.product, end, self.amount or self.places(policy), policy["places.floating"], shown)
         before = None if gets_place else self._last(device, form, now)
         if before is None or before.says != says:
             before = Text(None, device, form, end, says, now)
             self.texts.append(before)
-        return Answer("OK", {"expires_at": end} if form == "string" else {}, before)
+        place = next(place for place, one in enumerate(self.texts) if one is before)
+        return Answer("OK", {"expires_at": end} if form == "string" else {}, place)
 
     def _last(self, device: Device, form: str, now: datetime) -> Text | None:
         """The newest text that a device holds; one that was made before the clock was set back counts again later."""

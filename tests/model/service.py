@@ -25,6 +25,7 @@ from licsrv.people.roles import GRANTABLE
 from licsrv.platform.config import Settings
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
+from licsrv.seats import presence
 from tests.conftest import StandingClock
 from tests.marketplace.sending import sign
 from tests.model.model import Answer
@@ -33,7 +34,7 @@ from tests.products import describe
 from tests.staff import House
 
 _OK = {200: "OK", 500: "CRASHED"}
-_MOMENTS = frozenset({"expires_at", "lease_until"})
+_MOMENTS = frozenset({"expires_at", "lease_until", "until"})
 _nonces = itertools.count()
 
 
@@ -108,6 +109,16 @@ class Service:
             yield
         finally:
             event.remove(Session, "after_commit", committed)
+
+    async def note_presence(self) -> None:
+        """Note that the process lives, as it does every ten seconds."""
+        now, replica = self.clock.now(), self.runtime.replica
+        await self.runtime.writer.run(lambda session: presence.note(session, replica, now=now))
+
+    async def live_through(self) -> None:
+        """Be alive up to now: the last of the notes that were made every ten seconds meanwhile."""
+        self.runtime.replica.noted_at = self.clock.now()
+        await self.note_presence()
 
     def describe(self, product_id: str) -> None:
         with transaction(self.runtime.database, (audit.seal,)) as session:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.model import checks, looking
+from tests.model import checks, looking, seats
 from tests.model.machine import NOTHING, PRODUCTS, Holding, Life, Request
-from tests.model.model import DAY, UNDONE, Answer, License, Message, Policy, Word
+from tests.model.model import OK, Answer, License, Message, Policy, Word
+from tests.model.seats import Program
 from tests.model.seller import Sold
 from tests.model.service import CrashError
 
-MOST_LICENSES = 8
+MOST_LICENSES = 6
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ async def sell(life: Life) -> object:
         return NOTHING
     random, product = life.random, life.random.choice(PRODUCTS)
     if random.random() < 0.5:
-        sold = life.seller.sell(product, amount=random.choice((1, 2, 2, 3)), days=random.randint(2, 40))
+        sold = life.seller.sell(product, amount=random.choice((1, 2, 2, 3)), days=random.randint(3, 90))
         life.licenses[sold.code] = [License(sold.code, False, product)]
         return life.note(f"the marketplace sells {sold.code} {product} x{sold.amount} for {sold.days} days")
     code, places = f"OWN{next(life.numbers):05}", random.choice((1, 2, 3, None))
-    end = life.now + timedelta(days=random.randint(2, 40)) if random.random() < 0.8 else None
+    end = life.now + timedelta(days=random.randint(3, 90)) if random.random() < 0.8 else None
     life.service.sell(code, product, places=places, end=end)
     life.licenses[code] = [
         License(code, True, product, True, own_limit=places, began=life.now, end=end, changed=life.now)
@@ -86,6 +87,7 @@ def asking(life: Life, code: str, form: str = "string") -> Request:
     return Request(
         f"{form} of {code} for computer {number}", code, predict,
         lambda: life.service.device(f"/v1/licenses/{form}", body), partly=partly, computer=number,
+        notes=lambda _, answer: ("audit_entries", "devices") if answer.word == "OK" else (),  # what it says of itself
     )  # fmt: skip
 
 
@@ -123,7 +125,7 @@ def checking_in(life: Life, held: Holding) -> Request:
         f"check-in of {held.code} by computer {number} with {held.id}", held.code,
         lambda one: one.check_in(held.id, parts, life.policy(one), now=life.now),
         lambda: life.service.device("/v1/heartbeats", body, held.text),
-        notes=lambda _: ("check_ins", "license_days", "outbox"),
+        notes=lambda *_: ("check_ins", "license_days", "outbox", "audit_entries"),  # many texts are an alarm
     )  # fmt: skip
 
 
@@ -150,7 +152,7 @@ async def give_place_back(life: Life) -> object:
     return NOTHING if held is None else await life.perform(giving_back(life, held))
 
 
-@step(4)
+@step(7)
 async def repair(life: Life) -> None:
     """One part of a computer is replaced."""
     number, part = life.random.randrange(len(life.computers)), life.random.choice(("mac", "disk", "board", "cpu"))
@@ -192,8 +194,134 @@ async def wait(life: Life) -> None:
         seconds = -random.randint(1, 1800)
     elif random.random() < 0.06:
         seconds = random.randint(2, 12) * 86_400
+    is_away = random.random() < 0.3
+    if not is_away:
+        await noted(life)
     life.clock.advance(seconds=seconds)
-    life.note(f"{timedelta(seconds=abs(seconds))} {'pass' if seconds > 0 else 'back'}")
+    if not is_away and seconds > 0:
+        await life.service.live_through()
+        life.presence.noted(life.now)
+    says = "pass" if seconds > 0 else "back"
+    life.note(f"{timedelta(seconds=abs(seconds))} {says}{', the service is away' if is_away else ''}")
+
+
+async def noted(life: Life) -> None:
+    """The service notes that it lives, and gives seats the time that it missed."""
+    await life.service.note_presence()
+    for states in life.licenses.values():
+        for state in states:
+            life.presence.catch_up(state, life.now)
+    life.presence.noted(life.now)
+
+
+# Seats.
+
+_LONGEST_ID = "-of-one-running-program"
+
+
+def program_of(life: Life, held: Holding, number: int) -> Program:
+    """One of two programs of a computer; the first says who uses it."""
+    session = f"{held.computer}-{number}{_LONGEST_ID}"
+    return Program(held.id, dict(life.computers[held.computer]), session, ("ann", None)[number])
+
+
+def _body(program: Program, **more: Any) -> dict[str, Any]:
+    return {"session": program.session, "device_info": device_info(program.parts), "nonce": "n", **more}
+
+
+def checking_out(life: Life, held: Holding, *, queue: bool) -> Request:
+    """A program asks for a seat. A service that was away catches up first, in the same transaction."""
+    program = program_of(life, held, life.random.randrange(2))
+    user = {"user": program.user} if program.user is not None else {}
+    body = _body(program, queue=queue, **user)
+
+    def outcomes(license: License) -> Iterator[tuple[Answer, License]]:
+        policy = life.policy(license)
+        if life.presence.is_noted(life.now):
+            yield from seats.check_out(license, program, policy, queue=queue, now=life.now)
+            return
+        caught_up = license.copy()
+        life.presence.catch_up(caught_up, life.now)
+        for answer, after in seats.check_out(caught_up, program, policy, queue=queue, now=life.now):
+            yield answer, after if seats.writes(answer.word) else license.copy()
+
+    return Request(
+        f"seat of {held.code} {'or a place in line ' if queue else ''}for {program.session[:3]} with {held.id}",
+        held.code, lambda _: OK, lambda: life.service.device("/v1/seats/checkout", body, held.text),
+        outcomes=outcomes, may_crash=life.presence.is_noted(life.now),
+        notes=lambda *_: () if life.presence.is_noted(life.now) else ("seats",),
+    )  # fmt: skip
+
+
+@step(9)
+async def check_out(life: Life) -> object:
+    held = floating_of(life)
+    if held is None:
+        return NOTHING
+    if not life.presence.is_noted(life.now) and life.random.random() < 0.5:
+        await noted(life)
+    return await _check_out(life, checking_out(life, held, queue=life.random.random() < 0.5))
+
+
+async def _check_out(life: Life, request: Request) -> object:
+    """Ask for a seat; what the service caught up on concerns every license."""
+    catches_up = not life.presence.is_noted(life.now)
+    (answer,) = await life.perform(request)
+    if catches_up and seats.writes(answer.word):
+        for code, states in life.licenses.items():
+            for state in states if code != request.code else ():
+                life.presence.catch_up(state, life.now)
+        life.presence.noted(life.now)
+    return None
+
+
+def floating_of(life: Life) -> Holding | None:
+    """A license string of a product whose places float, rarely of another one."""
+    is_any = life.random.random() < 0.05
+    held = [one for one in life.holdings if is_any or life.policy(life.state(one.code))["places.floating"]]
+    running = [one for one in held if one.computer in _running(life, one.code)]
+    return life.random.choice(running if running and life.random.random() < 0.7 else held[-12:]) if held else None
+
+
+def _running(life: Life, code: str) -> set[int]:
+    """The computers with a program that has a seat."""
+    return {int(one.session[0]) for one in life.state(code).held}
+
+
+def about_seat(life: Life, held: Holding) -> Request:
+    """A program renews, borrows or gives back a seat, mostly its own."""
+    random, number = life.random, life.random.randrange(2)
+    every = [one for one in life.state(held.code).seats[-8:] if one.id is not None]
+    own = [one for one in every if one.session.startswith(f"{held.computer}-")]
+    chosen = random.choice(own if own and random.random() < 0.95 else every) if every else None
+    if chosen in own and random.random() < 0.95:
+        number = int(chosen.session[2])
+    program = program_of(life, held, number)
+    seat_id = chosen.id if chosen is not None and chosen.id is not None else "nothing"
+    body, until = _body(program, seat_id=seat_id), life.moment(random.choice((0.5, 3, 6)))
+    match random.choices(("renew", "return", "borrow"), (5, 2, 2))[0]:
+        case "renew":
+            name, more = "renew", {}
+            predict = seats.renew
+        case "return":
+            name, more = "return", {}
+            predict = seats.give_back
+            del body["nonce"]
+        case _:
+            name, more = "borrow", {"until": until}
+            predict = seats.borrow  # type: ignore[assignment]
+            body["until"] = until.isoformat()
+    return Request(
+        f"{name} of seat {seat_id} of {held.code} for {program.session[:3]} {more.get('until', '')}", held.code,
+        lambda one: predict(one, program, seat_id, life.policy(one), now=life.now, **more),
+        lambda: life.service.device(f"/v1/seats/{name}", body, held.text),
+    )  # fmt: skip
+
+
+@step(9)
+async def keep_seat(life: Life) -> object:
+    held = floating_of(life)
+    return NOTHING if held is None else await life.perform(about_seat(life, held))
 
 
 # The marketplace.
@@ -210,7 +338,7 @@ async def trade(life: Life) -> object:
     sold, random = _sold(life), life.random
     if sold is None:
         return NOTHING
-    match random.choices(("renew", "take back", "freeze", "release"), (5, 2, 4, 0.4))[0]:
+    match random.choices(("renew", "take back", "freeze", "release"), (5, 2, 5 if sold.is_frozen else 2, 0.3))[0]:
         case "renew":
             product = random.choice(PRODUCTS) if random.random() < 0.15 else ""
             message = life.seller.renew(sold, random.randint(3, 30), product)
@@ -232,7 +360,7 @@ def telling(life: Life, message: Message) -> Request:
     def predict(license: License) -> Answer:
         return _told(license, message, life.now + off, life.now) if license.is_known else Answer("000003")
 
-    def notes(license: License) -> Collection[str]:
+    def notes(license: License, _: Answer) -> Collection[str]:
         return () if message.id in license.messages else ("outbox", "license_orders")
 
     says = f"callback {message.id} {message.activity} {message.scene or message.is_freeze} of {message.code}"
@@ -331,7 +459,8 @@ def any_action(life: Life, code: str) -> Request:
     """Any action on a license, possible or not."""
     random, state = life.random, life.state(code)
     devices = [one.id for one in state.devices if one.id is not None]
-    names = ["extend", "set_terms", "set_terms", "revoke", "reinstate", "reinstate", "extend_grace", "reissue"]
+    names = ["extend", "extend", "set_terms", "set_terms", "revoke", "extend_grace", "reissue"]
+    names += ["reinstate"] * (4 if state.is_revoked else 1)
     match random.choice([*names, *(["release_place"] * 2 if devices else [])]):
         case "extend":
             until = life.moment(60)
@@ -416,24 +545,29 @@ def _terms(license: License, now: datetime) -> tuple[object, ...]:
 
 _CHOICES: Mapping[str, tuple[Any, ...]] = {
     "places.limit": (1, 2, 3, None), "places.amount_counts": (True, False, None),
-    "recognition.learned_parts": (0, 1, 2, 4, None), "recognition.learned_days": (5, 30, None),
+    "recognition.learned_parts": (0, 1, 2, 4, None), "recognition.learned_days": (3, 10, None),
     "moves.per_place": (0, 1, 2, 6, None), "moves.days": (7, 30, None), "moves.cool_down_hours": (0, 12, 96, None),
     "moves.file_holds_place": (True, False, None), "time.check_in_hours": (6, 24, 30, None),
-    "time.grace_hours": (24, 72, 168, None),
+    "time.grace_hours": (24, 72, 168, None), "places.floating": (True, True, True, False, None),
+    "places.overdraft": (0, 1, None), "places.overdraft_percent": (0, 50, None), "floating.seat_minutes": (1, 20, None),
+    "floating.shared_by_user": (True, False, None), "floating.borrow_days": (0, 1, 5, None),
+    "floating.borrow_percent": (1, 100, None), "floating.return_hours": (0, 12, None),
 }  # fmt: skip
 
 
-@step(2.5)
+@step(4)
 async def change_policy(life: Life) -> None:
     """The policy of a product is changed, or a change taken back; a preview says first whom it concerns."""
     random, product = life.random, life.random.choice(PRODUCTS)
     policy = life.policies[product]
     for code in life.known():  # a policy concerns all licenses, so each must be certain
         life.look(code)
-    if random.random() < 0.3:
+    if random.random() < 0.25:
         after, ask = policy.undone(), {"undo": True}
     else:
-        names = random.sample(list(_CHOICES), random.choice((1, 1, 2)))
+        names = random.sample(list(_CHOICES), random.choice((1, 2, 3)))
+        if random.random() < 0.3 or not policy.stated:
+            names = ["places.floating"]
         values = {name: random.choice(_CHOICES[name]) for name in names}
         after, ask = policy.changed(values), {"values": values}
     await _change_policy(life, product, after, ask)
@@ -474,6 +608,7 @@ async def _change_policy(life: Life, product: str, after: Policy | None, ask: Ma
 @step(0.6)
 async def restart(life: Life) -> None:
     await life.service.restart()
+    life.presence.restarted()
     life.note("the service was restarted")
 
 
@@ -481,7 +616,12 @@ async def restart(life: Life) -> None:
 async def repeat(life: Life) -> object:
     """A caller that got no answer asks again; or one that got one does, because the answer was lost."""
     asked = life.unsure if life.unsure and life.random.random() < 0.8 else life.last
-    return await life.perform(life.random.choice(list(asked.values()))) if asked else NOTHING
+    if not asked:
+        return NOTHING
+    request = life.random.choice(list(asked.values()))
+    if request.outcomes is not None:
+        await noted(life)
+    return await life.perform(request)
 
 
 @step(5)
@@ -491,6 +631,7 @@ async def crowd(life: Life) -> object:
         return NOTHING
     code = life.random.choice(codes)
     life.look(code)
+    await noted(life)
     requests = [_any_request(life, code) for _ in range(life.random.choice((2, 3, 3)))]
     asked = [one.computer for one in requests if one.computer is not None]
     if len(asked) < len(requests) and len(set(asked)) < len(asked):  # two texts of one moment have no order
@@ -504,9 +645,8 @@ def _any_request(life: Life, code: str) -> Request:
     kinds: list[Callable[[], Request]] = [lambda: asking(life, code), lambda: asking(life, code)]
     if held is not None:
         kinds += [lambda: checking_in(life, held), lambda: giving_back(life, held)]
+        if life.policy(life.state(code))["places.floating"]:
+            kinds += [lambda: checking_out(life, held, queue=False), lambda: about_seat(life, held)] * 3
     if messages:
         kinds.append(lambda: telling(life, random.choice(messages)))
     return random.choice([*kinds, lambda: any_action(life, code)])()
-
-
-__all__ = ["DAY", "STEPS", "UNDONE"]
