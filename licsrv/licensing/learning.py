@@ -80,7 +80,7 @@ def to_learn(session: Session, device: Recognised, *, key: bytes, now: datetime)
 
 
 def may_learn_later(device: Recognised, *, key: bytes) -> bool:
-    """Whether a device that learned nothing shows a new part all the same, and its product lets devices learn.
+    """Whether a device that learned nothing shows a new part, and its product lets devices learn.
 
     Its next check-in is compared part by part then, even if it says the same words: meanwhile it may learn.
     """
