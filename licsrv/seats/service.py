@@ -12,7 +12,13 @@ from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
-from licsrv.errors import DeviceMismatchError, LicenseReleasedError, NotFloatingError, RefusalError
+from licsrv.errors import (
+    DeviceMismatchError,
+    LicenseReleasedError,
+    NotFloatingError,
+    RefusalError,
+    StorageBusyError,
+)
 from licsrv.licensing import bearers as licensing
 from licsrv.licensing import fingerprints, lifecycle, places, refused_devices
 from licsrv.licensing import store as licensing_store
@@ -131,15 +137,9 @@ def check_out(
     opened = _open(session, program.bearer, policies=policies, now=now)
     asker = _asker(program, opened.policy, key=keyring.device_key)
 
-    for _ in range(_MOST_TRIES):
-        situation = opened.situation(session)
-        decision = rules.check_out(
-            situation, asker, wants_to_wait=wants_to_wait, show_names=opened.policy.floating.show_names, now=now
-        )
-        if not isinstance(decision, Granted) or _end(session, decision.ends, now=now):
-            break
-    else:
-        raise AssertionError  # each try has one lapsed seat less
+    glance = store.glance(session, opened.license.id, asker)
+    at_once = rules.at_a_glance(glance, seats=opened.seats)
+    decision = at_once or _decide_check_out(session, opened, asker, wants_to_wait=wants_to_wait, now=now)
 
     match decision:
         case NoSeat():
@@ -150,6 +150,19 @@ def check_out(
             seat_id = _add(session, opened, asker, granted=decision, cause=cause, now=now)
     found = _renew_one(session, opened, seat_id, program=program, now=now)
     return found if found is not None else rules.ended_seat()
+
+
+def _decide_check_out(
+    session: Session, opened: Opened, asker: Asker, *, wants_to_wait: bool, now: datetime
+) -> Renewed | Granted | NoSeat:
+    """Decide by all seats of the license, and end those that have to."""
+    show_names = opened.policy.floating.show_names
+    for _ in range(_MOST_TRIES):
+        situation = opened.situation(session)
+        decision = rules.check_out(situation, asker, wants_to_wait=wants_to_wait, show_names=show_names, now=now)
+        if not isinstance(decision, Granted) or _end(session, decision.ends, now=now):
+            return decision
+    raise StorageBusyError("Seats of the license are renewed all the time; nothing was changed.")
 
 
 def _end(session: Session, seat_ids: Sequence[str], *, now: datetime) -> bool:

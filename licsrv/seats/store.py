@@ -16,7 +16,7 @@ from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.store import IS_POLICY_OF_LICENSE
 from licsrv.licensing.tables import Device, IssuedLicense, License, PolicyVersion
 from licsrv.platform.db import Unread, add_missing, delete_slice, execute, is_member, listed, moment, table_of
-from licsrv.seats.rules import HeldSeat, InLine
+from licsrv.seats.rules import Asker, Glance, HeldSeat, InLine
 from licsrv.seats.tables import Presence, Seat, Waiting
 
 _licenses, _devices, _policies = table_of(License).c, table_of(Device).c, table_of(PolicyVersion).c
@@ -36,6 +36,15 @@ _HELD = (
     )
     .join_from(table_of(Seat), table_of(Device), _devices.id == _seats.device_id)
     .where(_seats.license_id == bindparam("of_license"), _seats.ended_at.is_(None))
+)  # fmt: skip
+_OF_LICENSE = (_seats.license_id == bindparam("of_license"), _seats.ended_at.is_(None))
+_GLANCE = select(
+    select(_seats.id)
+    .where(*_OF_LICENSE, _seats.device_id == bindparam("of_device"), _seats.session == bindparam("of_session"))
+    .scalar_subquery(),
+    select(func.count()).select_from(table_of(Seat)).where(*_OF_LICENSE).scalar_subquery(),
+    select(func.count()).select_from(table_of(Waiting)).where(_line.license_id == bindparam("of_license"))
+    .scalar_subquery(),
 )  # fmt: skip
 _IN_LINE = (
     select(_line.holder, _line.since, _line.until, _line.device_id, _devices.name)
@@ -208,6 +217,13 @@ def license_of(session: Session, license_id: str, *, locked: bool = True) -> Any
         locked: Whether it stays locked until the end of the transaction, so that one seat is given at a time.
     """
     return execute(session, _LICENSE_LOCKED if locked else _LICENSE, {"of_license": license_id}).one()
+
+
+def glance(session: Session, license_id: str, asker: Asker) -> Glance:
+    """Count the seats of a license, from an index alone."""
+    wanted = {"of_license": license_id, "of_device": asker.device_id, "of_session": asker.session}
+    own, held, waiting = execute(session, _GLANCE, wanted).one()
+    return Glance(own, held, has_line=waiting > 0)
 
 
 def held(session: Session, license_id: str) -> list[HeldSeat]:

@@ -18,7 +18,7 @@ from licsrv.platform.config import Settings
 from licsrv.platform.db import reading
 from licsrv.seats.tables import Seat
 from tests.conftest import StandingClock
-from tests.seats.conftest import CODE, Office, Program
+from tests.seats.conftest import CODE, Office, Program, device
 from tests.soak import rounds
 
 
@@ -66,6 +66,21 @@ async def test_many_check_outs_at_once_get_as_many_seats_as_are_admitted(offices
     assert len(given) == 12
     with reading(office.runtime.database) as session:
         assert audit.verify(session) is None
+
+
+@pytest.mark.soak
+async def test_many_devices_at_once_get_as_many_fixed_places_as_are_admitted(offices: list[Office]) -> None:
+    offices[0].sell(seats=10, policy={"places.floating": False, "places.overdraft_percent": 20})
+    asking = (
+        offices[number % 2].http.post(
+            "/v1/licenses/string", json={"code": CODE, "device_info": device(number), "nonce": "n"}
+        )
+        for number in range(200)
+    )
+
+    answers = await asyncio.gather(*asking)
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 12 + [409] * 188
 
 
 async def test_one_program_that_asks_many_times_at_once_has_one_seat(offices: list[Office]) -> None:

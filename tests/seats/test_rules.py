@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from licsrv.errors import RefusalError
 from licsrv.licensing.policies import Floating
 from licsrv.seats import rules
-from licsrv.seats.rules import Asker, Granted, HeldSeat, InLine, NoSeat, Renewed, Silence, Situation
+from licsrv.seats.rules import Asker, Glance, Granted, HeldSeat, InLine, NoSeat, Renewed, Silence, Situation
 from tests.conftest import NOW
 from tests.tables import each
 
@@ -41,6 +41,14 @@ class Life:
         asker = Asker("device", f"session-{number}", holder)
         before = self.situation()
         decision = rules.check_out(before, asker, wants_to_wait=waits, show_names=True, now=self.now)
+        own = next((one.id for one in self.held.values() if one.session == asker.session), None)
+        glance = Glance(own, len(self.held), has_line=bool(self.line))
+        match rules.at_a_glance(glance, seats=self.seats):
+            case Renewed(seat_id):
+                assert decision == Renewed(seat_id)
+            case Granted():
+                assert isinstance(decision, Granted)
+                assert not decision.is_beyond
         match decision:
             case Granted(ends, _):
                 self.require_turn(before, asker)
