@@ -208,12 +208,19 @@ def create_app(runtime: Runtime) -> ASGIApp:
     return Gateway(app, metrics=runtime.metrics, hot=hot, addresses=runtime.settings.log_addresses)
 
 
+def _heartbeat_settings(settings: Settings) -> HeartbeatSettings:
+    keeps_networks = settings.log_addresses != "none"
+    return HeartbeatSettings(
+        settings.issuer, policies_of(settings), settings.marketplace_timezone, keeps_networks=keeps_networks
+    )
+
+
 def _operations(runtime: Runtime) -> Sequence[Operation]:
     settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
     heartbeat = HeartbeatEndpoint(
         runtime.writer,
         keyring=runtime.keyring,
-        settings=HeartbeatSettings(settings.issuer, policies_of(settings), settings.marketplace_timezone),
+        settings=_heartbeat_settings(settings),
         clock=clock,
         metrics=metrics,
     )

@@ -164,7 +164,8 @@ def _shown(branch: Branch) -> dict[str, str]:
 
 
 def _caller(beat: Beat) -> Caller:
-    return Caller(beat.client_name, beat.client_version, network=addresses.network_of(beat.address))
+    network = addresses.network_of(beat.address) if beat.address else ""
+    return Caller(beat.client_name, beat.client_version, network=network)
 
 
 def _new_branch() -> str:

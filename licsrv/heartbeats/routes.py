@@ -80,6 +80,8 @@ class HeartbeatSettings:
     issuer: str
     policies: Policies
     zone: tzinfo
+    keeps_networks: bool = True
+    """Whether the network of a copy of a machine is kept for support."""
 
 
 class _Asked(NamedTuple):
@@ -137,7 +139,8 @@ class HeartbeatEndpoint:
 
         beat = Beat(
             strings.digest(license_string), text_hash, request.device_info, client_version=request.client.version,
-            client_name=request.client.name, link=request.link, address=_address(scope),
+            client_name=request.client.name, link=request.link,
+            address=_address(scope) if self._settings.keeps_networks else "",
         )  # fmt: skip
         answer = await self._batcher.submit(_Asked(beat, request.nonce))
         if isinstance(answer, RefusalError):

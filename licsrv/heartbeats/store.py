@@ -268,7 +268,8 @@ class Remembered(NamedTuple):
 
 def write_branches(session: Session, changes: Sequence[Remembered]) -> None:
     """Write what has changed of devices' branches; what another transaction added meanwhile stays."""
-    changed = [(one, branch) for one in changes for id, branch in one.after.items() if one.before.get(id) != branch]
+    ordered = sorted(changes, key=lambda one: one.device_id)  # one order everywhere: no deadlocks
+    changed = [(one, branch) for one in ordered for id, branch in one.after.items() if one.before.get(id) != branch]
     new = [_row_of(one, branch) for one, branch in changed if branch.id not in one.before]
     again = [_row_of(one, branch) for one, branch in changed if branch.id in one.before]
     gone = [{"of_device": one.device_id, "of_branch": id} for one in changes for id in one.before.keys() - one.after]

@@ -180,7 +180,9 @@ class Settings(BaseModel):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum log level")
     log_addresses: Literal["full", "shortened", "none"] = Field(
-        "shortened", description="the caller's address in request lines: whole, its network (/24, IPv6 /64), or not"
+        "shortened",
+        description="the caller's address in request lines: whole, its network (/24, IPv6 /64), or not; "
+        "with `none` the networks of copies of a machine are not kept either",
     )
     log_format: Literal["json", "text"] = Field("json", description="one JSON object a line, or text for people")
     allow_test_clock: bool = Field(False, description="`1` lets tests move the clock by `POST /v1/test/clock`")

@@ -224,3 +224,8 @@ UNMOVABLE = Noun(
     "{count} devices can no longer give their places back by themselves; staff can release them.",
     "{count} 台设备将不能自行归还名额，只能由客服释放。",
 )
+COPIED = Noun(
+    "{count} machine is in use in two copies. Both stop at their next check-in, until staff lets one of them work.",
+    "{count} machines are in use in two copies. Copies stop at their next check-in, until staff lets one of each work.",
+    "{count} 台机器有两份副本在使用。这些副本在下次联网时停用，直到客服放行其中一份。",
+)

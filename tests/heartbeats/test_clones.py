@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from licsrv import upkeep
+from licsrv.app import build_runtime, create_app
 from licsrv.audit.tables import AuditEntry
 from licsrv.heartbeats import service
 from licsrv.heartbeats.links import links_of
@@ -24,6 +25,7 @@ from licsrv.licensing.clones import FORGOTTEN_AFTER, MOST_BRANCHES, Event
 from licsrv.licensing.issuing import strings
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.tables import Device
+from licsrv.platform.config import Settings
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
 from tests import products, soak
@@ -105,7 +107,7 @@ class RealServer:
 
 
 @pytest.mark.parametrize("law", [lives, copies])
-@soak.rounds(everyday=1, short=10, whole=300)
+@soak.rounds(everyday=1, short=10, whole=100)
 async def test_the_laws_hold_on_both_databases(
     client: httpx2.AsyncClient, runtime: Runtime, law: Callable[..., object], rounds: int
 ) -> None:
@@ -159,6 +161,15 @@ async def test_two_copies_are_audited_once_with_both_of_them(
         clock.advance(hours=12)
         assert [(await one.beats())["status"] for one in (machine, other)] == ["ACTIVE"] * 2, "a warning stops nothing"
     assert len(audited(runtime)) == 1
+
+
+async def test_no_network_is_kept_where_no_address_is_logged(settings: Settings, clock: StandingClock) -> None:
+    runtime = build_runtime(settings.model_copy(update={"log_addresses": "none"}), clock=clock)
+    transport = httpx2.ASGITransport(app=create_app(runtime))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://licsrv.test") as client:
+        await forked(await a_machine(client, runtime), clock)
+    assert {row.network for row in rows(runtime, DeviceBranch)} == {""}
+    await runtime.close()
 
 
 async def test_proven_copies_stop_where_the_policy_refuses(

@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 from licsrv.desk.products import store
 from licsrv.desk.products.policy_answers import EffectShown, LosingDevice, PolicyPreview, value_changes
-from licsrv.licensing import policy_changes
+from licsrv.heartbeats import store as heartbeats
+from licsrv.licensing import clones, policy_changes
 from licsrv.licensing.places import Surplus
 from licsrv.licensing.policy_changes import Plan
 from licsrv.words import policy_values as words
@@ -30,6 +31,7 @@ def preview(session: Session, plan: Plan, *, now: datetime) -> PolicyPreview:
         lambda: _learned(session, plan, now),
         lambda: _unmovable(session, plan, devices),
         lambda: _silent(session, plan, now),
+        lambda: _copied(session, plan),
     ]
     return PolicyPreview(
         product_id=plan.product_id,
@@ -92,6 +94,14 @@ def _silent(session: Session, plan: Plan, now: datetime) -> Iterator[EffectShown
     if grace < plan.holds_before.time.grace:
         found = store.silent(session, plan.product_id, before=now - grace, now=now, most=MOST)
         yield from _effect(words.SILENT, *found)
+
+
+def _copied(session: Session, plan: Plan) -> Iterator[EffectShown]:
+    """Machines in use in two copies, which work until a policy refuses them."""
+    if plan.holds_after.clones.refuses and not plan.holds_before.clones.refuses:
+        branches = heartbeats.branches_of(session, store.copied(session, plan.product_id))
+        stopping = sorted(device for device, found in branches.items() if clones.open_families(found))
+        yield from _effect(words.COPIED, len(stopping), store.named(session, stopping[:MOST]))
 
 
 def _effect(noun: Noun, count: int, rows: Sequence[Any]) -> Iterator[EffectShown]:

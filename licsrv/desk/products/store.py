@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, distinct, func, or_, select
 from sqlmodel import Session, col
 
-from licsrv.heartbeats.tables import CheckIn
+from licsrv.heartbeats.tables import CheckIn, DeviceBranch
 from licsrv.licensing import store as licensing
 from licsrv.licensing.tables import Device, IssuedLicense, LearnedPart, License, Product
 from licsrv.platform.db import table_of
@@ -90,6 +90,12 @@ def learned_since(session: Session, product_id: str, since: datetime) -> dict[st
     for device_id, learned_at in session.execute(query.where(columns[1] > since).order_by(*columns)):
         found.setdefault(device_id, []).append(learned_at)
     return found
+
+
+def copied(session: Session, product_id: str) -> Sequence[str]:
+    """Return the devices of which copies were proven; there are few of them."""
+    proven = _devices(product_id, col(Device.id)).join(DeviceBranch, col(DeviceBranch.device_id) == col(Device.id))
+    return session.scalars(proven.where(col(DeviceBranch.proven_at).is_not(None)).distinct()).all()
 
 
 def named(session: Session, device_ids: Sequence[str]) -> Sequence[Any]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from sqlmodel import select
+
 from licsrv.audit import Action
+from licsrv.heartbeats.tables import DeviceBranch
 from licsrv.licensing import store
+from licsrv.licensing.tables import Device
 from licsrv.platform.db import transaction
 from tests import products
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE
+from tests.heartbeats.copies import remember_copies
 from tests.sales import Desk
 from tests.tables import each
 
@@ -185,3 +190,16 @@ async def test_a_damaged_policy_is_shown_where_it_is_mended_and_hides_nothing_el
     await desk.string(code)
     again = await put(desk, values={"moves.per_place": 2})
     assert again["policy"]["version"] == 3
+
+
+async def test_a_preview_names_the_machines_in_two_copies_that_would_stop(desk: Desk) -> None:
+    describe(desk)
+    await desk.string(desk.sell(product_id="OFFI1"))
+    with transaction(desk.house.runtime.database) as session:
+        one, _ = remember_copies(session, session.scalars(select(Device.id)).one(), now=NOW)
+
+    assert list((await preview(desk, {"clones.action": "refuse"})).values()) == [(1, ["CAD-WS-07"])]
+    assert await preview(desk, {"clones.action": "off"}) == {}
+    with transaction(desk.house.runtime.database) as session:
+        session.get_one(DeviceBranch, (session.scalars(select(Device.id)).one(), one)).blessed_from = NOW
+    assert await preview(desk, {"clones.action": "refuse"}) == {}
