@@ -45,6 +45,7 @@ _WEBHOOK_SECONDS = 10.0
 _OLDEST_GOOD = timedelta(hours=6)
 _PAUSE_SECONDS = 0.1  # between two slices: their journal is copied before it is full (docs/performance.md)
 _FAILURES_KEPT = timedelta(days=2)
+_LAPSED_KEPT = timedelta(days=1)
 _SEATS_KEPT = timedelta(days=7)  # a program that was away may ask what became of its seat
 # License 1.0 is signed for ten minutes, five on either side; the rest is for the clocks of replicas, which differ.
 _NONCES_KEPT = timedelta(hours=1)
@@ -166,6 +167,7 @@ async def prune(runtime: Runtime) -> None:
         partial(licensing_store.prune_texts, before=days.day_of(now - _TEXTS_KEPT, UTC)),
         partial(bulk_store.prune, before=now - bulk_store.KEPT),
         partial(seat_store.prune, before=now - _SEATS_KEPT),
+        partial(seat_store.end_forgotten, before=now - _LAPSED_KEPT, now=now),
         partial(
             people_store.prune,
             answers_before=now - idempotency.KEPT,

@@ -22,6 +22,7 @@ from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
 from tests.conftest import DEVICE, NOW, OTHER_DEVICE, StandingClock
 from tests.marketplace.sending import about_instance, application, opening, release, renewal, send, status
+from tests.products import describe
 from tests.soak import rounds
 
 CODE, INSTANCE, ENDLESS = "PL0000000001", "business-1", "PL0000000002"
@@ -49,12 +50,23 @@ MESSAGES: Sequence[Mapping[str, Any]] = (
     ),
     {"activity": "orderNotify", "orderId": "CS1", "orderLineId": "CS1-000001"},
 )
+SESSION = "a-session-of-a-program"
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "/v1/licenses/string": {"code": CODE, "device_info": DEVICE, "nonce": "n", "client": {"version": "1", "name": "x"}},
     "/v1/licenses/file": {"code": ENDLESS, "device_info": DEVICE, "nonce": "n", "file_name": "a.lic"},
     "/v1/heartbeats": {"device_info": DEVICE, "nonce": "n", "client": {"version": "1"}},
     "/v1/versions/check": {"product": "OFFI1", "version": "1.0", "channel": "stable", "platform": "linux"},
     "/v1/devices/release": {"device_info": OTHER_DEVICE},
+    "/v1/seats/checkout": {"session": SESSION, "device_info": DEVICE, "nonce": "n", "user": "ada", "queue": True},
+    "/v1/seats/renew": {"session": SESSION, "device_info": DEVICE, "nonce": "n", "seat_id": "1"},
+    "/v1/seats/borrow": {
+        "session": SESSION,
+        "device_info": DEVICE,
+        "nonce": "n",
+        "seat_id": "1",
+        "until": "2026-03-02T09:30:00Z",
+    },
+    "/v1/seats/return": {"session": SESSION, "device_info": DEVICE, "seat_id": "1"},
 }
 
 
@@ -62,6 +74,7 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
 def licenses(runtime: Runtime) -> None:
     ends = {CODE: NOW + timedelta(days=30), ENDLESS: None, INSTANCE: datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)}
     with transaction(runtime.database) as session:
+        describe(session, "OFFI1", {"places.floating": True, "floating.borrow_days": 3})
         for code, ends_at in ends.items():
             source = ONLINE_LICENSE.source if code == INSTANCE else AUTHORIZATION_CODE.source
             purchase = Purchase(code, source, product_id="OFFI1", expires_at=ends_at, device_limit=3)
@@ -99,10 +112,15 @@ async def test_every_request_of_a_device_gets_an_answer_or_a_refusal_with_a_code
 ) -> None:
     chance, seen = random.Random(rounds), set()
     first = await client.post("/v1/licenses/string", json=REQUESTS["/v1/licenses/string"])
-    bearers = [f"Bearer {first.json()['license_string']}"] * 8 + ["bearer", "Bearer \xff", "Basic eA==", ""]
+    bearer = f"Bearer {first.json()['license_string']}"
+    bearers = [bearer] * 8 + ["bearer", "Bearer \xff", "Basic eA==", ""]
+    taken = await client.post(
+        "/v1/seats/checkout", json=REQUESTS["/v1/seats/checkout"], headers={"Authorization": bearer}
+    )
+    seat = {"seat_id": taken.json()["seat_id"]}
     for number in range(rounds):
         path = [*REQUESTS][number % len(REQUESTS)]
-        body = spoiled(chance, REQUESTS[path])
+        body = spoiled(chance, REQUESTS[path] | (seat if "seat_id" in REQUESTS[path] else {}))
         headers = {"Content-Type": "application/json", "Authorization": chance.choice(bearers)}
 
         answer = await client.post(path, content=body, headers={k: v.encode("latin-1") for k, v in headers.items()})

@@ -28,8 +28,6 @@ TURN = timedelta(seconds=120)
 """How long a place in line, and the seat kept for it, lasts without asking again."""
 ASK_AGAIN = timedelta(seconds=15)
 """How often a program in line should ask."""
-LAPSED_KEPT = timedelta(days=1)
-"""How long a lapsed seat that no one needs is held for its program."""
 AWAY = timedelta(seconds=30)
 """A longer silence of the service is time that does not count; less than what the shortest seat has left."""
 MOST_WAITING = 500
@@ -153,31 +151,29 @@ def check_out(
     same = (one.id for one in situation.held if (one.device_id, one.session) == (asker.device_id, asker.session))
     if (seat_id := next(same, None)) is not None:
         return Renewed(seat_id)
-    old = [one.id for one in situation.held if one.until <= now - LAPSED_KEPT and one.holder != asker.holder]
     if asker.holder in _holders(situation.held):
-        return Granted(old, is_beyond=False)
+        return Granted((), is_beyond=False)
     waiting = situation.waiting(now)
     ahead = [one.holder for one in waiting]
     position = ahead.index(asker.holder) + 1 if asker.holder in ahead else len(ahead) + 1
     taken = situation.taken(now)
     if situation.most - taken >= position:
-        return Granted(_to_end(situation, old, now), is_beyond=taken >= situation.seats)
+        return Granted(_to_end(situation, now), is_beyond=taken >= situation.seats)
     may_wait = wants_to_wait and (asker.holder in ahead or len(ahead) < MOST_WAITING)
     place = position if may_wait else None
     refusal = _no_seat(situation, position=place, show_names=show_names, now=now)
     return NoSeat(place, refusal, waited=asker.holder in ahead)
 
 
-def _to_end(situation: Situation, old: Sequence[str], now: datetime) -> list[str]:
+def _to_end(situation: Situation, now: datetime) -> list[str]:
     """Return the seats that end so that there is room for one holder more: those of holders that lapsed first."""
-    kept = [one for one in situation.held if one.id not in set(old)]
     last_until: dict[str, datetime] = {}
-    for one in kept:
+    for one in situation.held:
         last_until[one.holder] = max(one.until, last_until.get(one.holder, one.until))
     lapsed = sorted((until, holder) for holder, until in last_until.items() if until <= now)
     needed = max(len(last_until) + 1 - situation.most, 0)
     ending = {holder for _, holder in lapsed[:needed]}
-    return [*old, *(one.id for one in kept if one.holder in ending)]
+    return [one.id for one in situation.held if one.holder in ending]
 
 
 def _holders(seats: Iterable[HeldSeat]) -> set[str]:

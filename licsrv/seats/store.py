@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.store import IS_POLICY_OF_LICENSE
 from licsrv.licensing.tables import Device, IssuedLicense, License, PolicyVersion
-from licsrv.platform.db import Unread, add_missing, delete_slice, execute, is_member, listed, moment, table_of
+from licsrv.platform.db import SLICE, Unread, add_missing, delete_slice, execute, is_member, listed, moment, table_of
 from licsrv.seats.rules import Asker, Glance, HeldSeat, InLine
 from licsrv.seats.tables import Presence, Seat, Waiting
 
@@ -337,3 +337,11 @@ def prune(session: Session, *, before: datetime) -> int:
     """Delete some seats that ended, and places in line that lapsed, before a moment; return how many."""
     gone = delete_slice(session, Seat, col(Seat.ended_at) < before)
     return max(gone, delete_slice(session, Waiting, col(Waiting.until) < before))
+
+
+def end_forgotten(session: Session, *, before: datetime, now: datetime) -> int:
+    """End some seats that lapsed before a moment and that no program has needed since; return how many."""
+    forgotten = (*_HELD_AT_ALL, _seats.until < before)
+    some = select(_seats.id).where(*forgotten).limit(SLICE)
+    ended = update(table_of(Seat)).where(_seats.id.in_(some), *forgotten).values(ended_at=now)
+    return int(execute(session, ended).rowcount)

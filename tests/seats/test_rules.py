@@ -150,15 +150,11 @@ def test_the_seats_that_lapsed_first_end_first_and_only_as_many_as_are_needed() 
 
     one = rules.check_out(Situation(3, 3, lapsed, []), asker, wants_to_wait=False, show_names=True, now=NOW)
     none = rules.check_out(Situation(4, 4, lapsed, []), asker, wants_to_wait=False, show_names=True, now=NOW)
-    old = [held(9, until=NOW - rules.LAPSED_KEPT)]
-    forgotten = rules.check_out(Situation(4, 4, old, []), asker, wants_to_wait=False, show_names=True, now=NOW)
 
     assert isinstance(one, Granted)
     assert list(one.ends) == ["seat-2"]
     assert isinstance(none, Granted)
     assert list(none.ends) == []
-    assert isinstance(forgotten, Granted)
-    assert list(forgotten.ends) == ["seat-9"]
 
 
 def test_a_line_has_an_end() -> None:
