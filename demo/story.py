@@ -10,6 +10,7 @@ from demo.narrator import Narrator, PlayedAct, PlayedStep
 from demo.scene import Act, Scene, Step
 from demo.stage import Stage
 from demo.steps import (
+    copies,
     ending,
     everyday,
     files,
@@ -32,6 +33,7 @@ ACTS: tuple[Act, ...] = (
     Act("Order notification and probes", (*notification.STEPS, *probes.STEPS)),
     Act("New versions", versions.STEPS),
     Act("Own sale, renewed", own_sale.STEPS),
+    Act("A copied machine", copies.STEPS),
     Act("Final checks", final_checks.STEPS),
 )
 STEPS: tuple[Step, ...] = tuple(step for act in ACTS for step in act.steps)

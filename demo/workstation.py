@@ -215,7 +215,7 @@ class Workstation:
         parameters = json.loads(message)["params"]
         if event is EventType.EVENT_LICENSE_VERIFY:
             self._events.put(parameters)
-        else:
+        elif event in (EventType.EVENT_UPGRADENOTICE, EventType.EVENT_UPDATE):
             self._news.put((event, parameters))
 
     def _next_event(self) -> Mapping[str, Any]:
