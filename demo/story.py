@@ -21,6 +21,8 @@ from demo.steps import (
     own_sale,
     probes,
     purchase,
+    repairs,
+    team,
     trouble,
     versions,
 )
@@ -33,6 +35,8 @@ ACTS: tuple[Act, ...] = (
     Act("Order notification and probes", (*notification.STEPS, *probes.STEPS)),
     Act("New versions", versions.STEPS),
     Act("Own sale, renewed", own_sale.STEPS),
+    Act("Repairs without support", repairs.STEPS),
+    Act("A floating team", team.STEPS),
     Act("A copied machine", copies.STEPS),
     Act("Final checks", final_checks.STEPS),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,8 @@ from client_stub import (
     verify_license_file,
 )
 from client_stub.machine.threads import Alarm
+from client_stub.session.license_devices import LicenseDevice
+from client_stub.trust.seats import Seat
 from demo.expectations import UnexpectedError
 
 VERSION, PLATFORM = "3.2.1", "linux-x86_64"
@@ -86,6 +88,7 @@ class Workstation:
         self._around = around
         self._events: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._news: queue.SimpleQueue[tuple[EventType, Mapping[str, Any]]] = queue.SimpleQueue()
+        self._seats: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         configuration = Configuration(
             server_url=around.server_url,
@@ -110,6 +113,9 @@ class Workstation:
     def ask(self) -> License | Problem:
         """Ask for the license, and verify it in the program itself; a refusal is an answer."""
         self._invoker.GetLicenseStringRequest(self.device_info)
+        return self._answer()
+
+    def _answer(self) -> License | Problem:
         parameters = self._next_event()
         if parameters["Status"] != "success":
             return self.problem
@@ -117,6 +123,33 @@ class Workstation:
         license = self.verify(self.license_string)
         self._invoker.LicenseVerifyNotify(True)
         return license
+
+    @property
+    def movable(self) -> Sequence[LicenseDevice]:
+        """The devices whose place this one may take, after a refusal."""
+        return self._invoker.movable
+
+    def move_here(self, device: LicenseDevice) -> License | Problem:
+        """Take the place of a device that the refusal named."""
+        self._invoker.MoveHere(device.device_id)
+        return self._answer()
+
+    def check_out(self) -> Seat | Problem:
+        """Take a seat, and wait in line where none is free; a refusal is an answer."""
+        self._invoker.CheckOut(queue=True)
+        return self._seat()
+
+    def borrow(self, until: datetime) -> Seat | Problem:
+        """Borrow the seat; a refusal is an answer."""
+        self._invoker.Borrow(until)
+        return self._seat()
+
+    def _seat(self) -> Seat | Problem:
+        self._wait(self._seats, "an answer about a seat")
+        held = self._invoker.seat_problem or self._invoker.seat
+        if held is None:
+            raise UnexpectedError(f"{self.name} got no seat and no refusal.")
+        return held
 
     def ask_for_file(self, file_name: str) -> Path | Problem:
         """Ask for a license file by name, verify it, and return where it is; a refusal is an answer."""
@@ -157,7 +190,9 @@ class Workstation:
             VerificationError: It is not believed.
         """
         facts = device_info or self.device_info
-        return verify_license(license_string, self._around.keys, device_info=facts, now=self._invoker.now)
+        return verify_license(
+            license_string, self._around.keys, device_info=facts, now=self._invoker.now, takes_seats=True
+        )
 
     def check_in(self) -> Lease:
         """Check in now and return the lease that was verified.
@@ -215,6 +250,8 @@ class Workstation:
         parameters = json.loads(message)["params"]
         if event is EventType.EVENT_LICENSE_VERIFY:
             self._events.put(parameters)
+        elif event is EventType.EVENT_SEAT_RESULT:
+            self._seats.put(parameters)
         elif event in (EventType.EVENT_UPGRADENOTICE, EventType.EVENT_UPDATE):
             self._news.put((event, parameters))
 
