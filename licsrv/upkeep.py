@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, timedelta
 from functools import partial
 from typing import Any
@@ -17,12 +17,13 @@ from licsrv.desk import idempotency
 from licsrv.desk.bulk import store as bulk_store
 from licsrv.errors import StorageError
 from licsrv.heartbeats import store as heartbeat_store
+from licsrv.licensing import moving, releasing, surplus
 from licsrv.licensing import store as licensing_store
-from licsrv.licensing import surplus
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.keyring import Keyring
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.policy_defaults import policies_of
+from licsrv.licensing.releasing import Limits
 from licsrv.marketplace import store as marketplace_store
 from licsrv.outbox import store as outbox_store
 from licsrv.people import store as people_store
@@ -64,6 +65,7 @@ def jobs(runtime: Runtime) -> tuple[Job, ...]:
         Job("machine", timedelta(seconds=5), partial(_watch_machine, runtime)),
         Job("prune", timedelta(minutes=5), partial(prune, runtime)),
         Job("prune days", timedelta(days=1), partial(prune_days, runtime), first=_FIRST_PRUNE),
+        Job("unseen", timedelta(days=1), partial(release_unseen, runtime), first=_FIRST_PRUNE),
         Job("surplus", timedelta(minutes=1), partial(release_surplus, runtime)),
         Job("presence", timedelta(seconds=10), partial(_note_presence, runtime), first=timedelta()),
         Job("reconcile", timedelta(seconds=15), runtime.reconciler.tick),
@@ -92,6 +94,27 @@ async def release_surplus(runtime: Runtime) -> None:
 def _find_surplus(runtime: Runtime, policies: Policies, after: str) -> tuple[Sequence[str], str | None]:
     with reading(runtime.database) as session:
         return surplus.find(session, policies, after=after)
+
+
+async def release_unseen(runtime: Runtime) -> None:
+    """Free the places of devices that were not seen for long, where their product says so; a license at a time."""
+    limits = Limits(policies_of(runtime.settings), heartbeat_store.last_moments)
+    after: str | None = ""
+    while after is not None:
+        found, after = await asyncio.to_thread(_find_unseen, runtime, limits, after)
+        for license_id, device_ids in found.items():
+            free = partial(
+                releasing.free_unseen, license_id=license_id, device_ids=device_ids, terms=limits,
+                cause=moving.UPKEEP, now=runtime.clock.now(),
+            )  # fmt: skip
+            await runtime.writer.run(free, is_background=True)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _find_unseen(runtime: Runtime, limits: Limits, after: str) -> tuple[Mapping[str, Sequence[str]], str | None]:
+    now = runtime.clock.now()
+    with reading(runtime.database) as session:
+        return moving.find_unseen(session, limits.policies, limits.last_contacts, after=after, now=now)
 
 
 async def send_audit_head(runtime: Runtime) -> None:

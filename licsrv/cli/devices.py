@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from licsrv.desk.licenses.answers import CopiedDevice, CopyShown
 
 app = typer.Typer(
-    name="devices", help="Devices of a license: list, release, bless, clock-reset, file.", no_args_is_help=True
+    name="devices",
+    help="Devices of a license: list, release, restore, release-unseen, bless, clock-reset, file.",
+    no_args_is_help=True,
 )
 
 DeviceId: TypeAlias = Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")]
@@ -105,6 +107,28 @@ def release(
         terminal.say(f"Released. {counted(license.places_taken, 'place')} of {license.code} taken now.")
     else:
         terminal.say(done.says.en)
+
+
+@app.command()
+def restore(
+    code: LicenseName,
+    device_id: Annotated[str, typer.Argument(metavar="DEVICE_ID", help="As `licsrv devices list` shows it.")],
+    reason: KeptReason,
+    yes: Yes = False,
+    staff_name: Staff = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a device the place back that was released, while there is room."""
+    given = {"device_id": device_id.strip()}
+    license_actions.act("restore_place", code, given, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
+
+
+@app.command("release-unseen")
+def release_unseen(
+    code: LicenseName, reason: KeptReason, yes: Yes = False, staff_name: Staff = None, as_json: AsJson = False
+) -> None:
+    """Give back the places of all devices that were not seen for as long as the policy says."""
+    license_actions.act("release_unseen", code, {}, reason=reason, staff_name=staff_name, yes=yes, as_json=as_json)
 
 
 @app.command("clock-reset")

@@ -20,6 +20,7 @@ from licsrv.errors import MoveLimitError, MoveNotAllowedError
 from licsrv.licensing import moves, store, traces
 from licsrv.licensing.issuing import issuing
 from licsrv.licensing.moves import MoveRules, Standing
+from licsrv.licensing.policies import Policies
 from licsrv.licensing.traces import Rule, Step
 from licsrv.words import explanations as words
 from licsrv.words.sentences import moment
@@ -108,6 +109,26 @@ def movable(
     ids = store.devices_not_asking(session, license_id, before=now - rules.unseen_for, limit=_LOOKED_AT)
     found = [one for one in seen(session, ids, last_contacts) if one.is_unseen(rules, now)]
     return sorted(found, key=lambda one: (one.seen_at, one.id))[:MOST_LISTED]
+
+
+def find_unseen(
+    session: Session, policies: Policies, last_contacts: LastContacts, *, after: str, now: datetime
+) -> tuple[Mapping[str, Sequence[str]], str | None]:
+    """Return the unseen devices by their licenses, of products that free places by themselves; nothing is locked.
+
+    And where the next look goes on: devices are read along their ids, so a look costs the same however many there are.
+    """
+    stated = {product: policies.shown(text).moves for product, text in store.all_policy_texts(session).items()}
+    going = {product: rules for product, rules in stated.items() if rules.unseen_released and rules.unseen_for}
+    if not going:
+        return {}, None
+    before = now - min(rules.unseen_for for rules in going.values())
+    rows = store.products_devices_not_asking(session, going, before=before, after=after, limit=_LOOKED_AT)
+    product_of, found = {row.id: row.product_id for row in rows}, defaultdict(list)
+    for one in seen(session, list(product_of), last_contacts):
+        if one.is_unseen(going[product_of[one.id]], now):
+            found[one.license_id].append(one.id)
+    return found, rows[-1].id if len(rows) == _LOOKED_AT else None
 
 
 def offer(found: Sequence[SeenDevice], left: Standing, rules: MoveRules) -> dict[str, Any]:

@@ -39,6 +39,14 @@ class MoveTerms(Protocol):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What limits moves, for who issues no licenses."""
+
+    policies: Policies
+    last_contacts: LastContacts
+
+
+@dataclass(frozen=True)
 class Released:
     """A place given back."""
 

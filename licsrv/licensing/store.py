@@ -408,14 +408,14 @@ def products_devices_not_asking(
     query = (
         select(col(Device.id), col(License.product_id))
         .join(License, col(License.id) == col(Device.license_id))
-        .where(col(Device.id) > after, col(License.product_id).in_(product_ids), *_not_asking(before))
+        .where(
+            col(Device.id) > after,
+            col(License.product_id).in_(product_ids),
+            col(License.released_at).is_(None),
+            *_not_asking(before),
+        )
     )
     return session.execute(query.order_by(col(Device.id)).limit(limit)).all()
-
-
-def stated_policies(session: Session) -> Sequence[Any]:
-    """Return ``product_id`` and ``stated`` of every policy as it is now; there are as many as products."""
-    return session.execute(select(_policies.product_id, _policies.stated).where(_policies.replaced_at.is_(None))).all()
 
 
 def claims_held_by(session: Session, device_ids: Sequence[str], form: str) -> Sequence[Any]:

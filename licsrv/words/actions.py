@@ -69,6 +69,40 @@ ACTIONS: Mapping[str, ActionWords] = {
         ),
         also={"already": both("{device} holds no place.", "设备 {device} 未占用名额。")},
     ),
+    "restore_place": ActionWords(
+        both("Give its place back", "恢复名额"),
+        both(
+            "Give {device} its place on {code} back: it works again with the license for which it asks next.",
+            "恢复设备 {device} 在 {code} 上的名额：该设备下次请求许可证后即可继续使用。",
+        ),
+        (
+            both("It was released by mistake.", "误释放。"),
+            both("The machine is in use after all.", "设备仍在使用。"),
+        ),
+        also={
+            "already": both("{device} holds a place already.", "设备 {device} 已占用名额。"),
+            "full": both("Every place is taken: release another device first.", "名额已满，请先释放另一台设备。"),
+        },
+    ),
+    "release_unseen": ActionWords(
+        both("Release those long unseen", "释放长期未出现的设备"),
+        both(
+            "Release the places of {devices} of {code} that were not seen for as long as the policy says: {names}. They "
+            "stop at their next check-in.",
+            "释放 {code} 的 {devices}名额（按策略长期未出现）：{names}；这些设备下次联网时停止。",
+        ),
+        (
+            both("The machines are out of use.", "设备已停用。"),
+            both("The customer needs the places.", "客户需要这些名额。"),
+        ),
+        also={
+            "never": both(
+                "The policy of its product says no number of days (moves.unseen_days).",
+                "商品策略未规定天数（moves.unseen_days）。",
+            ),
+            "none": both("No device was unseen for so long.", "没有长期未出现的设备。"),
+        },
+    ),
     "free_seat": ActionWords(
         both("Free this seat", "释放席位"),
         both(

@@ -142,3 +142,15 @@ def test_one_of_two_copies_is_let_work_and_that_is_taken_back(house: FurnishedHo
     assert (unknown.exit_code, "no proven copy" in unknown.err) == (1, True)
     entries = licsrv("audit", "list", "--of", code, "--json").document["entries"][:2]
     assert [(entry["action"], entry["actor"]) for entry in entries] == [("COPY_UNBLESSED", ANN), ("COPY_BLESSED", ANN)]
+
+
+def test_a_released_place_is_given_back_and_none_was_unseen(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    code = sqlite_house.codes.used
+    device_id = licsrv("devices", "list", code, "--json").document["devices"][0]["id"]
+    licsrv("devices", "release", code, device_id, "--reason", "broken", "--yes")
+
+    restored = licsrv("devices", "restore", code, device_id, "--reason", "by mistake", "--yes", "--json")
+    unseen = licsrv("devices", "release-unseen", code, "--reason", "tidy", "--yes")
+
+    assert (restored.exit_code, restored.document["changed"]) == (0, True)
+    assert (unseen.exit_code, "No change needed" in unseen.out) == (0, True)

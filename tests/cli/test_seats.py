@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from licsrv.desk.licenses.actions.answers import ActionAnswer
+from licsrv.desk.licenses.seats import SeatsShown
 from licsrv.platform.clock import Clock
 from licsrv.seats.tables import Seat, Waiting
 from tests.cli.conftest import ANN, FurnishedHouse, Run
@@ -45,11 +47,15 @@ def test_a_seat_is_freed_for_a_reason_and_a_license_of_fixed_places_has_none(
 ) -> None:
     code = floats(sqlite_house, licsrv)
 
+    listed = licsrv("seats", "list", code, "--json").document["seats"]
     freed = licsrv("seats", "free", code, "seat1", "--reason", "hangs", "--yes")
+    answer = licsrv("seats", "free", code, "seat1", "--reason", "hangs", "--yes", "--json").document
     again = licsrv("seats", "free", code, "seat1", "--reason", "hangs", "--yes")
     fixed = licsrv("seats", "list", sqlite_house.codes.frozen)
 
     assert (freed.exit_code, "Free seat seat1" in freed.out) == (0, True)
+    assert SeatsShown.model_validate(listed).model_dump(mode="json") == listed
+    assert ActionAnswer.model_validate(answer).model_dump(mode="json") == answer
     assert "No change needed" in again.out
     assert "0 of 2 seats in use." in licsrv("seats", "list", code).out
     entry = licsrv("audit", "list", "--of", code, "--json").document["entries"][0]

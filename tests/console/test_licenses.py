@@ -162,6 +162,9 @@ async def test_the_place_of_a_device_is_released(scene: Scene) -> None:
 
     assert "1 of 2 places taken" in done
     assert "no place" in done
+    again = await scene.do("restore_place", device_id=device[1])
+    assert "2 of 2 places taken" in again
+    assert 'value="restore_place"' in done
 
 
 async def test_one_of_two_copies_is_let_work_and_that_is_undone(scene: Scene) -> None:

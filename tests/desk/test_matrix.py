@@ -116,6 +116,10 @@ TABLE = {
         POST /licenses/{license}/actions/free_seat/preview
         POST /licenses/{license}/actions/release_place/do
         POST /licenses/{license}/actions/release_place/preview
+        POST /licenses/{license}/actions/release_unseen/do
+        POST /licenses/{license}/actions/release_unseen/preview
+        POST /licenses/{license}/actions/restore_place/do
+        POST /licenses/{license}/actions/restore_place/preview
         POST /licenses/{license}/actions/revoke/do
         POST /licenses/{license}/actions/revoke/preview
         POST /licenses/{license}/actions/set_maintenance/do

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 from sqlmodel import select
 
-from licsrv import audit
+from licsrv import audit, upkeep
 from licsrv.app import license_terms
 from licsrv.audit.tables import AuditEntry
 from licsrv.errors import RefusalError
@@ -256,6 +256,31 @@ async def test_moves_in_one_step_count_as_moves(
     assert (refused.status_code, refused.json()["code"]) == (409, "MOVE_LIMIT_REACHED")
     assert refused.json()["next_move_at"] == full.json()["next_move_at"]
     assert [step["rule"] for step in refused.json()["trace"]] == ["unseen", "moves"]
+
+
+# -- by itself -------------------------------------------------------------------------------------------------------
+
+
+async def test_places_are_freed_by_themselves_where_the_policy_says_so(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    given(runtime, places=3, moves__unseen_released=True)
+    add_license(runtime, "C-2", device_limit=1)
+    await client.post("/v1/licenses/string", json={"code": "C-2", "device_info": device(9), "nonce": "n"})
+    await string_of(client, 1)
+    seen = await string_of(client, 2)
+    clock.advance(days=5)
+    await beat(client, seen, 2)
+    clock.advance(days=5)
+
+    await upkeep.release_unseen(runtime)
+    await upkeep.release_unseen(runtime)
+
+    with reading(runtime.database) as session:
+        holding = {row.name for row in session.exec(select(Device)) if row.released_at is None}
+    assert holding == {"WS-2", ""}  # the license of another product keeps its own
+    entry = last_entry(runtime)
+    assert (entry.action, entry.actor) == ("DEVICE_RELEASED", "upkeep")
 
 
 # -- laws ------------------------------------------------------------------------------------------------------------

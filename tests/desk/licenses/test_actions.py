@@ -36,9 +36,9 @@ def claims_of_file(text: str) -> dict[str, Any]:
     return claims_of(f".{json.loads(base64.b64decode(body))['payload']}.")
 
 
-async def undo(desk: Desk, code: str, done: dict[str, Any]) -> dict[str, Any]:
+async def undo(desk: Desk, code: str, done: dict[str, Any], **more: Any) -> dict[str, Any]:
     arguments = {name: value for name, value in done["undo"].items() if name != "action" and value is not None}
-    return await desk.act(code, done["undo"]["action"], **arguments)
+    return await desk.act(code, done["undo"]["action"], **arguments, **more)
 
 
 def floating(desk: Desk) -> str:
@@ -68,7 +68,7 @@ async def test_a_preview_says_what_changes_in_both_languages_and_changes_nothing
     before = await desk.get(f"/licenses/{code}")
     arguments = {
         "seat_id": seat,
-        "device_id": before["devices"][0]["id"] if name in {"release_place", "clock_reset"} else None,
+        "device_id": before["devices"][0]["id"] if name in {"release_place", "restore_place", "clock_reset"} else None,
         "until": (NOW + timedelta(days=40)).isoformat() if ACTIONS[name].takes == {Takes.UNTIL} else None,
         "terms": {"places": 3} if name == "set_terms" else None,
         "text": "a note" if name == "add_note" else None,
@@ -150,8 +150,39 @@ async def test_a_released_place_can_be_taken_by_another_device(desk: Desk) -> No
     assert (done["changed"], done["license"]["places_taken"], again["changed"]) == (True, 0, False)
     assert (await desk.ask(code, OTHER_DEVICE)).status_code == 200
     assert (await desk.beat(license_string))["status"] == "RELEASED"
+    undone = await undo(desk, code, done, status=409)  # another one has taken it
+    assert undone["code"] == "CONFLICT"
+    [other] = [one["id"] for one in (await desk.get(f"/licenses/{code}"))["devices"] if one["has_place"]]
+    await desk.act(code, "release_place", device_id=other)
+    restored = await undo(desk, code, done)
+    assert (restored["changed"], restored["undo"]["action"]) == (True, "release_place")
+    fresh = await desk.string(code)
+    assert (await desk.beat(fresh))["status"] == "ACTIVE"
     await desk.act(code, "release_place", device_id="nobody", status=404)
     await desk.act(code, "release_place", status=422)
+
+
+async def test_devices_that_were_not_seen_for_long_are_released_in_one_click(desk: Desk) -> None:
+    with transaction(desk.house.runtime.database, (audit.seal,)) as session:
+        describe(session, "MOVES", {"moves.unseen_days": 10})
+    code = desk.sell(product_id="MOVES", places=2)
+    await desk.string(code)
+    early = await desk.act(code, "release_unseen")
+    desk.clock.advance(days=10)
+    assert (await desk.ask(code, OTHER_DEVICE)).status_code == 200
+
+    preview = await desk.post(f"/licenses/{code}/actions/release_unseen/preview", {})
+    done = await desk.act(code, "release_unseen")
+    again = await desk.act(code, "release_unseen")
+
+    assert (early["changed"], preview["changes"], again["changed"]) == (False, True, False)
+    assert "1 device" in preview["says"]["en"]
+    assert (done["changed"], done["license"]["places_taken"]) == (True, 1)
+    [entry] = desk.house.audited(Action.DEVICE_RELEASED)
+    assert [step["rule"] for step in json.loads(entry.detail)["trace"]] == ["unseen"]
+    other = desk.buy()
+    await desk.string(other)
+    assert (await desk.act(other, "release_unseen"))["changed"] is False  # its policy says no number of days
 
 
 async def test_an_expired_license_goes_on_in_its_grace_and_not_beyond(desk: Desk) -> None:

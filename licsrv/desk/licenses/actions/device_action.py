@@ -16,7 +16,7 @@ from licsrv.words.sentences import Sentence
 
 
 class DeviceAction(StaffAction):
-    """What is done to a device cannot be taken back; the next thing that the device asks for settles it."""
+    """What is done to a device cannot be taken back, unless an action says how: its next question settles it."""
 
     takes = needs = frozenset({Takes.DEVICE})
     can_be_undone = False

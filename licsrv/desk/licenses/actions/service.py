@@ -22,15 +22,25 @@ from licsrv.desk.licenses.actions.answers import (
     UndoShown,
     members_of,
 )
-from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, StaffAction, Takes, Undo
+from licsrv.desk.licenses.actions.staff_action import (
+    Change,
+    Decision,
+    Given,
+    PlacesNow,
+    Refused,
+    StaffAction,
+    Takes,
+    Undo,
+)
 from licsrv.desk.licenses.answers import ActionOffered
 from licsrv.desk.view import View
 from licsrv.errors import ConflictError, NotFoundError, RefusalError, SellerDecidesError
 from licsrv.heartbeats import store as heartbeats
-from licsrv.licensing import clones
+from licsrv.licensing import clones, moving
 from licsrv.licensing import store as licensing
 from licsrv.licensing.clones import Branch
 from licsrv.licensing.own_sales import AS_BEFORE, Catalogue
+from licsrv.licensing.places import HeldPlaces, limit
 from licsrv.licensing.tables import Device, License
 from licsrv.words import actions as words
 from licsrv.words.sentences import Sentence
@@ -62,7 +72,7 @@ def preview(session: Session, name: str, action: StaffAction, request: PreviewRe
         NotFoundError: The license has no such device or seat.
     """
     license = names.license_of(session, name)
-    given = _given(session, license, action, request=request)
+    given = _given(session, license, action, request=request, view=view)
     decision = action.decide(license, given, now=view.now)
     return PreviewAnswer(
         action=action.name,
@@ -92,7 +102,7 @@ def do(
     license = names.locked_license(session, name)
     if request.state is not None and request.state != state_of(license):
         raise ConflictError("The license has changed meanwhile; nothing was done.", action="Read it again.")
-    given = _given(session, license, action, request=request)
+    given = _given(session, license, action, request=request, view=view)
 
     decision = action.decide(license, given, now=view.now)
     if isinstance(decision, Refused):
@@ -155,14 +165,23 @@ def catalogue_for(session: Session, action: StaffAction) -> Catalogue:
     return licensing.features_by_product(session) if Takes.TERMS in action.takes else {}
 
 
-def _given(session: Session, license: License, action: StaffAction, request: PreviewRequest) -> Given:
+def _given(session: Session, license: License, action: StaffAction, *, request: PreviewRequest, view: View) -> Given:
     device = names.device_of(session, license, request.device_id) if request.device_id is not None else None
     terms = request.terms.terms() if request.terms is not None else AS_BEFORE
     seat = names.seat_of(session, license, request.seat_id) if request.seat_id is not None else None
     return Given(
         device, request.until, request.text or "", terms=terms, catalogue=catalogue_for(session, action),
         seat=seat, branch=request.branch or "", copies=_copies(session, device) if Takes.BRANCH in action.takes else {},
+        places=_places(session, license, view) if action.reads_places else None,
     )  # fmt: skip
+
+
+def _places(session: Session, license: License, view: View) -> PlacesNow:
+    policy = view.policies.shown(licensing.policy_text(session, license.product_id))
+    held = HeldPlaces(limit(license, policy.places), license.places_taken, policy.places)
+    last_contacts = heartbeats.last_moments
+    unseen = moving.movable(session, license.id, policy.moves, last_contacts=last_contacts, now=view.now)
+    return PlacesNow(held.is_full, policy.moves, unseen)
 
 
 def _copies(session: Session, device: Device | None) -> Mapping[str, Branch]:

@@ -14,6 +14,8 @@ from sqlmodel import Session
 from licsrv.audit import Cause
 from licsrv.errors import ConflictError, RefusalError
 from licsrv.licensing.clones import Branch
+from licsrv.licensing.moves import MoveRules
+from licsrv.licensing.moving import SeenDevice
 from licsrv.licensing.own_sales import AS_BEFORE, Catalogue, ChangeableLicense, NewTerms
 from licsrv.licensing.tables import Device, License
 from licsrv.people.roles import Permission
@@ -35,6 +37,21 @@ class Takes(StrEnum):
 
 
 @dataclass(frozen=True)
+class PlacesNow:
+    """The places of a license as they are.
+
+    Args:
+        is_full: Whether a further device gets none.
+        moves: When a place may be freed.
+        unseen: The devices that were not seen for so long.
+    """
+
+    is_full: bool
+    moves: MoveRules = field(default_factory=MoveRules)
+    unseen: Sequence[SeenDevice] = ()
+
+
+@dataclass(frozen=True)
 class Given:
     """What an action was given; each reads what it takes."""
 
@@ -47,6 +64,8 @@ class Given:
     branch: str = ""
     copies: Mapping[str, Branch] = field(default_factory=dict)
     """The proven copies of the device, by branch."""
+    places: PlacesNow | None = None
+    """Where the action reads them."""
 
 
 class Facts(ChangeableLicense, Protocol):
@@ -103,6 +122,7 @@ class StaffAction(ABC):
     Attributes:
         takes: What it takes, required or not.
         needs: What it cannot do without.
+        reads_places: Whether it decides by the places of the license.
         is_for_lists: Whether bulk work offers it, for many licenses at once. It then takes a moment or terms at most.
         acts_on_released: Whether it makes sense for a license that was released.
         can_be_undone: Whether :meth:`undo` names an action.
@@ -113,6 +133,7 @@ class StaffAction(ABC):
     permission: Permission = Permission.CHANGE_LICENSES
     takes: frozenset[Takes] = frozenset()
     needs: frozenset[Takes] = frozenset()
+    reads_places: bool = False
     is_for_lists: bool = False
     acts_on_released: bool = False
     can_be_undone: bool = True

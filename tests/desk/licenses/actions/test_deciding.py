@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from licsrv.desk.bulk import rules
 from licsrv.desk.bulk.rules import FOR_LISTS, Outcome, Task
 from licsrv.desk.licenses.actions import ACTIONS
-from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, Refused, Takes
+from licsrv.desk.licenses.actions.staff_action import Change, Decision, Given, PlacesNow, Refused, Takes
 from licsrv.licensing.clones import Branch
+from licsrv.licensing.moves import MoveRules
+from licsrv.licensing.moving import SeenDevice
 from licsrv.licensing.origins import MANUAL, SoldFact
 from licsrv.licensing.own_sales import NewTerms
 from licsrv.licensing.tables import Device
@@ -69,6 +71,9 @@ END, PLACES, FEATURES, CUSTOMER, PRODUCT = SoldFact
 BOUGHT = Facts(source="marketplace", activated_at=EARLIER, expires_at=SOON)
 SOLD = Facts(activated_at=EARLIER, expires_at=SOON)
 PLAIN, RELEASED, REVOKED = Facts(), Facts(released_at=NOW), Facts(revoked_at=NOW)
+ROOM, FULL = PlacesNow(is_full=False), PlacesNow(is_full=True)
+LONG = PlacesNow(is_full=False, moves=MoveRules(unseen_for=timedelta(days=10)))
+UNSEEN = SeenDevice("d", "l", "CAD", has_place=True, seen_at=EARLIER)
 TABLE = (
     ("revoke", PLAIN, Given(), "Change"),
     ("revoke", Facts(frozen_at=NOW), Given(), "Change"),
@@ -81,6 +86,15 @@ TABLE = (
     ("release_place", PLAIN, Given(DEVICE), "Change"),
     ("release_place", PLAIN, Given(GONE), "Unchanged"),
     ("release_place", RELEASED, Given(DEVICE), "Change"),
+    ("restore_place", PLAIN, Given(), "Refused"),
+    ("restore_place", PLAIN, Given(DEVICE, places=ROOM), "Unchanged"),
+    ("restore_place", PLAIN, Given(GONE, places=ROOM), "Change"),
+    ("restore_place", PLAIN, Given(GONE, places=FULL), "Refused"),
+    ("restore_place", RELEASED, Given(GONE, places=ROOM), "Refused"),
+    ("release_unseen", PLAIN, Given(places=ROOM), "Unchanged"),
+    ("release_unseen", PLAIN, Given(places=LONG), "Unchanged"),
+    ("release_unseen", PLAIN, Given(places=replace(LONG, unseen=[UNSEEN])), "Change"),
+    ("release_unseen", RELEASED, Given(places=replace(LONG, unseen=[UNSEEN])), "Refused"),
     ("free_seat", PLAIN, Given(), "Refused"),
     ("free_seat", PLAIN, Given(seat=SEAT), "Change"),
     ("free_seat", RELEASED, Given(seat=SEAT), "Change"),
