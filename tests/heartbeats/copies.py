@@ -24,6 +24,7 @@ from licsrv.licensing.tables import Device
 from tests.conftest import DEVICE, NOW, StandingClock
 
 SLOWEST_KEPT = timedelta(minutes=2)
+END_OF_TIME = datetime.max.replace(tzinfo=NOW.tzinfo)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -80,6 +81,7 @@ class Flight:
     presented: Any
     sent_at: datetime
     answer: Any = None
+    lost_at: datetime = END_OF_TIME
     is_answered: bool = False
 
 
@@ -115,9 +117,10 @@ class Life:
             (3, self.reset), (2, self.ask_without_store), (2, self.clock_set_back),
         ]  # fmt: skip
         weights = [weight for weight, _ in happenings]
+        longest, pauses = self.dice.choice([1, 7, 40]), self.dice.choice([0.02, 0.1, 0.3])
         for _ in range(steps):
-            self.now += self.dice.choice([0, 1, 7, 40]) * timedelta(seconds=self.dice.random() * 10)
-            if self.dice.random() < 0.3:
+            self.now += self.dice.randint(0, longest) * timedelta(seconds=self.dice.random() * 10)
+            if self.dice.random() < pauses:
                 self.now += self.dice.choice([MINUTE, 6 * MINUTE, HOUR, DAY, 9 * DAY]) * self.dice.random()
             self.dice.choices(happenings, weights)[0][1]()
         return self.events
@@ -128,7 +131,7 @@ class Life:
 
     def arrive(self) -> None:
         """The server answers one of the questions under way, in any order; some arrive very late."""
-        waiting = [flight for _, flight in self.flights if not flight.is_answered]
+        waiting = [flight for _, flight in self.flights if not flight.is_answered and self.now < flight.lost_at]
         if waiting:
             flight = self.dice.choice(waiting)
             flight.answer, event = self.server.check_in(flight.presented, self.now)
@@ -172,8 +175,9 @@ class Life:
 
     def _go_to(self, saved: Saved) -> None:
         self.flights = [one for one in self.flights if not one[1].is_answered]
-        for _, flight in self.flights:
-            flight.sent_at = NOW - DAY  # its program is gone: the server may hear the question, nobody the answer
+        for _, flight in self.flights:  # its program is gone: the server may still hear the question, nobody the answer
+            flight.lost_at = min(flight.lost_at, flight.sent_at + WINDOW)
+            flight.sent_at = NOW - DAY
         self.stores, self.line = list(saved.stores), self.lines
         self.ancestry, self.lines = saved.ancestry | {self.line}, self.lines + 1
 

@@ -1,8 +1,9 @@
-"""The SDK's sessions against the server itself, over its routes: a floating team, a dead machine, a repaired one."""
+"""The SDK against the server itself, over its routes: a floating team, a dead machine, a repaired one, a copied one."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import pytest
+from sqlmodel import select
 
 from client_stub.machine.store import LicenseStore
 from client_stub.session import license_devices
@@ -25,8 +27,12 @@ from client_stub.trust.claims import License
 from client_stub.trust.keys import PinnedKeys
 from client_stub.trust.seats import Seat
 from client_stub.trust.verdict import Reason
+from licsrv import audit
+from licsrv.audit import Cause
+from licsrv.heartbeats import copies
+from licsrv.heartbeats.tables import DeviceBranch
 from licsrv.licensing.policies import text_of
-from licsrv.licensing.tables import PolicyVersion
+from licsrv.licensing.tables import Device, PolicyVersion
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
@@ -34,7 +40,7 @@ from tests.licensing.test_activation import add_license
 
 Answer = TypeVar("Answer")
 CODE, PRODUCT = "PL00000000000TEAM", "CAD"
-DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 def machine(number: int, **changed: str) -> str:
@@ -248,3 +254,37 @@ async def test_a_new_network_card_changes_nothing_for_the_user(office: Office) -
 
     assert isinstance(obtained, License)
     assert repaired.verdict().is_allowed
+
+
+async def test_a_copied_machine_and_its_copy_stop_until_support_decides_and_a_restored_one_does_not(
+    office: Office,
+) -> None:
+    office.sell(1, clones__action="refuse")
+
+    async def at_work(number: int) -> Reason:
+        """Start the program on a machine, which is a copy of the first, and let it check in."""
+        office.pass_time(11 * HOUR)
+        session = office.start(number)
+        await on_desktop(lambda: session.obtain(machine(1)))
+        await on_desktop(session.check_in)
+        session.close()
+        return session.verdict().reason
+
+    for _ in range(2):
+        assert await at_work(1) is Reason.LICENSED
+    shutil.copytree(office.folder / "1", office.folder / "backup")
+    assert await at_work(1) is Reason.LICENSED
+    shutil.rmtree(office.folder / "1")
+    shutil.copytree(office.folder / "backup", office.folder / "1")
+    for _ in range(3):
+        assert await at_work(1) is Reason.LICENSED, "restored from a backup"
+
+    shutil.copytree(office.folder / "1", office.folder / "7")
+    said = [await at_work(number) for number in (1, 7, 1, 7, 1)]
+
+    assert said == [Reason.LICENSED] * 3 + [Reason.REVOKED] * 2
+    with transaction(office.runtime.database, (audit.seal,)) as session:
+        device = session.exec(select(Device)).one()
+        [mine] = [one.branch for one in session.exec(select(DeviceBranch)) if one.name == "WS-1" and one.proven_at]
+        assert copies.bless(session, device, mine, cause=Cause("staff:ann"), now=office.clock.now())
+    assert [await at_work(number) for number in (7, 1, 7, 1)] == [Reason.REVOKED, Reason.LICENSED] * 2
