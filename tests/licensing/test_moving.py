@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime, timedelta
 from random import Random
@@ -256,6 +257,23 @@ async def test_moves_in_one_step_count_as_moves(
     assert (refused.status_code, refused.json()["code"]) == (409, "MOVE_LIMIT_REACHED")
     assert refused.json()["next_move_at"] == full.json()["next_move_at"]
     assert [step["rule"] for step in refused.json()["trace"]] == ["unseen", "moves"]
+
+
+async def test_of_many_machines_that_want_one_place_at_once_one_gets_it(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    given(runtime)
+    await string_of(client, 1)
+    clock.advance(days=10)
+    dead = ids(runtime)["WS-1"]
+
+    answers = await asyncio.gather(*(ask(client, number, move_from=dead) for number in range(2, 8)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, *([409] * 5)]
+    assert {answer.json().get("code") for answer in answers} == {None, "MOVE_NOT_ALLOWED"}
+    with reading(runtime.database) as session:
+        held = [row for row in session.exec(select(Device)) if row.released_at is None]
+        assert (len(held), session.exec(select(License)).one().places_taken) == (1, 1)
 
 
 # -- by itself -------------------------------------------------------------------------------------------------------
