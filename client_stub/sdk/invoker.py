@@ -125,6 +125,7 @@ class SdkInvoker:
             clock=own_clock,
             uniform=uniform,
         )
+        self._session.on_wake.append(self._renewals.wake)
         self._backend = self._made_backend(to_server, iscdesk)
         self._lock = threading.Lock()
         self._state = ResultStatus.NOT_INITIALISED

@@ -42,6 +42,9 @@ class CheckIns:
     listener: VerdictListener | None = field(default=None, init=False)
     _known: Allowance = field(default_factory=Allowance, init=False)
 
+    def __post_init__(self) -> None:
+        self.session.on_wake.append(self.now)
+
     def note(self) -> None:
         """Take what is allowed now for known: the program hears of it in another event."""
         with self._lock:
@@ -68,7 +71,6 @@ class CheckIns:
                 alarm=self.alarm,
                 awake=self.session.note_awake,
             )
-            self.session.on_wake = self._heartbeat.beat_now
             self._heartbeat.start()
 
     def end(self, timeout: float = 0.0) -> None:

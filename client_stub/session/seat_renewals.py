@@ -101,6 +101,11 @@ class SeatRenewals:
                 self._is_begun = True
                 self._loop.start()
 
+    def wake(self) -> None:
+        """Ask for the seat at once, where one is wanted: it may have ended while the computer slept."""
+        if self._seats.is_wanted:
+            self._loop.step_now()
+
     def check_out(self, wish: Wish) -> None:
         """Have a seat taken; returns at once."""
         self._call(lambda: self._news(SeatAction.CHECK_OUT, self._seats.check_out(wish)))

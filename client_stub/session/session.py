@@ -130,7 +130,8 @@ class LicenseSession:
         self._retry_after: timedelta | None = None
         self._wanted: Callable[[], object] | None = None
         self._refused_device: str | None = None
-        self.on_wake: Callable[[], object] = lambda: None
+        self.on_wake: list[Callable[[], object]] = []
+        """What is called when the computer has slept."""
 
     @property
     def last_problem(self) -> Problem | None:
@@ -374,7 +375,8 @@ class LicenseSession:
                 return self._denial
             now = self.now()
             if self._sleep.look(now, self._clock.monotonic()):
-                self.on_wake()
+                for call in self.on_wake:
+                    call()
             verdict = verdicts.decide(holding.license, self._evidence(holding, now), now=now)
             self._note_time(holding, now)
             return verdict

@@ -86,6 +86,22 @@ def test_a_seat_is_taken_borrowed_and_returned(make: Make, seats: FakeSeats, con
     assert program.heard.empty()  # a call has one event
 
 
+def test_a_seat_that_ended_while_the_computer_slept_is_renewed_at_once(
+    make: Make, seats: FakeSeats, clock: FakeClock
+) -> None:
+    invoker, program = make()
+    invoker.CheckOut()
+    result(program)
+    invoker._session.note_awake()
+
+    clock.pass_time(timedelta(minutes=20))  # the threads wait for real minutes, which do not pass
+    assert not invoker.verdict.is_allowed
+
+    assert result(program)["status"] == "success"
+    assert invoker.verdict.is_allowed
+    assert [action for action, _ in seats.asked] == ["checkout", "renew"]
+
+
 def test_a_refused_seat_says_why(make: Make, seats: FakeSeats) -> None:
     seats.seats = 1
     make()[0].CheckOut()

@@ -264,7 +264,7 @@ def test_a_computer_that_slept_past_the_lease_asks_before_it_stops(
     session.obtain(DEVICE)
     run_for(session, clock, timedelta(hours=1))
     woken: list[None] = []
-    session.on_wake = lambda: woken.append(None)
+    session.on_wake.append(lambda: woken.append(None))
 
     clock.own_time += 8 * DAY  # the monotonic clock of a sleeping computer pauses
 
