@@ -282,6 +282,12 @@ def all_policy_texts(session: Session) -> dict[str, str]:
     return {row.product_id: row.stated for row in rows}
 
 
+def floating_products(session: Session) -> frozenset[str]:
+    """Return the products whose places float; one whose policy is damaged is left out."""
+    stated = {product_id: policies.read_if_whole(text) or {} for product_id, text in all_policy_texts(session).items()}
+    return frozenset(product_id for product_id, values in stated.items() if values.get("places.floating"))
+
+
 def damaged_policies(session: Session) -> list[str]:
     """Return the products whose policy cannot be read."""
     texts = all_policy_texts(session)

@@ -21,7 +21,7 @@ from licsrv.desk.bulk.tables import BulkJob
 from licsrv.desk.bulk.uploaded_list import Entry
 from licsrv.desk.licenses import store as singles
 from licsrv.desk.licenses.actions.answers import TermsRequest, members_of
-from licsrv.desk.licenses.actions.service import catalogue_for
+from licsrv.desk.licenses.actions.service import catalogue_for, floating_for
 from licsrv.desk.licenses.singles import COUNTED
 from licsrv.errors import ConflictError, ForbiddenError, NotFoundError
 from licsrv.licensing import spellings
@@ -82,7 +82,8 @@ def task_of(job: BulkJob) -> Task:
 
 def informed(session: Session, task: Task) -> Task:
     """Return a task with what its action has to know of the products."""
-    return replace(task, catalogue=catalogue_for(session, task.action))
+    catalogue, floating = catalogue_for(session, task.action), floating_for(session, task.action)
+    return replace(task, catalogue=catalogue, floating=floating)
 
 
 @dataclass(frozen=True)

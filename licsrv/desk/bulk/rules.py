@@ -71,11 +71,12 @@ class Task:
     until: datetime | None = None
     terms: NewTerms = AS_BEFORE
     catalogue: Catalogue = field(default_factory=dict)
+    floating: frozenset[str] = frozenset()
 
     @property
     def given(self) -> Given:
         """What the action is given."""
-        return Given(until=self.until, terms=self.terms, catalogue=self.catalogue)
+        return Given(until=self.until, terms=self.terms, catalogue=self.catalogue, floating=self.floating)
 
 
 def task_of(name: str, until: datetime | None, *, terms: NewTerms | None = None, now: datetime) -> Task:

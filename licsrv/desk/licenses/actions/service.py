@@ -165,13 +165,19 @@ def catalogue_for(session: Session, action: StaffAction) -> Catalogue:
     return licensing.features_by_product(session) if Takes.TERMS in action.takes else {}
 
 
+def floating_for(session: Session, action: StaffAction) -> frozenset[str]:
+    """Return the products whose places float; nothing where an action takes no terms."""
+    return licensing.floating_products(session) if Takes.TERMS in action.takes else frozenset()
+
+
 def _given(session: Session, license: License, action: StaffAction, *, request: PreviewRequest, view: View) -> Given:
     device = names.device_of(session, license, request.device_id) if request.device_id is not None else None
     terms = request.terms.terms() if request.terms is not None else AS_BEFORE
     seat = names.seat_of(session, license, request.seat_id) if request.seat_id is not None else None
     return Given(
         device, request.until, request.text or "", terms=terms, catalogue=catalogue_for(session, action),
-        seat=seat, branch=request.branch or "", copies=_copies(session, device) if Takes.BRANCH in action.takes else {},
+        floating=floating_for(session, action), seat=seat, branch=request.branch or "",
+        copies=_copies(session, device) if Takes.BRANCH in action.takes else {},
         places=_places(session, license, view) if action.reads_places else None,
     )  # fmt: skip
 

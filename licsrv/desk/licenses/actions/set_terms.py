@@ -60,7 +60,7 @@ class SetTerms(StaffAction):
         changed = own_sales.difference(license, terms)
         if changed.changes(SoldFact.END) and terms.expires_at is not None and terms.expires_at <= now:
             yield also["ends_now"]
-        places = terms.device_limit
+        places = terms.device_limit if license.product_id not in given.floating else None
         if changed.changes(SoldFact.PLACES) and places is not None and places < license.places_taken:
             yield also["overfull"].filled(taken=license.places_taken, places=places)
         if license.places_taken and own_sales.takes_away(license, terms, given.catalogue):

@@ -60,6 +60,8 @@ class Given:
     text: str = ""
     terms: NewTerms = AS_BEFORE
     catalogue: Catalogue = field(default_factory=dict)
+    floating: frozenset[str] = frozenset()
+    """Products whose places float, where it takes terms."""
     seat: Seat | None = None
     branch: str = ""
     copies: Mapping[str, Branch] = field(default_factory=dict)

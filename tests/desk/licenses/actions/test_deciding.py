@@ -177,6 +177,15 @@ def decided(name: str, license: Facts, given: Given) -> Decision:
     return ACTIONS[name].decide(license, given, now=NOW)
 
 
+def test_fewer_seats_of_a_floating_license_leave_no_device_without_its_place() -> None:
+    fixed = terms(PLACES, device_limit=1)
+    action = ACTIONS["set_terms"]
+
+    said = [action.decide(SOLD, given, now=NOW) for given in (fixed, replace(fixed, floating=frozenset({"CAD"})))]
+
+    assert [isinstance(one, Change) and one.note is not None for one in said] == [True, False]
+
+
 def test_an_action_decides_as_the_table_says() -> None:
     wrong = [
         (name, license, given, decision)
