@@ -180,8 +180,19 @@ class SeatRenewals:
     def _delay(self) -> timedelta:
         if not self._seats.is_wanted:
             return IDLE
-        seat, retry_after = self._seats.seat, self._seats.retry_after
-        return next_delay(seat, self._failures, retry_after=retry_after, uniform=self._uniform)
+        seats = self._seats
+        if seats.is_in_line:
+            return line_delay(seats.retry_after, self._uniform)
+        return next_delay(seats.seat, self._failures, retry_after=seats.retry_after, uniform=self._uniform)
+
+
+def line_delay(retry_after: timedelta | None, uniform: Uniform) -> timedelta:
+    """Return how long a program in line waits before it asks again: as the server says, without a back-off.
+
+    Within bounds: sooner helps no one, and who does not ask for two minutes loses the place.
+    """
+    wait = max(retry_after or SHORTEST_DELAY_DENIED, SHORTEST_RENEWAL)
+    return min(wait, LONGEST_BACK_OFF_DENIED) * uniform(1.0, 1 + JITTER)
 
 
 def next_delay(seat: Seat | None, failures: int, *, retry_after: timedelta | None, uniform: Uniform) -> timedelta:

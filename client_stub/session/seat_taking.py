@@ -91,6 +91,11 @@ class SeatTaker:
         """True while the program wants a seat, whether it has one or not."""
         return self._wish is not None
 
+    @property
+    def is_in_line(self) -> bool:
+        """True while the program waits for a seat to become free."""
+        return self.is_wanted and self.problem is not None and self.problem.code == "NO_SEAT_FREE"
+
     def seat_of(self, license: License) -> Seat | None:
         """Return the seat, if it is one of this license."""
         seat = self.seat

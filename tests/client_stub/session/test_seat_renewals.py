@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from client_stub.session.problems import Problem
-from client_stub.session.seat_renewals import IDLE, Listeners, SeatNews, SeatRenewals, next_delay
+from client_stub.session.seat_renewals import (
+    IDLE,
+    Listeners,
+    SeatNews,
+    SeatRenewals,
+    line_delay,
+    next_delay,
+)
 from client_stub.session.seat_taking import Wish
 from client_stub.session.session import LicenseSession
 from tests.client_stub.fake_seats import FakeSeats
 from tests.client_stub.fakes import FakeClock, FakeServer, TurningAlarm, problem
 from tests.client_stub.signing import DEVICE, NOW, Vendor, dev_claim
+from tests.tables import each
 
 Start = Callable[[], LicenseSession]
 MINUTE = timedelta(minutes=1)
@@ -142,6 +151,22 @@ def test_without_a_wish_nothing_is_asked(play: Play) -> None:
     renewals = play.run(0)
     play.session.seats.give_back()
     assert renewals._delay() == IDLE
+
+
+def test_a_program_in_line_asks_as_the_server_says() -> None:
+    for row in each([(None, 15), (20, 20), (1, 5), (3600, 90)]):
+        with row as (seconds, expected):
+            retry_after = timedelta(seconds=seconds) if seconds is not None else None
+            assert line_delay(retry_after, lambda low, _: low) == timedelta(seconds=expected)
+    assert line_delay(timedelta(days=1), lambda _, high: high) < timedelta(minutes=2)
+
+
+def test_a_program_in_line_asks_no_less_often_the_longer_it_waits(play: Play) -> None:
+    play.seats.seats = 0
+    play.run(10)
+
+    between = [later - earlier for earlier, later in pairwise(play.asked_at)]
+    assert max(between) <= 0.4  # minutes; the fake names no Retry-After
 
 
 def test_retry_after_is_respected() -> None:
