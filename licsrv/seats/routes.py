@@ -72,7 +72,7 @@ _text = lru_cache(maxsize=4096)(moments.rfc3339)
 _Model = TypeVar("_Model", bound="_FromProgram")
 _Result = TypeVar("_Result")
 _Session = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
-_SeatId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,23}$")]
+_SeatId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]  # what is no id of ours is an unknown seat
 
 _STATES = (
     LicenseNotFoundError,

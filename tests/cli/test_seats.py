@@ -61,3 +61,14 @@ def test_a_seat_is_freed_for_a_reason_and_a_license_of_fixed_places_has_none(
     entry = licsrv("audit", "list", "--of", code, "--json").document["entries"][0]
     assert (entry["action"], entry["actor"], entry["reason"]) == ("SEAT_FREED", ANN, "hangs")
     assert fixed.exit_code == 0
+
+
+def test_explain_says_that_places_float(sqlite_house: FurnishedHouse, licsrv: Run) -> None:
+    code = floats(sqlite_house, licsrv)
+
+    out = licsrv("explain", code, "--device", "AA:AA:AA:AA:AA:01|NEW-DISK-1|NEW-BOARD-1|CPU").out
+    document = licsrv("explain", code, "--device", "AA:AA:AA:AA:AA:01|NEW-DISK-1|NEW-BOARD-1|CPU", "--json").document
+
+    assert "The 2 seats of the license float" in out
+    assert "1 of 2 taken" in out
+    assert (document["floating"], document["places"], document["places_taken"]) == (True, 2, 1)

@@ -163,6 +163,7 @@ async def test_a_seat_of_another_device_or_program_is_no_seat_and_a_string_alone
             (second, {"seat_id": seat}, "SEAT_NOT_FOUND"),
             (first.again(), {"seat_id": seat}, "SEAT_NOT_FOUND"),
             (first, {"seat_id": "none"}, "SEAT_NOT_FOUND"),
+            (first, {"seat_id": "Seat_1%'\\"}, "SEAT_NOT_FOUND"),
             (first, {"device_info": second.device}, "DEVICE_MISMATCH"),
             (first, {"session": "short"}, "INVALID_REQUEST"),
             (Program(first.http, "x.y.z", session=first.session), {"seat_id": seat}, "UNAUTHENTICATED"),
