@@ -278,6 +278,28 @@ async def test_more_than_were_bought_are_admitted_up_to_the_overdraft_and_marked
     assert audited(office).count("SEAT_BEYOND") == 1
 
 
+async def test_programs_keep_their_seats_when_there_are_fewer_and_none_is_given_before(office: Office) -> None:
+    office.sell(seats=3)
+    programs = await office.programs(4)
+    for program in programs[:3]:
+        await program.done("checkout")
+    with transaction(office.runtime.database, (audit.seal,)) as session:
+        license = store.license_for_update(session, CODE)
+        assert license is not None
+        license.device_limit = 1
+
+    kept = [await program.done("renew") for program in programs[:3]]
+    for program in programs[:2]:
+        assert (await programs[3].refused("checkout"))["code"] == "NO_SEAT_FREE"
+        await program.done("return")
+    refused = await programs[3].refused("checkout")
+    await programs[2].done("return")
+
+    assert [(one["taken"], one["seats"]) for one in kept] == [(3, 1)] * 3
+    assert (refused["seats"], refused["taken"]) == (1, 1)
+    assert (await programs[3].done("checkout"))["taken"] == 1
+
+
 async def test_a_changed_policy_changes_the_license_text_at_the_next_contact_and_back(office: Office) -> None:
     office.sell()
     floats = await office.program()
