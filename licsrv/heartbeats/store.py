@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import bindparam, delete, func, select, type_coerce, update
 from sqlmodel import Session, col
@@ -219,11 +219,21 @@ def delete_license_days(session: Session, ids: Sequence[str], *, before: date) -
 
 
 _branches = table_of(DeviceBranch).c
-_OF_DEVICES = select(table_of(DeviceBranch)).where(is_member(_branches.device_id, "ids"))
+_BRANCH_COLUMNS = (
+    _branches.device_id, _branches.branch, _branches.family, _unread(_branches.head), _unread(_branches.since),
+    _unread(_branches.origin), _unread(_branches.left_at), _branches.turns, _unread(_branches.proven_at),
+    _unread(_branches.blessed_from), _branches.name, _branches.client_version, _branches.network,
+)  # fmt: skip
+_OF_DEVICES = select(*_BRANCH_COLUMNS).where(is_member(_branches.device_id, "ids"))
 _FOR_UPDATE = _OF_DEVICES.order_by(_branches.device_id, _branches.branch).with_for_update()
 _SAME = (_branches.device_id == bindparam("of_device"), _branches.branch == bindparam("of_branch"))
 _DELETE_BRANCH = delete(table_of(DeviceBranch)).where(*_SAME)
 _CHANGEABLE = ("family", "head", "left_at", "turns", "proven_at", "blessed_from", "name", "client_version", "network")
+_GO_ON = (
+    update(table_of(DeviceBranch))
+    .where(is_member(_branches.device_id, "ids"), is_member(_branches.branch, "names"))
+    .values(head=bindparam("head"))
+)
 _UPDATE_BRANCH = update(table_of(DeviceBranch)).where(*_SAME).values({name: bindparam(name) for name in _CHANGEABLE})
 
 
@@ -246,13 +256,18 @@ def proven_devices(session: Session, *, license_id: str | None = None, limit: in
     return {row.device_id: row.license_id for row in session.execute(grouped.limit(limit))}
 
 
+def _known(value: Any) -> datetime:
+    """Read a moment of a column that is never null."""
+    return cast(datetime, moment(value))
+
+
 def _by_device(rows: Sequence[Any]) -> dict[str, dict[str, Branch]]:
     found: dict[str, dict[str, Branch]] = {}
     for row in rows:
-        found.setdefault(row.device_id, {})[row.branch] = Branch(
-            row.branch, row.family, head=row.head, since=row.since, origin=row.origin, left_at=row.left_at,
-            turns=row.turns, proven_at=row.proven_at, blessed_from=row.blessed_from,
-            caller=Caller(row.name, row.client_version, network=row.network),
+        device_id, branch, family, head, since, origin, left_at, turns, proven_at, blessed_from, *caller = row
+        found.setdefault(device_id, {})[branch] = Branch(
+            branch, family, head=_known(head), since=_known(since), origin=_known(origin), left_at=moment(left_at),
+            turns=turns, proven_at=moment(proven_at), blessed_from=moment(blessed_from), caller=Caller(*caller),
         )  # fmt: skip
     return found
 
@@ -271,7 +286,9 @@ def write_branches(session: Session, changes: Sequence[Remembered]) -> None:
     ordered = sorted(changes, key=lambda one: one.device_id)  # one order everywhere: no deadlocks
     changed = [(one, branch) for one in ordered for id, branch in one.after.items() if one.before.get(id) != branch]
     new = [_row_of(one, branch) for one, branch in changed if branch.id not in one.before]
-    again = [_row_of(one, branch) for one, branch in changed if branch.id in one.before]
+    kept = [(one, branch) for one, branch in changed if branch.id in one.before]
+    again = [_row_of(one, branch) for one, branch in kept if not _only_went_on(one, branch)]
+    _go_on(session, [(one.device_id, branch) for one, branch in kept if _only_went_on(one, branch)])
     gone = [{"of_device": one.device_id, "of_branch": id} for one in changes for id in one.before.keys() - one.after]
     add_missing(session, DeviceBranch, "branch", rows=new)
     if again:
@@ -280,6 +297,24 @@ def write_branches(session: Session, changes: Sequence[Remembered]) -> None:
         execute(session, _UPDATE_BRANCH, [key | value for key, value in zip(keys, values, strict=True)])
     if gone:
         execute(session, _DELETE_BRANCH, gone)
+
+
+def _only_went_on(one: Remembered, branch: Branch) -> bool:
+    return replace(one.before[branch.id], head=branch.head) == branch
+
+
+def _go_on(session: Session, branches: Sequence[tuple[str, Branch]]) -> None:
+    """Write the new heads of branches of which nothing else has changed: one statement for all of a batch.
+
+    It names devices and branches, not pairs of them. Names of branches are random, and a head that is too young only
+    keeps a check-in from being compared.
+    """
+    heads: dict[datetime, list[tuple[str, Branch]]] = {}
+    for one in branches:
+        heads.setdefault(one[1].head, []).append(one)
+    for head, ones in heads.items():
+        named = {"ids": json.dumps([device for device, _ in ones]), "names": json.dumps([one.id for _, one in ones])}
+        execute(session, _GO_ON, {"head": head, **named})
 
 
 def _row_of(one: Remembered, branch: Branch) -> dict[str, Any]:
