@@ -120,6 +120,13 @@ def find_unseen(
     """
     stated = {product: policies.shown(text).moves for product, text in store.all_policy_texts(session).items()}
     going = {product: rules for product, rules in stated.items() if rules.unseen_released and rules.unseen_for}
+    return unseen_of(session, going, last_contacts, after=after, now=now)
+
+
+def unseen_of(
+    session: Session, going: Mapping[str, MoveRules], last_contacts: LastContacts, *, after: str, now: datetime
+) -> tuple[Mapping[str, Sequence[str]], str | None]:
+    """Return the unseen devices by their licenses, of products with these rules; as :func:`find_unseen` does."""
     if not going:
         return {}, None
     before = now - min(rules.unseen_for for rules in going.values())

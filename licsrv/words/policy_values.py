@@ -224,6 +224,11 @@ UNMOVABLE = Noun(
     "{count} devices can no longer give their places back by themselves; staff can release them.",
     "{count} 台设备将不能自行归还名额，只能由客服释放。",
 )
+UNSEEN = Noun(
+    "{count} device was not seen for so long. Its place is freed within a day.",
+    "{count} devices were not seen for so long. Their places are freed within a day.",
+    "{count} 台设备已超过该天数未出现，其名额将在一天内释放。",
+)
 COPIED = Noun(
     "{count} machine is in use in two copies. Both stop at their next check-in, until staff lets one of them work.",
     "{count} machines are in use in two copies. Copies stop at their next check-in, until staff lets one of each work.",

@@ -11,7 +11,8 @@ from sqlmodel import Session
 from licsrv.desk.products import store
 from licsrv.desk.products.policy_answers import EffectShown, LosingDevice, PolicyPreview, value_changes
 from licsrv.heartbeats import store as heartbeats
-from licsrv.licensing import clones, policy_changes
+from licsrv.licensing import clones, moving, policy_changes
+from licsrv.licensing.moves import MoveRules
 from licsrv.licensing.places import Surplus
 from licsrv.licensing.policy_changes import Plan
 from licsrv.words import policy_values as words
@@ -30,6 +31,7 @@ def preview(session: Session, plan: Plan, *, now: datetime) -> PolicyPreview:
         lambda: _weakly_bound(session, plan),
         lambda: _learned(session, plan, now),
         lambda: _unmovable(session, plan, devices),
+        lambda: _unseen(session, plan, now),
         lambda: _silent(session, plan, now),
         lambda: _copied(session, plan),
     ]
@@ -86,6 +88,21 @@ def _within(moments: Sequence[datetime], since: datetime) -> int:
 def _unmovable(session: Session, plan: Plan, devices: int) -> Iterator[EffectShown]:
     if plan.holds_before.moves.per_place > 0 and plan.holds_after.moves.per_place == 0:
         yield from _effect(words.UNMOVABLE, devices, store.with_place(session, plan.product_id, most=MOST))
+
+
+def _unseen(session: Session, plan: Plan, now: datetime) -> Iterator[EffectShown]:
+    """Devices whose places are freed by themselves after the change, and were not before."""
+    before, rules = plan.holds_before.moves, plan.holds_after.moves
+    is_wider = not before.unseen_released or rules.unseen_for < before.unseen_for
+    if not (rules.unseen_released and rules.unseen_for and is_wider):
+        return
+    going: dict[str, MoveRules] = {plan.product_id: rules}
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page, after = moving.unseen_of(session, going, heartbeats.last_moments, after=after, now=now)
+        found += [device_id for device_ids in page.values() for device_id in device_ids]
+    yield from _effect(words.UNSEEN, len(found), store.named(session, sorted(found)[:MOST]))
 
 
 def _silent(session: Session, plan: Plan, now: datetime) -> Iterator[EffectShown]:

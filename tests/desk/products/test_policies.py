@@ -166,6 +166,19 @@ async def test_a_preview_counts_the_devices_that_may_no_longer_move_by_themselve
     assert (count, sorted(names)) == (3, ["pc-0", "pc-1", "pc-2"])
 
 
+async def test_a_preview_counts_the_devices_whose_places_are_then_freed_by_themselves(desk: Desk) -> None:
+    describe(desk)
+    await desk.string(desk.buy(amount=1), name="dead")
+    desk.clock.advance(days=20)
+    await desk.string(desk.buy(amount=1), name="alive")
+    freed = {"moves.unseen_days": 20, "moves.unseen_released": True}
+
+    found = [await preview(desk, freed | {"moves.unseen_days": days}) for days in (20, 21)]
+
+    assert [list(one.values()) for one in found] == [[(1, ["dead"])], []]
+    assert await preview(desk, {"moves.unseen_days": 20}) == {}  # only where someone asks for it
+
+
 async def test_a_damaged_policy_is_shown_where_it_is_mended_and_hides_nothing_else(desk: Desk) -> None:
     describe(desk, {"moves.per_place": 1})
     code = desk.sell(product_id="OFFI1")
