@@ -389,7 +389,7 @@ def _write(
             budget=recognition.budget,
         )  # fmt: skip
         learned = _learn(session, device, known, key=key, cause=cause, now=now)
-        is_settled = not learning.may_learn_later(device, key=key)
+        is_settled = not learning.shows_more(device, key=key)
     bound = _bound(facts, admission, learned or known, weakly=recognition.weak_binding, key=key)
     seen: dict[str, Any] = {"name": request.device_name, "client_version": request.client_version, "asked_at": now}
     if learned is None:  # learning it wrote that

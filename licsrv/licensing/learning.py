@@ -79,12 +79,13 @@ def to_learn(session: Session, device: Recognised, *, key: bytes, now: datetime)
     return learned if learned and _may_learn(session, device, learned, now=now) else None
 
 
-def may_learn_later(device: Recognised, *, key: bytes) -> bool:
-    """Whether a device that learned nothing shows a new part, and its product lets devices learn.
+def shows_more(device: Recognised, *, key: bytes) -> bool:
+    """Whether a device shows a new part.
 
-    Its next check-in is compared part by part then, even if it says the same words: meanwhile it may learn.
+    Where it could not learn that now, its next check-in is compared part by part, even if it says the same words:
+    meanwhile its budget may have room, or its product another policy.
     """
-    return device.budget.parts > 0 and bindings.learn(*device.compared(key)) is not None
+    return bindings.learn(*device.compared(key)) is not None
 
 
 def _may_learn(session: Session, device: Recognised, learned: Learned, *, now: datetime) -> bool:

@@ -112,6 +112,23 @@ async def test_a_part_that_could_not_be_learned_when_it_asked_is_learned_at_a_la
     assert (await program.beat(last)).status_code == 200, "one part changed since"
 
 
+async def test_a_policy_that_lets_devices_learn_reaches_those_that_asked_before(
+    client: httpx2.AsyncClient, runtime: Runtime
+) -> None:
+    with transaction(runtime.database) as session:
+        products.describe(session, "OFFI1", {"recognition.learned_parts": 0})
+    add_license(runtime, "C-1", device_limit=1, product_id="OFFI1")
+    program = Program(client)
+    for machine in (NEW, OTHER_DISK):
+        assert (await program.ask(machine)).status_code == 200
+
+    with transaction(runtime.database) as session:
+        products.change(session, "OFFI1", {"recognition.learned_parts": 2})
+    assert (await program.beat(OTHER_DISK)).status_code == 200
+
+    assert len(audited(runtime, "DEVICE_PART_LEARNED")) == 1
+
+
 async def test_a_machine_that_named_two_parts_and_later_four_is_known_by_all(
     client: httpx2.AsyncClient, runtime: Runtime
 ) -> None:
