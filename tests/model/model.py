@@ -7,7 +7,7 @@ several possible states; the machine keeps all of them until an answer or a look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ ZONE = 8 * HOUR  # of the marketplace's day
 SAYS_NOTHING: Mapping[str, Any] = {
     "places.limit": None, "places.amount_counts": True, "recognition.learned_parts": 2, "recognition.learned_days": 30,
     "moves.per_place": 4, "moves.days": 30, "moves.cool_down_hours": 24, "moves.file_holds_place": True,
+    "moves.unseen_days": 0,
     "time.check_in_hours": 24, "time.grace_hours": 168,
     "places.floating": False, "places.overdraft": 0, "places.overdraft_percent": 0, "floating.seat_minutes": 15,
     "floating.shared_by_user": False, "floating.borrow_days": 0, "floating.borrow_percent": 50,
@@ -84,6 +85,7 @@ class Policy:
             (moves > 1 and leaves_no_room)
             or self["time.check_in_hours"] > grace
             or self["floating.borrow_days"] * 24 > grace
+            or 0 < self["moves.unseen_days"] * 24 < grace
             or (self["places.overdraft"] > 0 and self["places.overdraft_percent"] > 0)
         )
 
@@ -96,6 +98,10 @@ class Device:
     bound: dict[str, str]
     holds: bool = False
     learned: list[datetime] = field(default_factory=list)
+    seen: datetime | None = None
+
+    def met(self, now: datetime) -> None:
+        self.seen = _later(now, self.seen)
 
     def weight(self, parts: Parts) -> int:
         return sum(weight for part, weight in WEIGHTS.items() if self.bound[part] == parts[part])
@@ -239,8 +245,11 @@ class License:
 
     # What devices ask for.
 
-    def ask(self, parts: Parts, form: str, policy: Policy, *, now: datetime) -> Answer:
-        """A device asks for its license: known ones always get it, new ones while there is a place."""
+    def ask(self, parts: Parts, form: str, policy: Policy, *, move_from: str | None = None, now: datetime) -> Answer:
+        """A device asks for its license: known ones always get it, new ones while there is a place.
+
+        Where there is none, one may take the place of a device that is named and was not seen for long.
+        """
         if not self.is_known:
             return Answer("LICENSE_NOT_FOUND")
         if (status := self.status(now)) != "ACTIVE":
@@ -249,13 +258,18 @@ class License:
         device = max(same, key=lambda one: (one.holds, one.weight(parts)), default=None)
         gets_place = device is None or not device.holds
         if gets_place and not policy["places.floating"] and self.taken >= self.admitted(policy):
-            return Answer("DEVICE_LIMIT_REACHED")
+            if move_from is None:
+                return Answer("DEVICE_LIMIT_REACHED")
+            refusal = self._move(move_from, policy, now=now)
+            if refusal is not None or self.taken >= self.admitted(policy):
+                return refusal or Answer("DEVICE_LIMIT_REACHED")
         if device is None:
             device = Device(None, dict(parts))
             self.devices.append(device)
         else:
             self._learn(device, parts, policy, now=now)
         device.holds = True
+        device.met(now)
         end = self.end_of_use
         shown = frozenset((part, value) for part, value in parts.items() if device.bound[part] == value)
         says = (self.product, end, self.amount or self.places(policy), policy["places.floating"], shown)
@@ -292,6 +306,7 @@ class License:
         status = self.status(now)
         may_work = status == "ACTIVE" and device.holds
         self._use(device, may_work=may_work, now=now)
+        device.met(now)
         if not may_work:
             until = now + min(policy["time.check_in_hours"] * HOUR, RETRY_WHEN_REFUSED)
             return Answer("OK", {"status": "RELEASED" if status == "ACTIVE" else status, "lease_until": until})
@@ -322,18 +337,69 @@ class License:
         return OK
 
     def _may_move(self, device: Device, policy: Policy, *, now: datetime) -> bool:
+        return not self._is_held_by_file(device, policy, now) and self._has_move(policy, now)
+
+    def _is_held_by_file(self, device: Device, policy: Policy, now: datetime) -> bool:
         files = [one for one in self.texts if one.device is device and one.form == "file" and not one.is_given_back]
-        if policy["moves.file_holds_place"] and any(one.end is None or one.end > now for one in files):
-            return False
+        return bool(policy["moves.file_holds_place"]) and any(one.end is None or one.end > now for one in files)
+
+    def _has_move(self, policy: Policy, now: datetime) -> bool:
         places, per_place = self.places(policy), policy["moves.per_place"]
         windows = ((policy["moves.cool_down_hours"] * HOUR, places), (policy["moves.days"] * DAY, per_place * places))
         return per_place > 0 and all(sum(at > now - span for at in self.moves) < most for span, most in windows)
+
+    def _move(self, device_id: str, policy: Policy, *, now: datetime) -> Answer | None:
+        """Free the place of a device that was not seen for long; return why not, where it may not be."""
+        device = next((one for one in self.devices if one.id == device_id), None)
+        unseen = policy["moves.unseen_days"] * DAY
+        is_gone = device is not None and device.holds and device.seen is not None and device.seen + unseen <= now
+        if device is None or not unseen or not is_gone or self._is_held_by_file(device, policy, now):
+            return Answer("MOVE_NOT_ALLOWED")
+        if not self._has_move(policy, now):
+            return Answer("MOVE_LIMIT_REACHED")
+        self.moves.append(now)
+        self._free(device, now=now)
+        return None
+
+    def free_other(self, text_id: str, parts: Parts, device_id: str, policy: Policy, *, now: datetime) -> Answer:
+        """A program with a place frees that of another device of its license."""
+        text = self.text(text_id)
+        if text is None:
+            return Answer("UNAUTHENTICATED")
+        if text.device.id == device_id:
+            return self.give_place_back(text_id, parts, policy, now=now)
+        if not text.device.is_same(parts):
+            return Answer("DEVICE_MISMATCH")
+        if not text.device.holds:
+            return Answer("MOVE_NOT_ALLOWED")
+        other = next((one for one in self.devices if one.id == device_id), None)
+        if other is not None and not other.holds:
+            return OK
+        return self._move(device_id, policy, now=now) or OK
+
+    def list(self, text_id: str, parts: Parts, policy: Policy, *, now: datetime) -> Answer:
+        """A program lists the devices of its license, with those whose places it may free."""
+        text = self.text(text_id)
+        if text is None:
+            return Answer("UNAUTHENTICATED")
+        if not text.device.is_same(parts):
+            return Answer("DEVICE_MISMATCH")
+        if not text.device.holds:
+            return Answer("UNAUTHENTICATED")
+        movable = {one.id for one in self.devices if self._can_be_freed(one, text.device, policy, now=now)}
+        said = {"places": self.places(policy), "places_taken": self.taken, "movable": frozenset(movable)}
+        return Answer("OK", said)
+
+    def _can_be_freed(self, device: Device, mine: Device, policy: Policy, *, now: datetime) -> bool:
+        if device is mine:
+            return self._may_move(device, policy, now=now)
+        return self.copy()._move(device.id or "", policy, now=now) is None
 
     def _free(self, device: Device, *, now: datetime) -> None:
         device.holds = False
         self._list([one for one in self.texts if one.device is device], now=now)
 
-    def _list(self, texts: list[Text], *, now: datetime) -> int:
+    def _list(self, texts: Sequence[Text], *, now: datetime) -> int:
         """Put texts on the revocation list, as far as they were not given back and have not ended."""
         held = [one for one in texts if not one.is_given_back]
         for one in held:

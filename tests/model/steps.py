@@ -70,25 +70,34 @@ def device_info(parts: Mapping[str, str]) -> str:
 
 
 def asking(life: Life, code: str, form: str = "string") -> Request:
-    """A computer asks for the license of a code."""
+    """A computer asks for the license of a code, and names another device where it wants to take its place."""
     number = life.random.randrange(len(life.computers))
     parts = dict(life.computers[number])
     body = {"code": code, "device_info": device_info(parts), "nonce": "n", "client": {"name": f"c{number}"}}
+    named = any_device(life, code) if life.random.random() < 0.4 else None
+    more = {"move_from": named} if named is not None else {}
 
     def predict(license: License) -> Answer:
         if not license.is_known and (unknown := _introduced(life, license)) is not None:
             return unknown
-        return license.ask(parts, form, life.policy(license), now=life.now)
+        return license.ask(parts, form, life.policy(license), move_from=named, now=life.now)
 
     def partly(license: License) -> list[License]:
         after = license.copy()
         return [after] if not license.is_known and _introduced(life, after) is None else []
 
     return Request(
-        f"{form} of {code} for computer {number}", code, predict,
-        lambda: life.service.device(f"/v1/licenses/{form}", body), partly=partly, computer=number,
+        f"{form} of {code} for computer {number} {more or ''}", code, predict,
+        lambda: life.service.device(f"/v1/licenses/{form}", body | more), partly=partly, computer=number,
         notes=lambda _, answer: ("audit_entries", "devices") if answer.word == "OK" else (),  # what it says of itself
     )  # fmt: skip
+
+
+def any_device(life: Life, code: str) -> str | None:
+    """A device of the license, the longest unseen more often."""
+    known = [one for one in life.state(code).devices if one.id is not None and one.seen is not None]
+    ordered = sorted(known, key=lambda one: (not one.holds, one.seen or life.now))
+    return life.random.choice([*ordered, *ordered[:1] * 3]).id if ordered else None
 
 
 def _introduced(life: Life, license: License) -> Answer | None:
@@ -150,6 +159,39 @@ def giving_back(life: Life, held: Holding) -> Request:
 async def give_place_back(life: Life) -> object:
     held = holding_of(life)
     return NOTHING if held is None else await life.perform(giving_back(life, held))
+
+
+def freeing(life: Life, held: Holding) -> Request:
+    """A program frees the place of another device of its license, or lists them."""
+    parts, device_id = dict(life.computers[held.computer]), any_device(life, held.code) or "nothing"
+    body = {"device_info": device_info(parts), "device_id": device_id}
+    return Request(
+        f"place of {device_id} of {held.code} freed by computer {held.computer} with {held.id}", held.code,
+        lambda one: one.free_other(held.id, parts, device_id, life.policy(one), now=life.now),
+        lambda: life.service.device("/v1/devices/release", body, held.text),
+    )  # fmt: skip
+
+
+def listing(life: Life, held: Holding) -> Request:
+    """A program asks which devices its license has."""
+    parts = dict(life.computers[held.computer])
+
+    async def send() -> Answer:
+        answer = await life.service.device("/v1/devices/list", {"device_info": device_info(parts)}, held.text)
+        movable = {one["device_id"] for one in answer.members.get("devices", ()) if one["can_be_released"]}
+        return Answer(answer.word, {**answer.members, "movable": frozenset(movable)})
+
+    return Request(
+        f"devices of {held.code} for computer {held.computer} with {held.id}", held.code,
+        lambda one: one.list(held.id, parts, life.policy(one), now=life.now), send,
+    )  # fmt: skip
+
+
+@step(4)
+async def move(life: Life) -> object:
+    if (held := holding_of(life)) is None:
+        return NOTHING
+    return await life.perform(life.random.choice((freeing, freeing, listing))(life, held))
 
 
 @step(7)
@@ -552,7 +594,8 @@ _CHOICES: Mapping[str, tuple[Any, ...]] = {
     "places.limit": (1, 2, 3, None), "places.amount_counts": (True, False, None),
     "recognition.learned_parts": (0, 1, 2, 4, None), "recognition.learned_days": (3, 10, None),
     "moves.per_place": (0, 1, 2, 6, None), "moves.days": (7, 30, None), "moves.cool_down_hours": (0, 12, 96, None),
-    "moves.file_holds_place": (True, False, None), "time.check_in_hours": (6, 24, 30, None),
+    "moves.file_holds_place": (True, False, None), "moves.unseen_days": (1, 1, 3, 7, None),
+    "time.check_in_hours": (6, 24, 30, None),
     "time.grace_hours": (24, 72, 168, None), "places.floating": (True, True, True, False, None),
     "places.overdraft": (0, 1, None), "places.overdraft_percent": (0, 50, None), "floating.seat_minutes": (1, 20, None),
     "floating.shared_by_user": (True, False, None), "floating.borrow_days": (0, 1, 5, None),
@@ -649,7 +692,7 @@ def _any_request(life: Life, code: str) -> Request:
     messages = [one for one in life.seller.waiting if one.code == code]
     kinds: list[Callable[[], Request]] = [lambda: asking(life, code), lambda: asking(life, code)]
     if held is not None:
-        kinds += [lambda: checking_in(life, held), lambda: giving_back(life, held)]
+        kinds += [lambda: checking_in(life, held), lambda: giving_back(life, held), lambda: freeing(life, held)]
         if life.policy(life.state(code))["places.floating"]:
             kinds += [lambda: checking_out(life, held, queue=False), lambda: about_seat(life, held)] * 3
     if messages:
