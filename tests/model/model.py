@@ -348,12 +348,15 @@ class License:
         windows = ((policy["moves.cool_down_hours"] * HOUR, places), (policy["moves.days"] * DAY, per_place * places))
         return per_place > 0 and all(sum(at > now - span for at in self.moves) < most for span, most in windows)
 
+    def _is_unseen(self, device: Device, policy: Policy, now: datetime) -> bool:
+        unseen = policy["moves.unseen_days"] * DAY
+        is_gone = device.holds and device.seen is not None and device.seen + unseen <= now
+        return bool(unseen) and is_gone and not self._is_held_by_file(device, policy, now)
+
     def _move(self, device_id: str, policy: Policy, *, now: datetime) -> Answer | None:
         """Free the place of a device that was not seen for long; return why not, where it may not be."""
         device = next((one for one in self.devices if one.id == device_id), None)
-        unseen = policy["moves.unseen_days"] * DAY
-        is_gone = device is not None and device.holds and device.seen is not None and device.seen + unseen <= now
-        if device is None or not unseen or not is_gone or self._is_held_by_file(device, policy, now):
+        if device is None or not self._is_unseen(device, policy, now):
             return Answer("MOVE_NOT_ALLOWED")
         if not self._has_move(policy, now):
             return Answer("MOVE_LIMIT_REACHED")
@@ -498,6 +501,32 @@ class License:
         changed = device.holds
         if changed:
             self._free(device, now=now)
+        return Answer("OK", {"changed": changed})
+
+    def restore_place(self, device_id: str, policy: Policy) -> Answer:
+        """Give a place back to the device that held it, while there is room."""
+        device = self.device(device_id)
+        if self.is_released:
+            return Answer("CONFLICT")
+        if device.holds:
+            return Answer("OK", {"changed": False})
+        if not policy["places.floating"] and self.taken >= self.admitted(policy):
+            return Answer("CONFLICT")
+        device.holds = True
+        return Answer("OK", {"changed": True})
+
+    def release_unseen(self, policy: Policy, *, now: datetime) -> Answer:
+        """Release the places of all devices long unseen; that is no move of a program."""
+        if self.is_released:
+            return Answer("CONFLICT")
+        gone = [one for one in self.devices if self._is_unseen(one, policy, now)]
+        for device in gone:
+            self._free(device, now=now)
+        return Answer("OK", {"changed": bool(gone)})
+
+    def free_seat(self, seat_id: str) -> Answer:
+        seat = next(one for one in self.seats if one.id == seat_id)
+        changed, seat.is_ended = not seat.is_ended, True
         return Answer("OK", {"changed": changed})
 
     def reissue(self, device_id: str | None, *, now: datetime) -> Answer:

@@ -503,7 +503,9 @@ def any_action(life: Life, code: str) -> Request:
     devices = [one.id for one in state.devices if one.id is not None]
     names = ["extend", "extend", "set_terms", "set_terms", "revoke", "extend_grace", "reissue"]
     names += ["reinstate"] * (4 if state.is_revoked else 1)
-    match random.choice([*names, *(["release_place"] * 2 if devices else [])]):
+    held = [one.id for one in state.seats if one.id is not None]
+    names += ["release_place", "release_place", "restore_place", "release_unseen"] if devices else []
+    match random.choice([*names, *(["free_seat"] if held else [])]):
         case "extend":
             until = life.moment(60)
             return acting(life, code, "extend", lambda one: one.extend(until, now=life.now), until=until.isoformat())
@@ -515,14 +517,28 @@ def any_action(life: Life, code: str) -> Request:
             return acting(life, code, "reinstate", lambda one: one.reinstate(now=life.now))
         case "extend_grace":
             return granting(life, code, life.moment(60) if random.random() < 0.7 else None)
+        case "release_unseen":
+            return acting(life, code, "release_unseen", lambda one: one.release_unseen(life.policy(one), now=life.now))
+        case "restore_place":
+            return restoring(life, code, random.choice(devices))
+        case "free_seat":
+            seat = random.choice(held[-3:])
+            return acting(life, code, "free_seat", lambda one: one.free_seat(seat), seat_id=seat)
         case "reissue":
             device = random.choice([None, *devices])
             return acting(life, code, "reissue", lambda one: one.reissue(device, now=life.now), device_id=device)
         case _:
-            chosen = random.choice(devices)
-            return acting(
-                life, code, "release_place", lambda one: one.release_place(chosen, now=life.now), device_id=chosen
-            )
+            return releasing(life, code, random.choice(devices))
+
+
+def releasing(life: Life, code: str, device: str) -> Request:
+    return acting(life, code, "release_place", lambda one: one.release_place(device, now=life.now), device_id=device)
+
+
+def restoring(life: Life, code: str, device: str) -> Request:
+    return acting(
+        life, code, "restore_place", lambda one: one.restore_place(device, life.policy(one)), device_id=device
+    )
 
 
 def _any_terms(life: Life) -> dict[str, Any]:
@@ -574,10 +590,16 @@ def _undoing(life: Life, code: str, undo: Mapping[str, Any]) -> Request:
             return setting(life, code, terms)
         case "extend_grace":
             return granting(life, code, _read("expires_at", undo["until"]))
+        case "release_place":
+            return releasing(life, code, undo["device_id"])
+        case "restore_place":
+            return restoring(life, code, undo["device_id"])
         case "reinstate":
             return acting(life, code, "reinstate", lambda one: one.reinstate(now=life.now))
-        case _:
+        case "revoke":
             return acting(life, code, "revoke", lambda one: one.revoke(now=life.now))
+        case other:
+            raise AssertionError(f"The model does not know how to undo by {other}.")
 
 
 def _read(name: str, value: Any) -> Any:
@@ -585,7 +607,7 @@ def _read(name: str, value: Any) -> Any:
 
 
 def _terms(license: License, now: datetime) -> tuple[object, ...]:
-    return license.status(now), license.end, license.own_limit, license.product, license.is_revoked
+    return license.status(now), license.end, license.own_limit, license.product, license.is_revoked, license.taken
 
 
 # Policies.

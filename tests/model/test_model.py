@@ -17,8 +17,12 @@ from tests.soak import amount
 
 STEPS = 500
 """In one life; the next one begins on an empty database."""
-LIVES = 20
-"""In one test: so many times ten, on each database, are the whole soak."""
+LIVES = 10
+"""In one part of the soak."""
+PARTS = [
+    *(("sqlite", part) for part in range(amount(short=1, whole=20))),
+    *(("postgresql", part) for part in range(amount(short=1, whole=4))),
+]
 SEED = os.environ.get("LICSRV_MODEL_SEED")
 
 Databases = Callable[[], AbstractContextManager[str]]
@@ -42,9 +46,9 @@ async def test_a_short_life_is_as_the_model_says(databases: Databases, keys_dir:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("part", range(amount(short=1, whole=10)))
-@pytest.mark.parametrize("databases", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize(("databases", "part"), PARTS, indirect=["databases"])
 async def test_long_lives_are_as_the_model_says(databases: Databases, keys_dir: Path, part: int) -> None:
+    steps = STEPS if SEED else amount(short=300, whole=STEPS)
     seeds = [int(SEED)] if SEED else [SystemRandom().randrange(10**9) for _ in range(amount(short=1, whole=LIVES))]
     for seed in seeds:
-        await play(databases, keys_dir, seed, steps=STEPS)
+        await play(databases, keys_dir, seed, steps=steps)
