@@ -32,6 +32,7 @@ def settings_of(url: str, keys_dir: Path) -> Settings:
     return make_settings(
         url, keys_dir, MARKETPLACE_URLS="https://first.test", PROVISIONAL_HOURS="0", UNKNOWN_CODES_PER_MINUTE="100000",
         ADMIN_CALLS_PER_MINUTE="100000", BULK_APPROVAL_ABOVE="100000",
+        ACTIVATION_TIMEOUT_SECONDS="30", MARKETPLACE_TIMEOUT_SECONDS="120",
     )  # fmt: skip
 
 
