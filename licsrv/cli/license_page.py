@@ -18,7 +18,7 @@ DEVICES = (
     Column("Name", flexible=True),
     Column("Last contact (UTC)"),
     Column("Last status", styled=True),
-    Column("Place"),
+    Column("Place", flexible=True),
     Column("Version", flexible=True, from_width=terminal.WIDE),
     Column("First seen (UTC)", from_width=terminal.VERY_WIDE),
 )
@@ -45,6 +45,7 @@ def render(page: LicenseDossier, now: datetime) -> None:
         _render_marketplace(page.license, page.marketplace, now)
     terminal.show_table(DEVICES, [device_row(one) for one in page.devices], title="Devices")
     if page.seats is not None:
+        terminal.say("")
         seats.render(page.seats)
     if page.moves.by_programs or page.moves.by_staff:
         moves = page.moves

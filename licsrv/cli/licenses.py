@@ -142,7 +142,7 @@ def add(
         terminal.show_document({"license": license})
         return
     ends = f"until {days.until(license.expires_at, zone)}" if license.expires_at else "without an end"
-    terminal.say(f"Added {code}: {counted(license.places, 'place')}, {ends}.")
+    terminal.say(f"Added {code}: {counted(license.places, 'seat' if license.floating else 'place')}, {ends}.")
 
 
 def _add(place: Workplace, purchase: Purchase, cause: Cause) -> LicenseFactsShown:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from licsrv.errors import MoveLimitError
+from licsrv.platform import moments
 
 _ACTION = "Wait until then, or have the vendor's support release the place."
 
@@ -136,7 +137,7 @@ def require_left(left: Standing, *, now: datetime) -> None:
         raise MoveLimitError(
             f"The places of this license were moved too often; the next move is possible at {_text(left.next_at)}.",
             action=_ACTION,
-            next_move_at=left.next_at.isoformat(),
+            next_move_at=moments.rfc3339(left.next_at),
         )
 
 
@@ -152,7 +153,7 @@ def _require_no_file(ends: Sequence[datetime | None]) -> None:
         raise MoveLimitError(
             f"This device holds a license file until {_text(last)}, so it keeps its place until then.",
             action=_ACTION,
-            next_move_at=last.isoformat(),
+            next_move_at=moments.rfc3339(last),
         )
 
 

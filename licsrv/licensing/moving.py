@@ -22,6 +22,7 @@ from licsrv.licensing.issuing import issuing
 from licsrv.licensing.moves import MoveRules, Standing
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.traces import Rule, Step
+from licsrv.platform import moments
 from licsrv.words import explanations as words
 from licsrv.words.sentences import moment
 
@@ -140,10 +141,10 @@ def unseen_of(
 
 def offer(found: Sequence[SeenDevice], left: Standing, rules: MoveRules) -> dict[str, Any]:
     """Return what a machine without a place reads of those that it may take, and when it may."""
-    movable = [{"device_id": one.id, "last_contact_at": one.seen_at.isoformat()} for one in found]
+    movable = [{"device_id": one.id, "last_contact_at": moments.rfc3339(one.seen_at)} for one in found]
     if rules.show_names:
         movable = [shown | {"name": one.name} for shown, one in zip(movable, found, strict=True)]
-    return {"movable": movable, "next_move_at": left.next_at.isoformat() if left.next_at is not None else None}
+    return {"movable": movable, "next_move_at": moments.rfc3339(left.next_at)}
 
 
 def require_other(
@@ -195,7 +196,7 @@ def _not_allowed(device: SeenDevice | None, rules: MoveRules, now: datetime) -> 
     return MoveNotAllowedError(
         f"Programs may not free the place of that device{when}.",
         action="Free it on that device, or have the vendor's support release it.",
-        possible_from=freed_from.isoformat() if freed_from is not None else None,
+        possible_from=moments.rfc3339(freed_from),
     )
 
 

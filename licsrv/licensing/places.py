@@ -197,13 +197,18 @@ class HeldPlaces:
         holding = [found for found, device in compared if device.has_place]
         trace = [usable, _device_step(found, holding)]
         if device is not None and device.has_place:
-            trace.append(Step(Rule.PLACE, words.HOLDS))
+            trace.append(self._held())
             return Admission(device.id, found, takes_place=False, trace=trace)
         if self.is_full:
             raise traces.refused(self._full(holding), [*trace, self._step()])
         device_id = device.id if device is not None else None
         trace.append(self._step())
         return Admission(device_id, found, takes_place=True, trace=trace, is_beyond=self._is_bought_up)
+
+    def _held(self) -> Step:
+        if self.rules.floating:
+            return Step(Rule.PLACE, words.FLOATS, values={"places": self.limit})
+        return Step(Rule.PLACE, words.HOLDS)
 
     def _step(self) -> Step:
         says = words.FLOATS if self.rules.floating else words.BEYOND if self._is_bought_up else words.FREE

@@ -210,6 +210,7 @@ PAGES: Mapping[str, str] = {
     "Platform": "平台",
     "probe": "探测",
     "Product": "商品",
+    "Product name": "产品名称",
     "Published": "发布时间",
     "QR code with the secret below": "包含下方密钥的二维码",
     "Read it from a file": "从文件读取",

@@ -183,6 +183,7 @@ async def test_one_of_two_copies_is_let_work_and_that_is_undone(scene: Scene) ->
     assert "1 machine is in use in two copies" in today
     assert f"{scene.page}#copies-{device}" in today
     assert page.count(">Let this copy work<") == 2
+    assert "&lt;time" not in page
     assert ">Undo<" in done
     assert f'name="branch" value="{one}"' in done
     assert "may work</span>" in done

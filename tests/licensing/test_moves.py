@@ -16,6 +16,7 @@ from licsrv.licensing.changes import Purchase
 from licsrv.licensing.moves import MoveRules, require_move
 from licsrv.licensing.origins import MANUAL
 from licsrv.licensing.tables import Device, License
+from licsrv.platform import moments
 from licsrv.platform.db import transaction
 from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
@@ -77,7 +78,7 @@ def test_a_move_is_possible_when_the_rules_say_so() -> None:
                 continue
             with pytest.raises(MoveLimitError) as refused:
                 require_move(rules, moved, ends, places=places, now=NOW)
-            assert refused.value.extra["next_move_at"] == (next_at and next_at.isoformat())
+            assert refused.value.extra["next_move_at"] == moments.rfc3339(next_at)
             if next_at is not None and not ends:
                 require_move(rules, moved, ends, places=places, now=next_at)
 
@@ -112,7 +113,7 @@ async def test_a_license_file_holds_its_place(client: httpx2.AsyncClient, runtim
     refused = await give_back(client, string, 1)
 
     assert (refused.status_code, refused.json()["code"]) == (409, "MOVE_LIMIT_REACHED")
-    assert refused.json()["next_move_at"] == (NOW + 300 * DAY).isoformat()
+    assert refused.json()["next_move_at"] == moments.rfc3339(NOW + 300 * DAY)
     assert (await ask(client, 2)).status_code == 409
     assert (await ask(client, 1)).json()["license_string"] == string
 

@@ -22,6 +22,7 @@ from licsrv.licensing.devices import Activation, activate
 from licsrv.licensing.moves import MoveRules, standing
 from licsrv.licensing.policies import text_of
 from licsrv.licensing.tables import Device, License, PolicyVersion
+from licsrv.platform import moments
 from licsrv.platform.db import reading, transaction
 from licsrv.runtime import Runtime
 from tests.conftest import NOW, StandingClock
@@ -133,7 +134,7 @@ async def test_the_place_of_a_device_is_freed_once_it_was_not_seen_for_so_long(
     again = await question(client, "release", mine, 2, device_id=other)
 
     assert (early.status_code, early.json()["code"]) == (409, "MOVE_NOT_ALLOWED")
-    assert early.json()["possible_from"] == (NOW + 11 * DAY).isoformat()
+    assert early.json()["possible_from"] == moments.rfc3339(NOW + 11 * DAY)
     assert [step["rule"] for step in early.json()["trace"]] == ["unseen"]
     assert (done.status_code, done.json()["places_taken"]) == (200, 1)
     assert again.json() == done.json()
