@@ -237,7 +237,8 @@ def test_no_sample_is_left_out_here() -> None:
         "docs/first-steps.md": {"license", "check-in", "keys", "python", "product", "revoke", "buy"},
         "docs/operations/releases.md": {"release"},
         "docs/support.md": {"own-sale"},
-        "docs/desktop-integration.md": {"pin", "file", "program", "offline", "iscdesk", "array", "c", "build", "cpp"},
+        "docs/desktop-integration.md": {"pin", "file", "program", "offline", "iscdesk", "seats"}
+        | {"array", "c", "build", "cpp"},
     }
 
 
@@ -251,6 +252,17 @@ def test_the_file_program_believes_its_file(server: Server, license_file: str) -
 
 def test_the_offline_sample_finds_nothing_revoked(server: Server, license_file: str) -> None:
     assert "verified on this computer, without network" in server.run_sample(sample("offline", DESKTOP))
+
+
+@pytest.mark.soak
+def test_the_seats_sample_takes_borrows_and_returns_one(server: Server, license_file: str) -> None:
+    licsrv = [sys.executable, "-m", "licsrv"]
+    policy = ["--set", "places.floating=yes", "--set", "floating.borrow_days=5", "--reason", "Sold to teams."]
+    server.run(*licsrv, "products", "set", "TEAM", "--name", "Team", "--feature", "export=3")
+    server.run(*licsrv, "products", "policy", "TEAM", *policy)
+    server.run(*licsrv, "licenses", "add", "OWN-2026-TEAM", "--product-id", "TEAM", "--amount", "3")
+
+    assert server.run_python(sample("seats", DESKTOP)) == "success ALLOWED\nsuccess True 3\nsuccess NO_SEAT\n"
 
 
 @pytest.mark.soak
