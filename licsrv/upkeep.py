@@ -190,7 +190,7 @@ async def prune(runtime: Runtime) -> None:
         partial(licensing_store.prune_texts, before=days.day_of(now - _TEXTS_KEPT, UTC)),
         partial(bulk_store.prune, before=now - bulk_store.KEPT),
         partial(seat_store.prune, before=now - _SEATS_KEPT),
-        partial(seat_store.end_forgotten, before=now - _LAPSED_KEPT, now=now),
+        partial(presence.end_forgotten, replica=runtime.replica, before=now - _LAPSED_KEPT, now=now),
         partial(
             people_store.prune,
             answers_before=now - idempotency.KEPT,

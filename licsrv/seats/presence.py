@@ -31,7 +31,7 @@ def catch_up(session: Session, replica: Replica, *, now: datetime) -> None:
     """Let seats outlast a time in which the service was away. Before a lapsed seat is given to another program.
 
     Each seat that was live when the service was last alive lasts its whole length from now, at least. Where the clock
-    was set back, no seat lasts longer than that.
+    was set back, no seat lasts longer than that, and no place in line longer than one that begins now.
     """
     if not replica.is_noted(now):
         note(session, replica, now=now)
@@ -45,12 +45,20 @@ def note(session: Session, replica: Replica, *, now: datetime) -> None:
     if silence.since is not None or silence.went_back:
         for seconds in store.lengths(session):
             _mend(session, seconds, silence, now=now)
+    if silence.went_back:
+        store.shorten_line(session, until=now + rules.TURN)
 
     store.note(session, replica.id, now=now)
     gone = [name for name, at in found.items() if name != replica.id and not now - _FORGOTTEN < at <= now + AWAY]
     if gone:
         store.forget(session, gone)
     after_commit(session, lambda: setattr(replica, "noted_at", now))
+
+
+def end_forgotten(session: Session, replica: Replica, *, before: datetime, now: datetime) -> int:
+    """End some seats that lapsed before a moment, after a silence only those that had lapsed then; return how many."""
+    catch_up(session, replica, now=now)
+    return store.end_forgotten(session, before=before, now=now)
 
 
 def _mend(session: Session, seconds: int, silence: rules.Silence, *, now: datetime) -> None:

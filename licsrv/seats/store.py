@@ -316,6 +316,12 @@ def shorten(session: Session, seconds: int, *, until: datetime) -> int:
     return int(execute(session, changed).rowcount)
 
 
+def shorten_line(session: Session, *, until: datetime) -> int:
+    """Let places in line last until a moment at most; return how many."""
+    late = update(table_of(Waiting)).where(_line.until > until).values(until=until)
+    return int(execute(session, late).rowcount)
+
+
 @dataclass(frozen=True)
 class Count:
     """How many seats are in use."""

@@ -38,14 +38,17 @@ class Presence:
         self.own = None
 
     def catch_up(self, license: License, now: datetime) -> None:
-        """Time in which the service was away does not count; a clock that was set back lets no seat last longer."""
+        """Time in which the service was away does not count; a clock that was set back lets nothing last longer."""
         alive = [at for at in (self.own, *self.others) if at is not None and at <= now + AWAY]
         ahead = self.own if self.own is not None else max(self.others, default=None)
+        went_back = ahead is not None and ahead > now + AWAY
         last = max(alive, default=None)
+        if went_back:
+            license.line = {name: (since, min(until, now + TURN)) for name, (since, until) in license.line.items()}
         for seat in license.held:
             whole = now + seat.length
             is_borrowed = seat.borrowed_until is not None and seat.borrowed_until >= seat.until
-            if ahead is not None and ahead > now + AWAY and seat.until > whole and not is_borrowed:
+            if went_back and seat.until > whole and not is_borrowed:
                 seat.until = whole
             if last is not None and last < now - AWAY and last < seat.until < whole:
                 seat.until = whole

@@ -104,6 +104,39 @@ async def test_clocks_that_jump_end_no_seat_early_and_let_none_last_for_ever(off
     await second.done("checkout")
 
 
+async def test_a_clock_that_was_ahead_leaves_nobody_in_line(office: Office) -> None:
+    office.sell(seats=1)
+    first, second, third = await office.programs(3)
+    await tick(office)
+    await first.done("checkout")
+
+    office.clock.advance(days=400)
+    await second.refused("checkout", queue=True)
+    office.clock.advance(days=-400)
+    await tick(office)
+    await first.done("return")
+    refused = await third.refused("checkout", queue=True)
+    office.pass_time(minutes=2)
+
+    assert refused["position"] == 2
+    await third.done("checkout")
+
+
+async def test_seats_that_outlast_a_silence_of_days_are_not_taken_for_forgotten(office: Office) -> None:
+    office.sell(seats=2)
+    first, second = await office.programs(2)
+    await first.done("checkout")
+    office.pass_time(minutes=16)
+    await second.done("checkout")
+    await tick(office)
+
+    office.clock.advance(days=2)
+    await upkeep.prune(office.runtime)  # before the job of presence has run
+
+    assert (await second.done("renew"))["seat_id"] == second.seat_id
+    assert (await first.refused("renew"))["code"] == "SEAT_ENDED"
+
+
 async def test_what_is_over_is_deleted_and_what_is_counted_is_right(office: Office) -> None:
     office.sell(policy={"floating.borrow_days": 3})
     programs = await office.programs(5)
