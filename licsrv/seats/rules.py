@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import NamedTuple
 
 from licsrv.errors import (
@@ -63,7 +64,7 @@ class InLine(NamedTuple):
     holder: str
     since: datetime
     until: datetime
-    device_id: str = ""
+    device_id: str
     name: str = ""
 
 
@@ -146,7 +147,8 @@ def check_out(
     """Decide whether a program gets a seat.
 
     The same program gets the seat that it has, a program of a holder that has one shares it. Another one gets a free
-    seat, where more are free than programs wait before it.
+    seat, where more are free than programs of other devices wait before it: those of its own device may be what is left
+    of a program that was started again, and no device waits for itself.
     """
     same = (one.id for one in situation.held if (one.device_id, one.session) == (asker.device_id, asker.session))
     if (seat_id := next(same, None)) is not None:
@@ -154,15 +156,19 @@ def check_out(
     if asker.holder in _holders(situation.held):
         return Granted((), is_beyond=False)
     waiting = situation.waiting(now)
-    ahead = [one.holder for one in waiting]
-    position = ahead.index(asker.holder) + 1 if asker.holder in ahead else len(ahead) + 1
+    waited = any(one.holder == asker.holder for one in waiting)
+    position = 1 + sum(one.device_id != asker.device_id for one in _ahead(waiting, asker))
     taken = situation.taken(now)
     if situation.most - taken >= position:
         return Granted(_to_end(situation, now), is_beyond=taken >= situation.seats)
-    may_wait = wants_to_wait and (asker.holder in ahead or len(ahead) < MOST_WAITING)
+    may_wait = wants_to_wait and (waited or len(waiting) < MOST_WAITING)
     place = position if may_wait else None
     refusal = _no_seat(situation, position=place, show_names=show_names, now=now)
-    return NoSeat(place, refusal, waited=asker.holder in ahead)
+    return NoSeat(place, refusal, waited=waited)
+
+
+def _ahead(waiting: Iterable[InLine], asker: Asker) -> Iterable[InLine]:
+    return takewhile(lambda one: one.holder != asker.holder, waiting)
 
 
 def _to_end(situation: Situation, now: datetime) -> list[str]:

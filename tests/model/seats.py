@@ -76,7 +76,8 @@ def check_out(
         yield _granted(after, device, program, policy, now=now), after
         return
     ahead = _ahead(after, now)
-    position = ahead.index(holder) + 1 if holder in ahead else len(ahead) + 1
+    ahead = ahead[: ahead.index(holder)] if holder in ahead else ahead
+    position = 1 + sum(one.split()[0] != device.id for one in ahead)
     if after.admitted(policy) - len(after.live(now)) < position:
         yield _refused(license.copy(), holder, position, policy, queue=queue, now=now)
         return

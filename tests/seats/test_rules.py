@@ -38,7 +38,7 @@ class Life:
     def check_out(self, number: int, *, shares: bool = False, waits: bool = False) -> None:
         """A program asks; two programs with numbers next to each other share a holder where they may."""
         holder = f"user-{number // 2}" if shares else f"own-{number}"
-        asker = Asker("device", f"session-{number}", holder)
+        asker = Asker(f"device-{number // 2}", f"session-{number}", holder)
         before = self.situation()
         decision = rules.check_out(before, asker, wants_to_wait=waits, show_names=True, now=self.now)
         own = next((one.id for one in self.held.values() if one.session == asker.session), None)
@@ -62,7 +62,7 @@ class Life:
                 self.renew(seat_id)
             case NoSeat(position, _) if position is not None:
                 since = self.line[holder].since if holder in self.line else self.now
-                self.line[holder] = InLine(holder, since, self.now + rules.TURN)
+                self.line[holder] = InLine(holder, since, self.now + rules.TURN, asker.device_id)
         self.require_laws()
 
     def put(self, seat_id: str, asker: Asker) -> None:
@@ -91,12 +91,14 @@ class Life:
         del self.held[seat_id]
 
     def require_turn(self, before: Situation, asker: Asker) -> None:
-        """Who gets a seat of its own leaves one for each that waited longer."""
+        """Who gets a seat of its own leaves one for each on another device that waited longer."""
         if asker.holder in {one.holder for one in before.held}:
             return
-        ahead = [one.holder for one in before.waiting(self.now)]
-        ahead = ahead[: ahead.index(asker.holder)] if asker.holder in ahead else ahead
-        assert before.most - before.taken(self.now) > len(ahead)
+        waiting = before.waiting(self.now)
+        holders = [one.holder for one in waiting]
+        ahead = waiting[: holders.index(asker.holder)] if asker.holder in holders else waiting
+        others = [one for one in ahead if one.device_id != asker.device_id]
+        assert before.most - before.taken(self.now) > len(others)
 
     def require_laws(self) -> None:
         most = self.seats + self.beyond
@@ -158,7 +160,7 @@ def test_the_seats_that_lapsed_first_end_first_and_only_as_many_as_are_needed() 
 
 
 def test_a_line_has_an_end() -> None:
-    line = [InLine(f"{number}", NOW, NOW + MINUTE) for number in range(rules.MOST_WAITING)]
+    line = [InLine(f"{number}", NOW, NOW + MINUTE, f"device-{number}") for number in range(rules.MOST_WAITING)]
     full = Situation(1, 1, [held(1)], line)
 
     late = rules.check_out(full, Asker("d", "s", "new"), wants_to_wait=True, show_names=True, now=NOW)

@@ -266,6 +266,24 @@ async def test_those_who_wait_get_seats_in_the_order_in_which_they_came(office: 
     await third.done("checkout")  # the second did not ask again
 
 
+async def test_a_program_that_is_started_again_while_it_waits_does_not_wait_for_itself(office: Office) -> None:
+    office.sell(seats=1)
+    holder, waiting = await office.programs(2)
+    await holder.done("checkout")
+
+    positions = []
+    for _ in range(4):
+        positions.append((await waiting.refused("checkout", queue=True))["position"])
+        office.pass_time(seconds=30)
+        waiting = waiting.again()  # killed, and started again
+    await holder.done("return")
+    behind = await holder.again().refused("checkout")
+    await waiting.done("checkout", queue=True)
+
+    assert positions == [1, 1, 1, 1]
+    assert "kept for programs that wait" in behind["detail"]
+
+
 async def test_more_than_were_bought_are_admitted_up_to_the_overdraft_and_marked(office: Office) -> None:
     office.sell(seats=4, policy={"places.overdraft_percent": 25})
     programs = await office.programs(6)
