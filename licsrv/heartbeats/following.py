@@ -6,22 +6,23 @@ A device that goes on from its last lease costs two MACs. Only where it does not
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlmodel import Session
 
 from licsrv import audit
 from licsrv.audit import Action, Cause
 from licsrv.heartbeats import store
-from licsrv.heartbeats.links import Links
+from licsrv.heartbeats.links import MOMENT, Links, moment_text
 from licsrv.heartbeats.rules import Beat
 from licsrv.heartbeats.store import Presented, Remembered
 from licsrv.licensing import clones
 from licsrv.licensing import store as licensing
-from licsrv.licensing.clones import Branch, Caller, CloneRules, Event, Step
+from licsrv.licensing.clones import Branch, Caller, Event, Step
+from licsrv.licensing.policies import Policies
 from licsrv.platform import addresses, logs
 from licsrv.platform.db import after_commit
 
@@ -30,20 +31,16 @@ _BRANCH_BYTES = 4
 _Branches = Mapping[str, Branch]
 
 
-class Seen(NamedTuple):
-    """A check-in that gets a lease: whose it is, what it sent, and what the policy says of copies."""
+class Seen(Protocol):
+    """A check-in that gets a lease: whose it is, and what it sent."""
 
-    row: Presented
-    beat: Beat
-    rules: CloneRules
+    @property
+    def row(self) -> Presented:
+        """What is on record."""
 
-
-class Followed(NamedTuple):
-    """What a check-in gets: its link, whether it is a proven copy that has to stop, and what it was."""
-
-    link: str
-    is_refused: bool = False
-    event: Event | None = None
+    @property
+    def beat(self) -> Beat:
+        """What its device sent."""
 
 
 class _Asked(NamedTuple):
@@ -57,32 +54,49 @@ class _Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Following:
-    """What each check-in of a batch gets, in their order, and what has to be written of those that forked."""
+    """What each check-in of a batch gets, in their order, and what has to be written of those that forked.
 
-    followed: Sequence[Followed]
+    Args:
+        links: The link of each.
+        events: What those were, by their number, that did not go on from the last lease.
+        refused: The numbers of proven copies that have to stop.
+        marks: Devices that began or ceased to have branches.
+    """
+
+    links: Sequence[str]
+    events: Mapping[int, Event] = field(default_factory=dict)
+    refused: Set[int] = frozenset()
     changes: Sequence[Remembered] = ()
     marks: Mapping[str, bool] = field(default_factory=dict)
-    """Devices that began or ceased to have branches."""
     proofs: Sequence[tuple[Presented, Step]] = ()
 
 
-def follow(session: Session, seen: Sequence[Seen], *, links: Links, now: datetime) -> Following:
-    """Decide what each check-in gets; :func:`write` writes it."""
+def follow(session: Session, seen: Sequence[Seen], *, policies: Policies, links: Links, now: datetime) -> Following:
+    """Decide what each check-in gets; :func:`write` writes it. Policies are asked only where a device forked."""
     last_at = _last_moments(session, seen)
     new = secrets.randbits(32)
-    followed: list[Followed] = []
+    made: list[str] = []
     forked: dict[int, _Asked] = {}
-    for number, (row, beat, rules) in enumerate(seen):
-        presented = links.read(row.device_id, beat.link) if beat.link else None
-        head = last_at.get(row.device_id) or row.last_at
-        last_at[row.device_id] = now  # of two check-ins in one batch the second comes after the first
-        branch = presented.branch if presented is not None else f"{new + number & 0xFFFFFFFF:08x}"
-        if rules.counts and (row.is_branched or not clones.goes_on(presented, head, now=now)):
-            forked[number] = _Asked(row, beat, presented, last_at=head)
-        followed.append(Followed(links.make(row.device_id, now, branch)))
-    if not forked:
-        return Following(followed)
-    return _follow_forked(session, followed, forked, links=links, refuses=[one.rules.refuses for one in seen], now=now)
+    for number, one in enumerate(seen):
+        row, link = one.row, one.beat.link
+        device_id = row.device_id
+        head = last_at.get(device_id) or row.last_at
+        last_at[device_id] = now  # of two check-ins in one batch the second comes after the first
+        branch = links.branch_of(device_id, link) if link else ""
+        if branch and (row.is_branched or (head is not None and link[:MOMENT] != moment_text(head))):
+            forked[number] = _Asked(row, one.beat, links.read(device_id, link), last_at=head)
+        elif row.is_branched:
+            forked[number] = _Asked(row, one.beat, None, last_at=head)
+        made.append(links.make(device_id, now, branch or f"{new + number & 0xFFFFFFFF:08x}"))
+    counted = {number: one for number, one in forked.items() if _is_counted(one, policies, now)}
+    return (
+        _follow_forked(session, made, counted, policies=policies, links=links, now=now) if counted else Following(made)
+    )
+
+
+def _is_counted(asked: _Asked, policies: Policies, now: datetime) -> bool:
+    is_fork = asked.row.is_branched or not clones.goes_on(asked.presented, asked.last_at, now=now)
+    return is_fork and policies.of(asked.row.policy).clones.counts
 
 
 def write(session: Session, following: Following, *, now: datetime) -> None:
@@ -96,33 +110,27 @@ def write(session: Session, following: Following, *, now: datetime) -> None:
 
 
 def _follow_forked(
-    session: Session,
-    followed: list[Followed],
-    forked: Mapping[int, _Asked],
-    *,
-    links: Links,
-    refuses: Sequence[bool],
-    now: datetime,
+    session: Session, made: list[str], forked: Mapping[int, _Asked], *, policies: Policies, links: Links, now: datetime
 ) -> Following:
     steps, changes = _steps(session, list(forked.values()), now=now)
-    proofs = []
-    for (number, asked), step in zip(forked.items(), steps, strict=True):
-        link = links.make(asked.row.device_id, now, step.branch)
-        followed[number] = Followed(link, is_refused=step.is_copy and refuses[number], event=step.event)
-        if step.event is Event.PROVEN:
-            proofs.append((asked.row, step))
+    of = dict(zip(forked, steps, strict=True))
+    for number, step in of.items():
+        made[number] = links.make(forked[number].row.device_id, now, step.branch)
+    copies = {number for number, step in of.items() if step.is_copy}
     was = {one.row.device_id: one.row.is_branched for one in forked.values()}
-    marks = {one.device_id: bool(one.after) for one in changes if bool(one.after) != was[one.device_id]}
-    return Following(followed, changes, marks=marks, proofs=proofs)
+    return Following(
+        made,
+        events={number: step.event for number, step in of.items() if step.event is not None},
+        refused={number for number in copies if policies.of(forked[number].row.policy).clones.refuses},
+        changes=changes,
+        marks={one.device_id: bool(one.after) for one in changes if bool(one.after) != was[one.device_id]},
+        proofs=[(forked[number].row, step) for number, step in of.items() if step.event is Event.PROVEN],
+    )
 
 
 def _last_moments(session: Session, seen: Sequence[Seen]) -> dict[str, datetime]:
     """Return when devices were here last that are here for the first time today, and present a link."""
-    new = [
-        one.row.device_id
-        for one in seen
-        if one.row.last_at is None and one.beat.link and one.rules.counts and not one.row.is_branched
-    ]
+    new = [one.row.device_id for one in seen if one.row.last_at is None and one.beat.link and not one.row.is_branched]
     return store.last_moments(session, new) if new else {}
 
 

@@ -13,7 +13,9 @@ from functools import lru_cache
 
 from licsrv.licensing.clones import Presented
 
-_MOMENT, _SAID, _WHOLE = 13, 21, 37
+MOMENT = 13
+"""So many digits of a link are its moment."""
+_SAID, _WHOLE = 21, 37
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _PURPOSE = b"licsrv link"
 _MAC_BYTES = 8
@@ -35,13 +37,17 @@ class Links:
         said = f"{moment_text(at)}{branch}"
         return said + self._mac(device_id, said)
 
-    def read(self, device_id: str, text: str) -> Presented | None:
-        """Return what a link says; None where there is none, or where it is not this installation's or device's."""
+    def branch_of(self, device_id: str, text: str) -> str:
+        """Return the branch that a link names; empty where it is not this installation's, or another device's."""
         if len(text) != _WHOLE or not text.isascii():
-            return None
-        if not hmac.compare_digest(self._mac(device_id, text[:_SAID]), text[_SAID:]):
-            return None
-        return Presented(_EPOCH + int(text[:_MOMENT], 16) * _MICROSECOND, text[_MOMENT:_SAID])
+            return ""
+        is_ours = hmac.compare_digest(self._mac(device_id, text[:_SAID]), text[_SAID:])
+        return text[MOMENT:_SAID] if is_ours else ""
+
+    def read(self, device_id: str, text: str) -> Presented | None:
+        """Return what a link says; None where it is not this installation's, or another device's."""
+        branch = self.branch_of(device_id, text)
+        return Presented(_EPOCH + int(text[:MOMENT], 16) * _MICROSECOND, branch) if branch else None
 
     def _mac(self, device_id: str, said: str) -> str:
         mac = self._start.copy()

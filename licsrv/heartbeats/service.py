@@ -16,7 +16,6 @@ from licsrv.audit import Cause
 from licsrv.errors import DeviceMismatchError, RefusalError
 from licsrv.heartbeats import following as link_following
 from licsrv.heartbeats import rules, store
-from licsrv.heartbeats.following import Followed, Following, Seen
 from licsrv.heartbeats.links import links_of
 from licsrv.heartbeats.rules import Beat, LeaseTerms
 from licsrv.heartbeats.store import Presented
@@ -67,12 +66,6 @@ class _CheckIn(NamedTuple):
             text_hash=self.beat.text_hash, budget=policies.of(row.policy).recognition.budget,
         )  # fmt: skip
 
-    def answer(self, followed: Followed) -> Granted:
-        """Return what its device gets."""
-        return Granted(
-            self.row.license_id, self.row.issued_id, terms=self.terms, link=followed.link, event=followed.event
-        )
-
     def told(self) -> tuple[str, datetime, str]:
         """Return what is written of it; one statement writes all devices with the same values."""
         return self.terms.status, self.terms.lease_until, self.beat.client_version
@@ -100,27 +93,21 @@ def check_in(
             answers[number] = decided
             if row is not None and isinstance(decided, DeviceMismatchError):
                 refused.append(Refused(row.license_id, row.device_id, decided.code))
-    following = _follow(session, granted, policies=policies, keyring=keyring, now=now)
-    granted = [
-        _stopped(one, policies) if followed.is_refused else one
-        for one, followed in zip(granted, following.followed, strict=True)
-    ]
+    following = link_following.follow(session, granted, policies=policies, links=links_of(keyring.device_key), now=now)
+    for number in following.refused:
+        granted[number] = _stopped(granted[number], policies)
 
     _recognise(session, granted, policies=policies, keyring=keyring, now=now)
     _write(session, granted, day, now=now)
     link_following.write(session, following, now=now)
     for one in refused:
         refused_devices.note(session, one, now=now)
-    for check_in, followed in zip(granted, following.followed, strict=True):
-        answers[check_in.number] = check_in.answer(followed)
+    for number, (check_in, link) in enumerate(zip(granted, following.links, strict=True)):
+        row = check_in.row
+        answers[check_in.number] = Granted(
+            row.license_id, row.issued_id, terms=check_in.terms, link=link, event=following.events.get(number)
+        )
     return [answers[number] for number in range(len(beats))]
-
-
-def _follow(
-    session: Session, granted: Sequence[_CheckIn], *, policies: Policies, keyring: Keyring, now: datetime
-) -> Following:
-    seen = [Seen(one.row, one.beat, policies.of(one.row.policy).clones) for one in granted]
-    return link_following.follow(session, seen, links=links_of(keyring.device_key), now=now)
 
 
 def _stopped(check_in: _CheckIn, policies: Policies) -> _CheckIn:
