@@ -106,6 +106,7 @@ def release_other(
     if license is None or asking is None:
         raise AssertionError  # foreign keys hold this, and devices are never deleted
     bearers.require_same_device(asking.parts, given)
+    store.update_device(session, mine.id, asked_at=now)
     policy = terms.policies.of(store.policy_text(session, license.product_id))
     is_ours = other is not None and other.license_id == license.id and asking.released_at is None
     if is_ours and other is not None and other.released_at is not None:
@@ -155,6 +156,7 @@ def list_devices(
     license = store.license_by_id(session, mine.license_id)
     if license is None or mine.released_at is not None:
         raise bearers.unknown_bearer()
+    store.update_device(session, mine.id, asked_at=now)
     policy = terms.policies.of(store.policy_text(session, license.product_id))
     rules, places = policy.moves, limit(license, policy.places)
     left = moving.moves_of(session, license.id, rules, places=places, now=now)

@@ -120,7 +120,8 @@ class Device(SQLModel, table=True):
     ``parts`` holds keyed hashes by kind, ``text_hash`` that of the whole fingerprint as the device sent it when it last
     asked for its license; ``released_at`` set means that its place is free. What was issued before ``clock_reset_at``
     is not handed out again, because only a younger text sets the device's memory of the time.
-    ``asked_at``: when it last asked for its license; None where it has not since the column is there.
+    ``asked_at``: when it last asked for its license or about its devices; None where it has not since there is the
+    column.
     ``is_weakly_bound``: its place is bound to an install identity. ``is_branched``: its check-ins forked, and the room
     of heartbeats remembers their branches.
     """

@@ -214,6 +214,9 @@ async def test_a_new_machine_takes_the_place_of_a_dead_one_in_one_step(
     assert again.json()["license_string"] == moved.json()["license_string"]
     assert (await beat(client, dead, 1)).json()["status"] == "RELEASED"
     assert (await ask(client, 1)).json()["code"] == "DEVICE_LIMIT_REACHED"
+    clock.advance(days=10)
+    back = await ask(client, 1, form="file", move_from=ids(runtime)["WS-2"])
+    assert (back.status_code, back.headers["Content-Type"]) == (200, "application/octet-stream")
 
 
 async def test_names_are_shown_to_a_new_machine_only_where_the_policy_says_so(
