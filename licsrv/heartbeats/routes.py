@@ -13,14 +13,7 @@ from pydantic import Field
 from sqlmodel import Session
 from starlette.types import Receive, Scope, Send
 
-from licsrv.errors import (
-    DeviceMismatchError,
-    KeyringError,
-    RefusalError,
-    ServiceUnavailableError,
-    StorageError,
-    UnauthenticatedError,
-)
+from licsrv.errors import DeviceMismatchError, RefusalError, ServiceUnavailableError, UnauthenticatedError
 from licsrv.heartbeats import service
 from licsrv.heartbeats.rules import Beat, LeaseTerms
 from licsrv.heartbeats.service import Answer, Granted
@@ -36,15 +29,7 @@ from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Nonce
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
-from licsrv.platform.web import (
-    as_refusal,
-    authorization_of,
-    problem_response,
-    read_body,
-    request_id_of,
-    require_json,
-    send_json,
-)
+from licsrv.platform.web import answer_json, authorization_of, read_body, require_json
 from licsrv.platform.writer import Writer
 
 PATH = "/v1/heartbeats"
@@ -120,16 +105,7 @@ class HeartbeatEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one check-in."""
-        try:
-            body = await self._answer(scope, receive)
-        except (RefusalError, StorageError, KeyringError) as error:
-            refusal = as_refusal(error)
-            if refusal is None:
-                raise
-            self._metrics.refusals.labels(refusal.code).inc()
-            await problem_response(refusal, request_id_of(scope))(scope, receive, send)
-            return
-        await send_json(send, body)
+        await answer_json(scope, receive, send, answer=self._answer, metrics=self._metrics)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         license_string = bearer_of(authorization_of(scope))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, func, select, type_coerce, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlmodel import Session, col
 
 from licsrv.heartbeats.tables import CheckIn, DeviceBranch, LicenseDay
@@ -16,7 +16,18 @@ from licsrv.licensing.clones import Branch, Caller
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.store import IS_POLICY_OF_LICENSE
 from licsrv.licensing.tables import Device, IssuedLicense, License, PolicyVersion
-from licsrv.platform.db import SLICE, Unread, add_missing, delete_slice, execute, is_member, listed, moment, table_of
+from licsrv.platform.db import (
+    SLICE,
+    add_missing,
+    delete_slice,
+    document,
+    execute,
+    is_member,
+    listed,
+    moment,
+    table_of,
+    unread,
+)
 
 _licenses, _devices, _policies = table_of(License).c, table_of(Device).c, table_of(PolicyVersion).c
 _issued, _check_ins, _license_days = table_of(IssuedLicense).c, table_of(CheckIn).c, table_of(LicenseDay).c
@@ -59,23 +70,19 @@ class Presented(NamedTuple):
         return self.issued_id, self.license_id, self.device_id, self.form, self.digest, self.key_id
 
 
-def _unread(column: Any) -> Any:
-    return type_coerce(column, Unread)
-
-
 # In the order of Presented. Columns are taken as the driver gives them: reading them one by one through the column
 # types costs twice what the database needs for the whole statement (measured, see docs/performance.md).
 _PRESENTED = (
     select(
         _issued.digest, _issued.id, _issued.key_id, _issued.form, _issued.seal,
-        _devices.id, _devices.text_hash, _unread(_devices.parts), _unread(_devices.released_at.is_(None)),
+        _devices.id, _devices.text_hash, unread(_devices.parts), unread(_devices.released_at.is_(None)),
         _licenses.id, _licenses.code, _licenses.source,
-        _unread(_licenses.activated_at), _unread(_licenses.provisional_until), _licenses.refused_reason,
-        _unread(_licenses.expires_at), _unread(_licenses.grace_until), _unread(_licenses.frozen_at),
-        _unread(_licenses.revoked_at),
-        _licenses.revoked_reason, _unread(_licenses.released_at),
+        unread(_licenses.activated_at), unread(_licenses.provisional_until), _licenses.refused_reason,
+        unread(_licenses.expires_at), unread(_licenses.grace_until), unread(_licenses.frozen_at),
+        unread(_licenses.revoked_at),
+        _licenses.revoked_reason, unread(_licenses.released_at),
         _policies.stated,
-        _check_ins.status, _unread(_check_ins.last_at), _unread(_devices.is_branched),
+        _check_ins.status, unread(_check_ins.last_at), unread(_devices.is_branched),
     )
     .join_from(table_of(IssuedLicense), table_of(Device), _devices.id == _issued.device_id)
     .join(table_of(License), _licenses.id == _issued.license_id)
@@ -105,7 +112,7 @@ def _read(row: Any) -> Presented:
 
 def read_parts(presented: Presented) -> HashedParts:
     """Return the hashed parts of a device."""
-    parts: HashedParts = json.loads(presented.parts) if isinstance(presented.parts, str) else presented.parts
+    parts: HashedParts = document(presented.parts)
     return parts
 
 
@@ -159,7 +166,7 @@ def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[st
 _LAST_MOMENT = (
     select(_check_ins.last_at).where(_check_ins.device_id == _ids.c.value).order_by(_check_ins.day.desc()).limit(1)
 )
-_LAST_MOMENTS = select(_ids.c.value, _unread(_LAST_MOMENT.scalar_subquery()))
+_LAST_MOMENTS = select(_ids.c.value, unread(_LAST_MOMENT.scalar_subquery()))
 
 
 def last_moments(session: Session, device_ids: Sequence[str]) -> dict[str, datetime]:
@@ -220,9 +227,9 @@ def delete_license_days(session: Session, ids: Sequence[str], *, before: date) -
 
 _branches = table_of(DeviceBranch).c
 _BRANCH_COLUMNS = (
-    _branches.device_id, _branches.branch, _branches.family, _unread(_branches.head), _unread(_branches.since),
-    _unread(_branches.origin), _unread(_branches.left_at), _branches.turns, _unread(_branches.proven_at),
-    _unread(_branches.blessed_from), _branches.name, _branches.client_version, _branches.network,
+    _branches.device_id, _branches.branch, _branches.family, unread(_branches.head), unread(_branches.since),
+    unread(_branches.origin), unread(_branches.left_at), _branches.turns, unread(_branches.proven_at),
+    unread(_branches.blessed_from), _branches.name, _branches.client_version, _branches.network,
 )  # fmt: skip
 _OF_DEVICES = select(*_BRANCH_COLUMNS).where(is_member(_branches.device_id, "ids"))
 _FOR_UPDATE = _OF_DEVICES.order_by(_branches.device_id, _branches.branch).with_for_update()

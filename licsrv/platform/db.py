@@ -9,6 +9,7 @@ on SQLite.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_
+from sqlalchemy import Column, Engine, Table, Text, and_, bindparam, delete, event, literal, select, tuple_, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -274,6 +275,11 @@ class Unread(UserDefinedType[Any]):
         return "UNREAD"
 
 
+def unread(column: Any) -> Any:
+    """Return a column whose values come as :class:`Unread`."""
+    return type_coerce(column, Unread)
+
+
 def moment(value: Any) -> datetime | None:
     """Read a moment that came as :class:`Unread`."""
     if value is None:
@@ -281,6 +287,11 @@ def moment(value: Any) -> datetime | None:
     if isinstance(value, str):
         return datetime.fromisoformat(value + "Z")  # SQLite: text in UTC, as SQLModel writes it
     return value.astimezone(UTC)  # type: ignore[no-any-return]  # PostgreSQL
+
+
+def document(value: Any) -> Any:
+    """Read a JSON document that came as :class:`Unread`: a text on SQLite."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -265,6 +265,27 @@ def internal_problem(request_id: str) -> Response:
         "request_id": request_id,
     }
     return Response(json.dumps(document), 500, media_type=PROBLEM_JSON)
+
+
+async def answer_json(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    answer: Callable[[Scope, Receive], Awaitable[bytes]],
+    metrics: Metrics,
+) -> None:
+    """Serve one request past the framework: 200 with the JSON text that ``answer`` returns, or its refusal, counted."""
+    try:
+        body = await answer(scope, receive)
+    except (RefusalError, StorageError, KeyringError) as error:
+        refusal = as_refusal(error)
+        if refusal is None:
+            raise
+        metrics.refusals.labels(refusal.code).inc()
+        await problem_response(refusal, request_id_of(scope))(scope, receive, send)
+        return
+    await send_json(send, body)
 
 
 def as_refusal(error: Exception) -> RefusalError | None:

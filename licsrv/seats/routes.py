@@ -20,7 +20,6 @@ from licsrv.errors import (
     BorrowLimitError,
     BorrowTooLongError,
     DeviceMismatchError,
-    KeyringError,
     LicenseExpiredError,
     LicenseFrozenError,
     LicenseNotFoundError,
@@ -33,7 +32,6 @@ from licsrv.errors import (
     SeatEndedError,
     SeatNotFoundError,
     ServiceUnavailableError,
-    StorageError,
     UnauthenticatedError,
 )
 from licsrv.licensing import bearers, fingerprints
@@ -50,14 +48,12 @@ from licsrv.platform.fields import Body, Name, Nonce
 from licsrv.platform.metrics import Metrics
 from licsrv.platform.openapi import BEARER, Operation, parse_model
 from licsrv.platform.web import (
-    as_refusal,
+    answer_json,
     authorization_of,
     client_request_id_of,
-    problem_response,
     read_body,
     request_id_of,
     require_json,
-    send_json,
 )
 from licsrv.platform.writer import UseCase, Writer
 from licsrv.seats import presence, service
@@ -316,16 +312,7 @@ class RenewEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one renewal."""
-        try:
-            body = await self._answer(scope, receive)
-        except (RefusalError, StorageError, KeyringError) as error:
-            refusal = as_refusal(error)
-            if refusal is None:
-                raise
-            self._metrics.refusals.labels(refusal.code).inc()
-            await problem_response(refusal, request_id_of(scope))(scope, receive, send)
-            return
-        await send_json(send, body)
+        await answer_json(scope, receive, send, answer=self._answer, metrics=self._metrics)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         license_string = bearer_of(authorization_of(scope))

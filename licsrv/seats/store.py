@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, distinct, func, or_, select, type_coerce, update
+from sqlalchemy import bindparam, case, delete, distinct, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from licsrv.licensing.fingerprints import HashedParts
 from licsrv.licensing.store import IS_POLICY_OF_LICENSE
 from licsrv.licensing.tables import Device, IssuedLicense, License, PolicyVersion
-from licsrv.platform.db import SLICE, Unread, add_missing, delete_slice, execute, is_member, listed, moment, table_of
+from licsrv.platform.db import (
+    SLICE,
+    add_missing,
+    delete_slice,
+    document,
+    execute,
+    is_member,
+    listed,
+    moment,
+    table_of,
+    unread,
+)
 from licsrv.seats.rules import Asker, Glance, HeldSeat, InLine
 from licsrv.seats.tables import Presence, Seat, Waiting
 
@@ -75,7 +86,7 @@ _RENEW = (
         until=case((_seats.borrowed_until > bindparam("end"), _seats.borrowed_until), else_=bindparam("end")),
         seconds=bindparam("length"),
     )
-    .returning(_seats.id, type_coerce(_seats.until, Unread), type_coerce(_seats.borrowed_until, Unread))
+    .returning(_seats.id, unread(_seats.until), unread(_seats.borrowed_until))
 )
 _TAKEN = (
     select(_seats.license_id, func.count(distinct(_seats.holder)))
@@ -121,23 +132,19 @@ class Presented(NamedTuple):
         return self.issued_id, self.license_id, self.device_id, self.form, self.digest, self.key_id
 
 
-def _unread(column: Any) -> Any:
-    return type_coerce(column, Unread)
-
-
 # What is presented is one text for each renewal: the digest of the string, then the id of the seat.
 _DIGEST_LENGTH = 64
 _asked = listed("presented")
 _PRESENTED = (  # in the order of Presented; see heartbeats.store
     select(
         _asked.c.value, _issued.digest, _issued.id, _issued.key_id, _issued.form, _issued.seal,
-        _devices.id, _devices.text_hash, _unread(_devices.parts), _unread(_devices.released_at.is_(None)),
+        _devices.id, _devices.text_hash, unread(_devices.parts), unread(_devices.released_at.is_(None)),
         _licenses.id, _licenses.source, _licenses.device_limit, _licenses.amount,
-        _unread(_licenses.activated_at), _unread(_licenses.provisional_until), _licenses.refused_reason,
-        _unread(_licenses.expires_at), _unread(_licenses.grace_until), _unread(_licenses.frozen_at),
-        _unread(_licenses.revoked_at), _licenses.revoked_reason, _unread(_licenses.released_at),
+        unread(_licenses.activated_at), unread(_licenses.provisional_until), _licenses.refused_reason,
+        unread(_licenses.expires_at), unread(_licenses.grace_until), unread(_licenses.frozen_at),
+        unread(_licenses.revoked_at), _licenses.revoked_reason, unread(_licenses.released_at),
         _policies.stated,
-        _seats.id, _seats.session, _unread(_seats.ended_at.is_not(None)),
+        _seats.id, _seats.session, unread(_seats.ended_at.is_not(None)),
     )
     .join_from(_asked, table_of(IssuedLicense), _issued.digest == func.substr(_asked.c.value, 1, _DIGEST_LENGTH))
     .join(table_of(Device), _devices.id == _issued.device_id)
@@ -179,7 +186,7 @@ def presented(session: Session, keys: Sequence[str]) -> dict[str, Presented]:
 
 def read_parts(presented: Presented) -> HashedParts:
     """Return the hashed parts of a device."""
-    parts: HashedParts = json.loads(presented.parts) if isinstance(presented.parts, str) else presented.parts
+    parts: HashedParts = document(presented.parts)
     return parts
 
 
