@@ -12,11 +12,13 @@ import pytest
 
 from licsrv.marketplace.reconciliation.rules import Kind
 from licsrv.people.roles import Role
+from licsrv.platform.db import transaction
 from tests.console import chromium
 from tests.console.conftest import listening
 from tests.console.furnishing import furnish
 from tests.console.test_browser import sign_in
 from tests.marketplace.reconciliation.differing import differ, expiry
+from tests.products import describe
 from tests.staff import House
 
 PAGES = {
@@ -25,7 +27,7 @@ PAGES = {
     "audit": "/admin/audit", "releases": "/admin/releases", "keys": "/admin/keys",
     "bulk": "/admin/bulk", "report": "/admin/reports/active-devices", "refusals": "/admin/reports/refusals",
     "accounts": "/admin/accounts", "account": "/admin/accounts/bob", "tokens": "/admin/tokens",
-    "own-account": "/admin/account",
+    "own-account": "/admin/account", "products": "/admin/products", "policy": "/admin/products?product=CAD-PRO",
 }  # fmt: skip
 
 
@@ -46,6 +48,8 @@ async def test_no_page_is_wider_than_its_screen(house: House, tmp_path: Path, fo
     house.hire("ann")
     house.hire("bob", Role.SUPPORT)
     found = await furnish(house)
+    with transaction(house.runtime.database) as session:
+        describe(session, "CAD-PRO", {"places.floating": False, "places.overdraft": 1})
     expiry(house.runtime, found.license_id)
     differ(house.runtime, found.license_id, Kind.UNKNOWN, "ACTIVE", "no such license", number=1)
     with listening(house.app) as site, chromium.running(tmp_path / "browser") as browser:

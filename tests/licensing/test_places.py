@@ -8,6 +8,8 @@ import pytest
 
 from licsrv.errors import DeviceLimitError, LicenseExpiredError
 from licsrv.licensing.places import Admission, Bought, HeldPlaces, KnownDevice, PlaceRules, limit
+from licsrv.licensing.traces import Rule
+from licsrv.words import explanations as words
 from tests.conftest import NOW
 from tests.licensing.test_lifecycle import ACTIVE
 
@@ -45,6 +47,12 @@ def test_a_known_device_is_served_when_the_license_is_full() -> None:
     admission = decide([KNOWN], PARTS, 1, 1)
 
     assert (admission.device_id, admission.takes_place) == ("device", False)
+
+
+def test_a_known_device_of_a_floating_license_is_told_that_it_needs_no_place() -> None:
+    admission = HeldPlaces(2, 1, PlaceRules(floating=True)).decide(ACTIVE, [KNOWN], PARTS, now=NOW)
+
+    assert [step.template for step in admission.trace if step.rule is Rule.PLACE] == [words.FLOATS]
 
 
 def test_a_new_device_takes_a_free_place() -> None:
