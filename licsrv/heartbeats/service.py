@@ -19,8 +19,7 @@ from licsrv.heartbeats import rules, store
 from licsrv.heartbeats.links import links_of
 from licsrv.heartbeats.rules import Beat, LeaseTerms
 from licsrv.heartbeats.store import Presented
-from licsrv.licensing import bearers as licensing
-from licsrv.licensing import fingerprints, learning, origins, refused_devices
+from licsrv.licensing import bearers, fingerprints, learning, origins, refused_devices
 from licsrv.licensing.clones import Event
 from licsrv.licensing.fingerprints import DeviceFacts
 from licsrv.licensing.keyring import Keyring
@@ -119,7 +118,7 @@ def _decide(
     row: Presented | None, beat: Beat, *, policies: Policies, keyring: Keyring, now: datetime
 ) -> tuple[LeaseTerms | RefusalError, DeviceFacts | None]:
     if row is None or not keyring.recognises(row.key_id, row.seal, row.sealed_values):
-        return licensing.unknown_bearer(), None
+        return bearers.unknown_bearer(), None
     try:
         facts = _require_same_device(row, beat, keyring) if beat.text_hash != row.text_hash else None
         times = policies.of(row.policy).time
@@ -131,7 +130,7 @@ def _decide(
 def _require_same_device(row: Presented, beat: Beat, keyring: Keyring) -> DeviceFacts:
     """Compare part by part a device that does not say the very words it said when it asked for its license."""
     facts = fingerprints.parse(beat.device_info)
-    licensing.require_same_device(store.read_parts(row), fingerprints.hash_parts(facts, key=keyring.device_key))
+    bearers.require_same_device(store.read_parts(row), fingerprints.hash_parts(facts, key=keyring.device_key))
     return facts
 
 

@@ -19,8 +19,7 @@ from licsrv.errors import (
     RefusalError,
     StorageBusyError,
 )
-from licsrv.licensing import bearers as licensing
-from licsrv.licensing import fingerprints, lifecycle, places, refused_devices
+from licsrv.licensing import bearers, fingerprints, lifecycle, places, refused_devices
 from licsrv.licensing import store as licensing_store
 from licsrv.licensing.bearers import Bearer
 from licsrv.licensing.keyring import Keyring
@@ -257,7 +256,7 @@ def _decide(
     row: Presented | None, renewal: Renewal, *, policies: Policies, keyring: Keyring, now: datetime
 ) -> _Renewable | RefusalError:
     if row is None or not keyring.recognises(row.key_id, row.seal, row.sealed_values):
-        return licensing.unknown_bearer()
+        return bearers.unknown_bearer()
     try:
         if renewal.text_hash != row.text_hash:
             _require_same_device(store.read_parts(row), renewal.device_info, keyring=keyring)
@@ -281,7 +280,7 @@ def note_mismatch(session: Session, bearer: Bearer, *, now: datetime) -> None:
 
 def _require_same_device(known: Mapping[str, Any], device_info: str, *, keyring: Keyring) -> None:
     facts = fingerprints.parse(device_info)
-    licensing.require_same_device(known, fingerprints.hash_parts(facts, key=keyring.device_key))
+    bearers.require_same_device(known, fingerprints.hash_parts(facts, key=keyring.device_key))
 
 
 def _renew(session: Session, renewable: Sequence[_Renewable], *, now: datetime) -> dict[str, store.Lasting]:
