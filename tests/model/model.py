@@ -376,9 +376,11 @@ class License:
         if not text.device.holds:
             return Answer("MOVE_NOT_ALLOWED")
         other = next((one for one in self.devices if one.id == device_id), None)
-        if other is not None and not other.holds:
-            return OK
-        return self._move(device_id, policy, now=now) or OK
+        is_free = other is not None and not other.holds
+        refusal = None if is_free else self._move(device_id, policy, now=now)
+        if refusal is None:
+            text.device.met(now)
+        return refusal or OK
 
     def list(self, text_id: str, parts: Parts, policy: Policy, *, now: datetime) -> Answer:
         """A program lists the devices of its license, with those whose places it may free."""
@@ -389,6 +391,7 @@ class License:
             return Answer("DEVICE_MISMATCH")
         if not text.device.holds:
             return Answer("UNAUTHENTICATED")
+        text.device.met(now)
         movable = {one.id for one in self.devices if self._can_be_freed(one, text.device, policy, now=now)}
         said = {"places": self.places(policy), "places_taken": self.taken, "movable": frozenset(movable)}
         return Answer("OK", said)

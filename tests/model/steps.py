@@ -168,8 +168,12 @@ def freeing(life: Life, held: Holding) -> Request:
     return Request(
         f"place of {device_id} of {held.code} freed by computer {held.computer} with {held.id}", held.code,
         lambda one: one.free_other(held.id, parts, device_id, life.policy(one), now=life.now),
-        lambda: life.service.device("/v1/devices/release", body, held.text),
+        lambda: life.service.device("/v1/devices/release", body, held.text), notes=_seen,
     )  # fmt: skip
+
+
+def _seen(_: License, answer: Answer) -> Collection[str]:
+    return ("devices",) if answer.word == "OK" else ()
 
 
 def listing(life: Life, held: Holding) -> Request:
@@ -183,7 +187,7 @@ def listing(life: Life, held: Holding) -> Request:
 
     return Request(
         f"devices of {held.code} for computer {held.computer} with {held.id}", held.code,
-        lambda one: one.list(held.id, parts, life.policy(one), now=life.now), send,
+        lambda one: one.list(held.id, parts, life.policy(one), now=life.now), send, notes=_seen,
     )  # fmt: skip
 
 
