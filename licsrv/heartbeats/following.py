@@ -73,7 +73,7 @@ class Following:
 
 def follow(session: Session, seen: Sequence[Seen], *, policies: Policies, links: Links, now: datetime) -> Following:
     """Decide what each check-in gets; :func:`write` writes it. Policies are asked only where a device forked."""
-    last_at = _last_moments(session, seen)
+    last_at = _last_moments(session, seen, now=now)
     new = secrets.randbits(32)
     made: list[str] = []
     forked: dict[int, _Asked] = {}
@@ -128,10 +128,10 @@ def _follow_forked(
     )
 
 
-def _last_moments(session: Session, seen: Sequence[Seen]) -> dict[str, datetime]:
+def _last_moments(session: Session, seen: Sequence[Seen], *, now: datetime) -> dict[str, datetime]:
     """Return when devices were here last that are here for the first time today, and present a link."""
     new = [one.row.device_id for one in seen if one.row.last_at is None and one.beat.link and not one.row.is_branched]
-    return store.last_moments(session, new) if new else {}
+    return store.last_moments(session, new, now=now) if new else {}
 
 
 def _steps(session: Session, asked: Sequence[_Asked], *, now: datetime) -> tuple[list[Step], list[Remembered]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -164,14 +164,22 @@ def first_use(session: Session, license_ids: Sequence[str], day: date) -> set[st
 
 
 _LAST_MOMENT = (
-    select(_check_ins.last_at).where(_check_ins.device_id == _ids.c.value).order_by(_check_ins.day.desc()).limit(1)
+    select(_check_ins.last_at)
+    .where(_check_ins.device_id == _ids.c.value, _check_ins.day <= bindparam("by"))
+    .order_by(_check_ins.day.desc())
+    .limit(1)
 )
 _LAST_MOMENTS = select(_ids.c.value, unread(_LAST_MOMENT.scalar_subquery()))
+_A_DAY = timedelta(days=1)  # days are those of a zone, which may be ahead
 
 
-def last_moments(session: Session, device_ids: Sequence[str]) -> dict[str, datetime]:
-    """Return when devices checked in last, on whichever day: one seek for each."""
-    found = execute(session, _LAST_MOMENTS, {"ids": json.dumps(list(device_ids))}).all()
+def last_moments(session: Session, device_ids: Sequence[str], /, *, now: datetime) -> dict[str, datetime]:
+    """Return when devices checked in last, on whichever day that has come: one seek for each.
+
+    Days that are to come were written by a clock that was ahead.
+    """
+    asked = {"ids": json.dumps(list(device_ids)), "by": (now + _A_DAY).date()}
+    found = execute(session, _LAST_MOMENTS, asked).all()
     return {device_id: at for device_id, last_at in found if (at := moment(last_at)) is not None}
 
 

@@ -288,7 +288,7 @@ def _moved(
         if rules.unseen_for:
             full.extra |= moving.offer(found, left, rules)
         raise full
-    found = moving.seen(session, [request.move_from], terms.last_contacts)
+    found = moving.seen(session, [request.move_from], terms.last_contacts, now=now)
     other, trace = moving.require_other([one for one in found if one.license_id == license.id], rules, left, now=now)
     releasing.free(session, other, by=None, trace=trace, cause=cause, now=now)
     return replace(situation, places=replace(places, taken=places.taken - 1))

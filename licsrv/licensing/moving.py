@@ -33,11 +33,11 @@ _LOOKED_AT = 500
 class LastContacts(Protocol):
     """Says when devices last checked in; the room of heartbeats knows."""
 
-    def __call__(self, session: Session, device_ids: Sequence[str], /) -> Mapping[str, datetime]:
-        """Return the moment of the last check-in of each device that ever made one."""
+    def __call__(self, session: Session, device_ids: Sequence[str], /, *, now: datetime) -> Mapping[str, datetime]:
+        """Return the moment of the last check-in by ``now`` of each device that made one."""
 
 
-def no_contacts(_session: Session, _device_ids: Sequence[str], /) -> Mapping[str, datetime]:
+def no_contacts(_session: Session, _device_ids: Sequence[str], /, *, now: datetime) -> Mapping[str, datetime]:
     """Know no check-ins."""
     return {}
 
@@ -64,10 +64,12 @@ class SeenDevice:
         return self.has_place and freed_from is not None and freed_from <= now
 
 
-def seen(session: Session, device_ids: Sequence[str], last_contacts: LastContacts) -> list[SeenDevice]:
+def seen(
+    session: Session, device_ids: Sequence[str], last_contacts: LastContacts, *, now: datetime
+) -> list[SeenDevice]:
     """Return devices with when they were seen, in the order of their ids; three statements, however many they are."""
     rows = store.seen_devices(session, device_ids)
-    contacts = last_contacts(session, [row.id for row in rows])
+    contacts = last_contacts(session, [row.id for row in rows], now=now)
     files: dict[str, list[datetime | None]] = defaultdict(list)
     for held in store.claims_held_by(session, [row.id for row in rows], issuing.FILE):
         files[held.device_id].append(issuing.end_of(held.claims))
@@ -108,7 +110,7 @@ def movable(
     if not rules.unseen_for:
         return []
     ids = store.devices_not_asking(session, license_id, before=now - rules.unseen_for, limit=_LOOKED_AT)
-    found = [one for one in seen(session, ids, last_contacts) if one.is_unseen(rules, now)]
+    found = [one for one in seen(session, ids, last_contacts, now=now) if one.is_unseen(rules, now)]
     return sorted(found, key=lambda one: (one.seen_at, one.id))[:MOST_LISTED]
 
 
@@ -133,7 +135,7 @@ def unseen_of(
     before = now - min(rules.unseen_for for rules in going.values())
     rows = store.products_devices_not_asking(session, going, before=before, after=after, limit=_LOOKED_AT)
     product_of, found = {row.id: row.product_id for row in rows}, defaultdict(list)
-    for one in seen(session, list(product_of), last_contacts):
+    for one in seen(session, list(product_of), last_contacts, now=now):
         if one.is_unseen(going[product_of[one.id]], now):
             found[one.license_id].append(one.id)
     return found, rows[-1].id if len(rows) == _LOOKED_AT else None

@@ -111,7 +111,7 @@ def release_other(
     is_ours = other is not None and other.license_id == license.id and asking.released_at is None
     if is_ours and other is not None and other.released_at is not None:
         return Released(license.id, other.released_at, license.places_taken)
-    found = moving.seen(session, [device_id], terms.last_contacts) if is_ours else []
+    found = moving.seen(session, [device_id], terms.last_contacts, now=now) if is_ours else []
     places = limit(license, policy.places)
     left = moving.moves_of(session, license.id, policy.moves, places=places, now=now)
     freed, trace = moving.require_other(found, policy.moves, left, now=now)
@@ -162,7 +162,7 @@ def list_devices(
     left = moving.moves_of(session, license.id, rules, places=places, now=now)
 
     ids = {mine.id, *store.devices_of_license(session, license.id, limit=moving.MOST_LISTED - 1)}
-    found = moving.seen(session, sorted(ids), terms.last_contacts)
+    found = moving.seen(session, sorted(ids), terms.last_contacts, now=now)
 
     found.sort(key=lambda one: (one.id != mine.id, not one.has_place, one.seen_at))
     shown = [_shown(one, mine, rules, left=left, now=now) for one in found]
@@ -195,7 +195,7 @@ def free_unseen(
     if license is None:
         return 0
     rules = terms.policies.of(store.policy_text(session, license.product_id)).moves
-    found = moving.seen(session, device_ids, terms.last_contacts)
+    found = moving.seen(session, device_ids, terms.last_contacts, now=now)
     unseen = [one for one in found if one.license_id == license.id and one.is_unseen(rules, now)]
     for one in unseen:
         free(session, one, by=None, trace=[moving.unseen_step(one, rules, now)], cause=cause, now=now)

@@ -101,6 +101,25 @@ async def test_a_device_lists_those_of_its_license(
     assert [one["can_be_released"] for one in shown] == [True, True, False]
 
 
+async def test_a_contact_while_the_clock_was_ahead_counts_only_when_that_day_has_come(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    given(runtime)
+    string = await string_of(client, 1)
+    clock.advance(days=200)
+    await beat(client, string, 1)
+    clock.advance(days=-199)
+    await beat(client, string, 1)
+
+    clock.advance(days=9)
+    early = (await ask(client, 2)).json()
+    clock.advance(days=1)
+    [movable] = (await ask(client, 2)).json()["movable"]
+
+    assert early["movable"] == []
+    assert datetime.fromisoformat(movable["last_contact_at"]) == NOW + DAY
+
+
 async def test_who_is_no_device_of_the_license_lists_nothing(client: httpx2.AsyncClient, runtime: Runtime) -> None:
     given(runtime, places=2)
     mine, gone = await string_of(client, 1), await string_of(client, 2)
