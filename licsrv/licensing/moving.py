@@ -27,7 +27,7 @@ from licsrv.words import explanations as words
 from licsrv.words.sentences import moment
 
 MOST_LISTED = 100
-_LOOKED_AT = 500
+_LOOKED_AT, _MOST_LOOKS = 500, 20
 
 
 class LastContacts(Protocol):
@@ -109,8 +109,14 @@ def movable(
     """Return the devices whose places a program may free, the longest unseen first; none where the policy lets none."""
     if not rules.unseen_for:
         return []
-    ids = store.devices_not_asking(session, license_id, before=now - rules.unseen_for, limit=_LOOKED_AT)
-    found = [one for one in seen(session, ids, last_contacts, now=now) if one.is_unseen(rules, now)]
+    found: list[SeenDevice] = []
+    before, after = now - rules.unseen_for, ""
+    for _ in range(_MOST_LOOKS):  # devices that ask seldom and check in daily may come before those that are gone
+        ids = store.devices_not_asking(session, license_id, before=before, after=after, limit=_LOOKED_AT)
+        found += [one for one in seen(session, ids, last_contacts, now=now) if one.is_unseen(rules, now)]
+        if len(ids) < _LOOKED_AT or len(found) >= MOST_LISTED:
+            break
+        after = ids[-1]
     return sorted(found, key=lambda one: (one.seen_at, one.id))[:MOST_LISTED]
 
 

@@ -393,9 +393,10 @@ def devices_of_license(session: Session, license_id: str, *, limit: int) -> Sequ
     return session.scalars(query.order_by(col(Device.released_at).is_not(None), col(Device.id)).limit(limit)).all()
 
 
-def devices_not_asking(session: Session, license_id: str, *, before: datetime, limit: int) -> Sequence[str]:
-    """Return the ids of devices that hold a place of a license and did not ask since a moment, as far as rows say."""
-    query = select(col(Device.id)).where(col(Device.license_id) == license_id, *_not_asking(before))
+def devices_not_asking(session: Session, license_id: str, *, before: datetime, after: str, limit: int) -> Sequence[str]:
+    """Return the next ids of devices that hold a place of a license and did not ask since a moment, as rows say."""
+    mine = (col(Device.license_id) == license_id, col(Device.id) > after)
+    query = select(col(Device.id)).where(*mine, *_not_asking(before))
     return session.scalars(query.order_by(col(Device.id)).limit(limit)).all()
 
 

@@ -31,7 +31,7 @@ ASK_AGAIN = timedelta(seconds=15)
 """How often a program in line should ask."""
 AWAY = timedelta(seconds=30)
 """A longer silence of the service is time that does not count; less than what the shortest seat has left."""
-MOST_WAITING = 500
+MOST_WAITING, MOST_WAITING_OF_DEVICE = 500, 20
 _MOST_SHOWN = 100
 _ASK_SELDOM = timedelta(minutes=5)
 
@@ -161,7 +161,8 @@ def check_out(
     taken = situation.taken(now)
     if situation.most - taken >= position:
         return Granted(_to_end(situation, now), is_beyond=taken >= situation.seats)
-    may_wait = wants_to_wait and (waited or len(waiting) < MOST_WAITING)
+    own = sum(one.device_id == asker.device_id for one in waiting)
+    may_wait = wants_to_wait and (waited or (len(waiting) < MOST_WAITING and own < MOST_WAITING_OF_DEVICE))
     place = position if may_wait else None
     refusal = _no_seat(situation, position=place, show_names=show_names, now=now)
     return NoSeat(place, refusal, waited=waited)

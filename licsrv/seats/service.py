@@ -192,10 +192,12 @@ def _add(session: Session, opened: Opened, asker: Asker, granted: Granted, cause
 
 def _renew_one(session: Session, opened: Opened, seat_id: str, program: Program, now: datetime) -> Held | None:
     floating = opened.policy.floating
-    until = rules.lasts_until(floating, license_ends_at=lifecycle.end_of_use(opened.license), now=now)
-    lasting = store.renew(session, [seat_id], until=until, length=floating.length).get(seat_id)
-    if lasting is None:
+    ends_at = lifecycle.end_of_use(opened.license)
+    until = rules.lasts_until(floating, license_ends_at=ends_at, now=now)
+    found = store.renew(session, [seat_id], until=until, length=floating.length).get(seat_id)
+    if found is None:
         return None
+    lasting = _within(found, ends_at)
     license_id = opened.license.id
     taken = store.taken(session, [license_id], now=now).get(license_id, 0)
     due, is_borrowed = _due(lasting, floating, now=now)
@@ -203,6 +205,13 @@ def _renew_one(session: Session, opened: Opened, seat_id: str, program: Program,
         license_id, program.bearer.issued.id, seat_id, session=program.session, until=lasting.until, renew_at=due,
         borrowed=is_borrowed, taken=taken, seats=opened.seats,
     )  # fmt: skip
+
+
+def _within(lasting: store.Lasting, license_ends_at: datetime | None) -> store.Lasting:
+    """Return how long a seat lasts: a borrowed one no longer than its license, which may have been shortened since."""
+    if license_ends_at is None or lasting.until <= license_ends_at:
+        return lasting
+    return store.Lasting(license_ends_at, license_ends_at)
 
 
 def _due(lasting: store.Lasting, floating: Floating, *, now: datetime) -> tuple[datetime, bool]:
@@ -300,6 +309,7 @@ def _renewed(
     row, renewal = one.row, one.renewal
     if (found := lasting.get(renewal.seat_id)) is None:
         return rules.ended_seat()
+    found = _within(found, lifecycle.end_of_use(row))
     due, is_borrowed = _due(found, one.policy.floating, now=now)
     return Held(
         row.license_id, row.issued_id, renewal.seat_id, session=renewal.session, until=found.until, renew_at=due,

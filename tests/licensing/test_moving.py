@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import httpx2
+import pytest
 from sqlmodel import select
 
 from licsrv import audit, upkeep
@@ -118,6 +119,21 @@ async def test_a_contact_while_the_clock_was_ahead_counts_only_when_that_day_has
 
     assert early["movable"] == []
     assert datetime.fromisoformat(movable["last_contact_at"]) == NOW + DAY
+
+
+async def test_a_machine_that_is_gone_is_found_behind_many_that_check_in(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "_LOOKED_AT", 2)
+    given(runtime, places=6)
+    strings = [await string_of(client, number) for number in range(1, 7)]
+    clock.advance(days=40)
+    for number, string in enumerate(strings[:5], 1):
+        await beat(client, string, number)
+
+    found = (await ask(client, 7)).json()["movable"]
+
+    assert len(found) == 1
 
 
 async def test_who_is_no_device_of_the_license_lists_nothing(client: httpx2.AsyncClient, runtime: Runtime) -> None:

@@ -172,6 +172,18 @@ def test_a_line_has_an_end() -> None:
     assert early.position is not None
 
 
+def test_one_device_cannot_fill_the_line() -> None:
+    line = [InLine(f"{number}", NOW, NOW + MINUTE, "d") for number in range(rules.MOST_WAITING_OF_DEVICE)]
+    full = Situation(1, 1, [held(1)], line)
+
+    decided = {
+        device: rules.check_out(full, Asker(device, "s", "new"), wants_to_wait=True, show_names=True, now=NOW)
+        for device in ("d", "other")
+    }
+
+    assert [one.position for one in decided.values() if isinstance(one, NoSeat)] == [None, len(line) + 1]
+
+
 def test_a_seat_never_outlasts_its_license_and_is_renewed_in_time() -> None:
     length = RULES.length
     assert rules.lasts_until(RULES, license_ends_at=NOW + MINUTE, now=NOW) == NOW + MINUTE

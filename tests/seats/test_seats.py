@@ -216,6 +216,22 @@ async def test_a_borrowed_seat_lasts_without_renewal_until_its_end_and_its_end_c
     await third.done("checkout")
 
 
+async def test_a_borrowed_seat_ends_with_a_license_that_was_shortened(office: Office) -> None:
+    license_id = office.sell(policy={"floating.borrow_days": 5}, expires_at=NOW + timedelta(days=30))
+    program = await office.program()
+    await program.done("checkout")
+    await program.done("borrow", until=text(NOW + timedelta(days=4)))
+    with transaction(office.runtime.database) as session:
+        license = session.get(License, license_id)
+        assert license is not None
+        license.expires_at = NOW + timedelta(days=1)
+
+    answers = [await program.done(path) for path in ("renew", "checkout")]
+
+    assert [one["until"] for one in answers] == [text(NOW + timedelta(days=1))] * 2
+    assert claims_of(answers[0]["seat"])["exp"] == int((NOW + timedelta(days=1)).timestamp())
+
+
 async def test_a_seat_is_borrowed_within_the_cap_and_by_as_many_as_the_policy_says(office: Office) -> None:
     office.sell(seats=5, policy={"floating.borrow_days": 2, "floating.borrow_percent": 20})
     office.sell("NEVER")
