@@ -260,9 +260,10 @@ class License:
         if gets_place and not policy["places.floating"] and self.taken >= self.admitted(policy):
             if move_from is None:
                 return Answer("DEVICE_LIMIT_REACHED")
-            refusal = self._move(move_from, policy, now=now)
-            if refusal is not None or self.taken >= self.admitted(policy):
+            refusal = self.copy()._move(move_from, policy, now=now)
+            if refusal is not None or self.taken - 1 >= self.admitted(policy):  # one place free is not enough
                 return refusal or Answer("DEVICE_LIMIT_REACHED")
+            self._move(move_from, policy, now=now)
         if device is None:
             device = Device(None, dict(parts))
             self.devices.append(device)
