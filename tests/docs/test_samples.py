@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -308,7 +309,6 @@ def test_the_second_signature_is_switched_on_as_the_desktop_page_says(server: Se
     assert {key["algorithm"]: key["state"] for key in keys} == {"EdDSA": "signing", "ML-DSA-65": "signing"}
 
 
-@pytest.mark.soak
 def test_every_event_text_of_the_desktop_page_is_one_that_is_raised() -> None:
     raised = {
         events.license_arrived("eyJ…"),
@@ -318,6 +318,8 @@ def test_every_event_text_of_the_desktop_page_is_one_that_is_raised() -> None:
         events.update(is_forced=True),
         events.open_file_result(""),
         events.save_result(is_saved=False),
+        events.license_changed(("features", "end")),
+        events.seat_result("checkout", until=datetime(2026, 5, 4, 8, 15, tzinfo=UTC)),
     }
 
     assert {span for span in code_spans(DESKTOP) if span.startswith('{"operate"')} == raised
