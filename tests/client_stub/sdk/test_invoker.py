@@ -403,13 +403,18 @@ def test_an_answer_that_comes_during_shut_out_is_no_event(
     assert program.heard.empty()
 
 
-def test_shut_out_leaves_no_thread_behind(invoker: SdkInvoker, program: Program) -> None:
+def test_shut_out_leaves_no_thread_behind(make: Callable[[], SdkInvoker], program: Program) -> None:
+    before = set(threading.enumerate())  # a slow answer of another test may still be under way
+    invoker = make()
+    invoker.IscdeskFactory().Init()
+    invoker.RegisterEventRecall(program, Program.EventRecall)
     invoker.GetLicenseStringRequest(DEVICE)
     program.next_status()
 
     invoker.ShutOut()
 
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("license-")]
+    left = set(threading.enumerate()) - before
+    assert not [thread.name for thread in left if thread.name.startswith("license-")]
 
 
 def test_logs_name_neither_code_nor_device_nor_license(

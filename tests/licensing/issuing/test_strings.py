@@ -58,11 +58,12 @@ def test_an_independent_library_verifies_a_lease(keys_dir: Path) -> None:
     keyring = KeyFolder(keys_dir).read()
     lease = LeaseTerms("FROZEN", "why", NOW, NOW + timedelta(hours=1), NOW + timedelta(hours=1), None)
 
-    text = keyring.signer(Purpose.LEASE).sign(lease_payload(Granted("l", "j", lease), 'no"nce', issuer="licsrv"))
+    granted = Granted("l", "j", lease, link="0123")
+    text = keyring.signer(Purpose.LEASE).sign(lease_payload(granted, 'no"nce', issuer="licsrv"))
 
     claims = json.loads(jws.deserialize_compact(text, key_set(keyring), registry=REGISTRY).payload)
     assert claims["nonce"] == 'no"nce'
-    assert claims["status"] == "FROZEN"
+    assert (claims["status"], claims["link"]) == ("FROZEN", "0123")
     assert "license_exp" not in claims
 
 
