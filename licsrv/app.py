@@ -208,22 +208,24 @@ def create_app(runtime: Runtime) -> ASGIApp:
     return Gateway(app, metrics=runtime.metrics, hot=hot, addresses=runtime.settings.log_addresses)
 
 
-def _heartbeat_settings(settings: Settings) -> HeartbeatSettings:
-    keeps_networks = settings.log_addresses != "none"
-    return HeartbeatSettings(
-        settings.issuer, policies_of(settings), settings.marketplace_timezone, keeps_networks=keeps_networks
+def _heartbeat(runtime: Runtime) -> HeartbeatEndpoint:
+    settings = runtime.settings
+    return HeartbeatEndpoint(
+        runtime.writer,
+        keyring=runtime.keyring,
+        settings=HeartbeatSettings(
+            settings.issuer,
+            policies_of(settings),
+            settings.marketplace_timezone,
+            keeps_networks=settings.log_addresses != "none",
+        ),
+        clock=runtime.clock,
+        metrics=runtime.metrics,
     )
 
 
 def _operations(runtime: Runtime) -> Sequence[Operation]:
     settings, clock, metrics = runtime.settings, runtime.clock, runtime.metrics
-    heartbeat = HeartbeatEndpoint(
-        runtime.writer,
-        keyring=runtime.keyring,
-        settings=_heartbeat_settings(settings),
-        clock=clock,
-        metrics=metrics,
-    )
     seats = SeatRoutes(
         runtime.writer,
         runtime.keyring,
@@ -256,7 +258,7 @@ def _operations(runtime: Runtime) -> Sequence[Operation]:
     operations = [
         *licenses.operations(),
         *revocations.operations(),
-        heartbeat.operation(),
+        _heartbeat(runtime).operation(),
         *seats.operations(),
         *releases.operations(),
         *callbacks.operations(),

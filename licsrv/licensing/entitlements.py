@@ -89,10 +89,16 @@ def canonical(text: str, zone: tzinfo | None = None) -> str:
 def _parsed(text: str, zone: tzinfo | None = None) -> Entitlement:
     granted, *ends = _UNTIL.split(text.strip())
     name, has_value, value = (part.strip() for part in granted.partition("="))
-    if not name or (has_value and not value) or "," in text or len(ends) > 1:
+    if not name or (has_value and not value) or "," in text or len(ends) > 1 or _is_loose(granted):
         raise ValueError(_FORM)
     end = _end(ends[0], zone) if ends else None
     return Entitlement(name, value if has_value else None, end)
+
+
+def _is_loose(granted: str) -> bool:
+    """Whether it is an end without a feature, or a feature without its end."""
+    words = granted.lower().split()
+    return bool(words) and "until" in (words[0], words[-1])
 
 
 def _end(text: str, zone: tzinfo | None) -> datetime:

@@ -367,4 +367,7 @@ class Policies:
 
     def shown(self, text: str | None) -> Policy:
         """Return what :meth:`of` does, for lists and pages: what the settings say where a policy is damaged."""
-        return self.of(text) if not text or read_if_whole(text) is not None else self.base
+        try:
+            return self.of(text)
+        except ServiceUnavailableError:
+            return self.base

@@ -34,6 +34,9 @@ TYPED = (
 )
 REFUSED = (
     "=3",
+    "until 2027-03-31",
+    "draw until",
+    "Until",
     "export=",
     "solver until tomorrow",
     "solver until 2027-03-31 until 2028-01-01",
