@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic import Field
@@ -22,8 +20,8 @@ from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
-from licsrv.licensing.signing import SigningKey, seconds
-from licsrv.platform import days, moments
+from licsrv.licensing.signing import SigningKey, quoted, quoted_again, rfc3339_again, seconds_again
+from licsrv.platform import days
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Nonce
@@ -33,7 +31,6 @@ from licsrv.platform.web import answer_json, authorization_of, read_body, requir
 from licsrv.platform.writer import Writer
 
 PATH = "/v1/heartbeats"
-_quoted = json.JSONEncoder().encode
 
 
 class HeartbeatRequest(Body):
@@ -148,11 +145,11 @@ class HeartbeatEndpoint:
         if granted.event is not None:
             self._metrics.device_forks.labels(granted.event).inc()
         lease = key.sign(lease_payload(granted, nonce, issuer=self._settings.issuer))
-        expires_at = f'"{_text(terms.license_expires_at)}"' if terms.license_expires_at is not None else "null"
+        expires_at = f'"{rfc3339_again(terms.license_expires_at)}"' if terms.license_expires_at is not None else "null"
         return (
             f'{{"lease":"{lease}","status":"{terms.status}","expires_at":{expires_at},'
-            f'"lease_until":"{_text(terms.lease_until)}","next_heartbeat_at":"{_text(terms.next_at)}",'
-            f'"server_time":"{_text(terms.issued_at)}"}}'
+            f'"lease_until":"{rfc3339_again(terms.lease_until)}","next_heartbeat_at":"{rfc3339_again(terms.next_at)}",'
+            f'"server_time":"{rfc3339_again(terms.issued_at)}"}}'
         ).encode("ascii")
 
 
@@ -162,18 +159,13 @@ def lease_payload(granted: Granted, nonce: str, *, issuer: str) -> bytes:
     Written out by hand, every text through the JSON library: this runs for every answer, and a dictionary costs thrice.
     """
     terms: LeaseTerms = granted.terms
-    expiry = f',"license_exp":{_seconds(terms.license_expires_at)}' if terms.license_expires_at else ""
+    expiry = f',"license_exp":{seconds_again(terms.license_expires_at)}' if terms.license_expires_at else ""
     return (
-        f'{{"iss":{_quoted_again(issuer)},"sub":"{granted.license_id}","jti":"{granted.issued_id}",'
-        f'"status":"{terms.status}","reason":{_quoted_again(terms.reason)},"iat":{_seconds(terms.issued_at)},'
-        f'"exp":{_seconds(terms.lease_until)},"next":{_seconds(terms.next_at)},'
-        f'"nonce":{_quoted(nonce)},"link":"{granted.link}"{expiry}}}'
+        f'{{"iss":{quoted_again(issuer)},"sub":"{granted.license_id}","jti":"{granted.issued_id}",'
+        f'"status":"{terms.status}","reason":{quoted_again(terms.reason)},"iat":{seconds_again(terms.issued_at)},'
+        f'"exp":{seconds_again(terms.lease_until)},"next":{seconds_again(terms.next_at)},'
+        f'"nonce":{quoted(nonce)},"link":"{granted.link}"{expiry}}}'
     ).encode("ascii")
-
-
-_seconds = lru_cache(maxsize=4096)(seconds)  # the moments of one batch are the same
-_text = lru_cache(maxsize=4096)(moments.rfc3339)
-_quoted_again = lru_cache(maxsize=256)(_quoted)
 
 
 def _address(scope: Scope) -> str:

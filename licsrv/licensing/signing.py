@@ -10,10 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
 from nacl.bindings import crypto_sign
+
+from licsrv.platform import moments
 
 LICENSE_TYPE = "license+jwt"
 LEASE_TYPE = "lease+jwt"
@@ -63,6 +66,13 @@ class SigningKey:
 def seconds(moment: datetime) -> int:
     """Return whole Unix seconds, as claims have them."""
     return int(moment.timestamp())
+
+
+# Leases and seats are written out by hand; those of one batch share their moments, and all of them the issuer.
+quoted = json.JSONEncoder().encode
+quoted_again = lru_cache(maxsize=256)(quoted)
+seconds_again = lru_cache(maxsize=4096)(seconds)
+rfc3339_again = lru_cache(maxsize=4096)(moments.rfc3339)
 
 
 @dataclass(frozen=True)

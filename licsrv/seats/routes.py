@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,8 +39,14 @@ from licsrv.licensing.issuing import strings
 from licsrv.licensing.keyring import Keyring, Purpose
 from licsrv.licensing.policies import Policies
 from licsrv.licensing.routes import MAX_DEVICE_INFO, ClientInfo, bearer_of
-from licsrv.licensing.signing import SEAT_TYPE, SigningKey, seconds
-from licsrv.platform import moments
+from licsrv.licensing.signing import (
+    SEAT_TYPE,
+    SigningKey,
+    quoted,
+    quoted_again,
+    rfc3339_again,
+    seconds_again,
+)
 from licsrv.platform.batching import Batcher
 from licsrv.platform.clock import Clock
 from licsrv.platform.fields import Body, Name, Nonce
@@ -61,10 +66,6 @@ from licsrv.seats.presence import Replica
 from licsrv.seats.service import Answer, Held, Program, Renewal
 
 _RENEW = "/v1/seats/renew"
-_quoted = json.JSONEncoder().encode
-_quoted_again = lru_cache(maxsize=256)(_quoted)
-_seconds = lru_cache(maxsize=4096)(seconds)  # the moments of one batch are the same
-_text = lru_cache(maxsize=4096)(moments.rfc3339)
 _Model = TypeVar("_Model", bound="_FromProgram")
 _Result = TypeVar("_Result")
 _Session = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
@@ -360,9 +361,9 @@ def render(held: Held, nonce: str, key: SigningKey, *, issuer: str, now: datetim
     """Sign the seat over what is on disk, and write the answer."""
     seat = key.sign(seat_payload(held, nonce, issuer=issuer, now=now))
     return (
-        f'{{"seat":"{seat}","seat_id":"{held.seat_id}","until":"{_text(held.until)}",'
-        f'"renew_at":"{_text(held.renew_at)}","borrowed":{"true" if held.borrowed else "false"},'
-        f'"taken":{held.taken},"seats":{held.seats},"server_time":"{_text(now)}"}}'
+        f'{{"seat":"{seat}","seat_id":"{held.seat_id}","until":"{rfc3339_again(held.until)}",'
+        f'"renew_at":"{rfc3339_again(held.renew_at)}","borrowed":{"true" if held.borrowed else "false"},'
+        f'"taken":{held.taken},"seats":{held.seats},"server_time":"{rfc3339_again(now)}"}}'
     ).encode("ascii")
 
 
@@ -370,9 +371,9 @@ def seat_payload(held: Held, nonce: str, *, issuer: str, now: datetime) -> bytes
     """Return a seat's claims as the bytes that are signed; by hand, as those of a lease are."""
     borrowed = ',"bor":true' if held.borrowed else ""
     return (
-        f'{{"iss":{_quoted_again(issuer)},"sub":"{held.license_id}","jti":"{held.seat_id}","str":"{held.issued_id}",'
-        f'"ses":"{held.session}","iat":{_seconds(now)},"exp":{_seconds(held.until)},'
-        f'"renew":{_seconds(held.renew_at)},"nonce":{_quoted(nonce)}{borrowed}}}'
+        f'{{"iss":{quoted_again(issuer)},"sub":"{held.license_id}","jti":"{held.seat_id}","str":"{held.issued_id}",'
+        f'"ses":"{held.session}","iat":{seconds_again(now)},"exp":{seconds_again(held.until)},'
+        f'"renew":{seconds_again(held.renew_at)},"nonce":{quoted(nonce)}{borrowed}}}'
     ).encode("ascii")
 
 
