@@ -163,15 +163,10 @@ def activate(
     license, product = _license_typed(session, request.code)
     policy, key = terms.policies.of(license.policy), keyring.device_key
     situation = _situation(session, license, policy, device_info=request.device_info, key=key)
-    facts, places = situation.facts, situation.places
 
-    try:
-        admission = situation.decide(now)
-    except DeviceLimitError as full:
-        situation = _moved(session, situation, request, full=full, terms=terms, cause=cause, now=now)
-        admission = situation.decide(now)
+    situation, admission = _admitted(session, situation, request, terms=terms, cause=cause, now=now)
 
-    known = situation.known(admission)
+    facts, known = situation.facts, situation.known(admission)
     device_id, bound = _write(
         session, license, admission, known=known, request=request, facts=facts, recognition=policy.recognition,
         key=key, cause=cause, now=now,
@@ -186,7 +181,7 @@ def activate(
         wording=wording, file_name=request.file_name, keyring=keyring, now=now,
     )  # fmt: skip
     if issued.is_new or admission.takes_place:
-        detail = _explain(admission, device_id, issued.issued_id, places=places)
+        detail = _explain(admission, device_id, issued.issued_id, places=situation.places)
         audit.record(session, _action(admission), subject=license.id, cause=cause, detail=detail, now=now)
     ends_at = lifecycle.end_of_use(license)
     refresh_after = _earlier(now + policy.time.grace, ends_at)
@@ -262,6 +257,17 @@ def _situation(session: Session, license: Any, policy: Policy, *, device_info: s
         candidates = store.devices_with_place(session, license.id, limit=_COMPARED)  # to explain the refusal by
     text_hash = fingerprints.hash_text(device_info, key=key)
     return Situation(license, policy, places, candidates=candidates, facts=facts, parts=parts, text_hash=text_hash)
+
+
+def _admitted(
+    session: Session, situation: Situation, request: Activation, *, terms: Terms, cause: Cause, now: datetime
+) -> tuple[Situation, Admission]:
+    """Decide what the device gets, and in which situation: a full license after the named device has left its place."""
+    try:
+        return situation, situation.decide(now)
+    except DeviceLimitError as full:
+        situation = _moved(session, situation, request, full=full, terms=terms, cause=cause, now=now)
+    return situation, situation.decide(now)
 
 
 def _moved(

@@ -136,6 +136,21 @@ async def test_a_machine_that_is_gone_is_found_behind_many_that_check_in(
     assert len(found) == 1
 
 
+async def test_a_move_into_the_overdraft_counts_the_place_that_was_left(
+    client: httpx2.AsyncClient, runtime: Runtime, clock: StandingClock
+) -> None:
+    given(runtime, places=1, places__overdraft=1)
+    living, _ = await string_of(client, 1), await string_of(client, 2)
+    clock.advance(days=40)
+    await beat(client, living, 1)
+    [gone] = (await ask(client, 3)).json()["movable"]
+
+    moved = await ask(client, 3, move_from=gone["device_id"])
+
+    assert moved.status_code == 200, moved.text
+    assert json.loads(last_entry(runtime).detail)["beyond"] == 1
+
+
 async def test_who_is_no_device_of_the_license_lists_nothing(client: httpx2.AsyncClient, runtime: Runtime) -> None:
     given(runtime, places=2)
     mine, gone = await string_of(client, 1), await string_of(client, 2)
